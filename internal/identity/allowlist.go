@@ -1,0 +1,106 @@
+package identity
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// MaxAllowListEntries bounds an allow-list.
+const MaxAllowListEntries = 256
+
+// AddressRange is one entry of an allow-list: a prefix whose host bits are
+// zero, or a single address. IPv4-mapped IPv6 is kept as IPv4.
+type AddressRange struct{ prefix netip.Prefix }
+
+// ParseAddressRange reads an address or a CIDR prefix; the error is a *ValueError.
+func ParseAddressRange(s string) (AddressRange, error) {
+	const most = 64 // bytes: the longest spelling of an IPv6 prefix has 49
+	if len(s) <= most {
+		if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
+			addr = addr.Unmap()
+			return AddressRange{netip.PrefixFrom(addr, addr.BitLen())}, nil
+		}
+		if prefix, err := netip.ParsePrefix(s); err == nil {
+			prefix, ok := unmapPrefix(prefix)
+			if !ok || prefix != prefix.Masked() {
+				return AddressRange{}, invalid("host_bits_set", "must have no bits set after the prefix length; did you mean %s?", prefix.Masked())
+			}
+			return AddressRange{prefix}, nil
+		}
+	}
+	return AddressRange{}, invalid("invalid_address", "must be an IPv4 or IPv6 address or a CIDR prefix such as 10.0.0.0/8")
+}
+
+// unmapPrefix turns ::ffff:10.0.0.0/104 into 10.0.0.0/8. It reports false for a
+// mapped address whose prefix reaches into the mapping itself: such a range
+// means neither IPv4 nor IPv6.
+func unmapPrefix(p netip.Prefix) (netip.Prefix, bool) {
+	if !p.Addr().Is4In6() {
+		return p, true
+	}
+	const mappingBits = 96
+	if p.Bits() < mappingBits {
+		return p, false
+	}
+	return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappingBits), true
+}
+
+// Contains reports whether the address is in the range.
+func (r AddressRange) Contains(addr netip.Addr) bool { return r.prefix.Contains(addr.Unmap()) }
+
+// String returns the canonical form: a bare address for a single one.
+func (r AddressRange) String() string {
+	if r.prefix.IsSingleIP() {
+		return r.prefix.Addr().String()
+	}
+	return r.prefix.String()
+}
+
+// MarshalText is String.
+func (r AddressRange) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is ParseAddressRange.
+func (r *AddressRange) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseAddressRange(string(text))
+	return err
+}
+
+// AllowList is a set of source addresses. The empty list allows every address.
+type AllowList []AddressRange
+
+// Allows reports whether a request may come from addr. The zero Addr, a source
+// that could not be told, passes only the empty list.
+func (l AllowList) Allows(addr netip.Addr) bool {
+	if len(l) == 0 {
+		return true
+	}
+	for _, r := range l {
+		if r.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// String returns the entries separated by spaces.
+func (l AllowList) String() string {
+	entries := make([]string, len(l))
+	for i, r := range l {
+		entries[i] = r.String()
+	}
+	return strings.Join(entries, " ")
+}
+
+// AllowListFrom reads what String writes. An entry that cannot be read is an
+// error: to pass over it could open the list to everyone.
+func AllowListFrom(text string) (AllowList, error) {
+	list := AllowList{}
+	for entry := range strings.FieldsSeq(text) {
+		r, err := ParseAddressRange(entry)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}

@@ -1,0 +1,124 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Kind says what went wrong in the domain's words. The set is closed: each
+// dialect has one table from Kind to status, and what has no kind is Internal.
+type Kind int
+
+// The kinds of failure.
+const (
+	Internal        Kind = iota // ours: logged, shown as one neutral sentence
+	Invalid                     // the caller's input breaks a rule
+	Unauthenticated             // no usable credential
+	Forbidden                   // a good credential that may not do this
+	NotFound                    // no such thing, or none that the caller may see
+	Conflict                    // the state of other things forbids it
+	Precondition                // the caller's version is stale
+	TooManyRequests             // the caller has to slow down
+	Unavailable                 // the database is away, or we are overloaded
+)
+
+// Kinds lists every kind, for tables that must cover them all.
+var Kinds = []Kind{
+	Internal, Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Precondition, TooManyRequests, Unavailable,
+}
+
+// Error is a failure that may be told to the caller: Code, Message and Fields
+// are safe to show; the wrapped cause is not.
+type Error struct {
+	Kind    Kind
+	Code    string // stable, machine-readable, snake_case
+	Message string // one sentence for a person
+	Fields  []FieldError
+	// RetryAfter is how long to wait before trying again; only for
+	// TooManyRequests and Unavailable, and 0 there means the dialect's default.
+	RetryAfter time.Duration
+
+	cause error
+}
+
+// FieldError says what is wrong with one field. Field is a JSON path such as
+// ipWhitelist[1], or the name of a parameter or header.
+type FieldError struct {
+	Field   string
+	Code    string
+	Message string
+}
+
+// Error returns the message with its cause; for logs, not for answers.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Code)
+	b.WriteString(": ")
+	b.WriteString(e.Message)
+	for _, f := range e.Fields {
+		fmt.Fprintf(&b, "; %s: %s", f.Field, f.Message)
+	}
+	if e.cause != nil {
+		b.WriteString(": ")
+		b.WriteString(e.cause.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause, which must never be shown to a caller.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Errorf returns an Error of a kind with a message that is safe to show.
+func Errorf(kind Kind, code, format string, args ...any) *Error {
+	return &Error{Kind: kind, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// WithCause keeps err for the log.
+func (e *Error) WithCause(err error) *Error {
+	e.cause = err
+	return e
+}
+
+// WithField names the field that is at fault, with the error's own code and message.
+func (e *Error) WithField(field string) *Error {
+	e.Fields = append(e.Fields, FieldError{Field: field, Code: e.Code, Message: e.Message})
+	return e
+}
+
+// InvalidFields returns one Invalid error for all the given fields, or nil for none.
+func InvalidFields(fields []FieldError) error {
+	if len(fields) == 0 {
+		return nil
+	}
+	return &Error{Kind: Invalid, Code: "validation_failed", Message: "The request has invalid values.", Fields: fields}
+}
+
+// InvalidField returns an Invalid error for one field.
+func InvalidField(field, code, message string) error {
+	return InvalidFields([]FieldError{{Field: field, Code: code, Message: message}})
+}
+
+// KindOf returns the kind of the first Error in err's chain, or Internal.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return Internal
+}
+
+// ValueError is what the parsers of this package return: a value breaks a rule,
+// whichever field it came from.
+type ValueError struct {
+	Code    string
+	Message string
+}
+
+// Error returns the message, which is safe to show.
+func (e *ValueError) Error() string { return e.Message }
+
+func invalid(code, format string, args ...any) error {
+	return &ValueError{Code: code, Message: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,40 @@
+package identity
+
+import "time"
+
+// AdministratorsID is the group that holds every permission and can be neither
+// changed nor deleted.
+const AdministratorsID int64 = 1
+
+// Group gives its members permissions.
+type Group struct {
+	ID          int64
+	Name        Label // unique without regard to case
+	Permissions Permissions
+	CreatedAt   time.Time
+	UpdatedAt   time.Time // zero until the first change
+	Version     int64
+}
+
+// GroupChange is a partial update: nil leaves a field as it is.
+type GroupChange struct {
+	Name        *Label
+	Permissions *Permissions
+}
+
+// Apply returns g as it is after the change.
+func (c GroupChange) Apply(g Group) Group {
+	set(&g.Name, c.Name)
+	set(&g.Permissions, c.Permissions)
+	return g
+}
+
+// Diff returns what differs between two states of a group, by wire name.
+func (g Group) Diff(after Group) Changes {
+	changes := Changes{}
+	changed(changes, "name", g.Name, after.Name)
+	if g.Permissions != after.Permissions {
+		changes["permissions"] = Change{g.Permissions.Names(), after.Permissions.Names()}
+	}
+	return changes
+}

@@ -1,0 +1,37 @@
+package identity
+
+import "time"
+
+// Token is a service token: a credential of a service, or of one that acts for
+// a user. The secret itself is not part of it, nor is its digest.
+type Token struct {
+	ID                int64
+	Name              Label
+	UserID            int64 // the user it acts for; 0 for a service of its own
+	Permissions       Permissions
+	CanViewMaskedData bool
+	AllowList         AllowList
+	CreatedAt         time.Time
+	ExpiresAt         time.Time // zero for never
+	LastUsedAt        time.Time // to the minute; zero until the first use
+}
+
+// ExpiredAt reports whether the token is over at the given time.
+func (t Token) ExpiredAt(now time.Time) bool {
+	return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
+}
+
+// Diff returns what differs between two states of a token, by wire name.
+func (t Token) Diff(after Token) Changes {
+	changes := Changes{}
+	changed(changes, "name", t.Name, after.Name)
+	changed(changes, "userId", t.UserID, after.UserID)
+	changed(changes, "canViewMaskedData", t.CanViewMaskedData, after.CanViewMaskedData)
+	if t.Permissions != after.Permissions {
+		changes["permissions"] = Change{t.Permissions.Names(), after.Permissions.Names()}
+	}
+	if t.AllowList.String() != after.AllowList.String() {
+		changes["ipWhitelist"] = Change{t.AllowList, after.AllowList}
+	}
+	return changes
+}

@@ -1,0 +1,140 @@
+package identity
+
+import (
+	"slices"
+	"time"
+)
+
+// MaxGroupsPerUser bounds the groups that one request may name.
+const MaxGroupsPerUser = 256
+
+// User is a person who works in the back office. The password hash is not part
+// of it: it never leaves the store but to be compared.
+type User struct {
+	ID                int64 // ≥ 1, assigned by the store, never given out again
+	Name              Name
+	Email             Email
+	Phone             Phone // "" for none
+	Active            bool
+	TFA               bool
+	Groups            []int64 // ascending, without duplicates
+	AllowList         AllowList
+	ClientTags        []ClientTag
+	CanViewMaskedData bool
+	CreatedAt         time.Time
+	UpdatedAt         time.Time // zero until the first change
+	LastSigninAt      time.Time // zero until the first sign-in
+	Version           int64     // 1, and one more per change
+}
+
+// IsAdministrator reports whether the user is an active member of Administrators.
+func (u User) IsAdministrator() bool {
+	return u.Active && slices.Contains(u.Groups, AdministratorsID)
+}
+
+// UserChange is a partial update: nil leaves a field as it is.
+type UserChange struct {
+	Name              *Name
+	Email             *Email
+	Password          *Password
+	Phone             *Phone
+	Active            *bool
+	TFA               *bool
+	Groups            *[]int64
+	AllowList         *AllowList
+	ClientTags        *[]ClientTag
+	CanViewMaskedData *bool
+}
+
+// OnlyOwn reports whether the change is confined to what everyone may change of
+// oneself: name, phone and password.
+func (c UserChange) OnlyOwn() bool {
+	return c.Email == nil && c.Active == nil && c.TFA == nil && c.Groups == nil &&
+		c.AllowList == nil && c.ClientTags == nil && c.CanViewMaskedData == nil
+}
+
+// Apply returns u as it is after the change, the password aside.
+func (c UserChange) Apply(u User) User {
+	set(&u.Name, c.Name)
+	set(&u.Email, c.Email)
+	set(&u.Phone, c.Phone)
+	set(&u.Active, c.Active)
+	set(&u.TFA, c.TFA)
+	set(&u.Groups, c.Groups)
+	set(&u.AllowList, c.AllowList)
+	set(&u.ClientTags, c.ClientTags)
+	set(&u.CanViewMaskedData, c.CanViewMaskedData)
+	return u
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// Diff returns what differs between two states of a user, by wire name, without
+// secrets. For a creation before is the zero User, for a deletion after is.
+func (u User) Diff(after User) Changes {
+	changes := Changes{}
+	changed(changes, "name", u.Name, after.Name)
+	changed(changes, "email", u.Email, after.Email)
+	changed(changes, "phone", u.Phone, after.Phone)
+	changed(changes, "active", u.Active, after.Active)
+	changed(changes, "tfa", u.TFA, after.TFA)
+	changed(changes, "canViewMaskedData", u.CanViewMaskedData, after.CanViewMaskedData)
+	if !slices.Equal(u.Groups, after.Groups) {
+		changes["groups"] = Change{u.Groups, after.Groups}
+	}
+	if !slices.Equal(u.AllowList, after.AllowList) {
+		changes["ipWhitelist"] = Change{u.AllowList, after.AllowList}
+	}
+	if !slices.EqualFunc(u.ClientTags, after.ClientTags, ClientTag.Equal) {
+		changes["clientTags"] = Change{u.ClientTags, after.ClientTags}
+	}
+	return changes
+}
+
+// UserFilter selects users; all set fields must hold. The zero value selects everyone.
+type UserFilter struct {
+	Name   string // substring of the name, without regard to case
+	Search string // substring of name, e-mail or phone, without regard to case
+	Email  string // the whole address, without regard to case; "" for any
+	TFA    *bool
+	Group  int64 // member of; 0 for any
+	// Both together select nobody.
+	OnlyActive   bool
+	OnlyInactive bool
+}
+
+// UserSort is what a list of users is ordered by; ties are ordered by id.
+type UserSort string
+
+// The orders of a list of users.
+const (
+	SortByID         UserSort = "id"
+	SortByName       UserSort = "name"
+	SortByEmail      UserSort = "email"
+	SortByCreation   UserSort = "createTime"
+	SortByLastSignin UserSort = "lastSigninTime" // who never signed in comes first
+)
+
+// UserSorts lists the orders.
+var UserSorts = []UserSort{SortByID, SortByName, SortByEmail, SortByCreation, SortByLastSignin}
+
+// UserQuery asks for one page of users.
+type UserQuery struct {
+	Filter     UserFilter
+	Sort       UserSort
+	Descending bool
+	Limit      int     // 1 to MaxPageSize
+	Offset     int64   // ≥ 0; ignored where After is set
+	After      *Cursor // the row after which the page starts
+}
+
+// UserPage is one page of users.
+type UserPage struct {
+	Users []User
+	Total int64   // all matches; not counted (0) for a page after a cursor
+	Next  *Cursor // nil on the last page
+}

@@ -1,0 +1,254 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+)
+
+// engine is all that differs between the two databases, but for the schema.
+type engine struct {
+	dialect goose.Dialect
+	folder  string // of the migrations
+	maxIdle int
+
+	// writable is a query for whether the database takes writes at the moment.
+	writable string
+
+	// Row locks at the end of a SELECT. SQLite has none and needs none: its
+	// write transactions run one at a time.
+	forUpdate string // against other writers of the row
+	forShare  string // against changes of the row
+	// against changes of the row and new references to it
+	forDeletion string
+
+	// violated returns the unique index that an error says was violated, by
+	// PostgreSQL's name for it: table_column[_column].
+	violated func(error) string
+	// isConflict: the database gave the transaction up for another one; trying
+	// again may help.
+	isConflict func(error) bool
+	// isAway: the database cannot be reached or cannot write at the moment.
+	isAway      func(error) bool
+	isStalePlan func(error) bool
+	isPoisoned  func(error) bool
+
+	// contains returns the condition that a column holds a text, and the
+	// argument for its placeholder $n. indexed says to let the trigram index
+	// find the rows; otherwise the condition must not tempt the planner to.
+	contains func(columns []string, n int, text string, indexed bool) (condition string, arg any)
+}
+
+func openPools(databaseURL string, options Options) (read, write *pool, err error) {
+	scheme, rest, _ := strings.Cut(databaseURL, ":")
+	switch scheme {
+	case "postgres", "postgresql":
+		return openPostgres(databaseURL, options)
+	case "sqlite":
+		return openSQLite(rest, options)
+	}
+	return nil, nil, errors.New("the database URL must start with postgres:// or sqlite:")
+}
+
+// ---- PostgreSQL ----
+
+func openPostgres(databaseURL string, options Options) (read, write *pool, err error) {
+	db, err := connectPostgres(databaseURL, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	e := postgresEngine
+	e.maxIdle = options.MaxConns
+	if e.maxIdle == 0 {
+		e.maxIdle = DefaultMaxConns
+	}
+	db.SetMaxOpenConns(e.maxIdle)
+	db.SetMaxIdleConns(e.maxIdle)
+	// A connection that went wrong in a way nobody noticed is gone in the end.
+	const maxLifetime = 5 * time.Minute
+	db.SetConnMaxLifetime(maxLifetime)
+	p := newPool(db, &e, options.Prepare)
+	return p, p, nil
+}
+
+func connectPostgres(databaseURL string, runtimeParameters map[string]string) (*sqlx.DB, error) {
+	config, err := pq.NewConfig(databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("the database URL: %w", withoutURL(err))
+	}
+	// One round trip per query, and no answer meant for another query when a
+	// pooler stands between: the unnamed statement is never used across messages.
+	config.BinaryParameters = true
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 3 * time.Second
+	}
+	if config.ApplicationName == "" {
+		config.ApplicationName = "roster"
+	}
+	for name, value := range runtimeParameters {
+		if config.Runtime == nil {
+			config.Runtime = map[string]string{}
+		}
+		config.Runtime[name] = value
+	}
+	connector, err := pq.NewConnectorConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("the database URL: %w", withoutURL(err))
+	}
+	return sqlx.NewDb(sql.OpenDB(connector), "postgres"), nil
+}
+
+// withoutURL strips the URL, which may hold a password, from a parser's error.
+func withoutURL(err error) error {
+	var urlError *url.Error
+	if errors.As(err, &urlError) {
+		return urlError.Err
+	}
+	return err
+}
+
+var postgresEngine = engine{
+	dialect:     goose.DialectPostgres,
+	folder:      "migrations/postgres",
+	writable:    "SELECT current_setting('transaction_read_only') = 'off'",
+	forUpdate:   " FOR NO KEY UPDATE", // foreign keys may still point to the row
+	forShare:    " FOR SHARE",
+	forDeletion: " FOR UPDATE",
+	violated: func(err error) string {
+		if e := pq.As(err, pqerror.UniqueViolation); e != nil {
+			return e.Constraint
+		}
+		return ""
+	},
+	isConflict: func(err error) bool {
+		return pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) != nil
+	},
+	isAway: func(err error) bool {
+		e := pq.As(err)
+		if e == nil {
+			return false
+		}
+		switch e.Code {
+		case pqerror.ReadOnlySQLTransaction, pqerror.LockNotAvailable, pqerror.QueryCanceled,
+			pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.InvalidAuthorizationSpecification,
+			pqerror.InvalidPassword:
+			return true
+		}
+		switch e.Code.Class() {
+		case "08", "53", "57", "58": // connection, resources, operator intervention, system
+			return true
+		}
+		return false
+	},
+	isStalePlan: func(err error) bool { return pq.As(err, pqerror.FeatureNotSupported) != nil },
+	isPoisoned: func(err error) bool {
+		// lib/pq#1320: it keeps a connection whose answer it never read. The
+		// error is not exported, so its text has to do.
+		return strings.Contains(err.Error(), "already a query being processed")
+	},
+	contains: func(columns []string, n int, text string, indexed bool) (string, any) {
+		suffix := "" // the index is on the bare column: an expression escapes it
+		if !indexed {
+			suffix = " || ''"
+		}
+		conditions := make([]string, len(columns))
+		for i, column := range columns {
+			conditions[i] = fmt.Sprintf(`(%s%s) LIKE $%d ESCAPE '\'`, column, suffix, n)
+		}
+		return "(" + strings.Join(conditions, " OR ") + ")", likePattern(text)
+	},
+}
+
+// likePattern matches texts that hold s; the wildcards in s are ordinary characters.
+func likePattern(s string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+}
+
+// ---- SQLite ----
+
+func openSQLite(path string, options Options) (read, write *pool, err error) {
+	if path == "" {
+		return nil, nil, errors.New("the database URL must name a file after sqlite:")
+	}
+	// By DSN, because a PRAGMA sent as a statement reaches one connection only.
+	// busy_timeout first: the others may have to wait. Transactions take the
+	// write lock at once; a read-then-write one could not be upgraded later.
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
+		"&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate&_time_integer_format=unix_micro&_inttotime=1"
+	writeDB, err := sqlx.Open("sqlite", dsn)
+	if err != nil {
+		return nil, nil, err
+	}
+	readDB, err := sqlx.Open("sqlite", dsn+"&_pragma=query_only(1)")
+	if err != nil {
+		return nil, nil, errors.Join(err, writeDB.Close())
+	}
+	e := sqliteEngine
+	e.maxIdle = max(4, runtime.NumCPU())
+	writeDB.SetMaxOpenConns(1)
+	readDB.SetMaxOpenConns(e.maxIdle)
+	readDB.SetMaxIdleConns(e.maxIdle)
+	return newPool(readDB, &e, options.Prepare), newPool(writeDB, &e, options.Prepare), nil
+}
+
+var sqliteEngine = engine{
+	dialect:  goose.DialectSQLite3,
+	folder:   "migrations/sqlite",
+	writable: "SELECT true",
+	violated: func(err error) string {
+		var e *sqlite.Error
+		if !errors.As(err, &e) || e.Code() != sqlitelib.SQLITE_CONSTRAINT_UNIQUE {
+			return ""
+		}
+		// "constraint failed: UNIQUE constraint failed: users.email_folded (2067)"
+		_, columns, _ := strings.Cut(e.Error(), "UNIQUE constraint failed: ")
+		columns, _, _ = strings.Cut(columns, " (")
+		index := ""
+		for column := range strings.SplitSeq(columns, ", ") {
+			table, name, _ := strings.Cut(column, ".")
+			if index == "" {
+				index = table
+			}
+			index += "_" + name
+		}
+		return index
+	},
+	isConflict: func(error) bool { return false }, // writers queue for the lock instead
+	isAway: func(err error) bool {
+		var e *sqlite.Error
+		if !errors.As(err, &e) {
+			return false
+		}
+		const primaryCode = 0xff
+		switch e.Code() & primaryCode {
+		case sqlitelib.SQLITE_BUSY, sqlitelib.SQLITE_LOCKED, sqlitelib.SQLITE_FULL, sqlitelib.SQLITE_IOERR,
+			sqlitelib.SQLITE_READONLY, sqlitelib.SQLITE_CANTOPEN, sqlitelib.SQLITE_INTERRUPT, sqlitelib.SQLITE_NOMEM:
+			return true
+		}
+		return false
+	},
+	isStalePlan: func(error) bool { return false }, // SQLite prepares again by itself
+	isPoisoned:  func(error) bool { return false },
+	contains: func(columns []string, n int, text string, indexed bool) (string, any) {
+		if indexed {
+			match := fmt.Sprintf(`{%s} : "%s"`, strings.Join(columns, " "), strings.ReplaceAll(text, `"`, `""`))
+			return fmt.Sprintf("id IN (SELECT rowid FROM users_search WHERE users_search MATCH $%d)", n), match
+		}
+		conditions := make([]string, len(columns))
+		for i, column := range columns {
+			conditions[i] = fmt.Sprintf("instr(%s, $%d) > 0", column, n)
+		}
+		return "(" + strings.Join(conditions, " OR ") + ")", text
+	},
+}

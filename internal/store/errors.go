@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// conflicts says what a violated unique index means to a caller.
+var conflicts = map[string]func() *identity.Error{
+	"users_email_folded": func() *identity.Error {
+		return identity.Errorf(identity.Conflict, "email_taken", "Another user has this e-mail address.").WithField("email")
+	},
+	"groups_name_folded": func() *identity.Error {
+		return identity.Errorf(identity.Conflict, "name_taken", "Another group has this name.").WithField("name")
+	},
+	"idempotency_keys_caller_key": func() *identity.Error {
+		return identity.Errorf(identity.Conflict, "idempotency_key_taken", "Another request with this Idempotency-Key came first.")
+	},
+}
+
+// retryable marks an Unavailable error whose transaction may be tried again.
+type retryable struct{ error }
+
+func (r retryable) Unwrap() error { return r.error }
+
+func isRetryable(err error) bool {
+	var r retryable
+	return errors.As(err, &r)
+}
+
+func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
+
+// mapError gives an error of the driver its kind. What it does not know stays
+// as it is and so is Internal.
+func (p *pool) mapError(ctx context.Context, err error) error {
+	if isNoRows(err) {
+		return err
+	}
+	if conflict := conflicts[p.engine.violated(err)]; conflict != nil {
+		return conflict().WithCause(err)
+	}
+	if p.engine.isConflict(err) {
+		return retryable{unavailable(err)}
+	}
+	// A cancelled query reports the database's own error, not the context's.
+	if ctx.Err() != nil || p.engine.isAway(err) || isConnectionError(err) {
+		return unavailable(errors.Join(err, ctx.Err()))
+	}
+	return err
+}
+
+func unavailable(cause error) error {
+	return identity.Errorf(identity.Unavailable, "database_unavailable",
+		"The database cannot be used at the moment. Try again.").WithCause(cause)
+}
+
+func isConnectionError(err error) bool {
+	var netError net.Error
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.As(err, &netError)
+}

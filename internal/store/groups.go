@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+const groupColumns = "id, name, permissions, created_at, updated_at, version"
+
+type groupRow struct {
+	ID          int64     `db:"id"`
+	Name        string    `db:"name"`
+	Permissions string    `db:"permissions"`
+	CreatedAt   timestamp `db:"created_at"`
+	UpdatedAt   timestamp `db:"updated_at"`
+	Version     int64     `db:"version"`
+}
+
+func (r groupRow) group() identity.Group {
+	return identity.Group{
+		ID: r.ID, Name: identity.Label(r.Name), Permissions: identity.PermissionsFrom(r.Permissions),
+		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Version: r.Version,
+	}
+}
+
+// Group returns the group with this id, or NotFound.
+func (r reader) Group(ctx context.Context, id int64) (identity.Group, error) {
+	return r.group(ctx, "SELECT "+groupColumns+" FROM groups WHERE id = $1", id)
+}
+
+// GroupForDeletion is Group, and keeps others from changing the group and from
+// joining it until the transaction ends.
+func (t *Tx) GroupForDeletion(ctx context.Context, id int64) (identity.Group, error) {
+	return t.group(ctx, "SELECT "+groupColumns+" FROM groups WHERE id = $1"+t.pool.engine.forDeletion, id)
+}
+
+func (r reader) group(ctx context.Context, query string, id int64) (identity.Group, error) {
+	var row groupRow
+	if err := r.get(ctx, &row, query, id); err != nil {
+		return identity.Group{}, one(err, "group", id)
+	}
+	return row.group(), nil
+}
+
+// Groups returns one page of the groups by id, and how many there are.
+func (r reader) Groups(ctx context.Context, page identity.Page) ([]identity.Group, int64, error) {
+	var total int64
+	if err := r.get(ctx, &total, "SELECT count(*) FROM groups"); err != nil {
+		return nil, 0, fmt.Errorf("count groups: %w", err)
+	}
+	var rows []groupRow
+	if err := r.all(ctx, &rows, "SELECT "+groupColumns+" FROM groups ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset); err != nil {
+		return nil, 0, fmt.Errorf("list groups: %w", err)
+	}
+	return groupsFrom(rows), total, nil
+}
+
+// LockGroups returns the groups that exist among the ids, by id, and keeps them
+// from being changed until the transaction ends; exclusively keeps also others
+// from locking them. Locks are taken in the order of ids, so that two
+// transactions cannot wait for each other here.
+func (t *Tx) LockGroups(ctx context.Context, ids []int64, exclusively bool) ([]identity.Group, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	ids = slices.Sorted(slices.Values(ids))
+	placeholders := make([]string, len(ids))
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		placeholders[i], args[i] = "$"+strconv.Itoa(i+1), id
+	}
+	lock := t.pool.engine.forShare
+	if exclusively {
+		lock = t.pool.engine.forUpdate
+	}
+	var rows []groupRow
+	err := t.all(ctx, &rows, "SELECT "+groupColumns+" FROM groups WHERE id IN ("+strings.Join(placeholders, ", ")+") ORDER BY id"+lock, args...)
+	if err != nil {
+		return nil, fmt.Errorf("lock groups: %w", err)
+	}
+	return groupsFrom(rows), nil
+}
+
+func groupsFrom(rows []groupRow) []identity.Group {
+	groups := make([]identity.Group, len(rows))
+	for i, row := range rows {
+		groups[i] = row.group()
+	}
+	return groups
+}
+
+// HasMembers reports whether any user is in the group.
+func (r reader) HasMembers(ctx context.Context, groupID int64) (bool, error) {
+	var found bool
+	err := r.get(ctx, &found, "SELECT EXISTS (SELECT 1 FROM memberships WHERE group_id = $1)", groupID)
+	return found, err
+}
+
+// InsertGroup stores a new group and returns its id. A taken name is a Conflict.
+func (t *Tx) InsertGroup(ctx context.Context, g identity.Group) (int64, error) {
+	var id int64
+	err := t.get(ctx, &id, "INSERT INTO groups (name, name_folded, permissions, created_at) VALUES ($1, $2, $3, $4) RETURNING id",
+		g.Name, identity.Fold(string(g.Name)), g.Permissions.String(), timestamp{g.CreatedAt})
+	return id, err
+}
+
+// UpdateGroup stores the group's fields, version included.
+func (t *Tx) UpdateGroup(ctx context.Context, g identity.Group) error {
+	_, err := t.exec(ctx, "UPDATE groups SET name = $2, name_folded = $3, permissions = $4, updated_at = $5, version = $6 WHERE id = $1",
+		g.ID, g.Name, identity.Fold(string(g.Name)), g.Permissions.String(), timestamp{g.UpdatedAt}, g.Version)
+	return err
+}
+
+// DeleteGroup deletes a group, which must have no members.
+func (t *Tx) DeleteGroup(ctx context.Context, id int64) error {
+	_, err := t.exec(ctx, "DELETE FROM groups WHERE id = $1", id)
+	return err
+}

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/rosterhq/roster/db"
+)
+
+// Migrate brings the schema up to date and tells how many migrations it ran.
+// Any number of instances may do so at once: on PostgreSQL one of them works
+// while the others wait, on SQLite the file lock does the same.
+func Migrate(ctx context.Context, databaseURL string) (applied int, err error) {
+	s, err := openForMigration(databaseURL)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+
+	// The first switch of a new SQLite file to WAL ignores busy_timeout, and a
+	// migration that waits behind a long query gives up its lock: try again.
+	const attempts = 10
+	for attempt := 1; ; attempt++ {
+		applied, err = s.migrate(ctx)
+		if err == nil || attempt == attempts || !s.write.engine.isAway(err) {
+			return applied, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(time.Duration(attempt) * 50 * time.Millisecond):
+		}
+	}
+}
+
+// openForMigration differs from Open where a migration would otherwise block
+// the service: waiting longer than 2 s for a table lock would queue every query
+// behind it.
+func openForMigration(databaseURL string) (*Store, error) {
+	if !strings.HasPrefix(databaseURL, "postgres") {
+		return Open(databaseURL, Options{})
+	}
+	db, err := connectPostgres(databaseURL, map[string]string{"lock_timeout": "2s"})
+	if err != nil {
+		return nil, err
+	}
+	p := newPool(db, &postgresEngine, false)
+	return &Store{reader: reader{pool: p}, write: p}, nil
+}
+
+func (s *Store) migrate(ctx context.Context) (int, error) {
+	provider, err := newProvider(s.write.db, s.write.engine)
+	if err != nil {
+		return 0, err
+	}
+	// The common case takes no lock, so that a start never waits for another
+	// one. An error here is Up's to find again, behind the lock.
+	if pending, err := provider.HasPending(ctx); err == nil && !pending {
+		return 0, nil
+	}
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("migrating the database: %w", err)
+	}
+	return len(results), nil
+}
+
+func newProvider(database *sqlx.DB, e *engine) (*goose.Provider, error) {
+	migrations, err := fs.Sub(db.Migrations, e.folder)
+	if err != nil {
+		return nil, err
+	}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if e.dialect == goose.DialectPostgres {
+		const period, failures = 1, 60 // seconds between tries, and how many
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(period, failures))
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	return goose.NewProvider(e.dialect, database.DB, migrations, options...)
+}
+
+// Ready returns nil when the database answers, takes writes and has the schema
+// that this release needs. A newer schema will do: migrations only add.
+func (s *Store) Ready(ctx context.Context) error {
+	var writable bool
+	if err := s.get(ctx, &writable, s.pool.engine.writable); err != nil {
+		return err
+	}
+	if !writable {
+		return errors.New("the database is read-only")
+	}
+	if s.migrated.Load() {
+		return nil
+	}
+	provider, err := newProvider(s.write.db, s.write.engine)
+	if err != nil {
+		return err
+	}
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if current < target {
+		return fmt.Errorf("the database is at version %d, this release needs %d: run roster migrate", current, target)
+	}
+	s.migrated.Store(true)
+	return nil
+}

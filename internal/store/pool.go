@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// pool is a connection pool with the statements that are prepared on it.
+type pool struct {
+	db      *sqlx.DB
+	engine  *engine
+	prepare bool
+
+	mu         sync.RWMutex
+	statements map[string]*sqlx.Stmt
+}
+
+// maxStatements bounds the prepared statements: lists can be asked for in many
+// shapes, and each one costs memory on each connection.
+const maxStatements = 200
+
+// queryer is a query that lacks only its arguments: a prepared statement, or a
+// text with a connection to send it on.
+type queryer interface {
+	GetContext(ctx context.Context, dest any, args ...any) error
+	SelectContext(ctx context.Context, dest any, args ...any) error
+	ExecContext(ctx context.Context, args ...any) (sql.Result, error)
+}
+
+func newPool(db *sqlx.DB, e *engine, prepare bool) *pool {
+	return &pool{db: db, engine: e, prepare: prepare, statements: map[string]*sqlx.Stmt{}}
+}
+
+// queryer returns a query to be run on the pool.
+func (p *pool) queryer(ctx context.Context, query string) (queryer, error) {
+	if err := p.prepareOnce(ctx, query); err != nil {
+		return nil, err
+	}
+	if statement := p.prepared(query); statement != nil {
+		return statement, nil
+	}
+	return text{p.db, query}, nil
+}
+
+// queryerIn returns a query to be run in a transaction. It does not prepare: that
+// takes a second connection, for which a full pool would wait for ever.
+func (p *pool) queryerIn(ctx context.Context, tx *sqlx.Tx, query string) queryer {
+	if statement := p.prepared(query); statement != nil {
+		return tx.StmtxContext(ctx, statement)
+	}
+	return text{tx, query}
+}
+
+func (p *pool) prepared(query string) *sqlx.Stmt {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.statements[query]
+}
+
+// prepareOnce prepares a query unless it is prepared, or is not to be.
+func (p *pool) prepareOnce(ctx context.Context, query string) error {
+	p.mu.RLock()
+	done := !p.prepare || p.statements[query] != nil || len(p.statements) >= maxStatements
+	p.mu.RUnlock()
+	if done {
+		return nil
+	}
+	statement, err := p.db.PreparexContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.statements[query] != nil { // another goroutine was faster
+		return statement.Close()
+	}
+	p.statements[query] = statement
+	return nil
+}
+
+// afterError drops what an error has made useless: a statement whose result
+// type a migration has changed, idle connections that lost their place.
+func (p *pool) afterError(query string, err error) {
+	if p.engine.isStalePlan(err) {
+		p.mu.Lock()
+		delete(p.statements, query) // not closed: others may be using it
+		p.mu.Unlock()
+	}
+	if p.engine.isPoisoned(err) {
+		p.db.SetMaxIdleConns(0)
+		p.db.SetMaxIdleConns(p.engine.maxIdle)
+	}
+}
+
+// text is a query sent as it stands.
+type text struct {
+	conn interface {
+		GetContext(ctx context.Context, dest any, query string, args ...any) error
+		SelectContext(ctx context.Context, dest any, query string, args ...any) error
+		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	}
+	query string
+}
+
+func (t text) GetContext(ctx context.Context, dest any, args ...any) error {
+	return t.conn.GetContext(ctx, dest, t.query, args...)
+}
+
+func (t text) SelectContext(ctx context.Context, dest any, args ...any) error {
+	return t.conn.SelectContext(ctx, dest, t.query, args...)
+}
+
+func (t text) ExecContext(ctx context.Context, args ...any) (sql.Result, error) {
+	return t.conn.ExecContext(ctx, t.query, args...)
+}

@@ -1,0 +1,177 @@
+// Package store is the SQL of Roster: one sqlx store for PostgreSQL and SQLite,
+// one file per aggregate. It keeps and finds; it decides nothing that the
+// database cannot decide by a constraint.
+//
+// Reads are methods of reader and so of both Store and Tx; writes are methods
+// of Tx only, so that a write outside a transaction does not compile: lib/pq
+// silently runs a lone statement twice after a lost connection.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// Options are the settings of a store.
+type Options struct {
+	// Prepare keeps hot statements prepared on each connection. Off behind a
+	// pooler that hands out another server connection per transaction.
+	Prepare bool
+	// MaxConns bounds the connections to PostgreSQL; 0 means DefaultMaxConns.
+	MaxConns int
+}
+
+// DefaultMaxConns is the default bound of connections to PostgreSQL.
+const DefaultMaxConns = 16
+
+// Store is an open database.
+type Store struct {
+	reader
+
+	write    *pool
+	migrated atomic.Bool // the schema has been seen to be current
+}
+
+// Tx is a transaction: all reads, and every write.
+type Tx struct{ reader }
+
+// reader has every SELECT, on the pool or inside a transaction.
+type reader struct {
+	pool *pool
+	tx   *sqlx.Tx // nil outside a transaction
+	// queries collects what a transaction runs, to be prepared after it.
+	queries *[]string
+}
+
+// Open opens the database that the URL names: postgres://… or sqlite:PATH. It
+// does not connect yet.
+func Open(url string, options Options) (*Store, error) {
+	read, write, err := openPools(url, options)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{reader: reader{pool: read}, write: write}, nil
+}
+
+// Close closes all connections.
+func (s *Store) Close() error {
+	err := s.write.db.Close()
+	if s.reader.pool != s.write {
+		err = errors.Join(err, s.reader.pool.db.Close())
+	}
+	return err
+}
+
+// Collector returns the metrics of the connection pool that serves writes.
+func (s *Store) Collector() prometheus.Collector {
+	return collectors.NewDBStatsCollector(s.write.db.DB, "roster")
+}
+
+// txAttempts is how often a transaction is tried that the database gave up for
+// the sake of another one (deadlock, serialization failure).
+const txAttempts = 4
+
+// InTx runs fn in a transaction and commits it when fn returns nil. fn may run
+// several times, so it must have no effect but through tx. The error is fn's, or
+// an *identity.Error; after a connection lost during commit the outcome is not
+// known, and the error (Unavailable) does not claim one.
+func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := s.inTx(ctx, fn)
+		if err == nil || attempt == txAttempts || !isRetryable(err) {
+			return err
+		}
+		const base = 10 * time.Millisecond
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(rand.N(base << attempt)):
+		}
+	}
+}
+
+func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
+	sqlTx, err := s.write.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return s.write.mapError(ctx, err)
+	}
+	// After a commit this does nothing; after an error or a panic it undoes all.
+	defer func() { _ = sqlTx.Rollback() }()
+	var queries []string
+	if err := fn(&Tx{reader{pool: s.write, tx: sqlTx, queries: &queries}}); err != nil {
+		return err
+	}
+	if err := sqlTx.Commit(); err != nil {
+		return s.write.mapError(ctx, err)
+	}
+	for _, query := range queries {
+		// For the next time; not to be prepared is no failure of this one.
+		_ = s.write.prepareOnce(ctx, query)
+	}
+	return nil
+}
+
+// get reads one row into dest; no row is sql.ErrNoRows, for the caller to name.
+func (r reader) get(ctx context.Context, dest any, query string, args ...any) error {
+	return r.run(ctx, query, func(q queryer) error { return q.GetContext(ctx, dest, args...) })
+}
+
+// all reads all rows into dest, a pointer to a slice.
+func (r reader) all(ctx context.Context, dest any, query string, args ...any) error {
+	return r.run(ctx, query, func(q queryer) error { return q.SelectContext(ctx, dest, args...) })
+}
+
+// exec runs a statement that returns no rows and tells how many it touched.
+func (t *Tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	var affected int64
+	err := t.run(ctx, query, func(q queryer) error {
+		result, err := q.ExecContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		affected, err = result.RowsAffected()
+		return err
+	})
+	return affected, err
+}
+
+func (r reader) run(ctx context.Context, query string, call func(queryer) error) error {
+	var q queryer
+	var err error
+	if r.tx != nil {
+		*r.queries = append(*r.queries, query)
+		q = r.pool.queryerIn(ctx, r.tx, query)
+	} else if q, err = r.pool.queryer(ctx, query); err != nil {
+		return r.pool.mapError(ctx, err)
+	}
+	if err := call(q); err != nil {
+		r.pool.afterError(query, err)
+		return r.pool.mapError(ctx, err)
+	}
+	return nil
+}
+
+func notFound(what string, id int64) error {
+	return identity.Errorf(identity.NotFound, "not_found", "There is no %s with the id %d.", what, id)
+}
+
+// one turns "no such row" into NotFound and wraps what else went wrong.
+func one(err error, what string, id int64) error {
+	switch {
+	case err == nil:
+		return nil
+	case isNoRows(err):
+		return notFound(what, id)
+	}
+	return fmt.Errorf("%s %d: %w", what, id, err)
+}

@@ -1,0 +1,206 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// userColumns are the stored columns of a user, membershipsColumn is what comes
+// with them from another table. A row of both is a userRow.
+const (
+	userColumns = "id, name, name_folded, email, email_folded, phone, active, tfa, allow_list, client_tags, " +
+		"can_view_masked_data, created_at, updated_at, last_signin_at, version"
+	membershipsColumn = "(SELECT coalesce(string_agg(group_id || '', ' ' ORDER BY group_id), '') " +
+		"FROM memberships WHERE user_id = users.id) AS group_ids"
+	selectUser = "SELECT " + userColumns + ", " + membershipsColumn + " FROM users WHERE id = $1"
+)
+
+type userRow struct {
+	ID                int64     `db:"id"`
+	Name              string    `db:"name"`
+	NameFolded        string    `db:"name_folded"`
+	Email             string    `db:"email"`
+	EmailFolded       string    `db:"email_folded"`
+	Phone             string    `db:"phone"`
+	Active            bool      `db:"active"`
+	TFA               bool      `db:"tfa"`
+	AllowList         string    `db:"allow_list"`
+	ClientTags        string    `db:"client_tags"`
+	CanViewMaskedData bool      `db:"can_view_masked_data"`
+	CreatedAt         timestamp `db:"created_at"`
+	UpdatedAt         timestamp `db:"updated_at"`
+	LastSigninAt      timestamp `db:"last_signin_at"`
+	Version           int64     `db:"version"`
+	GroupIDs          string    `db:"group_ids"`
+}
+
+func (r userRow) user() (identity.User, error) {
+	allowList, err := identity.AllowListFrom(r.AllowList)
+	if err != nil {
+		return identity.User{}, fmt.Errorf("user %d: allow-list: %w", r.ID, err)
+	}
+	tags, err := identity.ClientTagsFrom(r.ClientTags)
+	if err != nil {
+		return identity.User{}, fmt.Errorf("user %d: client tags: %w", r.ID, err)
+	}
+	groups := []int64{}
+	for field := range strings.FieldsSeq(r.GroupIDs) {
+		id, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return identity.User{}, fmt.Errorf("user %d: groups: %w", r.ID, err)
+		}
+		groups = append(groups, id)
+	}
+	return identity.User{
+		ID: r.ID, Name: identity.Name(r.Name), Email: identity.Email(r.Email), Phone: identity.Phone(r.Phone),
+		Active: r.Active, TFA: r.TFA, Groups: groups, AllowList: allowList, ClientTags: tags,
+		CanViewMaskedData: r.CanViewMaskedData, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time,
+		LastSigninAt: r.LastSigninAt.Time, Version: r.Version,
+	}, nil
+}
+
+// User returns the user with this id, or NotFound.
+func (r reader) User(ctx context.Context, id int64) (identity.User, error) {
+	return r.user(ctx, selectUser, id)
+}
+
+// UserForUpdate is User, and keeps others from changing the user until the
+// transaction ends.
+func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error) {
+	return t.user(ctx, selectUser+t.pool.engine.forUpdate, id)
+}
+
+func (r reader) user(ctx context.Context, query string, id int64) (identity.User, error) {
+	var row userRow
+	if err := r.get(ctx, &row, query, id); err != nil {
+		return identity.User{}, one(err, "user", id)
+	}
+	return row.user()
+}
+
+// PasswordHash returns a user's password hash, or NotFound. It is the only way
+// to it; the empty hash matches no password.
+func (r reader) PasswordHash(ctx context.Context, userID int64) (string, error) {
+	var hash string
+	err := r.get(ctx, &hash, "SELECT password_hash FROM users WHERE id = $1", userID)
+	return hash, one(err, "user", userID)
+}
+
+// HasOtherAdministrator reports whether an active user other than this one is
+// in Administrators. LockGroups on that group first, so that two changes cannot
+// each rely on the other's administrator.
+func (t *Tx) HasOtherAdministrator(ctx context.Context, userID int64) (bool, error) {
+	var found bool
+	err := t.get(ctx, &found, `SELECT EXISTS (SELECT 1 FROM memberships JOIN users ON users.id = memberships.user_id
+		WHERE group_id = $1 AND users.active AND users.id <> $2)`, identity.AdministratorsID, userID)
+	return found, err
+}
+
+// InsertUser stores a new user and returns its id. A taken address is a Conflict.
+func (t *Tx) InsertUser(ctx context.Context, u identity.User, passwordHash string) (int64, error) {
+	tags, err := identity.ClientTagsText(u.ClientTags)
+	if err != nil {
+		return 0, err
+	}
+	var id int64
+	err = t.get(ctx, &id, `INSERT INTO users (name, name_folded, email, email_folded, password_hash, phone, active, tfa,
+			allow_list, client_tags, can_view_masked_data, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id`,
+		u.Name, identity.Fold(string(u.Name)), u.Email, u.Email.Key(), passwordHash, u.Phone, u.Active, u.TFA,
+		u.AllowList.String(), tags, u.CanViewMaskedData, timestamp{u.CreatedAt})
+	if err != nil {
+		return 0, err
+	}
+	return id, t.insertMemberships(ctx, id, u.Groups)
+}
+
+// UpdateUser stores the user's fields, version included, but for the password
+// and the memberships.
+func (t *Tx) UpdateUser(ctx context.Context, u identity.User) error {
+	tags, err := identity.ClientTagsText(u.ClientTags)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE users SET name = $2, name_folded = $3, email = $4, email_folded = $5, phone = $6,
+			active = $7, tfa = $8, allow_list = $9, client_tags = $10, can_view_masked_data = $11, updated_at = $12, version = $13
+		WHERE id = $1`,
+		u.ID, u.Name, identity.Fold(string(u.Name)), u.Email, u.Email.Key(), u.Phone, u.Active, u.TFA,
+		u.AllowList.String(), tags, u.CanViewMaskedData, timestamp{u.UpdatedAt}, u.Version)
+	return err
+}
+
+// UpdatePasswordHash stores the hash of a new password.
+func (t *Tx) UpdatePasswordHash(ctx context.Context, userID int64, hash string) error {
+	_, err := t.exec(ctx, "UPDATE users SET password_hash = $2 WHERE id = $1", userID, hash)
+	return err
+}
+
+// ReplaceMemberships makes the user a member of exactly these groups.
+func (t *Tx) ReplaceMemberships(ctx context.Context, userID int64, groups []int64) error {
+	if _, err := t.exec(ctx, "DELETE FROM memberships WHERE user_id = $1", userID); err != nil {
+		return err
+	}
+	return t.insertMemberships(ctx, userID, groups)
+}
+
+func (t *Tx) insertMemberships(ctx context.Context, userID int64, groups []int64) error {
+	for _, group := range groups {
+		if _, err := t.exec(ctx, "INSERT INTO memberships (user_id, group_id) VALUES ($1, $2)", userID, group); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteUser deletes a user with all that belongs to it. That its events
+// happened stays; the personal values in them, and in kept answers, do not.
+func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
+	for _, statement := range []string{
+		"UPDATE events SET changes = '{}' WHERE subject_type = 'user' AND subject_id = $1",
+		"UPDATE idempotency_keys SET answer = '' WHERE user_id = $1",
+		"DELETE FROM users WHERE id = $1",
+	} {
+		if _, err := t.exec(ctx, statement, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// HasUsersOrTokens reports whether anyone has ever been set up here.
+func (r reader) HasUsersOrTokens(ctx context.Context) (bool, error) {
+	var found bool
+	err := r.get(ctx, &found, "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM tokens)")
+	return found, err
+}
+
+// sortKey returns a row's value in the given order, as a cursor carries it.
+func (r userRow) sortKey(sort identity.UserSort) string {
+	switch sort {
+	case identity.SortByName:
+		return r.NameFolded
+	case identity.SortByEmail:
+		return r.EmailFolded
+	case identity.SortByCreation:
+		return identity.TimeKey(r.CreatedAt.Time)
+	case identity.SortByLastSignin:
+		return identity.TimeKey(r.LastSigninAt.Time)
+	case identity.SortByID:
+	}
+	return ""
+}
+
+// sortValue is the inverse of sortKey for a query's argument.
+func sortValue(c identity.Cursor) (any, error) {
+	switch c.Sort {
+	case identity.SortByCreation, identity.SortByLastSignin:
+		t, err := c.Time()
+		return timestamp{t}, err
+	case identity.SortByID, identity.SortByName, identity.SortByEmail:
+	}
+	return c.Key, nil
+}

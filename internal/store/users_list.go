@@ -1,0 +1,249 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// A page of users is cheap at any size and depth because of three choices:
+//   - Totals and offsets of the list by id come from user_blocks, which sums
+//     about a thousand users per row, instead of counting users.
+//   - A substring is found through the trigram index, unless it is so common
+//     that walking the order meets enough of it at once; the total, which is
+//     known by then, decides.
+//   - A cursor continues behind a known row.
+
+// broadMatches is from how many matches on walking the order beats collecting
+// and sorting all matches.
+const broadMatches = 5000
+
+// blockBits is the size of a block of user_blocks as a power of two; the
+// triggers of the schema have it too.
+const blockBits = 10
+
+// sortColumns is the allow-list of what may stand in ORDER BY.
+var sortColumns = map[identity.UserSort]string{
+	identity.SortByID:         "id",
+	identity.SortByName:       "name_folded",
+	identity.SortByEmail:      "email_folded",
+	identity.SortByCreation:   "created_at",
+	identity.SortByLastSignin: "last_signin_at",
+}
+
+// Users returns one page of the users that match, with the exact total unless
+// the page starts after a cursor.
+func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserPage, error) {
+	var total int64
+	broad := false
+	if q.After != nil {
+		broad = q.After.Broad
+	} else {
+		var err error
+		if total, err = r.countUsers(ctx, q.Filter); err != nil {
+			return identity.UserPage{}, err
+		}
+		if total <= q.Offset {
+			return identity.UserPage{Users: []identity.User{}, Total: total}, nil
+		}
+		broad = total > broadMatches
+	}
+
+	where := r.userConditions(q.Filter, !broad)
+	offset := q.Offset
+	if q.After != nil {
+		offset = 0
+		if err := where.addAfter(*q.After); err != nil {
+			return identity.UserPage{}, err
+		}
+	} else if offset > 0 && q.Sort == identity.SortByID && countedByBlocks(q.Filter) {
+		var err error
+		if offset, err = r.seekBlock(ctx, where, q); err != nil {
+			return identity.UserPage{}, err
+		}
+	}
+
+	// One row more than asked for tells whether more follow.
+	var rows []userRow
+	if err := r.all(ctx, &rows, where.pageQuery(q), append(where.args, q.Limit+1, offset)...); err != nil {
+		return identity.UserPage{}, fmt.Errorf("list users: %w", err)
+	}
+	page := identity.UserPage{Total: total}
+	if len(rows) > q.Limit {
+		rows = rows[:q.Limit]
+		last := rows[q.Limit-1]
+		page.Next = &identity.Cursor{
+			Sort: q.Sort, Descending: q.Descending, Broad: broad, ID: last.ID, Key: last.sortKey(q.Sort),
+		}
+	}
+	page.Users = make([]identity.User, len(rows))
+	for i, row := range rows {
+		var err error
+		if page.Users[i], err = row.user(); err != nil {
+			return identity.UserPage{}, err
+		}
+	}
+	return page, nil
+}
+
+// countedByBlocks reports whether user_blocks alone can tell how many match.
+func countedByBlocks(f identity.UserFilter) bool {
+	return f == identity.UserFilter{OnlyActive: f.OnlyActive, OnlyInactive: f.OnlyInactive} && !(f.OnlyActive && f.OnlyInactive)
+}
+
+// blockCount is the expression for the matching users of a block.
+func blockCount(f identity.UserFilter) string {
+	switch {
+	case f.OnlyActive:
+		return "active"
+	case f.OnlyInactive:
+		return "users - active"
+	}
+	return "users"
+}
+
+func (r reader) countUsers(ctx context.Context, f identity.UserFilter) (int64, error) {
+	var total int64
+	var err error
+	if countedByBlocks(f) {
+		err = r.get(ctx, &total, "SELECT coalesce(sum("+blockCount(f)+"), 0) FROM user_blocks")
+	} else {
+		where := r.userConditions(f, true)
+		err = r.get(ctx, &total, "SELECT count(*) FROM users"+where.String(), where.args...)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("count users: %w", err)
+	}
+	return total, nil
+}
+
+// seekBlock adds the condition to start at the block in which the offset falls
+// and returns what remains of the offset inside it.
+func (r reader) seekBlock(ctx context.Context, where *conditions, q identity.UserQuery) (int64, error) {
+	direction := ""
+	if q.Descending {
+		direction = " DESC"
+	}
+	var start struct {
+		Block  int64 `db:"block"`
+		Before int64 `db:"before"`
+	}
+	err := r.get(ctx, &start, "SELECT block, upto - n AS before FROM (SELECT block, n, sum(n) OVER (ORDER BY block"+direction+
+		" ROWS UNBOUNDED PRECEDING) AS upto FROM (SELECT block, "+blockCount(q.Filter)+" AS n FROM user_blocks) AS counts) AS sums"+
+		" WHERE upto > $1 ORDER BY block"+direction+" LIMIT 1", q.Offset)
+	switch {
+	case isNoRows(err): // users went away since the total was read
+		return q.Offset, nil
+	case err != nil:
+		return 0, fmt.Errorf("find offset: %w", err)
+	}
+	if q.Descending {
+		where.add("id < $%d", (start.Block+1)<<blockBits)
+	} else {
+		where.add("id >= $%d", start.Block<<blockBits)
+	}
+	return q.Offset - start.Before, nil
+}
+
+// conditions builds a WHERE clause with its arguments.
+type conditions struct {
+	texts []string
+	args  []any
+	// searching says that the trigram index is to find the rows before they are
+	// ordered; the planner, which cannot know how rare a text is, is not asked.
+	searching bool
+}
+
+// add adds a condition with one placeholder.
+func (c *conditions) add(format string, arg any) {
+	c.args = append(c.args, arg)
+	c.texts = append(c.texts, fmt.Sprintf(format, len(c.args)))
+}
+
+func (c *conditions) String() string {
+	if len(c.texts) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(c.texts, " AND ")
+}
+
+// addAfter adds the condition to start behind a cursor.
+func (c *conditions) addAfter(after identity.Cursor) error {
+	comparison := ">"
+	if after.Descending {
+		comparison = "<"
+	}
+	if after.Sort == identity.SortByID {
+		c.add("id "+comparison+" $%d", after.ID)
+		return nil
+	}
+	key, err := sortValue(after)
+	if err != nil {
+		return fmt.Errorf("cursor: %w", err)
+	}
+	c.args = append(c.args, key, after.ID)
+	c.texts = append(c.texts, fmt.Sprintf("(%s, id) %s ($%d, $%d)",
+		sortColumns[after.Sort], comparison, len(c.args)-1, len(c.args)))
+	return nil
+}
+
+// pageQuery returns the query for a page; its last two arguments are limit and offset.
+func (c *conditions) pageQuery(q identity.UserQuery) string {
+	direction := ""
+	if q.Descending {
+		direction = " DESC"
+	}
+	order := "id" + direction
+	if q.Sort != identity.SortByID {
+		order = sortColumns[q.Sort] + direction + ", " + order
+	}
+	with, from := "", "users"+c.String()
+	if c.searching {
+		with = "WITH matches AS MATERIALIZED (SELECT " + userColumns + " FROM users" + c.String() + ") "
+		from = "matches AS users"
+	}
+	limit := len(c.args) + 1
+	return with + "SELECT " + userColumns + ", " + membershipsColumn + " FROM " + from + " ORDER BY " + order +
+		" LIMIT $" + strconv.Itoa(limit) + " OFFSET $" + strconv.Itoa(limit+1)
+}
+
+// userConditions translates a filter. indexed says to search texts through the
+// trigram index, which needs three characters to work with.
+func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions {
+	c := &conditions{}
+	if f.Name != "" {
+		c.addContains(r.pool.engine, identity.Fold(f.Name), indexed, "name_folded")
+	}
+	if f.Search != "" {
+		c.addContains(r.pool.engine, identity.Fold(f.Search), indexed, "name_folded", "email_folded", "phone")
+	}
+	if f.Email != "" {
+		c.add("email_folded = $%d", identity.FoldASCII(f.Email))
+	}
+	if f.OnlyActive {
+		c.add("active = $%d", true)
+	}
+	if f.OnlyInactive {
+		c.add("active = $%d", false)
+	}
+	if f.TFA != nil {
+		c.add("tfa = $%d", *f.TFA)
+	}
+	if f.Group != 0 {
+		c.add("id IN (SELECT user_id FROM memberships WHERE group_id = $%d)", f.Group)
+	}
+	return c
+}
+
+func (c *conditions) addContains(e *engine, text string, indexed bool, columns ...string) {
+	const trigram = 3
+	indexed = indexed && utf8.RuneCountInString(text) >= trigram
+	condition, arg := e.contains(columns, len(c.args)+1, text, indexed)
+	c.args = append(c.args, arg)
+	c.texts = append(c.texts, condition)
+	c.searching = c.searching || indexed
+}
