@@ -1,0 +1,72 @@
+// Package backoffice is the main dialect, the Back Office API at /api/v2: its
+// wire names, statuses, envelopes and errors over the service's operations.
+package backoffice
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
+)
+
+// Prefix starts every path of the dialect.
+const Prefix = "/api/v2"
+
+type handlers struct {
+	service *service.Service
+	// publicURL is where clients reach the service; nil makes links relative,
+	// for the Host header, which the client chooses, is not to be believed.
+	publicURL *url.URL
+}
+
+// New returns the dialect over a service. publicURL may be nil.
+func New(s *service.Service, publicURL *url.URL) api.Dialect {
+	h := &handlers{service: s, publicURL: publicURL}
+	routes := []api.Route{
+		{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
+		{Method: http.MethodPost, Path: "/users", Handler: h.createUser},
+		{Method: http.MethodGet, Path: "/users/:userId", Handler: h.getUser},
+		{Method: http.MethodPut, Path: "/users/:userId", Handler: h.updateUser},
+		{Method: http.MethodPatch, Path: "/users/:userId", Handler: h.updateUser},
+		{Method: http.MethodDelete, Path: "/users/:userId", Handler: h.deleteUser},
+
+		{Method: http.MethodGet, Path: "/groups", Handler: h.listGroups},
+		{Method: http.MethodPost, Path: "/groups", Handler: h.createGroup},
+		{Method: http.MethodGet, Path: "/groups/:groupId", Handler: h.getGroup},
+		{Method: http.MethodPut, Path: "/groups/:groupId", Handler: h.updateGroup},
+		{Method: http.MethodPatch, Path: "/groups/:groupId", Handler: h.updateGroup},
+		{Method: http.MethodDelete, Path: "/groups/:groupId", Handler: h.deleteGroup},
+
+		{Method: http.MethodGet, Path: "/tokens", Handler: h.listTokens},
+		{Method: http.MethodPost, Path: "/tokens", Handler: h.createToken},
+		{Method: http.MethodGet, Path: "/tokens/:tokenId", Handler: h.getToken},
+		{Method: http.MethodDelete, Path: "/tokens/:tokenId", Handler: h.revokeToken},
+	}
+	for i := range routes {
+		routes[i].Handler = requireJSONAccepted(routes[i].Handler)
+	}
+	return api.Dialect{Prefix: Prefix, Routes: routes, WriteError: writeError}
+}
+
+// requireJSONAccepted answers 406 before anything is done: an answer that the
+// client will not read must not be that of a change.
+func requireJSONAccepted(next api.Handler) api.Handler {
+	return func(c echo.Context, actor identity.Actor) error {
+		if !api.Accepts(c.Request().Header.Get(echo.HeaderAccept), echo.MIMEApplicationJSON) {
+			return echo.NewHTTPError(http.StatusNotAcceptable, "This API answers in application/json.")
+		}
+		return next(c, actor)
+	}
+}
+
+// link returns the address of a path for a client.
+func (h *handlers) link(path string) string {
+	if h.publicURL == nil {
+		return path
+	}
+	return h.publicURL.Scheme + "://" + h.publicURL.Host + path
+}

@@ -1,0 +1,219 @@
+package backoffice
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/service"
+)
+
+// userBody is a user in an answer.
+type userBody struct {
+	ID                int64                `json:"id"`
+	Name              identity.Name        `json:"name"`
+	Email             identity.Email       `json:"email"`
+	Phone             *identity.Phone      `json:"phone"`
+	Active            bool                 `json:"active"`
+	TFA               bool                 `json:"tfa"`
+	Groups            []int64              `json:"groups"`
+	IPWhitelist       identity.AllowList   `json:"ipWhitelist"`
+	ClientTags        []identity.ClientTag `json:"clientTags"`
+	CanViewMaskedData bool                 `json:"canViewMaskedData"`
+	CreateTime        wireTime             `json:"createTime"`
+	UpdateTime        wireTime             `json:"updateTime"`
+	LastSigninTime    wireTime             `json:"lastSigninTime"`
+	Version           int64                `json:"version"`
+}
+
+func userFrom(u identity.User) userBody {
+	body := userBody{
+		ID: u.ID, Name: u.Name, Email: u.Email, Active: u.Active, TFA: u.TFA, Groups: u.Groups,
+		IPWhitelist: u.AllowList, ClientTags: u.ClientTags, CanViewMaskedData: u.CanViewMaskedData,
+		CreateTime: wireTime(u.CreatedAt), UpdateTime: wireTime(u.UpdatedAt), LastSigninTime: wireTime(u.LastSigninAt),
+		Version: u.Version,
+	}
+	if u.Phone != "" {
+		body.Phone = &u.Phone
+	}
+	if body.IPWhitelist == nil {
+		body.IPWhitelist = identity.AllowList{}
+	}
+	if body.ClientTags == nil {
+		body.ClientTags = []identity.ClientTag{}
+	}
+	return body
+}
+
+type createUserRequest struct {
+	Name              *identity.Name        `json:"name"              validate:"required"`
+	Email             *identity.Email       `json:"email"             validate:"required"`
+	Password          *identity.Password    `json:"password"          validate:"required"`
+	Active            *bool                 `json:"active"            validate:"required"`
+	TFA               *bool                 `json:"tfa"               validate:"required"`
+	Groups            *[]int64              `json:"groups"            validate:"required,max=256"`
+	Phone             *identity.Phone       `json:"phone"             null:"empty"`
+	IPWhitelist       *identity.AllowList   `json:"ipWhitelist"       validate:"omitnil,max=256"  null:"empty"`
+	ClientTags        *[]identity.ClientTag `json:"clientTags"        validate:"omitnil,max=256"  null:"empty"`
+	CanViewMaskedData *bool                 `json:"canViewMaskedData"`
+	SendNotify        *bool                 `json:"sendNotify"` // checked; there is no mail yet
+}
+
+func (r createUserRequest) newUser() service.NewUser {
+	return service.NewUser{
+		Password: *r.Password,
+		User: identity.User{
+			Name: *r.Name, Email: *r.Email, Phone: orZero(r.Phone), Active: *r.Active, TFA: *r.TFA, Groups: *r.Groups,
+			AllowList: orZero(r.IPWhitelist), ClientTags: orZero(r.ClientTags), CanViewMaskedData: orZero(r.CanViewMaskedData),
+		},
+	}
+}
+
+func orZero[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+type updateUserRequest struct {
+	Name              *identity.Name        `json:"name"`
+	Email             *identity.Email       `json:"email"`
+	Password          *identity.Password    `json:"password"`
+	CurrentPassword   *string               `json:"currentPassword"`
+	Phone             *identity.Phone       `json:"phone"             null:"empty"`
+	Active            *bool                 `json:"active"`
+	TFA               *bool                 `json:"tfa"`
+	Groups            *[]int64              `json:"groups"            validate:"omitnil,max=256"`
+	IPWhitelist       *identity.AllowList   `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
+	ClientTags        *[]identity.ClientTag `json:"clientTags"        validate:"omitnil,max=256" null:"empty"`
+	CanViewMaskedData *bool                 `json:"canViewMaskedData"`
+	SendNotify        *bool                 `json:"sendNotify"` // checked; there is no mail yet
+}
+
+func (r updateUserRequest) change() identity.UserChange {
+	return identity.UserChange{
+		Name: r.Name, Email: r.Email, Password: r.Password, Phone: r.Phone, Active: r.Active, TFA: r.TFA, Groups: r.Groups,
+		AllowList: r.IPWhitelist, ClientTags: r.ClientTags, CanViewMaskedData: r.CanViewMaskedData,
+	}
+}
+
+func (h *handlers) getUser(c echo.Context, actor identity.Actor) error {
+	id, err := userID(c, actor)
+	if err != nil {
+		return err
+	}
+	user, err := h.service.User(c.Request().Context(), actor, id)
+	if err != nil {
+		return err
+	}
+	setVersion(c, user.Version)
+	return c.JSON(http.StatusOK, userFrom(user))
+}
+
+func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
+	once, err := onceFrom(c)
+	if err != nil {
+		return err
+	}
+	body, err := api.ReadJSON(c)
+	if err != nil {
+		return err
+	}
+	request, err := api.Decode[createUserRequest](body)
+	if err != nil {
+		return err
+	}
+	once.Fingerprint = secret.Digest(string(body))
+	user, answer, err := h.service.CreateUser(c.Request().Context(), actor, request.newUser(), once)
+	if err != nil {
+		return err
+	}
+	if answer.Replayed {
+		setVersion(c, 1) // as it was created
+		return created(c, h.userLink(answer.UserID), json.RawMessage(answer.Body))
+	}
+	setVersion(c, user.Version)
+	return created(c, h.userLink(user.ID), userFrom(user))
+}
+
+func (h *handlers) updateUser(c echo.Context, actor identity.Actor) error {
+	id, err := userID(c, actor)
+	if err != nil {
+		return err
+	}
+	q := api.NewQuery(c)
+	force := q.OneOf("force", "false", "true") == "true"
+	if err := q.Err(); err != nil {
+		return err
+	}
+	request, err := api.Bind[updateUserRequest](c)
+	if err != nil {
+		return err
+	}
+	user, err := h.service.UpdateUser(c.Request().Context(), actor, id, service.UpdateUser{
+		Change: request.change(), Match: versionMatch(c), CurrentPassword: (*identity.Password)(request.CurrentPassword), Force: force,
+	})
+	if err != nil {
+		return err
+	}
+	setVersion(c, user.Version)
+	return c.JSON(http.StatusOK, userFrom(user))
+}
+
+func (h *handlers) deleteUser(c echo.Context, actor identity.Actor) error {
+	id, err := userID(c, actor)
+	if err != nil {
+		return err
+	}
+	if err := h.service.DeleteUser(c.Request().Context(), actor, id, versionMatch(c)); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// userID reads the id of a user from the path; "me" is the caller's own.
+func userID(c echo.Context, actor identity.Actor) (int64, error) {
+	if c.Param("userId") != "me" {
+		return api.PathID(c, "userId")
+	}
+	if actor.UserID == 0 {
+		return 0, identity.Errorf(identity.NotFound, "not_found", "This token acts for no user, so there is no \"me\".")
+	}
+	return actor.UserID, nil
+}
+
+func (h *handlers) userLink(id int64) string {
+	return h.link(Prefix + "/users/" + strconv.FormatInt(id, 10))
+}
+
+// onceFrom reads the Idempotency-Key header: 1 to 255 visible ASCII characters.
+func onceFrom(c echo.Context) (service.Once, error) {
+	const header, most = "Idempotency-Key", 255
+	values := c.Request().Header.Values(header)
+	if len(values) == 0 {
+		return service.Once{}, nil
+	}
+	key := values[0]
+	valid := len(values) == 1 && len(key) >= 1 && len(key) <= most
+	for _, b := range []byte(key) {
+		valid = valid && b > ' ' && b <= '~'
+	}
+	if !valid {
+		return service.Once{}, identity.InvalidField(header, "invalid_key", fmt.Sprintf("must have 1 to %d visible ASCII characters", most))
+	}
+	return service.Once{Key: key, Render: func(u identity.User) []byte {
+		body, err := json.Marshal(userFrom(u))
+		if err != nil {
+			panic(err) // its types cannot fail
+		}
+		return body
+	}}, nil
+}

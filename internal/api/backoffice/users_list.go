@@ -1,0 +1,101 @@
+package backoffice
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+const maxInt64 = math.MaxInt64
+
+func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
+	query, err := userQuery(c)
+	if err != nil {
+		return err
+	}
+	page, err := h.service.Users(c.Request().Context(), actor, query)
+	if err != nil {
+		return err
+	}
+	body := list[userBody]{Data: make([]userBody, len(page.Users))}
+	for i, user := range page.Users {
+		body.Data[i] = userFrom(user)
+	}
+	if query.After == nil {
+		body.Total = &page.Total
+	}
+	if page.Next != nil {
+		c.Response().Header().Set("Link", fmt.Sprintf(`<%s>; rel="next"`, h.nextLink(c.Request().URL, *page.Next)))
+	}
+	return c.JSON(http.StatusOK, body)
+}
+
+// nextLink is the same request from the cursor on.
+func (h *handlers) nextLink(current *url.URL, next identity.Cursor) string {
+	parameters := current.Query()
+	parameters.Del("offset")
+	parameters.Set("after", next.String())
+	return h.link(current.Path + "?" + parameters.Encode())
+}
+
+// userQuery reads the parameters of the list. Those of the documentation come
+// first; limit, filters and order stay the same from page to page.
+func userQuery(c echo.Context) (identity.UserQuery, error) {
+	q := api.NewQuery(c)
+	query := identity.UserQuery{
+		Filter: identity.UserFilter{
+			Name:   q.Text("filter[name]", identity.MaxNameLength),
+			Search: q.Text("filter[q]", identity.MaxNameLength),
+			Email:  q.Text("filter[email]", identity.MaxEmailBytes),
+			Group:  q.Int("filter[group]", 1, maxInt64, 0),
+		},
+		Limit:      limitOf(q),
+		Offset:     q.Int("offset", 0, maxInt64, 0),
+		Sort:       identity.UserSort(q.OneOf("sort_by", sortNames()...)),
+		Descending: q.OneOf("sort_order", "asc", "desc") == "desc",
+	}
+	if q.Has("filter[email]") && query.Filter.Email == "" {
+		// As "any address" it would hand a service that lost a value some user.
+		q.Fail("filter[email]", "required", "must not be empty")
+	}
+	if q.Has("filter[tfa]") {
+		tfa := q.OneOf("filter[tfa]", "true", "false") == "true"
+		query.Filter.TFA = &tfa
+	}
+	status := q.OneOf("filter[status]", "any", "active", "inactive")
+	query.Filter.OnlyActive = q.OneOf("filter[active]", "0", "1") == "1" || status == "active"
+	query.Filter.OnlyInactive = status == "inactive"
+	query.After = cursorOf(q, query)
+	return query, q.Err()
+}
+
+func cursorOf(q *api.Query, query identity.UserQuery) *identity.Cursor {
+	if !q.Has("after") {
+		return nil
+	}
+	const most = 4096
+	cursor, err := identity.ParseCursor(q.Text("after", most))
+	switch {
+	case err != nil:
+		q.Fail("after", "invalid_cursor", err.Error())
+	case cursor.Sort != query.Sort || cursor.Descending != query.Descending:
+		q.Fail("after", "invalid_cursor", "belongs to a list in another order")
+	case q.Has("offset"):
+		q.Fail("offset", "invalid_value", "must not be given together with after")
+	}
+	return &cursor
+}
+
+func sortNames() []string {
+	names := make([]string, len(identity.UserSorts))
+	for i, sort := range identity.UserSorts {
+		names[i] = string(sort)
+	}
+	return names
+}

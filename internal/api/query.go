@@ -1,0 +1,152 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// Query reads query parameters strictly: one that is unknown, repeated or wrong
+// is an error, for a filter that is silently lost shows or changes too much.
+// Ask for every parameter, then for Err.
+type Query struct {
+	values   url.Values
+	asked    map[string]bool
+	problems []identity.FieldError
+}
+
+// NewQuery reads the query of a request.
+func NewQuery(c echo.Context) *Query {
+	q := &Query{asked: map[string]bool{}}
+	values, err := url.ParseQuery(c.Request().URL.RawQuery)
+	if err != nil {
+		q.fail("query", "malformed_query", "is not a valid query string")
+		return q
+	}
+	q.values = values
+	return q
+}
+
+// Err returns one Invalid error for all that is wrong with the query, or nil.
+func (q *Query) Err() error {
+	for _, name := range slices.Sorted(maps.Keys(q.values)) {
+		if !q.asked[name] {
+			q.fail(shorten(strings.ToValidUTF8(name, "\uFFFD")), "unknown_parameter", "is not a parameter of this request")
+		}
+	}
+	return identity.InvalidFields(q.problems)
+}
+
+func (q *Query) fail(name, code, format string, args ...any) {
+	q.problems = append(q.problems, identity.FieldError{Field: name, Code: code, Message: fmt.Sprintf(format, args...)})
+}
+
+// Has reports whether the parameter is given and fit to be read.
+func (q *Query) Has(name string) bool {
+	_, ok := q.get(name)
+	return ok
+}
+
+// Fail records that a parameter has a bad value.
+func (q *Query) Fail(name, code, message string) { q.fail(name, code, "%s", message) }
+
+func (q *Query) get(name string) (string, bool) {
+	values, present := q.values[name]
+	first := !q.asked[name]
+	q.asked[name] = true
+	if !present {
+		return "", false
+	}
+	problem := ""
+	switch {
+	case len(values) > 1:
+		problem = "must not be repeated"
+	case !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0):
+		problem = "must be valid UTF-8 without NUL"
+	}
+	if problem != "" {
+		if first {
+			q.fail(name, "invalid_parameter", "%s", problem)
+		}
+		return "", false
+	}
+	return values[0], true
+}
+
+// Text returns a parameter of at most most characters, "" where it is absent.
+func (q *Query) Text(name string, most int) string {
+	s, _ := q.get(name)
+	if utf8.RuneCountInString(s) > most {
+		q.fail(name, "too_long", "must have at most %d characters", most)
+		return ""
+	}
+	return s
+}
+
+// Int returns a parameter in decimal digits, or the default where it is absent.
+// A number beyond int64 counts as the largest one.
+func (q *Query) Int(name string, least, most, otherwise int64) int64 {
+	s, ok := q.get(name)
+	if !ok {
+		return otherwise
+	}
+	n, isNumber := digits(s)
+	if !isNumber || n < least || n > most {
+		if most == math.MaxInt64 {
+			q.fail(name, "out_of_range", "must be an integer of at least %d", least)
+		} else {
+			q.fail(name, "out_of_range", "must be an integer from %d to %d", least, most)
+		}
+		return otherwise
+	}
+	return n
+}
+
+// OneOf returns a parameter that has one of the given values, or the first of
+// them where it is absent.
+func (q *Query) OneOf(name string, values ...string) string {
+	s, ok := q.get(name)
+	if ok && !slices.Contains(values, s) {
+		q.fail(name, "invalid_value", "must be one of %s", strings.Join(values, ", "))
+		ok = false
+	}
+	if !ok {
+		return values[0]
+	}
+	return s
+}
+
+// digits reads ASCII digits; what is beyond int64 counts as the largest int64.
+func digits(s string) (int64, bool) {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' }) {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return math.MaxInt64, true
+	}
+	return n, true
+}
+
+// PathID reads an id from the path: an integer of at least 1, or Invalid. One
+// beyond int64 is as good as any that does not exist.
+func PathID(c echo.Context, name string) (int64, error) {
+	text := c.Param(name)
+	id, isNumber := digits(text)
+	if text == "" {
+		return 0, identity.Errorf(identity.NotFound, "not_found", "There is nothing at this address.")
+	}
+	if !isNumber || id < 1 {
+		return 0, identity.InvalidField(name, "invalid_id", "must be an integer of at least 1")
+	}
+	return id, nil
+}

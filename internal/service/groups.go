@@ -1,0 +1,152 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+// Group returns a group.
+func (s *Service) Group(ctx context.Context, actor identity.Actor, id int64) (identity.Group, error) {
+	if err := actor.Require(identity.GroupsView); err != nil {
+		return identity.Group{}, err
+	}
+	return s.store.Group(ctx, id)
+}
+
+// Groups returns a page of the groups by id, and how many there are.
+func (s *Service) Groups(ctx context.Context, actor identity.Actor, page identity.Page) ([]identity.Group, int64, error) {
+	if err := actor.Require(identity.GroupsView); err != nil {
+		return nil, 0, err
+	}
+	return s.store.Groups(ctx, page)
+}
+
+// CreateGroup creates a group with permissions that the caller holds. The
+// errors are Forbidden and Conflict.
+func (s *Service) CreateGroup(ctx context.Context, actor identity.Actor, group identity.Group) (identity.Group, error) {
+	if err := actor.Require(identity.GroupsManage); err != nil {
+		return identity.Group{}, err
+	}
+	if err := actor.RequireCover(group.Permissions, false); err != nil {
+		return identity.Group{}, err
+	}
+	now := s.now()
+	group.CreatedAt, group.Version = now, 1
+	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+		var err error
+		if group.ID, err = tx.InsertGroup(ctx, group); err != nil {
+			return err
+		}
+		return emit(ctx, tx, actor, now, identity.GroupCreated, group.ID, identity.Group{}.Diff(group))
+	})
+	return group, err
+}
+
+// UpdateGroup changes a group whose permissions, before and after, the caller
+// holds. The errors are Forbidden, NotFound, Conflict and Precondition.
+func (s *Service) UpdateGroup(ctx context.Context, actor identity.Actor, id int64, change identity.GroupChange, match identity.VersionMatch,
+) (identity.Group, error) {
+	if err := actor.Require(identity.GroupsManage); err != nil {
+		return identity.Group{}, err
+	}
+	now := s.now()
+	var after identity.Group
+	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+		before, err := mayChangeGroup(ctx, tx, actor, id, match)
+		if err != nil {
+			return err
+		}
+		after = change.Apply(before)
+		if err := actor.RequireCover(after.Permissions, false); err != nil {
+			return err
+		}
+		changes := before.Diff(after)
+		if len(changes) == 0 {
+			return nil
+		}
+		after.UpdatedAt, after.Version = now, before.Version+1
+		if err := tx.UpdateGroup(ctx, after); err != nil {
+			return err
+		}
+		return emit(ctx, tx, actor, now, identity.GroupUpdated, id, changes)
+	})
+	return after, err
+}
+
+// DeleteGroup deletes a group without members whose permissions the caller
+// holds. The errors are Forbidden, NotFound, Conflict and Precondition.
+func (s *Service) DeleteGroup(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch) error {
+	if err := actor.Require(identity.GroupsManage); err != nil {
+		return err
+	}
+	now := s.now()
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
+		group, err := mayChangeGroup(ctx, tx, actor, id, match)
+		if err != nil {
+			return err
+		}
+		hasMembers, err := tx.HasMembers(ctx, id)
+		if err != nil {
+			return err
+		}
+		if hasMembers {
+			return identity.Errorf(identity.Conflict, "group_has_members", "The group has members. Take them out first.")
+		}
+		if err := tx.DeleteGroup(ctx, id); err != nil {
+			return err
+		}
+		return emit(ctx, tx, actor, now, identity.GroupDeleted, id, group.Diff(identity.Group{}))
+	})
+}
+
+// mayChangeGroup locks a group and checks that the caller may touch it.
+func mayChangeGroup(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, match identity.VersionMatch) (identity.Group, error) {
+	group, err := tx.GroupForDeletion(ctx, id)
+	if err != nil {
+		return group, err
+	}
+	if id == identity.AdministratorsID {
+		return group, identity.Errorf(identity.Conflict, "group_protected", "Administrators can be neither changed nor deleted.")
+	}
+	if err := match.Check(group.Version); err != nil {
+		return group, err
+	}
+	return group, actor.RequireCover(group.Permissions, false)
+}
+
+// lockGroups locks the groups that a user has and gets, and returns all the
+// permissions in them. exclusively is for changes that take an administrator
+// away, so that they happen one after another. Unknown groups among the wanted
+// ones are Invalid.
+func lockGroups(ctx context.Context, tx *store.Tx, wanted, had []int64, exclusively bool) (identity.Permissions, error) {
+	groups, err := tx.LockGroups(ctx, sortedSet(slices.Concat(wanted, had)), exclusively)
+	if err != nil {
+		return 0, err
+	}
+	var permissions identity.Permissions
+	known := make(map[int64]bool, len(groups))
+	for _, group := range groups {
+		permissions |= group.Permissions
+		known[group.ID] = true
+	}
+	var unknown []identity.FieldError
+	for i, id := range wanted {
+		if !known[id] {
+			unknown = append(unknown, identity.FieldError{
+				Field: fmt.Sprintf("groups[%d]", i), Code: "unknown_group", Message: fmt.Sprintf("there is no group with the id %d", id),
+			})
+		}
+	}
+	return permissions, identity.InvalidFields(unknown)
+}
+
+// sortedSet returns the ids in ascending order without duplicates; never nil.
+func sortedSet(ids []int64) []int64 {
+	set := slices.Concat([]int64{}, ids)
+	slices.Sort(set)
+	return slices.Compact(set)
+}

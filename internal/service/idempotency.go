@@ -1,0 +1,70 @@
+package service
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+// idempotencyPeriod is how long a key is remembered.
+const idempotencyPeriod = 24 * time.Hour
+
+// Once makes a create happen once however often it is asked for (the
+// Idempotency-Key of draft-ietf-httpapi-idempotency-key-header). The zero value
+// asks for nothing. Only success is remembered: what failed may be tried again.
+type Once struct {
+	Key         string
+	Fingerprint string // of the request; another request may not have the same key
+	// Render returns the answer to keep; it runs inside the transaction and must not fail.
+	Render func(identity.User) []byte
+}
+
+// Answer is what a create is answered with, where Once had a key.
+type Answer struct {
+	Replayed bool
+	UserID   int64
+	Body     []byte
+}
+
+// caller tells whose key it is: keys of different callers never meet.
+func (o Once) caller(actor identity.Actor) string {
+	if actor.TokenID != 0 {
+		return "token " + strconv.FormatInt(actor.TokenID, 10)
+	}
+	return "user " + strconv.FormatInt(actor.UserID, 10)
+}
+
+// replay returns the kept answer to an earlier use of the key, if there was one.
+func (s *Service) replay(ctx context.Context, actor identity.Actor, once Once, now time.Time) (Answer, error) {
+	if once.Key == "" {
+		return Answer{}, nil
+	}
+	kept, err := s.store.IdempotencyKey(ctx, once.caller(actor), once.Key, now.Add(-idempotencyPeriod))
+	switch {
+	case identity.KindOf(err) == identity.NotFound:
+		return Answer{}, nil
+	case err != nil:
+		return Answer{}, err
+	case kept.Fingerprint != once.Fingerprint:
+		return Answer{}, identity.Errorf(identity.Conflict, "idempotency_key_reused",
+			"This Idempotency-Key was used for another request.").WithField("Idempotency-Key")
+	case kept.Answer == "":
+		return Answer{}, identity.Errorf(identity.Conflict, "idempotency_key_spent",
+			"The user that was created with this Idempotency-Key has been deleted since.").WithField("Idempotency-Key")
+	}
+	return Answer{Replayed: true, UserID: kept.UserID, Body: []byte(kept.Answer)}, nil
+}
+
+// keep stores the answer in the transaction of the create.
+func (o Once) keep(ctx context.Context, tx *store.Tx, actor identity.Actor, user identity.User, now time.Time) error {
+	if o.Key == "" {
+		return nil
+	}
+	return tx.InsertIdempotencyKey(ctx, store.IdempotencyKey{
+		Caller: o.caller(actor), Key: o.Key, Fingerprint: o.Fingerprint, UserID: user.ID,
+		Answer: string(o.Render(user)), CreatedAt: now,
+	}, now.Add(-idempotencyPeriod))
+}

@@ -1,0 +1,285 @@
+package service
+
+import (
+	"context"
+	"slices"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+// User returns a user. Everyone may read oneself; others need users.view.
+func (s *Service) User(ctx context.Context, actor identity.Actor, id int64) (identity.User, error) {
+	if actor.UserID != id {
+		if err := actor.Require(identity.UsersView); err != nil {
+			return identity.User{}, err
+		}
+	}
+	return s.store.User(ctx, id)
+}
+
+// Users returns a page of the users that match.
+func (s *Service) Users(ctx context.Context, actor identity.Actor, q identity.UserQuery) (identity.UserPage, error) {
+	if err := actor.Require(identity.UsersView); err != nil {
+		return identity.UserPage{}, err
+	}
+	return s.store.Users(ctx, q)
+}
+
+// NewUser is a user to be created; of User the fields that a caller may choose.
+type NewUser struct {
+	User     identity.User
+	Password identity.Password
+}
+
+// CreateUser creates a user. Where once names a key that was used before for the
+// same request, it has no further effect and returns the first call's answer
+// and no user. The errors are Forbidden, Invalid (groups), Conflict and
+// Unavailable.
+func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUser, once Once) (identity.User, Answer, error) {
+	if err := actor.Require(identity.UsersCreate); err != nil {
+		return identity.User{}, Answer{}, err
+	}
+	now := s.now()
+	if answer, err := s.replay(ctx, actor, once, now); err != nil || answer.Replayed {
+		return identity.User{}, answer, err
+	}
+	hash, err := s.passwords.Hash(ctx, in.Password) // slow, so before the transaction
+	if err != nil {
+		return identity.User{}, Answer{}, err
+	}
+	user := in.User
+	user.Groups = sortedSet(in.User.Groups)
+	user.CreatedAt, user.Version = now, 1
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		permissions, err := lockGroups(ctx, tx, in.User.Groups, nil, false)
+		if err != nil {
+			return err
+		}
+		if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
+			return err
+		}
+		if user.ID, err = tx.InsertUser(ctx, user, hash); err != nil {
+			return err
+		}
+		if err := once.keep(ctx, tx, actor, user, now); err != nil {
+			return err
+		}
+		return emit(ctx, tx, actor, now, identity.UserCreated, user.ID, identity.User{}.Diff(user))
+	})
+	if identity.KindOf(err) == identity.Conflict {
+		// The same request, sent twice at once, may have come first.
+		if answer, replayErr := s.replay(ctx, actor, once, now); replayErr != nil || answer.Replayed {
+			return identity.User{}, answer, replayErr
+		}
+	}
+	return user, Answer{}, err
+}
+
+// UpdateUser is how a change is to be made.
+type UpdateUser struct {
+	Change identity.UserChange
+	Match  identity.VersionMatch
+	// CurrentPassword is needed to change one's own password without users.update.
+	CurrentPassword *identity.Password
+	// Force allows a change that shuts its own author out.
+	Force bool
+}
+
+// UpdateUser changes a user and returns the new state; what is the same already
+// is no change. Everyone may change one's own name, phone and password (giving
+// the current one); all else needs users.update and every permission that the
+// user has or gets. The errors are Forbidden, NotFound, Invalid, Conflict,
+// Precondition and Unavailable.
+func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64, in UpdateUser) (identity.User, error) {
+	own := actor.UserID == id && in.Change.OnlyOwn()
+	if !own {
+		if err := actor.Require(identity.UsersUpdate); err != nil {
+			return identity.User{}, err
+		}
+	}
+	password, err := s.preparePassword(ctx, id, in)
+	if err != nil {
+		return identity.User{}, err
+	}
+	now := s.now()
+	var after identity.User
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		before, err := tx.UserForUpdate(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := in.Match.Check(before.Version); err != nil {
+			return err
+		}
+		after = in.Change.Apply(before)
+		after.Groups = sortedSet(after.Groups)
+		if err := mayUpdate(ctx, tx, actor, before, after, in, own, password); err != nil {
+			return err
+		}
+		changes := before.Diff(after)
+		if in.Change.Password != nil {
+			changes["password"] = identity.HiddenChange
+		}
+		if len(changes) == 0 {
+			return nil
+		}
+		after.UpdatedAt, after.Version = now, before.Version+1
+		if err := tx.UpdateUser(ctx, after); err != nil {
+			return err
+		}
+		if in.Change.Password != nil {
+			if err := tx.UpdatePasswordHash(ctx, id, password.newHash); err != nil {
+				return err
+			}
+		}
+		if !slices.Equal(before.Groups, after.Groups) {
+			if err := tx.ReplaceMemberships(ctx, id, after.Groups); err != nil {
+				return err
+			}
+		}
+		return emit(ctx, tx, actor, now, identity.UserUpdated, id, changes)
+	})
+	return after, err
+}
+
+// preparedPassword is the slow part of changing a password, done before the
+// transaction.
+type preparedPassword struct {
+	newHash      string
+	verifiedHash string // the current hash, where the current password was given and right
+}
+
+func (s *Service) preparePassword(ctx context.Context, id int64, in UpdateUser) (preparedPassword, error) {
+	var p preparedPassword
+	if in.Change.Password == nil && in.CurrentPassword == nil {
+		return p, nil
+	}
+	// What cannot succeed must not cost a hash.
+	user, err := s.store.User(ctx, id)
+	if err != nil {
+		return p, err
+	}
+	if err := in.Match.Check(user.Version); err != nil {
+		return p, err
+	}
+	if in.CurrentPassword != nil {
+		hash, err := s.store.PasswordHash(ctx, id)
+		if err != nil {
+			return p, err
+		}
+		matches, err := s.passwords.Matches(ctx, hash, *in.CurrentPassword)
+		if err != nil {
+			return p, err
+		}
+		if !matches {
+			return p, identity.InvalidField("currentPassword", "wrong_password", "is not the current password")
+		}
+		p.verifiedHash = hash
+	}
+	if in.Change.Password != nil {
+		p.newHash, err = s.passwords.Hash(ctx, *in.Change.Password)
+	}
+	return p, err
+}
+
+// mayUpdate checks a change against the locked state of what it touches.
+func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User,
+	in UpdateUser, own bool, password preparedPassword,
+) error {
+	losesAdministrator := before.IsAdministrator() && !after.IsAdministrator()
+	wanted := after.Groups
+	if in.Change.Groups != nil {
+		wanted = *in.Change.Groups // in the caller's order, by which errors name them
+	}
+	permissions, err := lockGroups(ctx, tx, wanted, before.Groups, losesAdministrator)
+	if err != nil {
+		return err
+	}
+	err = actor.Require(identity.UsersUpdate)
+	if err == nil {
+		err = actor.RequireCover(permissions, before.CanViewMaskedData || after.CanViewMaskedData)
+	}
+	if err != nil {
+		if !own {
+			return err
+		}
+		if err := checkCurrentPassword(ctx, tx, in, before.ID, password); err != nil {
+			return err
+		}
+	}
+	if losesAdministrator {
+		if err := requireOtherAdministrator(ctx, tx, actor, before.ID); err != nil {
+			return err
+		}
+	}
+	if actor.UserID == before.ID && in.Change.AllowList != nil && !in.Force && !after.AllowList.Allows(actor.Source) {
+		return identity.Errorf(identity.Conflict, "would_lock_out",
+			"This would shut you out: your own address is not in the list. Repeat with force=true to do it all the same.").WithField("ipWhitelist")
+	}
+	return nil
+}
+
+func checkCurrentPassword(ctx context.Context, tx *store.Tx, in UpdateUser, id int64, password preparedPassword) error {
+	if in.Change.Password == nil {
+		return nil
+	}
+	if in.CurrentPassword == nil {
+		return identity.InvalidField("currentPassword", "required", "is required to change your own password")
+	}
+	hash, err := tx.PasswordHash(ctx, id)
+	if err == nil && hash != password.verifiedHash { // it has just been changed
+		err = identity.InvalidField("currentPassword", "wrong_password", "is not the current password")
+	}
+	return err
+}
+
+// DeleteUser deletes a user, oneself too, with all that belongs to it. It needs
+// users.delete and every permission that the user has.
+func (s *Service) DeleteUser(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch) error {
+	if err := actor.Require(identity.UsersDelete); err != nil {
+		return err
+	}
+	now := s.now()
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
+		user, err := tx.UserForUpdate(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := match.Check(user.Version); err != nil {
+			return err
+		}
+		permissions, err := lockGroups(ctx, tx, nil, user.Groups, user.IsAdministrator())
+		if err != nil {
+			return err
+		}
+		if actor.UserID != id {
+			if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
+				return err
+			}
+		}
+		if user.IsAdministrator() {
+			if err := requireOtherAdministrator(ctx, tx, actor, id); err != nil {
+				return err
+			}
+		}
+		if err := tx.DeleteUser(ctx, id); err != nil {
+			return err
+		}
+		// Not what the user was: personal values go with the user.
+		return emit(ctx, tx, actor, now, identity.UserDeleted, id, nil)
+	})
+}
+
+// requireOtherAdministrator keeps someone able to administer: another active
+// administrator, or the caller, where that is a service that may do everything.
+func requireOtherAdministrator(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64) error {
+	if actor.IsAdministrator() {
+		return nil
+	}
+	found, err := tx.HasOtherAdministrator(ctx, id)
+	if err == nil && !found {
+		err = identity.Errorf(identity.Conflict, "last_administrator", "This is the last active administrator.")
+	}
+	return err
+}
