@@ -1,0 +1,86 @@
+// Command roster is the user-management service of a back office. It wires the
+// packages together and does nothing else; run it with --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+type commandLine struct {
+	config.Config
+
+	Serve       serveCommand       `cmd:"" help:"Serve the API (with nothing configured: SQLite, localhost:8080)." default:"withargs"`
+	MigrateOnly migrateCommand     `cmd:"" help:"Bring the database's schema up to date." name:"migrate"`
+	Token       tokenCommands      `cmd:"" help:"Create, list and revoke service tokens."`
+	User        userCommands       `cmd:"" help:"Create users."`
+	ShowConfig  configCommand      `cmd:"" help:"Show every setting and where it comes from." name:"config"`
+	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 when the service on this host is ready (for containers)."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+// environment is what commands may use of the world.
+type environment struct {
+	stdin  *os.File
+	stdout io.Writer
+	stderr io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop() // a second signal ends the process at once
+	}()
+	env := environment{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	if err := run(ctx, os.Args[1:], env); err != nil {
+		fmt.Fprintln(os.Stderr, "roster:", describe(err))
+		os.Exit(1)
+	}
+}
+
+// describe is an error for the person at the terminal.
+func describe(err error) string {
+	var ours *identity.Error
+	if errors.As(err, &ours) {
+		return ours.Error()
+	}
+	return err.Error()
+}
+
+func run(ctx context.Context, args []string, env environment) error {
+	if err := config.ReadSecretFiles(); err != nil {
+		return err
+	}
+	var line commandLine
+	exited := false
+	parser, err := kong.New(&line,
+		kong.Name("roster"),
+		kong.Description("Roster keeps the users of a back office: who they are, whether they may sign in and from where, what they may do."),
+		kong.Writers(env.stdout, env.stderr),
+		kong.Exit(func(int) { exited = true }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(env),
+	)
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	if exited { // --help has been printed
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return command.Run(&line.Config)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/httpserver"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/service"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+type serveCommand struct{}
+
+// Run opens, migrates, sets up, serves and drains.
+func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Context, env environment) (err error) {
+	logger := slog.New(slog.NewJSONHandler(env.stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	slog.SetDefault(logger)
+	if c.BcryptCost < secret.DefaultCost {
+		logger.Warn("ROSTER_BCRYPT_COST is low: passwords are hashed for tests, not for people", "cost", c.BcryptCost)
+	}
+	db, svc, err := openService(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	newToken, err := svc.SetUp(ctx, service.Setup{
+		Token: c.AdminToken, Email: identity.Email(c.AdminEmail), Password: identity.Password(c.AdminPassword),
+	})
+	if err != nil {
+		return err
+	}
+
+	metrics := httpserver.NewMetrics(db.Collector())
+	server := httpserver.New(httpserver.Options{
+		Dialects:       []api.Dialect{backoffice.New(svc, c.PublicURL)},
+		Authenticate:   svc.Authenticate,
+		Ready:          db.Ready,
+		TrustedProxies: c.TrustedProxies,
+		Logger:         logger,
+		Metrics:        metrics,
+	})
+	var listenConfig net.ListenConfig
+	listener, err := listenConfig.Listen(ctx, "tcp", c.ListenAddr(isGiven(line, "addr")))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	metricsDone := make(chan error, 1)
+	if c.MetricsAddr == "" {
+		metricsDone <- nil
+	} else {
+		metricsListener, err := listenConfig.Listen(ctx, "tcp", c.MetricsAddr)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		go func() { metricsDone <- metrics.Run(ctx, metricsListener, logger) }()
+	}
+
+	greet(env.stdout, listener.Addr(), newToken)
+	logger.Info("serving", "addr", listener.Addr().String(), "version", version())
+	err = server.Run(ctx, listener)
+	cancel()
+	err = errors.Join(err, <-metricsDone)
+	logger.Info("stopped")
+	return err
+}
+
+// openService opens the database, migrated as the settings say.
+func openService(ctx context.Context, c *config.Config) (*store.Store, *service.Service, error) {
+	if c.Migrate {
+		if _, err := store.Migrate(ctx, c.DatabaseURL); err != nil {
+			return nil, nil, err
+		}
+	}
+	db, err := store.Open(c.DatabaseURL, c.StoreOptions())
+	if err != nil {
+		return nil, nil, err
+	}
+	return db, service.New(db, secret.NewPasswords(c.BcryptCost), time.Now), nil
+}
+
+// greet tells a person where the service is and, on the first start, how to use it.
+func greet(w io.Writer, addr net.Addr, newToken string) {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	base := "http://" + net.JoinHostPort(host, port)
+	fmt.Fprintf(w, "Roster is ready at %s, with its documentation at %s/docs\n", base, base)
+	if newToken == "" {
+		return
+	}
+	fmt.Fprintf(w, `
+This is the first start. Here is your administrator token, shown this once:
+
+  %s
+
+Try it:
+
+  curl -g -H 'Authorization: Bearer %s' '%s/api/v2/users?limit=10'
+
+Lost it? "roster token create --admin --name NAME" on this host makes another one.
+
+`, newToken, newToken, base)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+type tokenCommands struct {
+	Create tokenCreateCommand `cmd:"" help:"Create a token and print it, this once."`
+	List   tokenListCommand   `cmd:"" help:"List the tokens."`
+	Revoke tokenRevokeCommand `cmd:"" help:"Revoke a token; it stops working at once."`
+}
+
+type tokenCreateCommand struct {
+	Name              string                  `required:"" help:"What the token is for."`
+	Admin             bool                    `help:"Every permission, and unmasked data." xor:"rights"`
+	Permission        []identity.Permission   `help:"Permissions, separated by commas, such as users.view,users.update." xor:"rights"`
+	CanViewMaskedData bool                    `help:"Show unmasked data."`
+	User              int64                   `help:"The id of the user that it acts for; a service of its own without it."`
+	IPWhitelist       []identity.AddressRange `help:"Addresses and prefixes it may be used from, separated by commas; any without it." name:"ip-whitelist"`
+	ExpiresIn         time.Duration           `help:"How long it is valid, such as 720h; for ever without it."`
+}
+
+// Run prints nothing but the token on standard output, for scripts.
+func (t tokenCreateCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
+	name, err := identity.ParseLabel(t.Name)
+	if err != nil {
+		return fmt.Errorf("--name %w", err)
+	}
+	token := identity.Token{
+		Name: name, UserID: t.User, AllowList: t.IPWhitelist,
+		Permissions: identity.PermissionSet(t.Permission...), CanViewMaskedData: t.CanViewMaskedData || t.Admin,
+	}
+	if t.Admin {
+		token.Permissions = identity.AllPermissions
+	}
+	if t.ExpiresIn != 0 {
+		token.ExpiresAt = time.Now().Add(t.ExpiresIn)
+	}
+	db, svc, err := openService(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	token, secret, err := svc.CreateToken(ctx, identity.CommandLine(), token)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.stderr, "Token %d (%s), shown this once:\n", token.ID, token.Name)
+	fmt.Fprintln(env.stdout, secret)
+	return nil
+}
+
+type tokenListCommand struct{}
+
+// Run prints a table.
+func (tokenListCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
+	db, svc, err := openService(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tNAME\tUSER\tPERMISSIONS\tFROM\tEXPIRES\tLAST USED")
+	for page := (identity.Page{Limit: identity.MaxPageSize}); ; page.Offset += identity.MaxPageSize {
+		tokens, _, err := svc.Tokens(ctx, identity.CommandLine(), page)
+		if err != nil {
+			return err
+		}
+		for _, t := range tokens {
+			user := "-"
+			if t.UserID != 0 {
+				user = fmt.Sprint(t.UserID)
+			}
+			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, user, orDash(t.Permissions.String()),
+				orDash(strings.ReplaceAll(t.AllowList.String(), " ", ",")), timeOrDash(t.ExpiresAt), timeOrDash(t.LastUsedAt))
+		}
+		if len(tokens) < identity.MaxPageSize {
+			return table.Flush()
+		}
+	}
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func timeOrDash(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format(time.RFC3339)
+}
+
+type tokenRevokeCommand struct {
+	ID int64 `arg:"" help:"The token's id, as list shows it."`
+}
+
+// Run revokes.
+func (t tokenRevokeCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
+	db, svc, err := openService(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := svc.RevokeToken(ctx, identity.CommandLine(), t.ID); err != nil {
+		return err
+	}
+	fmt.Fprintf(env.stdout, "Token %d is revoked.\n", t.ID)
+	return nil
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
+)
+
+type userCommands struct {
+	Create userCreateCommand `cmd:"" help:"Create a user; the password is read from standard input or asked for."`
+}
+
+type userCreateCommand struct {
+	Name              identity.Name           `required:"" help:"The user's name."`
+	Email             identity.Email          `required:"" help:"The user's e-mail address."`
+	Group             []int64                 `help:"Ids of the user's groups, separated by commas (1 is Administrators)."`
+	Phone             identity.Phone          `help:"The user's phone number, with country code."`
+	IPWhitelist       []identity.AddressRange `help:"Addresses and prefixes the user may come from, separated by commas; any without it." name:"ip-whitelist"`
+	TFA               bool                    `help:"Ask for a second factor at sign-in." name:"tfa"`
+	Inactive          bool                    `help:"Create the user without access."`
+	CanViewMaskedData bool                    `help:"Let the user see unmasked data."`
+}
+
+// Run creates the user.
+func (u userCreateCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
+	text, err := readPassword(env)
+	if err != nil {
+		return err
+	}
+	password, err := identity.ParsePassword(text)
+	if err != nil {
+		return fmt.Errorf("the password %w", err)
+	}
+	db, svc, err := openService(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	user, _, err := svc.CreateUser(ctx, identity.CommandLine(), service.NewUser{
+		Password: password,
+		User: identity.User{
+			Name: u.Name, Email: u.Email, Phone: u.Phone, Active: !u.Inactive, TFA: u.TFA, Groups: u.Group,
+			AllowList: u.IPWhitelist, CanViewMaskedData: u.CanViewMaskedData,
+		},
+	}, service.Once{})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.stdout, "User %d (%s) is created.\n", user.ID, user.Email)
+	return nil
+}
+
+// readPassword asks for a password on a terminal, twice, or reads the first
+// line of standard input.
+func readPassword(env environment) (string, error) {
+	descriptor := int(env.stdin.Fd())
+	if !term.IsTerminal(descriptor) {
+		line, err := bufio.NewReader(env.stdin).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("reading the password: %w", err)
+		}
+		return strings.TrimRight(line, "\r\n"), nil
+	}
+	ask := func(prompt string) (string, error) {
+		fmt.Fprint(env.stderr, prompt)
+		password, err := term.ReadPassword(descriptor)
+		fmt.Fprintln(env.stderr)
+		return string(password), err
+	}
+	first, err := ask("Password: ")
+	if err != nil {
+		return "", err
+	}
+	second, err := ask("Once more: ")
+	if err == nil && first != second {
+		err = errors.New("the two passwords differ")
+	}
+	return first, err
+}

@@ -1,0 +1,186 @@
+// Package httpserver is what stands between the network and the dialects:
+// routing, request ids, logs, metrics, the client's address, bearer tokens, the
+// one place where errors become answers, health and documentation.
+package httpserver
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// Options are what a server is made of.
+type Options struct {
+	// Dialects are mounted side by side; the first one also answers for paths
+	// that belong to none.
+	Dialects []api.Dialect
+	// Authenticate returns the caller that a bearer token stands for.
+	Authenticate func(ctx context.Context, credential string, source netip.Addr, requestID string) (identity.Actor, error)
+	// Ready returns nil when requests can be served.
+	Ready func(context.Context) error
+	// TrustedProxies are the peers whose X-Forwarded-For is believed.
+	TrustedProxies []identity.AddressRange
+	Logger         *slog.Logger
+	Metrics        *Metrics // may be nil
+}
+
+// Server is the HTTP side of Roster.
+type Server struct {
+	options  Options
+	echo     *echo.Echo
+	draining atomic.Bool
+}
+
+// requestTimeout ends the work on a request; a client that has waited longer
+// has given up or will.
+const requestTimeout = 4 * time.Second
+
+// New returns a server with all routes.
+func New(options Options) *Server {
+	s := &Server{options: options, echo: echo.New()}
+	e := s.echo
+	e.JSONSerializer = serializer{}
+	e.HTTPErrorHandler = s.handleError
+	// Echo would believe any client's X-Forwarded-For.
+	e.IPExtractor = func(r *http.Request) string { return s.source(r).String() }
+	e.Use(s.observe, recoverPanic, limitTime)
+
+	s.get("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, health{"ok"}) })
+	s.get("/readyz", s.ready)
+	registerDocs(e)
+	for _, dialect := range options.Dialects {
+		for _, route := range dialect.Routes {
+			handler := s.authenticated(route.Handler)
+			e.Add(route.Method, dialect.Prefix+route.Path, handler)
+			if route.Method == http.MethodGet { // RFC 9110 §9.1: where GET is, HEAD is
+				e.Add(http.MethodHead, dialect.Prefix+route.Path, handler)
+			}
+		}
+	}
+	return s
+}
+
+func (s *Server) get(path string, handler echo.HandlerFunc) {
+	s.echo.GET(path, handler)
+	s.echo.HEAD(path, handler)
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+type health struct {
+	Status string `json:"status"`
+}
+
+// ready answers for load balancers: 503 while the database is away, its schema
+// is too old, or this instance is about to end.
+func (s *Server) ready(c echo.Context) error {
+	const patience = time.Second
+	ctx, cancel := context.WithTimeout(c.Request().Context(), patience)
+	defer cancel()
+	err := s.options.Ready(ctx)
+	if err == nil && !s.draining.Load() {
+		return c.JSON(http.StatusOK, health{"ok"})
+	}
+	if err != nil {
+		s.options.Logger.WarnContext(ctx, "not ready", "error", err)
+	}
+	return c.JSON(http.StatusServiceUnavailable, health{"unavailable"})
+}
+
+// authenticated finds the caller and hands it to the handler.
+func (s *Server) authenticated(next api.Handler) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+		credential, err := bearerToken(c.Request())
+		if err != nil {
+			return err
+		}
+		actor, err := s.options.Authenticate(c.Request().Context(), credential, s.source(c.Request()), requestID(c))
+		if err != nil {
+			return err
+		}
+		c.Set(actorKey, actor)
+		return next(c, actor)
+	}
+}
+
+// bearerToken reads the token of a request as RFC 6750 §2.1 has it: from the
+// Authorization header only, and there only once.
+func bearerToken(r *http.Request) (string, error) {
+	headers := r.Header.Values(echo.HeaderAuthorization)
+	if len(headers) > 1 {
+		return "", identity.InvalidField(echo.HeaderAuthorization, "repeated", "must not be repeated")
+	}
+	if len(headers) == 1 {
+		scheme, credential, _ := strings.Cut(headers[0], " ")
+		credential = strings.TrimSpace(credential)
+		if strings.EqualFold(scheme, "Bearer") && credential != "" {
+			return credential, nil
+		}
+	}
+	return "", identity.Errorf(identity.Unauthenticated, "missing_token", "Send an access token: Authorization: Bearer <token>.")
+}
+
+// handleError is where every error becomes an answer, in the words of the
+// dialect that the path belongs to.
+func (s *Server) handleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	dialect := s.options.Dialects[0]
+	for _, d := range s.options.Dialects {
+		if strings.HasPrefix(c.Request().URL.Path, d.Prefix+"/") {
+			dialect = d
+		}
+	}
+	switch {
+	case errors.Is(err, echo.ErrNotFound):
+		err = echo.NewHTTPError(http.StatusNotFound, "There is nothing at this address.")
+	case errors.Is(err, echo.ErrMethodNotAllowed):
+		err = echo.NewHTTPError(http.StatusMethodNotAllowed, fmt.Sprintf("Only %s can be used here.", c.Response().Header().Get(echo.HeaderAllow)))
+	}
+	if writeErr := dialect.WriteError(c, err); writeErr != nil {
+		s.options.Logger.ErrorContext(c.Request().Context(), "answering with an error", "error", writeErr, "request_id", requestID(c))
+	}
+}
+
+// limitTime bounds the work on a request.
+func limitTime(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
+		return next(c)
+	}
+}
+
+// serializer encodes an answer whole before its first byte is sent, so that one
+// that cannot be encoded is an error and not half an answer.
+type serializer struct{ echo.DefaultJSONSerializer }
+
+func (serializer) Serialize(c echo.Context, value any, _ string) error {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false) // nobody reads this as HTML: it says nosniff
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderContentLength, strconv.Itoa(buffer.Len()))
+	_, err := c.Response().Write(buffer.Bytes())
+	return err
+}
