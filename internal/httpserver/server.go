@@ -66,6 +66,8 @@ func New(options Options) *Server {
 		for _, route := range dialect.Routes {
 			handler := s.authenticated(route.Handler)
 			e.Add(route.Method, dialect.Prefix+route.Path, handler)
+			// Without this a parameter at the end of a path takes slashes, too.
+			e.RouteNotFound(dialect.Prefix+route.Path+"/*", func(echo.Context) error { return echo.ErrNotFound })
 			if route.Method == http.MethodGet { // RFC 9110 §9.1: where GET is, HEAD is
 				e.Add(http.MethodHead, dialect.Prefix+route.Path, handler)
 			}
