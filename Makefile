@@ -1,0 +1,42 @@
+TOOL     = go tool -modfile=tools/go.mod
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help run test race lint fmt generate bench fuzz build ci
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## start Roster on http://localhost:8080 with a SQLite file
+	go run ./cmd/roster serve
+
+test: ## run the tests
+	go test ./...
+
+race: ## run the tests with the race detector, which needs a C compiler
+	go test -race ./...
+
+lint: ## look for mistakes
+	go vet ./...
+	$(TOOL) golangci-lint run
+
+fmt: ## format the code
+	$(TOOL) gofumpt -w .
+
+generate: ## make the generated files anew, the client from openapi.yaml among them
+	go generate ./...
+
+bench: ## measure the service under load
+	go run ./test/bench
+
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | while IFS=: read -r file func; do \
+		target=$${func#func }; echo "== $$(dirname $$file) $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) </dev/null || exit 1; \
+	done
+
+build: ## build bin/roster, a static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/roster ./cmd/roster
+
+ci: ## do what CI does
+	.ci/run
