@@ -3,7 +3,6 @@ package identity
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"unicode/utf8"
 )
 
@@ -108,7 +107,7 @@ func equalPtr[T comparable](a, b *T) bool {
 
 // ClientTagsText returns the tags as a JSON array, as they are kept.
 func ClientTagsText(tags []ClientTag) (string, error) {
-	raw, err := json.Marshal(slices.Concat([]ClientTag{}, tags))
+	raw, err := json.Marshal(append([]ClientTag{}, tags...))
 	return string(raw), err
 }
 

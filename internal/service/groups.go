@@ -146,7 +146,7 @@ func lockGroups(ctx context.Context, tx *store.Tx, wanted, had []int64, exclusiv
 
 // sortedSet returns the ids in ascending order without duplicates; never nil.
 func sortedSet(ids []int64) []int64 {
-	set := slices.Concat([]int64{}, ids)
+	set := append([]int64{}, ids...)
 	slices.Sort(set)
 	return slices.Compact(set)
 }

@@ -1,0 +1,316 @@
+// Package apitest runs the whole service for tests, from HTTP down to a fresh
+// database on each engine, and holds every answer against openapi.yaml.
+package apitest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/httpserver"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/service"
+	"github.com/rosterhq/roster/internal/store"
+	"github.com/rosterhq/roster/internal/store/storetest"
+)
+
+// AdminToken is the administrator token of every test server.
+const AdminToken = "test-administrator-token-0123456789"
+
+// Server is a running service.
+type Server struct {
+	URL     string
+	Log     *bytes.Buffer // read it after Close or between requests only
+	Clock   *Clock
+	Store   *store.Store
+	Service *service.Service
+	HTTP    *httptest.Server
+	tb      testing.TB
+}
+
+// Clock is a clock that stands still until it is moved.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Now returns the clock's time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Each runs fn against a fresh service on each engine.
+func Each(t *testing.T, fn func(t *testing.T, s *Server)) {
+	t.Helper()
+	for _, engine := range storetest.Engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			fn(t, New(t, storetest.URL(t, engine)))
+		})
+	}
+}
+
+// New starts a service on a migrated database. Requests come from 127.0.0.1,
+// which is a trusted proxy: From lets them come from anywhere.
+func New(tb testing.TB, databaseURL string) *Server {
+	tb.Helper()
+	s := &Server{
+		Log: &bytes.Buffer{}, tb: tb, Store: storetest.Open(tb, databaseURL),
+		Clock: &Clock{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)},
+	}
+	s.Service = service.New(s.Store, secret.NewPasswords(secret.MinCost), s.Clock.Now)
+	if _, err := s.Service.SetUp(tb.Context(), service.Setup{Token: AdminToken}); err != nil {
+		tb.Fatal(err)
+	}
+	loopback, err := identity.ParseAddressRange("127.0.0.1")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.HTTP = httptest.NewServer(httpserver.New(httpserver.Options{
+		Dialects:       []api.Dialect{backoffice.New(s.Service, nil)},
+		Authenticate:   s.Service.Authenticate,
+		Ready:          s.Store.Ready,
+		TrustedProxies: []identity.AddressRange{loopback},
+		Logger:         slog.New(slog.NewJSONHandler(&lockedWriter{w: s.Log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Metrics:        httpserver.NewMetrics(),
+	}))
+	tb.Cleanup(s.HTTP.Close)
+	s.URL = s.HTTP.URL
+	return s
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// Option changes a request.
+type Option func(*http.Request)
+
+// Header sets a header; an empty value removes it.
+func Header(name, value string) Option {
+	return func(r *http.Request) {
+		r.Header.Del(name)
+		if value != "" {
+			r.Header.Set(name, value)
+		}
+	}
+}
+
+// As sends another token than the administrator's; "" sends none.
+func As(token string) Option {
+	if token == "" {
+		return Header("Authorization", "")
+	}
+	return Header("Authorization", "Bearer "+token)
+}
+
+// From lets the request come from an address.
+func From(address string) Option {
+	return Header("X-Forwarded-For", netip.MustParseAddr(address).String())
+}
+
+// Answer is what came back.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	tb     testing.TB
+	call   string
+}
+
+// Do sends a request as the administrator and holds the answer against the
+// contract. body is sent as it is when it is a string or bytes, else as JSON;
+// nil sends none.
+func (s *Server) Do(method, path string, body any, options ...Option) *Answer {
+	s.tb.Helper()
+	request := s.request(method, path, body, options...)
+	response, err := s.HTTP.Client().Do(request)
+	if err != nil {
+		s.tb.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer := &Answer{Status: response.StatusCode, Header: response.Header, tb: s.tb, call: method + " " + path}
+	if answer.Body, err = io.ReadAll(response.Body); err != nil {
+		s.tb.Fatalf("%s: %v", answer.call, err)
+	}
+	if err := checkContract(request, answer); err != nil {
+		s.tb.Errorf("%s: %d %s\nbreaks the contract: %v", answer.call, answer.Status, answer.Body, err)
+	}
+	return answer
+}
+
+func (s *Server) request(method, path string, body any, options ...Option) *http.Request {
+	s.tb.Helper()
+	var reader io.Reader = http.NoBody
+	switch b := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(b)
+	case []byte:
+		reader = bytes.NewReader(b)
+	default:
+		encoded, err := json.Marshal(b)
+		if err != nil {
+			s.tb.Fatal(err)
+		}
+		reader = bytes.NewReader(encoded)
+	}
+	request, err := http.NewRequestWithContext(context.Background(), method, s.URL+path, reader)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+AdminToken)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for _, option := range options {
+		option(request)
+	}
+	return request
+}
+
+// Want ends the test unless the answer has this status.
+func (a *Answer) Want(status int) *Answer {
+	a.tb.Helper()
+	if a.Status != status {
+		a.tb.Fatalf("%s: got %d %s, want %d", a.call, a.Status, a.Body, status)
+	}
+	return a
+}
+
+// WantProblem ends the test unless the answer is a problem of this status and
+// code; fields are the names that errors must have, in any order.
+func (a *Answer) WantProblem(status int, code string, fields ...string) *Answer {
+	a.tb.Helper()
+	a.Want(status)
+	var problem struct {
+		Code   string
+		Status int
+		Errors []struct{ Field, Code, Message string }
+	}
+	a.Decode(&problem)
+	got := map[string]bool{}
+	for _, e := range problem.Errors {
+		got[e.Field] = true
+	}
+	complete := len(got) == len(fields)
+	for _, field := range fields {
+		complete = complete && got[field]
+	}
+	if problem.Code != code || problem.Status != status || !complete {
+		a.tb.Fatalf("%s: got %s, want code %s and errors for %v", a.call, a.Body, code, fields)
+	}
+	return a
+}
+
+// Decode reads the body as JSON.
+func (a *Answer) Decode(into any) *Answer {
+	a.tb.Helper()
+	if err := json.Unmarshal(a.Body, into); err != nil {
+		a.tb.Fatalf("%s: %v in %s", a.call, err, a.Body)
+	}
+	return a
+}
+
+// Object returns the body as a map.
+func (a *Answer) Object() map[string]any {
+	a.tb.Helper()
+	object := map[string]any{}
+	a.Decode(&object)
+	return object
+}
+
+// ID returns the id in the body.
+func (a *Answer) ID() int64 {
+	a.tb.Helper()
+	var body struct{ ID int64 }
+	a.Decode(&body)
+	if body.ID < 1 {
+		a.tb.Fatalf("%s: no id in %s", a.call, a.Body)
+	}
+	return body.ID
+}
+
+// NewUser returns a complete body for the creation of a user, with changes.
+func NewUser(email string, changes ...map[string]any) map[string]any {
+	body := map[string]any{
+		"name": "Mary", "email": email, "password": "MySecret123", "active": true, "tfa": false, "groups": []int{},
+	}
+	for _, change := range changes {
+		for field, value := range change {
+			body[field] = value
+			if value == Absent {
+				delete(body, field)
+			}
+		}
+	}
+	return body
+}
+
+// Absent as a value of NewUser's changes leaves the field out.
+var Absent = &struct{ absent bool }{true}
+
+// CreateUser creates a user and returns its id.
+func (s *Server) CreateUser(email string, changes ...map[string]any) int64 {
+	s.tb.Helper()
+	return s.Do(http.MethodPost, "/api/v2/users", NewUser(email, changes...)).Want(http.StatusCreated).ID()
+}
+
+// CreateGroup creates a group and returns its id.
+func (s *Server) CreateGroup(name string, permissions ...string) int64 {
+	s.tb.Helper()
+	body := map[string]any{"name": name, "permissions": append([]string{}, permissions...)}
+	return s.Do(http.MethodPost, "/api/v2/groups", body).Want(http.StatusCreated).ID()
+}
+
+// CreateToken creates a service token and returns its secret. userID 0 is none.
+func (s *Server) CreateToken(userID int64, permissions []string, changes ...map[string]any) string {
+	s.tb.Helper()
+	body := map[string]any{"name": "test", "permissions": append([]string{}, permissions...), "canViewMaskedData": true}
+	if userID != 0 {
+		body["userId"] = userID
+	}
+	for _, change := range changes {
+		for field, value := range change {
+			body[field] = value
+		}
+	}
+	var answer struct{ Token string }
+	s.Do(http.MethodPost, "/api/v2/tokens", body).Want(http.StatusCreated).Decode(&answer)
+	return answer.Token
+}
+
+// AllPermissions are the names of all permissions.
+func AllPermissions() []string { return identity.AllPermissions.Names() }
+
+// UserPath returns the path of a user.
+func UserPath(id int64) string { return fmt.Sprintf("/api/v2/users/%d", id) }

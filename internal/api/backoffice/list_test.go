@@ -1,0 +1,250 @@
+package backoffice_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rosterhq/roster/internal/api/apitest"
+)
+
+type page struct {
+	Total *int64
+	Data  []struct {
+		ID   int64
+		Name string
+	}
+}
+
+func (p page) names() []string {
+	names := []string{}
+	for _, u := range p.Data {
+		names = append(names, u.Name)
+	}
+	return names
+}
+
+func TestListFilters(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		group := s.CreateGroup("Support")
+		s.CreateUser("anna@example.com", map[string]any{"name": "Anna", "phone": "+4930123456"})
+		s.CreateUser("aermel@example.com", map[string]any{"name": "ÄRMEL 100%", "active": false, "tfa": true})
+		s.CreateUser("bo@example.com", map[string]any{"name": "Bo_b", "groups": []int64{group}})
+		tests := []struct {
+			query string
+			want  []string
+		}{
+			{"", []string{"Anna", "ÄRMEL 100%", "Bo_b"}},
+			{"filter[name]=AN", []string{"Anna"}},
+			{"filter%5Bname%5D=ann", []string{"Anna"}},
+			{"filter[name]=ärm", []string{"ÄRMEL 100%"}},
+			{"filter[name]=%25", []string{"ÄRMEL 100%"}},
+			{"filter[name]=_", []string{"Bo_b"}},
+			{"filter[name]=o_b", []string{"Bo_b"}},
+			{"filter[name]=", []string{"Anna", "ÄRMEL 100%", "Bo_b"}},
+			{"filter[name]='%20OR%20''='", nil},
+			{"filter[name]=*", nil},
+			{"filter[name]=\"", nil},
+			{"filter[email]=ANNA@example.com", []string{"Anna"}},
+			{"filter[email]=anna@example.co", nil},
+			{"filter[email]=%25@example.com", nil},
+			{"filter[email]=nonsense", nil},
+			{"filter[active]=1", []string{"Anna", "Bo_b"}},
+			{"filter[active]=0", []string{"Anna", "ÄRMEL 100%", "Bo_b"}},
+			{"filter[status]=inactive", []string{"ÄRMEL 100%"}},
+			{"filter[status]=active", []string{"Anna", "Bo_b"}},
+			{"filter[status]=any", []string{"Anna", "ÄRMEL 100%", "Bo_b"}},
+			{"filter[active]=1&filter[status]=inactive", nil},
+			{"filter[active]=0&filter[status]=inactive", []string{"ÄRMEL 100%"}},
+			{"filter[q]=BO@", []string{"Bo_b"}},
+			{"filter[q]=3012", []string{"Anna"}},
+			{"filter[q]=ärmel", []string{"ÄRMEL 100%"}},
+			{fmt.Sprintf("filter[group]=%d", group), []string{"Bo_b"}},
+			{"filter[group]=9223372036854775808", nil},
+			{"filter[tfa]=true", []string{"ÄRMEL 100%"}},
+			{"filter[tfa]=false&filter[name]=bo", []string{"Bo_b"}},
+			{"sort_by=name", []string{"Anna", "Bo_b", "ÄRMEL 100%"}},
+			{"sort_by=name&sort_order=desc", []string{"ÄRMEL 100%", "Bo_b", "Anna"}},
+			{"sort_by=email", []string{"ÄRMEL 100%", "Anna", "Bo_b"}},
+			{"sort_by=createTime&sort_order=desc", []string{"Bo_b", "ÄRMEL 100%", "Anna"}},
+			{"sort_by=lastSigninTime", []string{"Anna", "ÄRMEL 100%", "Bo_b"}},
+			{"sort_order=desc", []string{"Bo_b", "ÄRMEL 100%", "Anna"}},
+		}
+		for _, test := range tests {
+			var got page
+			s.Do(http.MethodGet, users+"?"+test.query, nil).Want(http.StatusOK).Decode(&got)
+			if !slices.Equal(got.names(), append([]string{}, test.want...)) || got.Total == nil || *got.Total != int64(len(test.want)) {
+				t.Errorf("%s: got %v of %v, want %v", test.query, got.names(), got.Total, test.want)
+			}
+		}
+	})
+}
+
+func TestListPages(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		for i := range 7 {
+			s.CreateUser(fmt.Sprintf("u%d@example.com", i), map[string]any{"name": fmt.Sprintf("User %d", i%3)})
+		}
+		tests := []struct {
+			query string
+			want  []int64
+			total int64
+			next  bool
+		}{
+			{"limit=3", []int64{1, 2, 3}, 7, true},
+			{"limit=3&offset=3", []int64{4, 5, 6}, 7, true},
+			{"limit=3&offset=6", []int64{7}, 7, false},
+			{"limit=3&offset=4", []int64{5, 6, 7}, 7, false},
+			{"limit=1000&offset=0", []int64{1, 2, 3, 4, 5, 6, 7}, 7, false},
+			{"offset=7", nil, 7, false},
+			{"offset=9223372036854775807", nil, 7, false},
+			{"offset=" + strings.Repeat("9", 60), nil, 7, false},
+			{"limit=2&offset=1&sort_order=desc", []int64{6, 5}, 7, true},
+			{"limit=2&sort_by=name&offset=3", []int64{2, 5}, 7, false || true},
+		}
+		for _, test := range tests {
+			var got page
+			answer := s.Do(http.MethodGet, users+"?"+test.query, nil).Want(http.StatusOK).Decode(&got)
+			ids := []int64{}
+			for _, u := range got.Data {
+				ids = append(ids, u.ID)
+			}
+			if !slices.Equal(ids, append([]int64{}, test.want...)) || *got.Total != test.total || (answer.Header.Get("Link") != "") != test.next {
+				t.Errorf("%s: got %v of %d, link %q", test.query, ids, *got.Total, answer.Header.Get("Link"))
+			}
+		}
+	})
+}
+
+// TestWalkByCursor follows Link while rows come and go behind and before it.
+func TestWalkByCursor(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		for i := range 9 {
+			s.CreateUser(fmt.Sprintf("u%d@example.com", i), map[string]any{"name": "Näme & Co"})
+		}
+		for _, query := range []string{
+			"limit=2", "limit=2&sort_order=desc", "limit=2&sort_by=name", "limit=4&sort_by=createTime&sort_order=desc",
+			"limit=3&sort_by=email&filter[name]=%26&filter[active]=1", "limit=1&sort_by=lastSigninTime", "limit=2&offset=0&filter[q]=example",
+		} {
+			var ids []int64
+			path := users + "?" + query
+			for n := 0; path != ""; n++ {
+				var got page
+				answer := s.Do(http.MethodGet, path, nil).Want(http.StatusOK).Decode(&got)
+				if isFirst := n == 0; isFirst != (got.Total != nil) {
+					t.Errorf("%s: total %v", path, got.Total)
+				}
+				for _, u := range got.Data {
+					ids = append(ids, u.ID)
+				}
+				path = nextPath(t, answer.Header.Get("Link"))
+			}
+			slices.Sort(ids)
+			if !slices.Equal(ids, []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}) {
+				t.Errorf("%s: %v", query, ids)
+			}
+		}
+
+		first := s.Do(http.MethodGet, users+"?limit=3", nil).Want(http.StatusOK)
+		s.Do(http.MethodDelete, apitest.UserPath(1), nil).Want(http.StatusNoContent)
+		s.Do(http.MethodDelete, apitest.UserPath(3), nil).Want(http.StatusNoContent)
+		var got page
+		s.Do(http.MethodGet, nextPath(t, first.Header.Get("Link")), nil).Decode(&got)
+		if got.Data[0].ID != 4 {
+			t.Errorf("after 3, which is gone: %d", got.Data[0].ID)
+		}
+	})
+}
+
+func nextPath(t *testing.T, link string) string {
+	t.Helper()
+	if link == "" {
+		return ""
+	}
+	target, ok := strings.CutSuffix(link, `>; rel="next"`)
+	target, isLink := strings.CutPrefix(target, "<")
+	if !ok || !isLink {
+		t.Fatalf("Link: %s", link)
+	}
+	return target
+}
+
+func TestBadQueries(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		for i := range 3 {
+			s.CreateUser(fmt.Sprintf("u%d@example.com", i))
+		}
+		link := s.Do(http.MethodGet, users+"?limit=1", nil).Header.Get("Link")
+		next, err := url.Parse(nextPath(t, link))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cursor := next.Query().Get("after")
+		tests := []struct{ query, field string }{
+			{"limit=0", "limit"},
+			{"limit=1001", "limit"},
+			{"limit=-1", "limit"},
+			{"limit=", "limit"},
+			{"limit=abc", "limit"},
+			{"limit=1.5", "limit"},
+			{"limit=+5", "limit"},
+			{"limit=%2B5", "limit"},
+			{"limit=%205", "limit"},
+			{"limit=99999999999999999999999", "limit"},
+			{"limit=10&limit=20", "limit"},
+			{"offset=-1", "offset"},
+			{"offset=x", "offset"},
+			{"offset=1e3", "offset"},
+			{"offset=1&offset=1", "offset"},
+			{"filter[active]=2", "filter[active]"},
+			{"filter[active]=true", "filter[active]"},
+			{"filter[active]=", "filter[active]"},
+			{"filter[status]=deleted", "filter[status]"},
+			{"filter[tfa]=1", "filter[tfa]"},
+			{"filter[group]=0", "filter[group]"},
+			{"filter[group]=x", "filter[group]"},
+			{"filter[email]=", "filter[email]"},
+			{"filter[email]=" + strings.Repeat("x", 255), "filter[email]"},
+			{"filter[name]=" + strings.Repeat("x", 256), "filter[name]"},
+			{"filter[name]=%00", "filter[name]"},
+			{"filter[name]=%FF", "filter[name]"},
+			{"filter[name]=%ED%A0%80", "filter[name]"},
+			{"filter[q]=%C3", "filter[q]"},
+			{"filter[name]=a&filter[name]=b", "filter[name]"},
+			{"filter[nope]=1", "filter[nope]"},
+			{"filter=1", "filter"},
+			{"filter[name][]=x", "filter[name][]"},
+			{"name=Mary", "name"},
+			{"Limit=1", "Limit"},
+			{"access_token=x", "access_token"},
+			{"%FF=1", "\uFFFD"},
+			{"%00=1", "\x00"},
+			{"sort_by=password_hash", "sort_by"},
+			{"sort_by=id;drop", "query"},
+			{"sort_by=", "sort_by"},
+			{"sort_order=down", "sort_order"},
+			{"limit=%zz", "query"},
+			{"after=x", "after"},
+			{"after=", "after"},
+			{"after=" + cursor + "x", "after"},
+			{"after=" + strings.Repeat("A", 5000), "after"},
+			{"after=" + cursor + "&sort_by=name", "after"},
+			{"after=" + cursor + "&sort_order=desc", "after"},
+			{"after=" + cursor + "&offset=1", "offset"},
+			{"after=" + cursor + "&after=" + cursor, "after"},
+		}
+		for _, test := range tests {
+			s.Do(http.MethodGet, users+"?"+test.query, nil).WantProblem(http.StatusBadRequest, "validation_failed", test.field)
+		}
+		s.Do(http.MethodGet, users+"?limit=0&offset=x&foo=1", nil).
+			WantProblem(http.StatusBadRequest, "validation_failed", "limit", "offset", "foo")
+		s.Do(http.MethodGet, users+"?after="+cursor, nil).Want(http.StatusOK)
+	})
+}
