@@ -57,7 +57,7 @@ func New(options Options) *Server {
 	e.HTTPErrorHandler = s.handleError
 	// Echo would believe any client's X-Forwarded-For.
 	e.IPExtractor = func(r *http.Request) string { return s.source(r).String() }
-	e.Use(s.observe, recoverPanic, limitTime)
+	e.Use(s.observe, recoverPanic, limitTime, wholeSegments)
 
 	s.get("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, health{"ok"}) })
 	s.get("/readyz", s.ready)
@@ -66,8 +66,6 @@ func New(options Options) *Server {
 		for _, route := range dialect.Routes {
 			handler := s.authenticated(route.Handler)
 			e.Add(route.Method, dialect.Prefix+route.Path, handler)
-			// Without this a parameter at the end of a path takes slashes, too.
-			e.RouteNotFound(dialect.Prefix+route.Path+"/*", func(echo.Context) error { return echo.ErrNotFound })
 			if route.Method == http.MethodGet { // RFC 9110 §9.1: where GET is, HEAD is
 				e.Add(http.MethodHead, dialect.Prefix+route.Path, handler)
 			}
@@ -152,12 +150,24 @@ func (s *Server) handleError(err error, c echo.Context) {
 	}
 	switch {
 	case errors.Is(err, echo.ErrNotFound):
+		c.Response().Header().Del(echo.HeaderAllow)
 		err = echo.NewHTTPError(http.StatusNotFound, "There is nothing at this address.")
 	case errors.Is(err, echo.ErrMethodNotAllowed):
 		err = echo.NewHTTPError(http.StatusMethodNotAllowed, fmt.Sprintf("Only %s can be used here.", c.Response().Header().Get(echo.HeaderAllow)))
 	}
 	if writeErr := dialect.WriteError(c, err); writeErr != nil {
 		s.options.Logger.ErrorContext(c.Request().Context(), "answering with an error", "error", writeErr, "request_id", requestID(c))
+	}
+}
+
+// wholeSegments keeps Echo from matching /users/:id with /users/1/2: it lets a
+// parameter at the end of a path take slashes, too.
+func wholeSegments(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if route := c.Path(); strings.Contains(route, ":") && strings.Count(route, "/") != strings.Count(c.Request().URL.Path, "/") {
+			return echo.ErrNotFound
+		}
+		return next(c)
 	}
 }
 
