@@ -90,8 +90,8 @@ func (p Password) String() string { return "[password]" }
 func (p Password) GoString() string { return p.String() }
 
 // Fold returns s in the form in which texts are compared without regard to
-// case: each character becomes the lower-case form of the first one in its
-// simple folding orbit, so that Fold(a) == Fold(b) exactly when
+// case: each character becomes the first one of its simple folding orbit, in
+// lower case where that is ASCII, so that Fold(a) == Fold(b) exactly when
 // strings.EqualFold(a, b). Folding in Go makes both database engines agree.
 func Fold(s string) string {
 	return strings.Map(func(r rune) rune {
@@ -102,7 +102,7 @@ func Fold(s string) string {
 		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
 			first = min(first, next)
 		}
-		return unicode.ToLower(first)
+		return asciiLower(first)
 	}, s)
 }
 

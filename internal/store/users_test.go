@@ -85,7 +85,7 @@ func TestUsersAgainstModel(t *testing.T) {
 		ctx := t.Context()
 		names := []string{"Anna Schmidt", "ANNABEL", "Ärger", "ärmel 100%", "under_score", `back\slash`, "Straße", "Éric", `quo"te`, "Bo"}
 		var model []identity.User
-		for i := range 2500 { // more than two blocks
+		for i := range 1300 { // more than one block
 			u := user(i, fmt.Sprintf("%s %d", names[i%len(names)], i%40))
 			if i%5 == 0 {
 				u.Groups = []int64{1}
@@ -130,10 +130,14 @@ func TestUsersAgainstModel(t *testing.T) {
 			{Search: "USER99@"}, {Search: "éric"}, {Email: "uSER17@EXAMPLE.com"}, {Email: "17@example.com"},
 			{Group: 1}, {Group: 99}, {TFA: &yes, Name: "anna"},
 		}
-		for _, filter := range filters {
-			for _, sort := range identity.UserSorts {
+		for i, filter := range filters {
+			sorts := identity.UserSorts[i%len(identity.UserSorts):][:1]
+			if i < 4 || filter.Name == "ANN" {
+				sorts = identity.UserSorts
+			}
+			for _, sort := range sorts {
 				for _, descending := range []bool{false, true} {
-					checkPages(t, s, kept, identity.UserQuery{Filter: filter, Sort: sort, Descending: descending, Limit: 400})
+					checkPages(t, s, kept, identity.UserQuery{Filter: filter, Sort: sort, Descending: descending, Limit: 450})
 				}
 			}
 		}
@@ -143,7 +147,7 @@ func TestUsersAgainstModel(t *testing.T) {
 func checkPages(t *testing.T, s *store.Store, model []identity.User, q identity.UserQuery) {
 	t.Helper()
 	want := expected(model, q)
-	for _, offset := range []int64{0, 1, 1023, 1024, 2000, int64(len(want)), 1 << 62} {
+	for _, offset := range []int64{0, 1, 1030, int64(len(want)), 1 << 62} {
 		q.Offset = offset
 		page, err := s.Users(t.Context(), q)
 		if err != nil {

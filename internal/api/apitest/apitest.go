@@ -33,7 +33,7 @@ const AdminToken = "test-administrator-token-0123456789"
 // Server is a running service.
 type Server struct {
 	URL     string
-	Log     *bytes.Buffer // read it after Close or between requests only
+	Log     *Log
 	Clock   *Clock
 	Store   *store.Store
 	Service *service.Service
@@ -77,7 +77,7 @@ func Each(t *testing.T, fn func(t *testing.T, s *Server)) {
 func New(tb testing.TB, databaseURL string) *Server {
 	tb.Helper()
 	s := &Server{
-		Log: &bytes.Buffer{}, tb: tb, Store: storetest.Open(tb, databaseURL),
+		Log: &Log{}, tb: tb, Store: storetest.Open(tb, databaseURL),
 		Clock: &Clock{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)},
 	}
 	s.Service = service.New(s.Store, secret.NewPasswords(secret.MinCost), s.Clock.Now)
@@ -93,7 +93,7 @@ func New(tb testing.TB, databaseURL string) *Server {
 		Authenticate:   s.Service.Authenticate,
 		Ready:          s.Store.Ready,
 		TrustedProxies: []identity.AddressRange{loopback},
-		Logger:         slog.New(slog.NewJSONHandler(&lockedWriter{w: s.Log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger:         slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Metrics:        httpserver.NewMetrics(),
 	}))
 	tb.Cleanup(s.HTTP.Close)
@@ -101,15 +101,24 @@ func New(tb testing.TB, databaseURL string) *Server {
 	return s
 }
 
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
+// Log is what a server has logged.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
+// Write adds to the log.
+func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.text.Write(p)
+}
+
+// String returns all of it.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // Option changes a request.

@@ -310,7 +310,7 @@ func TestEmailIsUniqueWithoutRegardToASCIICase(t *testing.T) {
 		s.Do(http.MethodPatch, apitest.UserPath(other), map[string]any{"email": "MIKE@example.com"}).
 			WantProblem(http.StatusConflict, "email_taken", "email")
 		s.Do(http.MethodPatch, apitest.UserPath(other), map[string]any{"email": "OTHER@example.com"}).Want(http.StatusOK)
-		s.CreateUser("mıke@example.com") // another mailbox: a dotless i
+		s.CreateUser("mıke@example.com")      // another mailbox: a dotless i
 		s.CreateUser("mi\u212Ae@example.com") // and a Kelvin sign
 	})
 }

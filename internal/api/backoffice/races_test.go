@@ -1,0 +1,184 @@
+package backoffice_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/store/storetest"
+)
+
+// twoInstances runs fn against two services on one database, on each engine.
+func twoInstances(t *testing.T, fn func(t *testing.T, s [2]*apitest.Server)) {
+	t.Helper()
+	for _, engine := range storetest.Engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			url := storetest.URL(t, engine)
+			fn(t, [2]*apitest.Server{apitest.New(t, url), apitest.New(t, url)})
+		})
+	}
+}
+
+// together calls fn n times at once and returns how often each status came.
+func together(n int, fn func(i int) *apitest.Answer) map[int]int {
+	statuses := make([]int, n)
+	var start, done sync.WaitGroup
+	start.Add(1)
+	for i := range n {
+		done.Go(func() {
+			start.Wait()
+			statuses[i] = fn(i).Status
+		})
+	}
+	start.Done()
+	done.Wait()
+	counts := map[int]int{}
+	for _, status := range statuses {
+		counts[status]++
+	}
+	return counts
+}
+
+func TestOneOfManyCreatesWins(t *testing.T) {
+	t.Parallel()
+	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+		for round := range 10 {
+			body := apitest.NewUser(fmt.Sprintf("u%d@example.com", round))
+			got := together(8, func(i int) *apitest.Answer { return s[i%2].Do(http.MethodPost, users, body) })
+			if got[http.StatusCreated] != 1 || got[http.StatusConflict] != 7 {
+				t.Errorf("round %d: %v", round, got)
+			}
+		}
+		if total := s[0].Do(http.MethodGet, users, nil).Object()["total"]; total != 10.0 {
+			t.Errorf("%v users", total)
+		}
+	})
+}
+
+func TestOneOfManyRepetitionsCreates(t *testing.T) {
+	t.Parallel()
+	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+		for round := range 10 {
+			body := apitest.NewUser(fmt.Sprintf("u%d@example.com", round))
+			key := apitest.Header("Idempotency-Key", fmt.Sprint("round ", round)[6:])
+			var ids sync.Map
+			got := together(8, func(i int) *apitest.Answer {
+				answer := s[i%2].Do(http.MethodPost, users, body, key)
+				ids.Store(string(answer.Body), true)
+				return answer
+			})
+			bodies := 0
+			ids.Range(func(any, any) bool { bodies++; return true })
+			if got[http.StatusCreated] != 8 || bodies != 1 {
+				t.Errorf("round %d: %v, %d different answers", round, got, bodies)
+			}
+		}
+		if total := s[0].Do(http.MethodGet, users, nil).Object()["total"]; total != 10.0 {
+			t.Errorf("%v users", total)
+		}
+	})
+}
+
+// TestAdministratorsCannotBothGo: each of two relies on the other to stay.
+func TestAdministratorsCannotBothGo(t *testing.T) {
+	t.Parallel()
+	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+		for round := range 10 {
+			var ids [2]int64
+			var as [2]apitest.Option
+			for i := range ids {
+				ids[i] = s[i].CreateUser(fmt.Sprintf("admin%d-%d@example.com", round, i), changes{"groups": []int{1}, "canViewMaskedData": true})
+				as[i] = apitest.As(s[i].CreateToken(ids[i], apitest.AllPermissions()))
+			}
+			got := together(2, func(i int) *apitest.Answer {
+				switch round % 3 {
+				case 0:
+					return s[i].Do(http.MethodDelete, users+"/me", nil, as[i])
+				case 1:
+					return s[i].Do(http.MethodPatch, users+"/me", changes{"active": false}, as[i])
+				}
+				return s[i].Do(http.MethodPatch, users+"/me", changes{"groups": []int{}}, as[i])
+			})
+			if got[http.StatusConflict] != 1 {
+				t.Errorf("round %d: %v", round, got)
+			}
+			for _, id := range ids {
+				s[0].Do(http.MethodDelete, apitest.UserPath(id), nil)
+			}
+		}
+	})
+}
+
+// TestConditionalUpdatesAreNotLost: of updates of one version, one succeeds, and
+// unconditional ones all count.
+func TestConditionalUpdatesAreNotLost(t *testing.T) {
+	t.Parallel()
+	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+		path := apitest.UserPath(s[0].CreateUser("a@example.com"))
+		for version := 1; version <= 10; version++ {
+			match := apitest.Header("If-Match", fmt.Sprintf(`"%d"`, version))
+			got := together(6, func(i int) *apitest.Answer {
+				return s[i%2].Do(http.MethodPatch, path, changes{"name": fmt.Sprintf("V%d by %d", version, i)}, match)
+			})
+			if got[http.StatusOK] != 1 || got[http.StatusPreconditionFailed] != 5 {
+				t.Errorf("version %d: %v", version, got)
+			}
+		}
+		got := together(20, func(i int) *apitest.Answer {
+			return s[i%2].Do(http.MethodPatch, path, changes{"name": fmt.Sprintf("N%d", i)})
+		})
+		if version := s[0].Do(http.MethodGet, path, nil).Object()["version"]; got[http.StatusOK] != 20 || version != 31.0 {
+			t.Errorf("%v, version %v", got, version)
+		}
+	})
+}
+
+// TestTotalsUnderConcurrency: the counts per block are right after any mixture
+// of creations, deletions and changes at once.
+func TestTotalsUnderConcurrency(t *testing.T) {
+	t.Parallel()
+	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+		got := together(60, func(i int) *apitest.Answer {
+			id := s[i%2].CreateUser(fmt.Sprintf("u%d@example.com", i))
+			switch i % 3 {
+			case 0:
+				return s[i%2].Do(http.MethodDelete, apitest.UserPath(id), nil)
+			case 1:
+				return s[i%2].Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false})
+			}
+			return s[i%2].Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false, "groups": []int{1}})
+		})
+		if got[http.StatusNoContent] != 20 || got[http.StatusOK] != 40 {
+			t.Fatalf("%v", got)
+		}
+		for query, want := range map[string]float64{"": 40, "?filter[active]=1": 0, "?filter[status]=inactive": 40, "?filter[group]=1": 20} {
+			if total := s[1].Do(http.MethodGet, users+query, nil).Object()["total"]; total != want {
+				t.Errorf("%s: %v, want %v", query, total, want)
+			}
+		}
+	})
+}
+
+// TestGroupCannotVanishUnderItsMembers: a group is deleted or joined, not both.
+func TestGroupCannotVanishUnderItsMembers(t *testing.T) {
+	t.Parallel()
+	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+		for round := range 10 {
+			group := s[0].CreateGroup(fmt.Sprint("Group ", round))
+			got := together(2, func(i int) *apitest.Answer {
+				if i == 0 {
+					return s[i].Do(http.MethodDelete, fmt.Sprintf("%s/%d", groups, group), nil)
+				}
+				return s[i].Do(http.MethodPost, users, apitest.NewUser(fmt.Sprintf("u%d@example.com", round), changes{"groups": []int64{group}}))
+			})
+			deletedFirst := got[http.StatusNoContent] == 1 && got[http.StatusBadRequest] == 1
+			joinedFirst := got[http.StatusConflict] == 1 && got[http.StatusCreated] == 1
+			if !deletedFirst && !joinedFirst {
+				t.Errorf("round %d: %v", round, got)
+			}
+		}
+	})
+}

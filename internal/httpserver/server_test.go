@@ -1,0 +1,171 @@
+package httpserver
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+	"go.uber.org/goleak"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// newServer has one dialect with two calls: one panics; one says on started that
+// it is being worked on, and waits to be let go.
+func newServer(log io.Writer, started chan<- struct{}, release <-chan struct{}, ready error) *Server {
+	return New(Options{
+		Dialects: []api.Dialect{{
+			Prefix: "/api",
+			Routes: []api.Route{
+				{Method: http.MethodGet, Path: "/panic", Handler: func(echo.Context, identity.Actor) error { panic("secret plan") }},
+				{Method: http.MethodGet, Path: "/wait", Handler: func(c echo.Context, _ identity.Actor) error {
+					started <- struct{}{}
+					<-release
+					return c.String(http.StatusOK, "done")
+				}},
+			},
+			WriteError: func(c echo.Context, _ error) error { return c.String(http.StatusInternalServerError, "sorry") },
+		}},
+		Authenticate: func(context.Context, string, netip.Addr, string) (identity.Actor, error) {
+			return identity.Actor{}, nil
+		},
+		Ready:   func(context.Context) error { return ready },
+		Logger:  slog.New(slog.NewJSONHandler(log, nil)),
+		Metrics: NewMetrics(),
+	})
+}
+
+func get(s http.Handler, path string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(http.MethodGet, path, nil)
+	request.Header.Set("Authorization", "Bearer x")
+	recorder := httptest.NewRecorder()
+	s.ServeHTTP(recorder, request)
+	return recorder
+}
+
+func TestPanicIsOneAnswerAndOneLogLine(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	s := newServer(&log, nil, nil, nil)
+	answer := get(s, "/api/panic")
+	if answer.Code != http.StatusInternalServerError || strings.Contains(answer.Body.String(), "secret plan") {
+		t.Errorf("%d %s", answer.Code, answer.Body)
+	}
+	var line struct {
+		Error     string
+		RequestID string `json:"request_id"`
+	}
+	if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+		t.Fatalf("%v in %s", err, &log)
+	}
+	if !strings.Contains(line.Error, "secret plan") || !strings.Contains(line.Error, "server_test.go") || line.RequestID != answer.Header().Get("X-Request-Id") {
+		t.Errorf("%+v", line)
+	}
+	if answer := get(s, "/healthz"); answer.Code != http.StatusOK {
+		t.Errorf("afterwards: %d", answer.Code)
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	if got := get(newServer(io.Discard, nil, nil, nil), "/readyz"); got.Code != http.StatusOK {
+		t.Errorf("%d", got.Code)
+	}
+	away := newServer(io.Discard, nil, nil, errors.New("password=hunter2 refused"))
+	if got := get(away, "/readyz"); got.Code != http.StatusServiceUnavailable || strings.Contains(got.Body.String(), "hunter2") {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+	if got := get(away, "/healthz"); got.Code != http.StatusOK {
+		t.Errorf("the process is well: %d", got.Code)
+	}
+}
+
+// TestShutdownFinishesWhatIsInFlight: readiness goes first, and the request that
+// is being worked on gets its answer.
+func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	started, release := make(chan struct{}), make(chan struct{})
+	s := newServer(io.Discard, started, release, nil)
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Run(ctx, listener) }()
+
+	answer := make(chan string, 1)
+	go func() { answer <- ask("http://" + listener.Addr().String() + "/api/wait") }()
+	<-started
+	stop()
+	for get(s, "/readyz").Code != http.StatusServiceUnavailable {
+		runtime.Gosched()
+	}
+	select {
+	case err := <-stopped:
+		t.Fatalf("stopped with a request in flight: %v", err)
+	case got := <-answer:
+		t.Fatalf("answered too early: %s", got)
+	default:
+	}
+	close(release)
+	if got := <-answer; got != "200 OK done" {
+		t.Error(got)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+func ask(url string) string {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err.Error()
+	}
+	request.Header.Set("Authorization", "Bearer x")
+	response, err := client.Do(request)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, _ := io.ReadAll(response.Body)
+	return response.Status + " " + string(body)
+}
+
+func FuzzSourceAddress(f *testing.F) {
+	f.Add("10.0.0.1", "127.0.0.1")
+	f.Add("junk, 10.0.0.1", "127.0.0.1")
+	f.Add("10.0.0.1, [::1]:80,", "192.0.2.1")
+	f.Fuzz(func(t *testing.T, forwardedFor, peerText string) {
+		peer, err := netip.ParseAddr(peerText)
+		if err != nil {
+			t.Skip("a peer has an address")
+		}
+		proxy, err := identity.ParseAddressRange("127.0.0.0/8")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := sourceAddress(peer, []string{forwardedFor}, []identity.AddressRange{proxy})
+		if !proxy.Contains(peer) && got != peer.Unmap().WithZone("") {
+			t.Errorf("%s from %s: %s", forwardedFor, peer, got)
+		}
+		// What stands to the left of an untrusted address has no say.
+		if again := sourceAddress(peer, []string{"198.51.100.1", forwardedFor}, []identity.AddressRange{proxy}); got.IsValid() && !proxy.Contains(got) && again != got {
+			t.Errorf("%s: %s, with more to the left %s", forwardedFor, got, again)
+		}
+	})
+}
