@@ -102,11 +102,14 @@ func greet(w io.Writer, addr net.Addr, newToken string) {
 		host = "localhost"
 	}
 	base := "http://" + net.JoinHostPort(host, port)
-	fmt.Fprintf(w, "Roster is ready at %s, with its documentation at %s/docs\n", base, base)
-	if newToken == "" {
-		return
+	greeting := fmt.Sprintf("Roster is ready at %s, with its documentation at %s/docs\n", base, base)
+	if newToken != "" {
+		greeting += fmt.Sprintf(firstStart, newToken, newToken, base)
 	}
-	fmt.Fprintf(w, `
+	fmt.Fprint(w, greeting)
+}
+
+const firstStart = `
 This is the first start. Here is your administrator token, shown this once:
 
   %s
@@ -117,5 +120,4 @@ Try it:
 
 Lost it? "roster token create --admin --name NAME" on this host makes another one.
 
-`, newToken, newToken, base)
-}
+`

@@ -25,12 +25,14 @@ func Migrate(ctx context.Context, databaseURL string) (applied int, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 
-	// The first switch of a new SQLite file to WAL ignores busy_timeout, and a
-	// migration that waits behind a long query gives up its lock: try again.
+	// Try again where a migration gave up waiting for a lock, and on SQLite
+	// whatever went wrong: nothing keeps two processes from starting the same
+	// migration there, but only one of them can commit it.
 	const attempts = 10
+	e := s.write.engine
 	for attempt := 1; ; attempt++ {
 		applied, err = s.migrate(ctx)
-		if err == nil || attempt == attempts || !s.write.engine.isAway(err) {
+		if err == nil || attempt == attempts || !e.isAway(err) && e.dialect != goose.DialectSQLite3 {
 			return applied, err
 		}
 		select {
