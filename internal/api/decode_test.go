@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"math"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"reflect"
@@ -60,7 +61,7 @@ func FuzzQuery(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		request := httptest.NewRequest("GET", "/", nil)
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 		request.URL.RawQuery = raw
 		q := NewQuery(echo.New().NewContext(request, httptest.NewRecorder()))
 		name, limit := q.Text("filter[name]", 10), q.Int("limit", 1, 100, 50)

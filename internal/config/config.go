@@ -52,7 +52,7 @@ func (c *Config) Validate() error {
 	}
 	switch {
 	case !hasPrefix(c.DatabaseURL, "postgres://", "postgresql://", "sqlite:"):
-		return errors.New("DATABASE_URL (--database-url) must start with postgres:// or sqlite:")
+		return errors.New("DATABASE_URL (--database-url) must be postgres://… or sqlite:PATH")
 	case c.DatabaseMaxConns < 2:
 		return errors.New("ROSTER_DATABASE_MAX_CONNS (--database-max-conns) must be at least 2")
 	case c.PublicURL != nil && (c.PublicURL.Host == "" || !hasPrefix(c.PublicURL.Scheme, "http")):

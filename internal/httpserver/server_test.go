@@ -48,7 +48,7 @@ func newServer(log io.Writer, started chan<- struct{}, release <-chan struct{}, 
 }
 
 func get(s http.Handler, path string) *httptest.ResponseRecorder {
-	request := httptest.NewRequest(http.MethodGet, path, nil)
+	request := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, http.NoBody)
 	request.Header.Set("Authorization", "Bearer x")
 	recorder := httptest.NewRecorder()
 	s.ServeHTTP(recorder, request)

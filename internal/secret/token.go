@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"hash/crc32"
 )
@@ -19,8 +20,7 @@ func NewToken() string {
 	const randomBytes = 32
 	raw := make([]byte, randomBytes, randomBytes+crc32.Size)
 	_, _ = rand.Read(raw) // never fails (crypto/rand)
-	check := crc32.ChecksumIEEE(raw)
-	raw = append(raw, byte(check>>24), byte(check>>16), byte(check>>8), byte(check)) //nolint:mnd // big-endian
+	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
 	return TokenPrefix + base64.RawURLEncoding.EncodeToString(raw)
 }
 

@@ -19,7 +19,7 @@ type Setup struct {
 }
 
 // configuredTokenName names the token that the configuration gives.
-const configuredTokenName = "ROSTER_ADMIN_TOKEN" //nolint:gosec // a name, not a secret
+const configuredTokenName = "ROSTER_ADMIN_TOKEN"
 
 // SetUp gives a new installation its first administrator. On an empty database
 // it creates what Setup names, or else a token, which it returns: the only time

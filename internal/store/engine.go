@@ -25,6 +25,8 @@ type engine struct {
 
 	// writable is a query for whether the database takes writes at the moment.
 	writable string
+	// afterBegin is the first statement of every transaction; "" for none.
+	afterBegin string
 
 	// Row locks at the end of a SELECT. SQLite has none and needs none: its
 	// write transactions run one at a time.
@@ -58,7 +60,7 @@ func openPools(databaseURL string, options Options) (read, write *pool, err erro
 	case "sqlite":
 		return openSQLite(rest, options)
 	}
-	return nil, nil, errors.New("the database URL must start with postgres:// or sqlite:")
+	return nil, nil, errors.New("the database URL must be postgres://… or sqlite:PATH")
 }
 
 // ---- PostgreSQL ----
@@ -119,9 +121,12 @@ func withoutURL(err error) error {
 }
 
 var postgresEngine = engine{
-	dialect:     goose.DialectPostgres,
-	folder:      "migrations/postgres",
-	writable:    "SELECT current_setting('transaction_read_only') = 'off'",
+	dialect:  goose.DialectPostgres,
+	folder:   "migrations/postgres",
+	writable: "SELECT current_setting('transaction_read_only') = 'off'",
+	// lib/pq begins with READ WRITE, which goes over the head of an operator who
+	// has made the database read-only by default.
+	afterBegin:  "SELECT set_config('transaction_read_only', current_setting('default_transaction_read_only'), true)",
 	forUpdate:   " FOR NO KEY UPDATE", // foreign keys may still point to the row
 	forShare:    " FOR SHARE",
 	forDeletion: " FOR UPDATE",
@@ -142,7 +147,10 @@ var postgresEngine = engine{
 		switch e.Code {
 		case pqerror.ReadOnlySQLTransaction, pqerror.LockNotAvailable, pqerror.QueryCanceled,
 			pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.InvalidAuthorizationSpecification,
-			pqerror.InvalidPassword:
+			pqerror.InvalidPassword,
+			// A standby says so to a transaction that wants to write, and a stale
+			// plan will be a new one next time.
+			pqerror.FeatureNotSupported:
 			return true
 		}
 		switch e.Code.Class() {
@@ -179,7 +187,7 @@ func likePattern(s string) string {
 
 func openSQLite(path string, options Options) (read, write *pool, err error) {
 	if path == "" {
-		return nil, nil, errors.New("the database URL must name a file after sqlite:")
+		return nil, nil, errors.New("the database URL must name a file: sqlite:PATH")
 	}
 	// By DSN, because a PRAGMA sent as a statement reaches one connection only.
 	// busy_timeout first: the others may have to wait. Transactions take the

@@ -75,7 +75,7 @@ func (p *pool) prepareOnce(ctx context.Context, query string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.statements[query] != nil { // another goroutine was faster
-		return statement.Close()
+		return statement.Close() //nolint:sqlclosecheck // only the one that is not kept
 	}
 	p.statements[query] = statement
 	return nil

@@ -95,7 +95,7 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(rand.N(base << attempt)):
+		case <-time.After(rand.N(base << attempt)): //nolint:gosec // jitter, no secret
 		}
 	}
 }
@@ -108,7 +108,14 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	// After a commit this does nothing; after an error or a panic it undoes all.
 	defer func() { _ = sqlTx.Rollback() }()
 	var queries []string
-	if err := fn(&Tx{reader{pool: s.write, tx: sqlTx, queries: &queries}}); err != nil {
+	tx := &Tx{reader{pool: s.write, tx: sqlTx, queries: &queries}}
+	if s.write.engine.afterBegin != "" {
+		var ignored string
+		if err := tx.get(ctx, &ignored, s.write.engine.afterBegin); err != nil {
+			return err
+		}
+	}
+	if err := fn(tx); err != nil {
 		return err
 	}
 	if err := sqlTx.Commit(); err != nil {

@@ -124,11 +124,29 @@ func TestUsersAgainstModel(t *testing.T) {
 		}
 		yes := true
 		filters := []identity.UserFilter{
-			{}, {OnlyActive: true}, {OnlyInactive: true}, {OnlyActive: true, OnlyInactive: true},
-			{Name: "ANN"}, {Name: "är"}, {Name: "ÄRG"}, {Name: "%"}, {Name: "r_s"}, {Name: `k\s`}, {Name: `"te`}, {Name: "STRASSE"},
-			{Name: "straße"}, {Name: "renamed", OnlyActive: true}, {Name: "no such name"}, {Name: "b"},
-			{Search: "USER99@"}, {Search: "éric"}, {Email: "uSER17@EXAMPLE.com"}, {Email: "17@example.com"},
-			{Group: 1}, {Group: 99}, {TFA: &yes, Name: "anna"},
+			{},
+			{OnlyActive: true},
+			{OnlyInactive: true},
+			{OnlyActive: true, OnlyInactive: true},
+			{Name: "ANN"},
+			{Name: "är"},
+			{Name: "ÄRG"},
+			{Name: "%"},
+			{Name: "r_s"},
+			{Name: `k\s`},
+			{Name: `"te`},
+			{Name: "STRASSE"},
+			{Name: "straße"},
+			{Name: "renamed", OnlyActive: true},
+			{Name: "no such name"},
+			{Name: "b"},
+			{Search: "USER99@"},
+			{Search: "éric"},
+			{Email: "uSER17@EXAMPLE.com"},
+			{Email: "17@example.com"},
+			{Group: 1},
+			{Group: 99},
+			{TFA: &yes, Name: "anna"},
 		}
 		for i, filter := range filters {
 			sorts := identity.UserSorts[i%len(identity.UserSorts):][:1]

@@ -76,14 +76,18 @@ func Each(t *testing.T, fn func(t *testing.T, s *Server)) {
 // which is a trusted proxy: From lets them come from anywhere.
 func New(tb testing.TB, databaseURL string) *Server {
 	tb.Helper()
-	s := &Server{
-		Log: &Log{}, tb: tb, Store: storetest.Open(tb, databaseURL),
-		Clock: &Clock{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)},
-	}
-	s.Service = service.New(s.Store, secret.NewPasswords(secret.MinCost), s.Clock.Now)
+	s := NewOn(tb, storetest.Open(tb, databaseURL), &Clock{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)})
 	if _, err := s.Service.SetUp(tb.Context(), service.Setup{Token: AdminToken}); err != nil {
 		tb.Fatal(err)
 	}
+	return s
+}
+
+// NewOn is New on a store that is open and set up.
+func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
+	tb.Helper()
+	s := &Server{Log: &Log{}, tb: tb, Store: db, Clock: clock}
+	s.Service = service.New(s.Store, secret.NewPasswords(secret.MinCost), s.Clock.Now)
 	loopback, err := identity.ParseAddressRange("127.0.0.1")
 	if err != nil {
 		tb.Fatal(err)

@@ -1,0 +1,153 @@
+package roster_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/rosterhq/roster"
+
+// arrows are the imports within the module that each package may have; what is
+// not listed may have none. The command and the tests' helpers may have all.
+var arrows = map[string][]string{
+	"internal/secret":         {"internal/identity"},
+	"internal/store":          {"db", "internal/identity"},
+	"internal/service":        {"internal/store", "internal/secret", "internal/identity"},
+	"internal/api":            {"internal/identity"},
+	"internal/api/backoffice": {"internal/api", "internal/service", "internal/identity", "internal/secret"},
+	"internal/httpserver":     {"", "internal/api", "internal/identity"},
+	"internal/config":         {"internal/identity", "internal/secret", "internal/store"},
+}
+
+var free = []string{"cmd/", "test/", "internal/api/apitest", "internal/store/storetest", "internal/pgtest"}
+
+// foreign are the modules that are the business of some packages only.
+var foreign = map[string][]string{
+	"github.com/jmoiron/sqlx":      {"internal/store"},
+	"github.com/lib/pq":            {"internal/store"},
+	"modernc.org/sqlite":           {"internal/store"},
+	"github.com/pressly/goose":     {"internal/store"},
+	"golang.org/x/crypto":          {"internal/secret"},
+	"github.com/labstack/echo":     {"internal/api", "internal/api/backoffice", "internal/httpserver"},
+	"github.com/go-playground":     {"internal/api"},
+	"github.com/prometheus":        {"internal/httpserver", "internal/store"},
+	"github.com/alecthomas/kong":   nil, // the command's own
+	"github.com/oapi-codegen":      {"pkg/client"},
+	"github.com/getkin/kin-openap": nil, // the tests' own
+}
+
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...")
+	output, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := decoder.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		seen[name] = true
+		if slices.ContainsFunc(free, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			checkImport(t, name, imported)
+		}
+	}
+	for name := range arrows {
+		if !seen[name] {
+			t.Errorf("%s is gone: take it off the list", name)
+		}
+	}
+}
+
+func checkImport(t *testing.T, name, imported string) {
+	t.Helper()
+	if inner, ok := strings.CutPrefix(imported, module); ok {
+		if !slices.Contains(arrows[name], strings.TrimPrefix(inner, "/")) {
+			t.Errorf("%s must not import %s", name, imported)
+		}
+		return
+	}
+	if name == "internal/identity" && strings.Contains(imported, ".") {
+		t.Errorf("identity imports the standard library only, not %s", imported)
+	}
+	for prefix, users := range foreign {
+		if strings.HasPrefix(imported, prefix) && !slices.Contains(users, name) {
+			t.Errorf("%s must not import %s", name, imported)
+		}
+	}
+}
+
+// TestNoWireNamesInTheCore: how things are called in JSON is a dialect's business.
+func TestNoWireNamesInTheCore(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"identity", "service", "store"} {
+		files, err := filepath.Glob(filepath.Join("internal", folder, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", folder, err)
+		}
+		for _, file := range files {
+			tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, tag := range structTags(tree) {
+				if strings.Contains(tag, "json:") {
+					t.Errorf("%s: %s", file, tag)
+				}
+			}
+		}
+	}
+}
+
+func structTags(tree ast.Node) []string {
+	var tags []string
+	ast.Inspect(tree, func(node ast.Node) bool {
+		if field, ok := node.(*ast.Field); ok && field.Tag != nil {
+			tags = append(tags, field.Tag.Value)
+		}
+		return true
+	})
+	return tags
+}
+
+// TestSQLiteHasItsOwnLibc: modernc.org/sqlite works with the one version of libc
+// that it names, and another module can raise it silently.
+func TestSQLiteHasItsOwnLibc(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.GoMod}}", "modernc.org/sqlite")
+	path, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted, err := os.ReadFile(strings.TrimSpace(string(path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	libc := regexp.MustCompile(`modernc\.org/libc v\S+`)
+	if got, want := libc.FindString(string(ours)), libc.FindString(string(wanted)); got != want || got == "" {
+		t.Errorf("go.mod has %s, SQLite wants %s", got, want)
+	}
+}
