@@ -43,6 +43,8 @@ var foreign = map[string][]string{
 	"github.com/prometheus":        {"internal/httpserver", "internal/store"},
 	"github.com/alecthomas/kong":   nil, // the command's own
 	"github.com/oapi-codegen":      {"pkg/client"},
+	"go.opentelemetry.io":          {"internal/httpserver"},
+	"github.com/XSAM/otelsql":      {"internal/store"},
 	"github.com/getkin/kin-openap": nil, // the tests' own
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -373,5 +374,31 @@ func TestOtherCommands(t *testing.T) {
 	service.stop(t)
 	if _, _, ok := output(t, roster(t, folder, []string{"ROSTER_ADDR=" + address}, "healthcheck")); ok {
 		t.Error("healthy after its end")
+	}
+}
+
+func TestTraces(t *testing.T) {
+	t.Parallel()
+	received := make(chan string, 100)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		received <- r.URL.Path + " " + string(body)
+	}))
+	t.Cleanup(collector.Close)
+	service := start(t, t.TempDir(), "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)
+	status(t, service.base+"/api/v2/users/7", service.token())
+	service.stop(t)
+	close(received)
+	all := ""
+	for body := range received {
+		all += body
+	}
+	for _, want := range []string{"/v1/traces ", "GET /api/v2/users/:userId", "sql.", "FROM users WHERE id = $1", "service.name", "roster"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %q in what the collector received (%d bytes)", want, len(all))
+		}
+	}
+	if strings.Contains(all, service.token()) {
+		t.Error("the traces have the token")
 	}
 }

@@ -30,6 +30,13 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 	if c.BcryptCost < secret.DefaultCost {
 		logger.Warn("ROSTER_BCRYPT_COST is low: passwords are hashed for tests, not for people", "cost", c.BcryptCost)
 	}
+	if c.OTLPEndpoint != "" {
+		stopTracing, err := httpserver.StartTracing(ctx, c.OTLPEndpoint, version())
+		if err != nil {
+			return err
+		}
+		defer stopWithin(time.Second, stopTracing, logger)
+	}
 	db, svc, err := openService(ctx, c)
 	if err != nil {
 		return err
@@ -76,6 +83,15 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 	err = errors.Join(err, <-metricsDone)
 	logger.Info("stopped")
 	return err
+}
+
+// stopWithin ends what is no reason to keep a process alive.
+func stopWithin(patience time.Duration, stop func(context.Context) error, logger *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := stop(ctx); err != nil {
+		logger.Warn("sending the last traces", "error", err)
+	}
 }
 
 // openService opens the database, migrated as the settings say.

@@ -35,6 +35,7 @@ type Config struct {
 	TrustedProxies     []identity.AddressRange `env:"ROSTER_TRUSTED_PROXIES"                                help:"Addresses and prefixes whose X-Forwarded-For is believed, separated by commas."`
 	MetricsAddr        string                  `env:"ROSTER_METRICS_ADDR"                                   help:"Address to serve /metrics on (host:port); none without it."`
 	LogLevel           slog.Level              `env:"ROSTER_LOG_LEVEL"           default:"info"             help:"debug, info, warn or error."`
+	OTLPEndpoint       string                  `env:"OTEL_EXPORTER_OTLP_ENDPOINT"                           help:"Where to send traces (OTLP over HTTP); nowhere without it. The other OTEL_ variables count, too."`
 }
 
 // minAdminToken is how many characters a token of one's own needs.
@@ -105,7 +106,7 @@ func (c *Config) ListenAddr(addrGiven bool) string {
 
 // StoreOptions are the settings of the store.
 func (c *Config) StoreOptions() store.Options {
-	return store.Options{Prepare: c.PreparedStatements, MaxConns: c.DatabaseMaxConns}
+	return store.Options{Prepare: c.PreparedStatements, MaxConns: c.DatabaseMaxConns, Trace: c.OTLPEndpoint != ""}
 }
 
 // ReadSecretFiles sets each variable of a secret from the file that the

@@ -57,7 +57,7 @@ func New(options Options) *Server {
 	e.HTTPErrorHandler = s.handleError
 	// Echo would believe any client's X-Forwarded-For.
 	e.IPExtractor = func(r *http.Request) string { return s.source(r).String() }
-	e.Use(s.observe, recoverPanic, limitTime, wholeSegments)
+	e.Use(traceRequest, s.observe, recoverPanic, limitTime, wholeSegments)
 
 	s.get("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, health{"ok"}) })
 	s.get("/readyz", s.ready)

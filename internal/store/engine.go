@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/XSAM/otelsql"
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -63,10 +64,15 @@ func openPools(databaseURL string, options Options) (read, write *pool, err erro
 	return nil, nil, errors.New("the database URL must be postgres://… or sqlite:PATH")
 }
 
+// spans leaves out what tells nothing.
+var spans = otelsql.WithSpanOptions(otelsql.SpanOptions{
+	OmitConnResetSession: true, OmitConnPrepare: true, OmitRows: true, DisableErrSkip: true,
+})
+
 // ---- PostgreSQL ----
 
 func openPostgres(databaseURL string, options Options) (read, write *pool, err error) {
-	db, err := connectPostgres(databaseURL, nil)
+	db, err := connectPostgres(databaseURL, nil, options.Trace)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,7 +90,7 @@ func openPostgres(databaseURL string, options Options) (read, write *pool, err e
 	return p, p, nil
 }
 
-func connectPostgres(databaseURL string, runtimeParameters map[string]string) (*sqlx.DB, error) {
+func connectPostgres(databaseURL string, runtimeParameters map[string]string, traced bool) (*sqlx.DB, error) {
 	config, err := pq.NewConfig(databaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("the database URL: %w", withoutURL(err))
@@ -107,6 +113,9 @@ func connectPostgres(databaseURL string, runtimeParameters map[string]string) (*
 	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("the database URL: %w", withoutURL(err))
+	}
+	if traced {
+		return sqlx.NewDb(otelsql.OpenDB(connector, spans), "postgres"), nil
 	}
 	return sqlx.NewDb(sql.OpenDB(connector), "postgres"), nil
 }
@@ -194,11 +203,15 @@ func openSQLite(path string, options Options) (read, write *pool, err error) {
 	// write lock at once; a read-then-write one could not be upgraded later.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
 		"&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate&_time_integer_format=unix_micro&_inttotime=1"
-	writeDB, err := sqlx.Open("sqlite", dsn)
+	open := sql.Open
+	if options.Trace {
+		open = func(driver, dsn string) (*sql.DB, error) { return otelsql.Open(driver, dsn, spans) }
+	}
+	writeDB, err := open("sqlite", dsn)
 	if err != nil {
 		return nil, nil, err
 	}
-	readDB, err := sqlx.Open("sqlite", dsn+"&_pragma=query_only(1)")
+	readDB, err := open("sqlite", dsn+"&_pragma=query_only(1)")
 	if err != nil {
 		return nil, nil, errors.Join(err, writeDB.Close())
 	}
@@ -207,7 +220,7 @@ func openSQLite(path string, options Options) (read, write *pool, err error) {
 	writeDB.SetMaxOpenConns(1)
 	readDB.SetMaxOpenConns(e.maxIdle)
 	readDB.SetMaxIdleConns(e.maxIdle)
-	return newPool(readDB, &e, options.Prepare), newPool(writeDB, &e, options.Prepare), nil
+	return newPool(sqlx.NewDb(readDB, "sqlite"), &e, options.Prepare), newPool(sqlx.NewDb(writeDB, "sqlite"), &e, options.Prepare), nil
 }
 
 var sqliteEngine = engine{

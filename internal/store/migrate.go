@@ -50,7 +50,7 @@ func openForMigration(databaseURL string) (*Store, error) {
 	if !strings.HasPrefix(databaseURL, "postgres") {
 		return Open(databaseURL, Options{})
 	}
-	db, err := connectPostgres(databaseURL, map[string]string{"lock_timeout": "2s"})
+	db, err := connectPostgres(databaseURL, map[string]string{"lock_timeout": "2s"}, false)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,8 @@ type Options struct {
 	Prepare bool
 	// MaxConns bounds the connections to PostgreSQL; 0 means DefaultMaxConns.
 	MaxConns int
+	// Trace makes every query a span.
+	Trace bool
 }
 
 // DefaultMaxConns is the default bound of connections to PostgreSQL.

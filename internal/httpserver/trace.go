@@ -1,0 +1,65 @@
+package httpserver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// StartTracing sends traces to an OTLP endpoint, the base URL that
+// OTEL_EXPORTER_OTLP_ENDPOINT stands for; the other variables of OpenTelemetry
+// count as usual. stop sends what is left. Until StartTracing is called, spans
+// cost next to nothing and go nowhere.
+func StartTracing(ctx context.Context, endpoint, version string) (stop func(context.Context) error, err error) {
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimSuffix(endpoint, "/")+"/v1/traces"))
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+	}
+	// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, which come later, win.
+	described, err := resource.New(ctx,
+		resource.WithAttributes(attribute.String("service.name", "roster"), attribute.String("service.version", version)),
+		resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(described))
+	otel.SetTracerProvider(provider)
+	otel.SetTextMapPropagator(propagation.TraceContext{})
+	return provider.Shutdown, nil
+}
+
+// traceRequest makes a request a span, a child of the caller's if the request
+// says so.
+func traceRequest(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		request := c.Request()
+		ctx := otel.GetTextMapPropagator().Extract(request.Context(), propagation.HeaderCarrier(request.Header))
+		ctx, span := otel.Tracer("github.com/rosterhq/roster").Start(ctx, request.Method+" "+c.Path(), trace.WithSpanKind(trace.SpanKindServer))
+		defer span.End()
+		c.SetRequest(request.WithContext(ctx))
+		err := next(c)
+		if !span.IsRecording() {
+			return err
+		}
+		span.SetAttributes(
+			attribute.String("http.request.method", request.Method),
+			attribute.String("http.route", c.Path()),
+			attribute.Int("http.response.status_code", c.Response().Status),
+			attribute.String("roster.request_id", requestID(c)))
+		if c.Response().Status >= http.StatusInternalServerError {
+			span.SetStatus(codes.Error, "")
+		}
+		return err
+	}
+}
