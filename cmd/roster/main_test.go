@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/store/storetest"
+	"github.com/rosterhq/roster/pkg/client"
 )
 
 // TestMain lets the test binary be the command itself, so that the tests run it
@@ -400,5 +402,40 @@ func TestTraces(t *testing.T) {
 	}
 	if strings.Contains(all, service.token()) {
 		t.Error("the traces have the token")
+	}
+}
+
+// TestClient: the Go client and the service understand each other.
+func TestClient(t *testing.T) {
+	t.Parallel()
+	service := start(t, t.TempDir())
+	defer service.stop(t)
+	c, err := client.NewClientWithResponses(service.base, client.WithToken(service.token()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	created, err := c.CreateUserWithResponse(ctx, nil, client.UserCreate{
+		Name: "Mary", Email: "mary@example.com", Password: "MySecret123", Active: true, Groups: []int64{1},
+	})
+	if err != nil || created.JSON201 == nil {
+		t.Fatalf("%v %v", err, created)
+	}
+	id := fmt.Sprint(created.JSON201.ID)
+	updated, err := c.UpdateUserWithResponse(ctx, id, &client.UpdateUserParams{IfMatch: new(created.HTTPResponse.Header.Get("ETag"))}, client.UserUpdate{Name: new("Ann")})
+	if err != nil || updated.JSON200 == nil || updated.JSON200.Name != "Ann" {
+		t.Errorf("%v %v", err, updated)
+	}
+	listed, err := c.ListUsersWithResponse(ctx, &client.ListUsersParams{FilterName: new("AN"), Limit: new(10)})
+	if err != nil || listed.JSON200 == nil || len(listed.JSON200.Data) != 1 {
+		t.Errorf("%v %v", err, listed)
+	}
+	deleted, err := c.DeleteUserWithResponse(ctx, id, nil)
+	if err != nil || deleted.StatusCode() != http.StatusNoContent {
+		t.Errorf("%v %v", err, deleted)
+	}
+	gone, err := c.GetUserWithResponse(ctx, id)
+	if err != nil || gone.JSONDefault == nil || gone.JSONDefault.Code != "not_found" {
+		t.Errorf("%v %v", err, gone)
 	}
 }

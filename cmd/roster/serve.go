@@ -25,7 +25,9 @@ type serveCommand struct{}
 
 // Run opens, migrates, sets up, serves and drains.
 func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Context, env environment) (err error) {
-	logger := slog.New(slog.NewJSONHandler(env.stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	logs := newLogWriter(env.stderr)
+	defer logs.close()
+	logger := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: c.LogLevel}))
 	slog.SetDefault(logger)
 	if c.BcryptCost < secret.DefaultCost {
 		logger.Warn("ROSTER_BCRYPT_COST is low: passwords are hashed for tests, not for people", "cost", c.BcryptCost)
