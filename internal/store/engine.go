@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -195,8 +196,17 @@ func likePattern(s string) string {
 // ---- SQLite ----
 
 func openSQLite(path string, options Options) (read, write *pool, err error) {
-	if path == "" {
+	if path == "" || path == ":memory:" { // each connection would have a memory of its own
 		return nil, nil, errors.New("the database URL must name a file: sqlite:PATH")
+	}
+	// Password hashes are nobody else's business; SQLite gives its other files
+	// the same mode. And this tells better what is wrong with a path.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator's own choice
+	if err != nil {
+		return nil, nil, fmt.Errorf("the database file: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, nil, fmt.Errorf("the database file: %w", err)
 	}
 	// By DSN, because a PRAGMA sent as a statement reaches one connection only.
 	// busy_timeout first: the others may have to wait. Transactions take the
