@@ -62,8 +62,8 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 			coalesce(users.active, false) AS user_active,
 			coalesce(users.can_view_masked_data, false) AS user_can_view_masked_data,
 			coalesce(users.allow_list, '') AS user_allow_list,
-			(SELECT coalesce(string_agg(groups.permissions, ' '), '') FROM memberships
-				JOIN groups ON groups.id = memberships.group_id WHERE memberships.user_id = tokens.user_id) AS user_permissions
+			(SELECT coalesce(string_agg((SELECT permissions FROM groups WHERE groups.id = memberships.group_id), ' '), '')
+				FROM memberships WHERE memberships.user_id = tokens.user_id) AS user_permissions
 		FROM tokens LEFT JOIN users ON users.id = tokens.user_id WHERE tokens.digest = $1`, digest)
 	if err != nil {
 		if isNoRows(err) {

@@ -13,14 +13,14 @@ import (
 // A page of users is cheap at any size and depth because of three choices:
 //   - Totals and offsets of the list by id come from user_blocks, which sums
 //     about a thousand users per row, instead of counting users.
-//   - A substring is found through the trigram index, unless it is so common
-//     that walking the order meets enough of it at once; the total, which is
-//     known by then, decides.
+//   - A substring is found through the trigram index, total and page in one
+//     query, unless it is so common that walking the order meets enough of it
+//     at once. No planner knows how common a text is, so none is asked.
 //   - A cursor continues behind a known row.
 
 // broadMatches is from how many matches on walking the order beats collecting
 // and sorting all matches.
-const broadMatches = 5000
+var broadMatches int64 = 5000 // not a constant for its tests only
 
 // blockBits is the size of a block of user_blocks as a power of two; the
 // triggers of the schema have it too.
@@ -38,39 +38,63 @@ var sortColumns = map[identity.UserSort]string{
 // Users returns one page of the users that match, with the exact total unless
 // the page starts after a cursor.
 func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserPage, error) {
-	var total int64
-	broad := false
 	if q.After != nil {
-		broad = q.After.Broad
-	} else {
-		var err error
-		if total, err = r.countUsers(ctx, q.Filter); err != nil {
-			return identity.UserPage{}, err
-		}
-		if total <= q.Offset {
-			return identity.UserPage{Users: []identity.User{}, Total: total}, nil
-		}
-		broad = total > broadMatches
-	}
-
-	where := r.userConditions(q.Filter, !broad)
-	offset := q.Offset
-	if q.After != nil {
-		offset = 0
+		where := r.userConditions(q.Filter, !q.After.Broad)
 		if err := where.addAfter(*q.After); err != nil {
 			return identity.UserPage{}, err
 		}
-	} else if offset > 0 && q.Sort == identity.SortByID && countedByBlocks(q.Filter) {
-		var err error
+		rows, err := r.userRows(ctx, where, q, 0)
+		return pageFrom(rows, q, 0, q.After.Broad, err)
+	}
+	if where := r.userConditions(q.Filter, true); where.searching {
+		rows, err := r.userRows(ctx, where, q, q.Offset)
+		if err != nil || len(rows) > 0 && rows[0].Matches <= broadMatches || len(rows) == 0 && q.Offset == 0 {
+			var total int64
+			if len(rows) > 0 {
+				total = rows[0].Matches
+			}
+			return pageFrom(rows, q, total, false, err)
+		}
+	}
+	return r.countedUsers(ctx, q)
+}
+
+// countedUsers counts first and then walks the order.
+func (r reader) countedUsers(ctx context.Context, q identity.UserQuery) (identity.UserPage, error) {
+	total, err := r.countUsers(ctx, q.Filter)
+	if err != nil || total <= q.Offset {
+		return identity.UserPage{Users: []identity.User{}, Total: total}, err
+	}
+	where, offset := r.userConditions(q.Filter, false), q.Offset
+	if offset > 0 && q.Sort == identity.SortByID && countedByBlocks(q.Filter) {
 		if offset, err = r.seekBlock(ctx, where, q); err != nil {
 			return identity.UserPage{}, err
 		}
 	}
+	rows, err := r.userRows(ctx, where, q, offset)
+	return pageFrom(rows, q, total, true, err)
+}
 
-	// One row more than asked for tells whether more follow.
-	var rows []userRow
+// listedRow is a row of a list; Matches is how many rows a search found, where
+// it was a search.
+type listedRow struct {
+	userRow
+
+	Matches int64 `db:"matches"`
+}
+
+// userRows reads a page, and one row more: that tells whether more follow.
+func (r reader) userRows(ctx context.Context, where *conditions, q identity.UserQuery, offset int64) ([]listedRow, error) {
+	var rows []listedRow
 	if err := r.all(ctx, &rows, where.pageQuery(q), append(where.args, q.Limit+1, offset)...); err != nil {
-		return identity.UserPage{}, fmt.Errorf("list users: %w", err)
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	return rows, nil
+}
+
+func pageFrom(rows []listedRow, q identity.UserQuery, total int64, broad bool, err error) (identity.UserPage, error) {
+	if err != nil {
+		return identity.UserPage{}, err
 	}
 	page := identity.UserPage{Total: total}
 	if len(rows) > q.Limit {
@@ -82,7 +106,6 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 	}
 	page.Users = make([]identity.User, len(rows))
 	for i, row := range rows {
-		var err error
 		if page.Users[i], err = row.user(); err != nil {
 			return identity.UserPage{}, err
 		}
@@ -201,14 +224,18 @@ func (c *conditions) pageQuery(q identity.UserQuery) string {
 	if q.Sort != identity.SortByID {
 		order = sortColumns[q.Sort] + direction + ", " + order
 	}
-	with, from := "", "users"+c.String()
+	with, from, matches := "", "users"+c.String(), "0"
 	if c.searching {
-		with = "WITH matches AS MATERIALIZED (SELECT " + userColumns + " FROM users" + c.String() + ") "
-		from = "matches AS users"
+		with = "WITH matches AS MATERIALIZED (SELECT " + userColumns + " FROM users" + c.String()
+		if q.After == nil { // more are too many anyway
+			with += " LIMIT " + strconv.FormatInt(broadMatches+1, 10)
+		}
+		with += ") "
+		from, matches = "matches AS users", "(SELECT count(*) FROM matches)"
 	}
 	limit := len(c.args) + 1
-	return with + "SELECT " + userColumns + ", " + membershipsColumn + " FROM " + from + " ORDER BY " + order +
-		" LIMIT $" + strconv.Itoa(limit) + " OFFSET $" + strconv.Itoa(limit+1)
+	return with + "SELECT " + userColumns + ", " + membershipsColumn + ", " + matches + " AS matches FROM " + from +
+		" ORDER BY " + order + " LIMIT $" + strconv.Itoa(limit) + " OFFSET $" + strconv.Itoa(limit+1)
 }
 
 // userConditions translates a filter. indexed says to search texts through the

@@ -1,0 +1,13 @@
+package store
+
+import (
+	"os"
+	"testing"
+)
+
+// TestMain makes a few hundred matches many, so that small lists take the ways
+// of big ones, too.
+func TestMain(m *testing.M) {
+	broadMatches = 200
+	os.Exit(m.Run())
+}
