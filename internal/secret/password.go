@@ -3,7 +3,6 @@ package secret
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +18,9 @@ const (
 	DefaultCost = 10
 )
 
-// Passwords hashes and compares passwords with bcrypt, as many at a time as
-// there are processors. Others wait, but neither in large numbers nor for long:
-// a flood of sign-ins must not take the service away from everyone else.
+// Passwords hashes and compares passwords with bcrypt, a few at a time. Others
+// wait, but neither in large numbers nor for long: a flood of sign-ins must not
+// take the service away from everyone else.
 type Passwords struct {
 	cost    int
 	slots   chan struct{}
@@ -33,9 +32,10 @@ const (
 	maxWait           = 2 * time.Second
 )
 
-// NewPasswords returns a hasher of the given cost, MinCost to MaxCost.
-func NewPasswords(cost int) *Passwords {
-	return &Passwords{cost: cost, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+// NewPasswords returns a hasher of the given cost, MinCost to MaxCost, that
+// works on so many passwords at once.
+func NewPasswords(cost, atOnce int) *Passwords {
+	return &Passwords{cost: cost, slots: make(chan struct{}, atOnce)}
 }
 
 // Hash returns the bcrypt hash of a password. Too many at once is Unavailable.

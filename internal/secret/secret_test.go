@@ -30,7 +30,7 @@ func TestNewToken(t *testing.T) {
 
 func TestHashAndMatch(t *testing.T) {
 	t.Parallel()
-	p := NewPasswords(MinCost)
+	p := NewPasswords(MinCost, 2)
 	longest := identity.Password(strings.Repeat("x", identity.MaxPasswordBytes))
 	for _, password := range []identity.Password{"MySecret123", longest, "пароль123"} {
 		hash, err := p.Hash(t.Context(), password)
@@ -51,7 +51,7 @@ func TestHashAndMatch(t *testing.T) {
 // TestFloodIsBounded fills every slot, so that all others have to wait or go.
 func TestFloodIsBounded(t *testing.T) {
 	t.Parallel()
-	p := NewPasswords(MinCost)
+	p := NewPasswords(MinCost, 2)
 	for range cap(p.slots) {
 		p.slots <- struct{}{}
 	}

@@ -87,7 +87,7 @@ func New(tb testing.TB, databaseURL string) *Server {
 func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 	tb.Helper()
 	s := &Server{Log: &Log{}, tb: tb, Store: db, Clock: clock}
-	s.Service = service.New(s.Store, secret.NewPasswords(secret.MinCost), s.Clock.Now)
+	s.Service = service.New(s.Store, secret.NewPasswords(secret.MinCost, 2), s.Clock.Now)
 	loopback, err := identity.ParseAddressRange("127.0.0.1")
 	if err != nil {
 		tb.Fatal(err)
