@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// The load generator shares the machine with what it measures, so it does
+// little: HTTP/1.1 by hand over a fixed number of keep-alive connections, each
+// of which sends its next request when the last one has been answered.
+
+// load is one run of it.
+type load struct {
+	addr        string
+	connections int
+	warmUp      time.Duration // loaded, but not counted
+	duration    time.Duration
+	seed        uint64
+	// request appends a whole request.
+	request func(b []byte, r *rand.Rand) []byte
+	// accepts lists the statuses that are right; any other one ends the run.
+	accepts []int
+	// obeys says to wait after a refusal as long as Retry-After says.
+	obeys bool
+}
+
+// result is what a run has measured.
+type result struct {
+	rate     float64 // answers per second
+	p50, p99 time.Duration
+	statuses map[int]int // how many answers had which
+}
+
+// patience is how long an answer may take. The server gives up earlier.
+const patience = 20 * time.Second
+
+// run loads the server. The error is the first of any connection's.
+func (l load) run(ctx context.Context) (result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var clients []*client
+	defer func() {
+		for _, c := range clients {
+			_ = c.conn.Close()
+		}
+	}()
+	for range l.connections {
+		c, err := dial(ctx, l.addr)
+		if err != nil {
+			return result{}, err
+		}
+		clients = append(clients, c)
+	}
+	begin := time.Now().Add(l.warmUp)
+	end := begin.Add(l.duration)
+	var running sync.WaitGroup
+	for i, c := range clients {
+		running.Go(func() {
+			random := rand.New(rand.NewPCG(l.seed, uint64(i))) //nolint:gosec // the same requests on every run
+			if err := c.loop(ctx, l, random, begin, end); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	running.Wait()
+	if ctx.Err() != nil {
+		return result{}, context.Cause(ctx)
+	}
+	return summarize(clients, l.duration)
+}
+
+func summarize(clients []*client, duration time.Duration) (result, error) {
+	r := result{statuses: map[int]int{}}
+	var latencies []time.Duration
+	for _, c := range clients {
+		latencies = append(latencies, c.latencies...)
+		for status, n := range c.statuses {
+			r.statuses[status] += n
+		}
+	}
+	if len(latencies) == 0 {
+		return r, errors.New("no answer in all the time")
+	}
+	slices.Sort(latencies)
+	r.rate = float64(len(latencies)) / duration.Seconds()
+	r.p50, r.p99 = percentile(latencies, 50), percentile(latencies, 99)
+	return r, nil
+}
+
+// percentile returns the smallest element that so many per cent are not above.
+func percentile(sorted []time.Duration, percent int) time.Duration {
+	const whole = 100
+	return sorted[(len(sorted)*percent+whole-1)/whole-1]
+}
+
+// client is one connection.
+type client struct {
+	conn net.Conn
+	in   *bufio.Reader
+	out  []byte // the request
+
+	keepBody bool
+
+	latencies []time.Duration
+	statuses  map[int]int
+}
+
+func dial(ctx context.Context, addr string) (*client, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	const bufferSize = 32 << 10 // holds a page of users
+	return &client{conn: conn, in: bufio.NewReaderSize(conn, bufferSize), statuses: map[int]int{}}, nil
+}
+
+// loop counts the answers that arrive between begin and end.
+func (c *client) loop(ctx context.Context, l load, random *rand.Rand, begin, end time.Time) error {
+	if err := c.conn.SetDeadline(end.Add(patience)); err != nil {
+		return err
+	}
+	for sent := time.Now(); sent.Before(end) && ctx.Err() == nil; {
+		c.out = l.request(c.out[:0], random)
+		a, err := c.do()
+		if err == nil && !slices.Contains(l.accepts, a.status) {
+			err = fmt.Errorf("status %d: %s", a.status, a.body)
+		}
+		if err != nil {
+			line, _, _ := bytes.Cut(c.out, []byte("\r\n"))
+			return fmt.Errorf("%s: %w", line, err)
+		}
+		arrived := time.Now()
+		if arrived.After(begin) && arrived.Before(end) {
+			c.latencies = append(c.latencies, arrived.Sub(sent))
+			c.statuses[a.status]++
+		}
+		if sent = arrived; l.obeys && a.retryAfter > 0 {
+			time.Sleep(min(a.retryAfter, end.Sub(sent)))
+			sent = time.Now()
+		}
+	}
+	return nil
+}
+
+// answer is what matters of one.
+type answer struct {
+	status     int
+	body       []byte        // of a refusal; otherwise only for keepBody
+	retryAfter time.Duration // 0 for none
+}
+
+// do sends c.out and reads the answer. It is an error when it has no body, or
+// says to try again without saying when.
+func (c *client) do() (answer, error) {
+	if _, err := c.conn.Write(c.out); err != nil {
+		return answer{}, err
+	}
+	line, err := c.in.ReadSlice('\n')
+	if err != nil {
+		return answer{}, err
+	}
+	const prefix, statusEnd = "HTTP/1.1 ", len("HTTP/1.1 200")
+	if len(line) < statusEnd || string(line[:len(prefix)]) != prefix {
+		return answer{}, fmt.Errorf("no HTTP: %q", line)
+	}
+	var a answer
+	if a.status, err = strconv.Atoi(string(line[len(prefix):statusEnd])); err != nil {
+		return a, err
+	}
+	length, err := c.readHeader(&a)
+	switch {
+	case err != nil:
+		return a, err
+	case length <= 0:
+		return a, fmt.Errorf("status %d without a body of known length", a.status)
+	case (a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable) && a.retryAfter <= 0:
+		return a, fmt.Errorf("status %d without Retry-After", a.status)
+	}
+	if c.keepBody || a.status >= http.StatusBadRequest {
+		a.body = make([]byte, length)
+		_, err = io.ReadFull(c.in, a.body)
+	} else {
+		_, err = c.in.Discard(length)
+	}
+	return a, err
+}
+
+// readHeader reads to the end of the header and returns the length of the body,
+// 0 where it is not told.
+func (c *client) readHeader(a *answer) (length int, err error) {
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return 0, err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			return length, nil
+		}
+		// Go's server writes names in this form.
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			length, err = strconv.Atoi(string(value))
+		} else if value, ok := bytes.CutPrefix(line, []byte("Retry-After: ")); ok {
+			a.retryAfter, err = time.ParseDuration(string(value) + "s")
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// describeStatuses says how many answers had which status.
+func describeStatuses(statuses map[int]int) string {
+	text := ""
+	for _, status := range slices.Sorted(maps.Keys(statuses)) {
+		text += fmt.Sprintf(", %d × %d", statuses[status], status)
+	}
+	return text[min(len(text), 2):]
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/httpserver"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/service"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+// adminToken is what the servers under test are set up with.
+const adminToken = "benchmark-administrator-token-0123456789"
+
+// buildRoster builds the program as it is released and returns its path.
+func buildRoster(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "roster")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/rosterhq/roster/cmd/roster") //nolint:gosec // our own directory
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build roster: %w: %s", err, out)
+	}
+	return path, nil
+}
+
+// server is a running Roster, a process of its own.
+type server struct {
+	cmd     *exec.Cmd
+	addr    string
+	readyIn time.Duration // from its start to the first 200 of /readyz
+}
+
+// greeting is how a server says where it listens.
+var greeting = regexp.MustCompile(`http://([^\s,/]+)`)
+
+// startServer starts a program and waits until it is ready. It logs at the
+// level of production, to where the log of a benchmark belongs unless somebody
+// wants to see it.
+func startServer(ctx context.Context, databaseURL, log, program string, args ...string) (*server, error) {
+	logFile, err := os.OpenFile(log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the caller's choice
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = logFile.Close() }()            // the process has its own
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // ourselves, or what we have just built
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = patience
+	cmd.Env = append(environment(), "DATABASE_URL="+databaseURL, "ROSTER_ADMIN_TOKEN="+adminToken, "ROSTER_ADDR=127.0.0.1:0")
+	cmd.Stderr = logFile
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	s := &server{cmd: cmd}
+	out := bufio.NewReader(stdout)
+	line, err := out.ReadString('\n')
+	if found := greeting.FindStringSubmatch(line); found != nil {
+		s.addr = found[1]
+		err = s.waitReady(ctx)
+	} else {
+		err = errors.Join(err, fmt.Errorf("no greeting, but %q", line))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the server: %w", err), s.stop())
+	}
+	s.readyIn = time.Since(start)
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	return s, nil
+}
+
+// environment is ours without what would configure the server.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "ROSTER_") || strings.HasPrefix(variable, "DATABASE_URL") || strings.HasPrefix(variable, "PORT=")
+	})
+}
+
+func (s *server) waitReady(ctx context.Context) error {
+	const limit = 30 * time.Second
+	for end := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		r, err := s.call(ctx, http.MethodGet, "/readyz", "", nil)
+		switch {
+		case err != nil:
+			return err // it listens before it says so
+		case r.status == http.StatusOK:
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("not ready within %v: status %d: %s", limit, r.status, r.body)
+		}
+	}
+}
+
+// response is an answer outside of any measurement.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// call sends a request of the preparations.
+func (s *server) call(ctx context.Context, method, path, token string, body []byte) (response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+s.addr+path, bytes.NewReader(body))
+	if err != nil {
+		return response{}, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return response{}, err
+	}
+	content, err := io.ReadAll(answer.Body)
+	return response{answer.StatusCode, answer.Header, content}, errors.Join(err, answer.Body.Close())
+}
+
+// stop ends the process and waits for it.
+func (s *server) stop() error {
+	http.DefaultClient.CloseIdleConnections()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return s.cmd.Wait()
+}
+
+// memory returns the bytes of memory that the process has in use.
+func (s *server) memory(ctx context.Context) (int64, error) {
+	pid := strconv.Itoa(s.cmd.Process.Pid)
+	kilobytes := ""
+	if status, err := os.ReadFile(filepath.Join("/proc", pid, "status")); err == nil { //nolint:gosec // a number
+		_, rest, _ := strings.Cut(string(status), "VmRSS:")
+		kilobytes, _, _ = strings.Cut(rest, "kB")
+	} else { // no Linux
+		out, err := exec.CommandContext(ctx, "ps", "-o", "rss=", "-p", pid).Output() //nolint:gosec // a number
+		if err != nil {
+			return 0, fmt.Errorf("memory of the server: %w", err)
+		}
+		kilobytes = string(out)
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(kilobytes), 10, 64)
+	return n << 10, err // from kilobytes
+}
+
+// serveOpen is "roster serve" on the same store, handlers and log, but whoever
+// sends any token is an administrator and nothing is looked up: what the price
+// of authentication is measured against.
+func serveOpen(ctx context.Context) (err error) {
+	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	slog.SetDefault(logger)
+	db, err := store.Open(os.Getenv("DATABASE_URL"), store.Options{Prepare: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	processors := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(2 * processors) // as roster does
+	svc := service.New(db, secret.NewPasswords(secret.DefaultCost, processors), time.Now)
+	metrics := httpserver.NewMetrics(db.Collector())
+	s := httpserver.New(httpserver.Options{
+		Dialects: []api.Dialect{backoffice.New(svc, nil)},
+		Authenticate: func(_ context.Context, _ string, source netip.Addr, requestID string) (identity.Actor, error) {
+			return identity.Actor{
+				Name: "anyone", TokenID: 1, UserID: 1, Permissions: identity.AllPermissions, CanViewMaskedData: true,
+				Source: source, RequestID: requestID,
+			}, nil
+		},
+		Ready:   db.Ready,
+		Logger:  logger,
+		Metrics: metrics,
+	})
+	var listenConfig net.ListenConfig
+	listener, err := listenConfig.Listen(ctx, "tcp", os.Getenv("ROSTER_ADDR"))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("Open to everyone at http://%s\n", listener.Addr())
+	return s.Run(ctx, listener)
+}
