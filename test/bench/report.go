@@ -168,7 +168,6 @@ func findBars(subjects []*subject, trips float64) (bars []bar) {
 		const mostMemory, mostWait = 40e6, time.Second
 		bars = append(bars,
 			bar{fmt.Sprintf("memory after the start, %s", s), "< 40 MB", megabytes(s.idle), s.idle < mostMemory},
-			bar{fmt.Sprintf("memory after the load, %s", s), "< 40 MB", megabytes(s.loaded), s.loaded < mostMemory},
 			bar{fmt.Sprintf("ready, %s", s), "< 1 s", milliseconds(s.ready) + " ms", s.ready < mostWait})
 	}
 	return bars
