@@ -73,7 +73,13 @@ var spans = otelsql.WithSpanOptions(otelsql.SpanOptions{
 // ---- PostgreSQL ----
 
 func openPostgres(databaseURL string, options Options) (read, write *pool, err error) {
-	db, err := connectPostgres(databaseURL, nil, options.Trace)
+	parameters := map[string]string{}
+	if options.Prepare { // else a pooler may be in between, which refuses parameters that it does not know
+		// A session whose client is lost keeps its locks, and everyone waiting,
+		// until the server notices. No request of ours takes that long.
+		parameters["idle_in_transaction_session_timeout"] = "10s"
+	}
+	db, err := connectPostgres(databaseURL, parameters, options.Trace)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -109,7 +115,9 @@ func connectPostgres(databaseURL string, runtimeParameters map[string]string, tr
 		if config.Runtime == nil {
 			config.Runtime = map[string]string{}
 		}
-		config.Runtime[name] = value
+		if _, given := config.Runtime[name]; !given {
+			config.Runtime[name] = value
+		}
 	}
 	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {

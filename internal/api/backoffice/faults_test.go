@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/store"
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
@@ -193,4 +194,34 @@ func TestReadOnlyDatabase(t *testing.T) {
 	readOnly.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "X"}).WantProblem(http.StatusServiceUnavailable, "database_unavailable")
 	readOnly.Do(http.MethodPost, users, apitest.NewUser("b@example.com")).WantProblem(http.StatusServiceUnavailable, "database_unavailable")
 	readOnly.Do(http.MethodGet, "/readyz", nil).Want(http.StatusServiceUnavailable)
+}
+
+// TestWithoutPreparedStatements: behind a transaction pooler every query is sent
+// as text.
+func TestWithoutPreparedStatements(t *testing.T) {
+	t.Parallel()
+	for _, engine := range storetest.Engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			databaseURL := storetest.URL(t, engine)
+			clock := apitest.New(t, databaseURL).Clock
+			db, err := store.Open(databaseURL, store.Options{Prepare: false})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = db.Close() })
+			s := apitest.NewOn(t, db, clock)
+			group := s.CreateGroup("Support")
+			for i := range 3 {
+				id := s.CreateUser(fmt.Sprintf("u%d@example.com", i), changes{"groups": []int64{group}})
+				s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "Änne", "groups": []int{1}}).Want(http.StatusOK)
+			}
+			s.Do(http.MethodDelete, apitest.UserPath(1), nil).Want(http.StatusNoContent)
+			for _, query := range []string{"", "?filter[name]=änn", "?filter[q]=example", "?offset=1", "?filter[group]=1&sort_by=name"} {
+				if total := s.Do(http.MethodGet, users+query, nil).Want(http.StatusOK).Object()["total"]; total != 2.0 {
+					t.Errorf("%s: %v", query, total)
+				}
+			}
+		})
+	}
 }
