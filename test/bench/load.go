@@ -136,7 +136,7 @@ func (c *client) loop(ctx context.Context, l load, random *rand.Rand, begin, end
 		c.out = l.request(c.out[:0], random)
 		a, err := c.do()
 		if err == nil && !slices.Contains(l.accepts, a.status) {
-			err = fmt.Errorf("status %d: %s", a.status, a.body)
+			err = fmt.Errorf("status %d: %s", a.status, bytes.TrimSpace(a.body))
 		}
 		if err != nil {
 			line, _, _ := bytes.Cut(c.out, []byte("\r\n"))

@@ -197,15 +197,19 @@ func (s *subject) measure(ctx context.Context, o options, c scenario, round int)
 		l.warmUp = min(2*time.Second, o.duration)
 	}
 	r, err := l.run(ctx)
-	if err != nil && ctx.Err() == nil {
-		s.failed = append(s.failed, fmt.Errorf("%s: %s: %w", s, c.name, err))
-		progress("%v", s.failed[len(s.failed)-1])
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		err = fmt.Errorf("%s: %s: %w", s, c.name, err)
+		s.failed = append(s.failed, err)
+		progress("%v", err)
 		time.Sleep(patience) // what is still being worked on should not slow the next ones
-		err = nil
+	default:
+		progress("%s: %s: %s/s", s, c.name, thousands(int64(r.rate)))
 	}
-	progress("%s: %s: %s/s", s, c.name, thousands(int64(r.rate)))
 	s.runs[c.name] = append(s.runs[c.name], r)
-	return err
+	return nil
 }
 
 // check makes sure that the answers are the right ones, which the load itself
