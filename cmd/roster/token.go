@@ -41,15 +41,16 @@ func (t tokenCreateCommand) Run(ctx context.Context, c *config.Config, env envir
 	if t.Admin {
 		token.Permissions = identity.AllPermissions
 	}
+	var expiresAt *time.Time
 	if t.ExpiresIn != 0 {
-		token.ExpiresAt = time.Now().Add(t.ExpiresIn)
+		expiresAt = new(time.Now().Add(t.ExpiresIn))
 	}
 	db, svc, err := openService(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	token, secret, err := svc.CreateToken(ctx, identity.CommandLine(), token)
+	token, secret, err := svc.CreateToken(ctx, identity.CommandLine(), token, expiresAt)
 	if err != nil {
 		return err
 	}

@@ -28,9 +28,9 @@ func (s *Service) Tokens(ctx context.Context, actor identity.Actor, page identit
 
 // CreateToken creates a service token with permissions that the caller holds,
 // and returns it with its secret, which cannot be had again. A token that acts
-// for a user needs every permission of that user, too. The errors are Forbidden
-// and Invalid.
-func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token identity.Token) (identity.Token, string, error) {
+// for a user needs every permission of that user, too. Without expiresAt it is
+// valid for ever. The errors are Forbidden and Invalid.
+func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token identity.Token, expiresAt *time.Time) (identity.Token, string, error) {
 	if err := actor.Require(identity.TokensManage); err != nil {
 		return identity.Token{}, "", err
 	}
@@ -38,9 +38,12 @@ func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token i
 		return identity.Token{}, "", err
 	}
 	now := s.now()
-	token.ExpiresAt = token.ExpiresAt.Truncate(time.Second) // as exact as it is shown
-	if token.ExpiredAt(now) {
-		return identity.Token{}, "", identity.InvalidField("expiresAt", "in_the_past", "must be in the future")
+	if expiresAt != nil {
+		token.ExpiresAt = expiresAt.UTC().Truncate(time.Second) // as exact as it is shown
+		const lastYear = 9999                                   // that is written with four digits
+		if !token.ExpiresAt.After(now) || token.ExpiresAt.Year() > lastYear {
+			return identity.Token{}, "", identity.InvalidField("expiresAt", "out_of_range", "must be in the future, and before the year 10000")
+		}
 	}
 	credential := secret.NewToken()
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {

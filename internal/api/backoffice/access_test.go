@@ -169,7 +169,7 @@ func TestTokens(t *testing.T) {
 		for field, values := range map[string][]any{
 			"name": {"", nil, 5, strings.Repeat("x", 101), "a\nb"}, "permissions": {nil, "users.view"}, "permissions[0]": {[]string{"users.fly"}, []any{1}},
 			"userId": {"1", 0, -1, 999, 1.5}, "ipWhitelist[0]": {[]string{"x"}}, "canViewMaskedData": {1},
-			"expiresAt": {"tomorrow", "2026-11-22T12:00:00Z", 5, "2020-01-01T00:00:00Z", ""}, "token": {"mine"}, "foo": {1},
+			"expiresAt": {"tomorrow", "2026-11-22T12:00:00Z", 5, "2020-01-01T00:00:00Z", "", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:00", "10000-01-01T00:00:00Z"}, "token": {"mine"}, "foo": {1},
 		} {
 			for _, value := range values {
 				name, _, _ := strings.Cut(field, "[")

@@ -85,8 +85,8 @@ func (h *handlers) createToken(c echo.Context, actor identity.Actor) error {
 	}
 	token, secret, err := h.service.CreateToken(c.Request().Context(), actor, identity.Token{
 		Name: *request.Name, Permissions: identity.PermissionSet(*request.Permissions...), UserID: orZero(request.UserID),
-		AllowList: orZero(request.IPWhitelist), CanViewMaskedData: orZero(request.CanViewMaskedData), ExpiresAt: orZero(request.ExpiresAt),
-	})
+		AllowList: orZero(request.IPWhitelist), CanViewMaskedData: orZero(request.CanViewMaskedData),
+	}, request.ExpiresAt)
 	if err != nil {
 		return err
 	}
