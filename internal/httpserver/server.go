@@ -79,8 +79,13 @@ func (s *Server) get(path string, handler echo.HandlerFunc) {
 	s.echo.HEAD(path, handler)
 }
 
-// ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+// ServeHTTP answers one request. It is found by its decoded path: Echo would
+// take /%75sers for another address than /users, which it is not (RFC 3986
+// §6.2.2.2).
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.URL.RawPath = ""
+	s.echo.ServeHTTP(w, r)
+}
 
 type health struct {
 	Status string `json:"status"`

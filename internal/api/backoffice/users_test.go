@@ -87,6 +87,7 @@ func TestSampleCalls(t *testing.T) {
 		if diff := cmp.Diff(want, s.Do(http.MethodGet, users+"/1", nil).Want(http.StatusOK).Object()); diff != "" {
 			t.Error(diff)
 		}
+		s.Do(http.MethodGet, "/api/v2/%75sers/%31", nil).Want(http.StatusOK)
 		list := s.Do(http.MethodGet, users+"?limit=10&offset=0&filter[name]=Mary&filter[email]=foo@bar.com&filter[active]=1", nil).Want(http.StatusOK)
 		if diff := cmp.Diff(map[string]any{"total": 1.0, "data": []any{want}}, list.Object()); diff != "" {
 			t.Error(diff)
@@ -403,7 +404,9 @@ func TestUnknownUsers(t *testing.T) {
 			}
 			s.Do(method, users+"/me", body).WantProblem(http.StatusNotFound, "not_found")
 			s.Do(method, users+"/", body).WantProblem(http.StatusNotFound, "not_found")
-			s.Do(method, users+"/1/2", body).WantProblem(http.StatusNotFound, "not_found")
+			for _, path := range []string{"/1/2", "/1%2F2", "/%2e%2e/users", "//1", "/1/"} {
+				s.Do(method, users+path, body).WantProblem(http.StatusNotFound, "not_found")
+			}
 		}
 	})
 }
