@@ -49,9 +49,10 @@ type engine struct {
 	isPoisoned  func(error) bool
 
 	// contains returns the condition that a column holds a text, and the
-	// argument for its placeholder $n. indexed says to let the trigram index
-	// find the rows; otherwise the condition must not tempt the planner to.
-	contains func(columns []string, n int, text string, indexed bool) (condition string, arg any)
+	// arguments for its placeholders, which start at $n. indexed says to let the
+	// trigram index find the rows; otherwise the condition must not tempt the
+	// planner to.
+	contains func(columns []string, n int, text string, indexed bool) (condition string, args []any)
 }
 
 func openPools(databaseURL string, options Options) (read, write *pool, err error) {
@@ -183,22 +184,47 @@ var postgresEngine = engine{
 		// error is not exported, so its text has to do.
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
-	contains: func(columns []string, n int, text string, indexed bool) (string, any) {
-		suffix := "" // the index is on the bare column: an expression escapes it
-		if !indexed {
-			suffix = " || ''"
+	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
+		args := []any{likePattern(text)}
+		if indexed {
+			args = append(args, likePattern(trigrams(text)...))
 		}
 		conditions := make([]string, len(columns))
 		for i, column := range columns {
-			conditions[i] = fmt.Sprintf(`(%s%s) LIKE $%d ESCAPE '\'`, column, suffix, n)
+			// The index is on the bare column: an expression escapes it.
+			conditions[i] = fmt.Sprintf(`(%s || '') LIKE $%d ESCAPE '\'`, column, n)
+			if indexed {
+				conditions[i] += fmt.Sprintf(` AND %s LIKE $%d ESCAPE '\'`, column, n+1)
+			}
 		}
-		return "(" + strings.Join(conditions, " OR ") + ")", likePattern(text)
+		return "(" + strings.Join(conditions, " OR ") + ")", args
 	},
 }
 
-// likePattern matches texts that hold s; the wildcards in s are ordinary characters.
-func likePattern(s string) string {
-	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+// likePattern matches texts that hold the parts one after another; wildcards in
+// them are ordinary characters.
+func likePattern(parts ...string) string {
+	escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+	pattern := "%"
+	for _, part := range parts {
+		pattern += escape.Replace(part) + "%"
+	}
+	return pattern
+}
+
+// trigrams cuts a text into parts of three characters, the last of up to five.
+// Whatever holds the text holds its parts in this order, and to look for these
+// few is two to three times faster than for every three characters in a row,
+// which is what the index makes of the whole text.
+func trigrams(text string) []string {
+	const size = 3
+	var parts []string
+	rest := []rune(text)
+	for len(rest) >= 2*size {
+		parts = append(parts, string(rest[:size]))
+		rest = rest[size:]
+	}
+	return append(parts, string(rest))
 }
 
 // ---- SQLite ----
@@ -279,15 +305,15 @@ var sqliteEngine = engine{
 	},
 	isStalePlan: func(error) bool { return false }, // SQLite prepares again by itself
 	isPoisoned:  func(error) bool { return false },
-	contains: func(columns []string, n int, text string, indexed bool) (string, any) {
+	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		if indexed {
 			match := fmt.Sprintf(`{%s} : "%s"`, strings.Join(columns, " "), strings.ReplaceAll(text, `"`, `""`))
-			return fmt.Sprintf("id IN (SELECT rowid FROM users_search WHERE users_search MATCH $%d)", n), match
+			return fmt.Sprintf("id IN (SELECT rowid FROM users_search WHERE users_search MATCH $%d)", n), []any{match}
 		}
 		conditions := make([]string, len(columns))
 		for i, column := range columns {
 			conditions[i] = fmt.Sprintf("instr(%s, $%d) > 0", column, n)
 		}
-		return "(" + strings.Join(conditions, " OR ") + ")", text
+		return "(" + strings.Join(conditions, " OR ") + ")", []any{text}
 	},
 }

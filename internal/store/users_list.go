@@ -269,8 +269,8 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 func (c *conditions) addContains(e *engine, text string, indexed bool, columns ...string) {
 	const trigram = 3
 	indexed = indexed && utf8.RuneCountInString(text) >= trigram
-	condition, arg := e.contains(columns, len(c.args)+1, text, indexed)
-	c.args = append(c.args, arg)
+	condition, args := e.contains(columns, len(c.args)+1, text, indexed)
+	c.args = append(c.args, args...)
 	c.texts = append(c.texts, condition)
 	c.searching = c.searching || indexed
 }
