@@ -1,0 +1,27 @@
+package identity
+
+import "time"
+
+// MailKind says what a mail is about; there is one template for each.
+type MailKind string
+
+// The kinds of mail.
+const (
+	MailProfileCreated MailKind = "profile_created" // someone has made a profile for you
+	MailAccountChanged MailKind = "account_changed" // e-mail, password, tfa or active has changed
+	MailSigninCode     MailKind = "signin_code"     // the second factor before an authenticator is enrolled
+	MailPasswordReset  MailKind = "password_reset"  // a link to choose a new password
+)
+
+// Mail is what a mail to one person says. Which fields matter depends on Kind.
+type Mail struct {
+	Kind MailKind
+	ID   string // stable over repetitions, for the Message-ID
+	To   Email
+	Name Name // of the person; "" where it is not to be told
+
+	Changed   []string  // MailAccountChanged: email, password, tfa, active; never empty
+	Code      string    // MailSigninCode: six digits
+	Link      string    // MailPasswordReset: absolute; MailProfileCreated: where to sign in, or ""
+	ExpiresAt time.Time // of Code or Link
+}
