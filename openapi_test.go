@@ -38,7 +38,7 @@ func TestOperations(t *testing.T) {
 			ids[op.OperationID] = name
 
 			public := op.Security != nil && len(*op.Security) == 0
-			if api := strings.HasPrefix(path, "/api/"); api == public {
+			if api := strings.HasPrefix(path, "/api/"); api == public && !(api && op.Tags[0] == "Sign-in") {
 				t.Errorf("%s: public = %v", name, public)
 			}
 			for status, response := range op.Responses.Map() {
@@ -69,7 +69,8 @@ func problemExample(r *openapi3.Response) (example map[string]any, ok bool) {
 func TestObjectsAreClosed(t *testing.T) {
 	for name, schema := range contract(t).Components.Schemas {
 		walk(name, schema.Value, func(path string, s *openapi3.Schema) {
-			if s.Type.Is("object") && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
+			isMap := s.AdditionalProperties.Schema != nil
+			if s.Type.Is("object") && !isMap && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
 				t.Errorf("%s: additionalProperties is not false", path)
 			}
 			for _, field := range s.Required {

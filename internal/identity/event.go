@@ -1,6 +1,9 @@
 package identity
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // EventType says what happened. The names are those of the webhooks.
 type EventType string
@@ -15,10 +18,30 @@ const (
 	GroupDeleted EventType = "GROUP_DELETED"
 	TokenCreated EventType = "TOKEN_CREATED"
 	TokenRevoked EventType = "TOKEN_REVOKED"
+
+	UserSignedIn       EventType = "USER_SIGNED_IN"
+	UserSigninFailed   EventType = "USER_SIGNIN_FAILED"
+	UserSignedOut      EventType = "USER_SIGNED_OUT"
+	UserSessionRevoked EventType = "USER_SESSION_REVOKED" // a refresh token was presented twice
+	UserTOTPEnabled    EventType = "USER_TOTP_ENABLED"
+	UserTOTPReset      EventType = "USER_TOTP_RESET"
+	UserAccessRefused  EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
 )
 
-// Event is one change: who did what to what, from where. SubjectID is the id of
-// the user, group or token, as Type says.
+// EventTypes lists the types.
+var EventTypes = []EventType{
+	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
+	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
+}
+
+// SubjectType returns what events of this type happen to: user, group or token.
+func (t EventType) SubjectType() string {
+	subject, _, _ := strings.Cut(strings.ToLower(string(t)), "_")
+	return subject
+}
+
+// Event is what happened: who did what to what, from where. SubjectID is the id
+// of the user, group or token, as Type says; 0 where nobody knows.
 type Event struct {
 	ID        int64
 	Type      EventType
@@ -26,6 +49,32 @@ type Event struct {
 	Actor     Actor
 	SubjectID int64
 	Changes   Changes
+	Reason    string // why something was refused or failed, in one word such as wrong_password
+}
+
+// EventFilter selects events; all set fields must hold.
+type EventFilter struct {
+	UserID       int64 // what was done to this user
+	ActorUserID  int64 // what this user has done
+	ActorTokenID int64 // what was done with this service token
+	Type         EventType
+	Since        time.Time // not before
+	Until        time.Time // before
+}
+
+// EventQuery asks for one page of events, the latest first.
+type EventQuery struct {
+	Filter EventFilter
+	Limit  int     // 1 to MaxPageSize
+	Offset int64   // ≥ 0; ignored where After is set
+	After  *Cursor // the event after which the page starts
+}
+
+// EventPage is one page of events.
+type EventPage struct {
+	Events []Event
+	Total  int64   // all matches; not counted (0) for a page after a cursor
+	Next   *Cursor // nil on the last page
 }
 
 // Changes are the changed fields by wire name. Never a secret, not even a hash.

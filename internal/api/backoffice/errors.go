@@ -88,10 +88,10 @@ func problemFrom(err error) problem {
 	}
 }
 
-// challenge returns the WWW-Authenticate header of RFC 6750 §3: without an error
-// where no token was sent.
+// challenge returns the WWW-Authenticate header of RFC 6750 §3: with an error
+// only where it is one of a token's.
 func challenge(code string) string {
-	if code == "missing_token" {
+	if code != "invalid_token" && code != "insufficient_scope" {
 		return `Bearer realm="roster"`
 	}
 	return fmt.Sprintf(`Bearer realm="roster", error="%s"`, code)
