@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,7 +17,8 @@ import (
 // What a token grants is looked up on every request, so it is kept for a
 // moment. Three things keep a kept grant from outliving a change:
 //   - a change that matters makes its own instance forget, after the commit;
-//   - on PostgreSQL the same transaction notifies all other instances (Listen);
+//   - on PostgreSQL the same transaction notifies all other instances (Listen),
+//     and its author waits until they have heard;
 //   - whatever becomes of the notification, a grant is kept for a second at most.
 
 // DefaultGrantTTL is how long a grant is kept at most.
@@ -65,6 +68,7 @@ type grantCache struct {
 	// generation counts the changes: a look-up that began before one must not be
 	// kept after it.
 	generation uint64
+	suspended  bool // nothing is kept, for changes might not be heard of
 }
 
 type keptGrant struct {
@@ -97,7 +101,7 @@ func (c *grantCache) put(digest string, grant Grant, generation uint64) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if generation != c.generation {
+	if generation != c.generation || c.suspended {
 		return
 	}
 	if len(c.entries) >= maxGrants {
@@ -125,6 +129,14 @@ func (c *grantCache) forget(changes ...accessChange) {
 	}
 }
 
+// suspend stops or resumes keeping grants; what was kept is forgotten.
+func (c *grantCache) suspend(suspended bool) {
+	c.forget(accessChange{})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.suspended = suspended
+}
+
 // Grant finds a token by its digest, with its user's rights, as they are now or
 // were a moment ago, unless they have been changed since; no such token is
 // NotFound.
@@ -140,12 +152,18 @@ func (s *Store) Grant(ctx context.Context, digest string) (Grant, error) {
 	return grant, err
 }
 
-// accessChannel is where instances tell each other of changes: a text that only
-// the sender knows, and the changes, separated by spaces.
-const accessChannel = "roster_access"
+// Instances tell each other of changes on accessChannel: a text that only the
+// sender knows, and the changes, separated by spaces. Each one that has heard
+// sends the text back on heardChannel.
+const (
+	accessChannel = "roster_access"
+	heardChannel  = "roster_heard"
+	// listenerName is what the connections that listen are called.
+	listenerName = "roster listener"
+)
 
-// announce sends the changes of a transaction with it and returns what to wait
-// for after the commit.
+// announce sends the changes of a transaction with it, and returns the text by
+// which they are acknowledged; "" where there is nothing to be heard.
 func (t *Tx) announce(ctx context.Context) (nonce string, err error) {
 	if len(t.effects.access) == 0 || t.pool.engine.notify == "" {
 		return "", nil
@@ -164,18 +182,43 @@ func (t *Tx) announce(ctx context.Context) (nonce string, err error) {
 	return nonce, t.get(ctx, &ignored, t.pool.engine.notify, accessChannel, text)
 }
 
-// Listen forgets grants when other instances say so, until ctx ends. Without it
-// they are forgotten after their time. It calls ready when it has begun to
-// listen.
+// awaitHeard waits until all instances that listen have heard of a change, or
+// until whatever they remember is over: after the answer to a change no
+// instance goes by what was before. The change is committed, whatever happens
+// here.
+func (s *Store) awaitHeard(ctx context.Context, heard <-chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.grants.ttl)
+	defer cancel()
+	var listeners int
+	err := s.get(ctx, &listeners, "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()", listenerName)
+	for range listeners {
+		select {
+		case <-heard:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if err != nil {
+		slog.WarnContext(ctx, "not all instances have acknowledged a change of access", "error", err)
+		<-ctx.Done()
+	}
+}
+
+// Listen forgets grants when other instances say so, until ctx ends, and calls
+// ready when it has begun to. While it tries to, nothing is kept. Without it
+// grants are kept for their time.
 func (s *Store) Listen(ctx context.Context, ready func()) {
 	if s.grants.ttl == 0 {
 		ready()
 		return
 	}
+	s.setListening(false)
 	const shortest, longest = 100 * time.Millisecond, 5 * time.Second // between tries to connect
-	listener := pq.NewListener(s.url, shortest, longest, func(event pq.ListenerEventType, err error) {
-		s.listening.Store(event == pq.ListenerEventConnected || event == pq.ListenerEventReconnected)
-		if err != nil {
+	listener := pq.NewListener(listenerURL(s.url), shortest, longest, func(event pq.ListenerEventType, err error) {
+		if event == pq.ListenerEventDisconnected {
+			s.setListening(false)
+		}
+		if err != nil && ctx.Err() == nil {
 			slog.WarnContext(ctx, "listening for changes of other instances", "error", err)
 		}
 	})
@@ -183,50 +226,76 @@ func (s *Store) Listen(ctx context.Context, ready func()) {
 	go func() {
 		defer close(heard)
 		for notification := range listener.NotificationChannel() {
-			if notification == nil { // the connection was lost, and notifications with it
-				s.grants.forget(accessChange{})
-				continue
+			switch {
+			case notification == nil: // connected again; what was sent meanwhile is lost
+				s.setListening(true)
+			case notification.Channel == heardChannel:
+				s.acknowledged(notification.Extra)
+			default:
+				s.hear(ctx, notification.Extra)
 			}
-			s.hear(notification.Extra)
 		}
 	}()
 	// It ends whatever waits for the database, and is no loss by then.
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
-	if err := listener.Listen(accessChannel); err != nil && ctx.Err() == nil {
+	err := errors.Join(listener.Listen(heardChannel), listener.Listen(accessChannel))
+	if err == nil {
+		s.setListening(true)
+	} else if ctx.Err() == nil {
 		slog.WarnContext(ctx, "listening for changes of other instances", "error", err)
 	}
 	ready()
 	<-heard
-	s.listening.Store(false)
+	s.setListening(false)
 }
 
-func (s *Store) hear(text string) {
-	fields := strings.Fields(text)
-	if len(fields) == 0 {
-		return
+// setListening says whether changes of other instances are heard of. While they
+// should be and are not, nothing is kept.
+func (s *Store) setListening(listening bool) {
+	s.listening.Store(listening)
+	s.grants.suspend(!listening)
+}
+
+// listenerURL is the database's, with a name by which listeners are counted.
+func listenerURL(databaseURL string) string {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return databaseURL // it has been read before
 	}
-	changes := make([]accessChange, len(fields)-1)
-	for i, field := range fields[1:] {
-		changes[i] = accessChangeFrom(field)
+	query := u.Query()
+	query.Set("application_name", listenerName)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+func (s *Store) hear(ctx context.Context, text string) {
+	nonce, list, _ := strings.Cut(text, " ")
+	var changes []accessChange
+	for field := range strings.FieldsSeq(list) {
+		changes = append(changes, accessChangeFrom(field))
 	}
 	s.grants.forget(changes...)
-	if waiting, ok := s.awaited.LoadAndDelete(fields[0]); ok {
-		if done, ok := waiting.(chan struct{}); ok {
-			close(done)
-		}
+	if s.acknowledged(nonce) { // it is our own
+		return
+	}
+	const patience = time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var ignored string
+	if err := s.get(ctx, &ignored, s.write.engine.notify, heardChannel, nonce); err != nil && ctx.Err() == nil {
+		slog.WarnContext(ctx, "acknowledging a change of access", "error", err)
 	}
 }
 
-// awaitEcho waits until this instance hears its own notification, for then the
-// others have been sent theirs: whoever gets our answer and turns to another
-// instance finds that it knows.
-func (s *Store) awaitEcho(ctx context.Context, echo <-chan struct{}) {
-	const patience = 100 * time.Millisecond
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-echo:
-	case <-timer.C:
-	case <-ctx.Done():
+// acknowledged counts that one instance has heard of a change, if the change is
+// this instance's own.
+func (s *Store) acknowledged(nonce string) bool {
+	waiting, own := s.awaited.Load(nonce)
+	if heard, ok := waiting.(chan struct{}); ok {
+		select {
+		case heard <- struct{}{}:
+		default:
+		}
 	}
+	return own
 }

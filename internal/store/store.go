@@ -49,8 +49,8 @@ type Store struct {
 	migrated atomic.Bool // the schema has been seen to be current
 
 	grants    *grantCache
-	listening atomic.Bool // other instances are heard
-	awaited   sync.Map    // of the channels that wait for our own notifications, by their texts
+	listening atomic.Bool // changes of other instances are heard of
+	awaited   sync.Map    // of the channels that collect acknowledgements of our changes, by their nonces
 
 	enqueued chan struct{}
 }
@@ -162,10 +162,11 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return err
 	}
-	var echo chan struct{}
+	var heard chan struct{}
 	if nonce != "" && s.listening.Load() {
-		echo = make(chan struct{})
-		s.awaited.Store(nonce, echo)
+		const most = 100 // instances
+		heard = make(chan struct{}, most)
+		s.awaited.Store(nonce, heard)
 		defer s.awaited.Delete(nonce)
 	}
 	err = sqlTx.Commit()
@@ -176,8 +177,8 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return s.write.mapError(ctx, err)
 	}
-	if echo != nil {
-		s.awaitEcho(ctx, echo)
+	if heard != nil {
+		s.awaitHeard(ctx, heard)
 	}
 	if tx.effects.enqueued {
 		select {

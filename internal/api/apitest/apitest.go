@@ -93,9 +93,21 @@ func New(tb testing.TB, databaseURL string) *Server {
 // NewOn is New on a store that is open and set up.
 func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 	tb.Helper()
+	return newServer(tb, db, clock, secret.NewPasswords(secret.MinCost, 2))
+}
+
+// NewWith starts another service on the store and with the clock of one that
+// hashes passwords in its own way.
+func NewWith(tb testing.TB, s *Server, passwords *secret.Passwords) *Server {
+	tb.Helper()
+	return newServer(tb, s.Store, s.Clock, passwords)
+}
+
+func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.Passwords) *Server {
+	tb.Helper()
 	s := &Server{Log: &Log{}, tb: tb, Store: db, Clock: clock}
 	s.Service = service.New(service.Options{
-		Store: s.Store, Passwords: secret.NewPasswords(secret.MinCost, 2), Clock: s.Clock.Now,
+		Store: s.Store, Passwords: passwords, Clock: s.Clock.Now,
 		AccessTTL: service.DefaultAccessTTL, RefreshTTL: service.DefaultRefreshTTL, BaseURL: BaseURL,
 	})
 	logger := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
