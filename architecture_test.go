@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"internal/api":            {"internal/identity"},
 	"internal/api/backoffice": {"internal/api", "internal/service", "internal/identity", "internal/secret"},
 	"internal/httpserver":     {"", "internal/api", "internal/identity"},
+	"internal/webhook":        {"internal/identity", "pkg/webhooksig"},
 	"internal/config":         {"internal/identity", "internal/secret", "internal/store"},
 }
 
@@ -45,6 +46,7 @@ var foreign = map[string][]string{
 	"github.com/oapi-codegen":      {"pkg/client"},
 	"go.opentelemetry.io":          {"internal/httpserver"},
 	"github.com/XSAM/otelsql":      {"internal/store"},
+	"code.dny.dev/ssrf":            {"internal/webhook"},
 	"github.com/getkin/kin-openap": nil, // the tests' own, as the next
 	"github.com/standard-webhooks": nil,
 }
