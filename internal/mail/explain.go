@@ -50,13 +50,14 @@ func explainConnect(err error) error {
 // not once it has seen the message, for it may quote from it.
 func refusal(what string, err error, withWords bool) error {
 	var reply *textproto.Error
-	switch {
-	case !errors.As(err, &reply):
+	if !errors.As(err, &reply) {
 		return fmt.Errorf("the connection broke before the server had accepted %s", what)
-	case withWords:
-		return fmt.Errorf("the server refused %s: %d %s", what, reply.Code, oneLine(reply.Msg))
 	}
-	return fmt.Errorf("the server refused %s: %d %s", what, reply.Code, enhancedCode(reply.Msg))
+	words := enhancedCode(reply.Msg)
+	if withWords {
+		words = oneLine(reply.Msg)
+	}
+	return errors.New(strings.TrimSpace(fmt.Sprintf("the server refused %s: %d %s", what, reply.Code, words)))
 }
 
 // permanent marks a refusal that was for good. That a user and password are

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	netmail "net/mail"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -239,6 +241,30 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("the second attempt: %v, %d messages", err, len(server.Messages()))
 			}
 		})
+	}
+}
+
+func TestRefusalInWords(t *testing.T) {
+	t.Parallel()
+	const long = 300
+	tests := []struct {
+		text      string
+		withWords bool
+		want      string
+	}{
+		{"5.7.1 it has " + code, false, "the server refused it: 550 5.7.1"},
+		{code + " is in it", false, "the server refused it: 550"},
+		{"", true, "the server refused it: 550"},
+		{"5.1.1 no\n such\x00\tuser\xff", true, "the server refused it: 550 5.1.1 no such user?"},
+		{strings.Repeat("ä", long), true, "the server refused it: 550 " + strings.Repeat("ä", 200) + "…"},
+	}
+	for _, test := range tests {
+		if got := refusal("it", &textproto.Error{Code: 550, Msg: test.text}, test.withWords); got.Error() != test.want {
+			t.Errorf("%q: %q", test.text, got)
+		}
+	}
+	if got := refusal("it", io.EOF, true); got.Error() != "the connection broke before the server had accepted it" {
+		t.Error(got)
 	}
 }
 
