@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/mail"
 	"github.com/rosterhq/roster/internal/outbox"
 	"github.com/rosterhq/roster/internal/service"
 	"github.com/rosterhq/roster/internal/store"
@@ -15,10 +17,12 @@ import (
 
 // runBackground starts what works beside the requests until ctx ends; wait for
 // it before closing the database.
-func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *service.Service, logger *slog.Logger) *sync.WaitGroup {
+func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *service.Service,
+	deliver func(context.Context, identity.Mail) error, logger *slog.Logger,
+) *sync.WaitGroup {
 	worker := outbox.New(outbox.Options{
 		Store: db, Clock: time.Now, Logger: logger,
-		Senders: map[string]outbox.Sender{identity.LaneMail: svc.MailSender(mailer(c, logger))},
+		Senders: map[string]outbox.Sender{identity.LaneMail: svc.MailSender(deliver)},
 	})
 	var work sync.WaitGroup
 	work.Go(func() { worker.Run(ctx) })
@@ -46,9 +50,19 @@ func prune(ctx context.Context, svc *service.Service, logger *slog.Logger) {
 	}
 }
 
-func mailer(_ *config.Config, logger *slog.Logger) func(context.Context, identity.Mail) error {
-	return func(_ context.Context, m identity.Mail) error {
-		logger.Warn("MAIL", "kind", m.Kind, "to", m.To, "code", m.Code, "link", m.Link)
-		return nil
+// mailer returns what delivers mail: to the SMTP server of the settings, or,
+// for trying Roster out, to the log.
+func mailer(c *config.Config, logger *slog.Logger) (func(context.Context, identity.Mail) error, error) {
+	if c.SMTPURL == "" {
+		logger.Warn("ROSTER_SMTP_URL is not set: mail, with its codes and links, is written to this log")
+		return mail.NewLog(logger, c.PublicURL).Send, nil
 	}
+	if c.PublicURL == nil {
+		logger.Warn("ROSTER_PUBLIC_URL is not set: the links in mail lead to " + c.BaseURL())
+	}
+	sender, err := mail.New(mail.Config{URL: c.SMTPURL, From: c.MailFrom, PublicURL: c.PublicURL})
+	if err != nil {
+		return nil, fmt.Errorf("ROSTER_SMTP_URL (--smtp-url) or ROSTER_MAIL_FROM (--mail-from): %w", err)
+	}
+	return sender.Send, nil
 }

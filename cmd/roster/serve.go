@@ -40,6 +40,10 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 		}
 		defer stopWithin(time.Second, stopTracing, logger)
 	}
+	deliver, err := mailer(c, logger)
+	if err != nil {
+		return err
+	}
 	db, svc, err := openService(ctx, c)
 	if err != nil {
 		return err
@@ -80,7 +84,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 		go func() { metricsDone <- metrics.Run(ctx, metricsListener, logger) }()
 	}
 
-	work := runBackground(ctx, c, db, svc, logger)
+	work := runBackground(ctx, c, db, svc, deliver, logger)
 	greet(env.stdout, listener.Addr(), newToken)
 	logger.Info("serving", "addr", listener.Addr().String(), "version", version())
 	err = server.Run(ctx, listener)

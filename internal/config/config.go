@@ -38,6 +38,8 @@ type Config struct {
 	RefreshTokenTTL    time.Duration           `env:"ROSTER_REFRESH_TOKEN_TTL"   default:"720h"             help:"How long a session lasts without being used."                                     name:"refresh-token-ttl"`
 	SecretKey          string                  `env:"ROSTER_SECRET_KEY"                                     help:"What secrets in the database are sealed with (at least 32 characters); a key in the database itself without it." secret:""`
 	TokenCacheTTL      time.Duration           `env:"ROSTER_TOKEN_CACHE_TTL"     default:"1s"               help:"How long to remember what a token grants, at most 10s; changes are seen before. 0 asks the database on every request." name:"token-cache-ttl"`
+	SMTPURL            string                  `env:"ROSTER_SMTP_URL"                                       help:"Where to send mail: smtp://user:password@host:port, or smtps://…; to the log without it." name:"smtp-url" secret:""`
+	MailFrom           string                  `env:"ROSTER_MAIL_FROM"                                      help:"Who mail comes from; roster@ the host of the public URL without it."`
 	TrustedProxies     []identity.AddressRange `env:"ROSTER_TRUSTED_PROXIES"                                help:"Addresses and prefixes whose X-Forwarded-For is believed, separated by commas."`
 	MetricsAddr        string                  `env:"ROSTER_METRICS_ADDR"                                   help:"Address to serve /metrics on (host:port); none without it."`
 	LogLevel           slog.Level              `env:"ROSTER_LOG_LEVEL"           default:"info"             help:"debug, info, warn or error."`
@@ -165,4 +167,4 @@ func ReadSecretFiles() error {
 	return nil
 }
 
-var secretVariables = []string{"DATABASE_URL", "ROSTER_ADMIN_TOKEN", "ROSTER_ADMIN_PASSWORD", "ROSTER_SECRET_KEY"}
+var secretVariables = []string{"DATABASE_URL", "ROSTER_ADMIN_TOKEN", "ROSTER_ADMIN_PASSWORD", "ROSTER_SECRET_KEY", "ROSTER_SMTP_URL"}

@@ -61,6 +61,10 @@ func unmapPrefix(p netip.Prefix) (netip.Prefix, bool) {
 // Contains reports whether the address is in the range.
 func (r AddressRange) Contains(addr netip.Addr) bool { return r.prefix.Contains(addr.Unmap()) }
 
+// Prefix returns the range as a prefix, /32 or /128 for a single address; the
+// zero Prefix, which has no address in it, for the zero range.
+func (r AddressRange) Prefix() netip.Prefix { return r.prefix }
+
 // String returns the canonical form: a bare address for a single one, *** for
 // the zero value, which stands for what is not to be seen.
 func (r AddressRange) String() string {
