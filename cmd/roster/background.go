@@ -20,6 +20,12 @@ import (
 func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *service.Service,
 	deliver func(context.Context, identity.Mail) error, logger *slog.Logger,
 ) *sync.WaitGroup {
+	switch {
+	case c.SMTPURL == "":
+		logger.Warn("ROSTER_SMTP_URL is not set: mail, with its codes and links, is written to this log")
+	case c.PublicURL == nil:
+		logger.Warn("ROSTER_PUBLIC_URL is not set: the links in mail lead to " + c.BaseURL())
+	}
 	worker := outbox.New(outbox.Options{
 		Store: db, Clock: time.Now, Logger: logger,
 		Senders: map[string]outbox.Sender{identity.LaneMail: svc.MailSender(deliver)},
@@ -54,11 +60,7 @@ func prune(ctx context.Context, svc *service.Service, logger *slog.Logger) {
 // for trying Roster out, to the log.
 func mailer(c *config.Config, logger *slog.Logger) (func(context.Context, identity.Mail) error, error) {
 	if c.SMTPURL == "" {
-		logger.Warn("ROSTER_SMTP_URL is not set: mail, with its codes and links, is written to this log")
 		return mail.NewLog(logger, c.PublicURL).Send, nil
-	}
-	if c.PublicURL == nil {
-		logger.Warn("ROSTER_PUBLIC_URL is not set: the links in mail lead to " + c.BaseURL())
 	}
 	sender, err := mail.New(mail.Config{URL: c.SMTPURL, From: c.MailFrom, PublicURL: c.PublicURL})
 	if err != nil {
