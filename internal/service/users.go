@@ -43,6 +43,8 @@ func (s *Service) Users(ctx context.Context, actor identity.Actor, q identity.Us
 type NewUser struct {
 	User     identity.User
 	Password identity.Password
+	// Notify mails the user that the profile exists.
+	Notify bool
 }
 
 // CreateUser creates a user. Where once names a key that was used before for the
@@ -81,6 +83,11 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 		if err := once.keep(ctx, tx, actor, actor.Sees(user), now); err != nil {
 			return err
 		}
+		if in.Notify {
+			if err := notifyOfCreation(ctx, tx, user, now); err != nil {
+				return err
+			}
+		}
 		return emit(ctx, tx, actor, now, identity.UserCreated, user.ID, identity.User{}.Diff(user))
 	})
 	if identity.KindOf(err) == identity.Conflict {
@@ -100,6 +107,8 @@ type UpdateUser struct {
 	CurrentPassword *identity.Password
 	// Force allows a change that shuts its own author out.
 	Force bool
+	// Notify mails the user what has changed, of what a user should know.
+	Notify bool
 }
 
 // UpdateUser changes a user and returns the new state; what is the same already
@@ -164,6 +173,11 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 		}
 		if !slices.Equal(before.Groups, after.Groups) {
 			if err := tx.ReplaceMemberships(ctx, id, after.Groups); err != nil {
+				return err
+			}
+		}
+		if in.Notify {
+			if err := notifyOfChange(ctx, tx, before, after, changes, now); err != nil {
 				return err
 			}
 		}

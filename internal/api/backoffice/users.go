@@ -62,12 +62,12 @@ type createUserRequest struct {
 	IPWhitelist       *identity.AllowList   `json:"ipWhitelist"       validate:"omitnil,max=256"  null:"empty"`
 	ClientTags        *[]identity.ClientTag `json:"clientTags"        validate:"omitnil,max=256"  null:"empty"`
 	CanViewMaskedData *bool                 `json:"canViewMaskedData"`
-	SendNotify        *bool                 `json:"sendNotify"` // checked; there is no mail yet
+	SendNotify        *bool                 `json:"sendNotify"`
 }
 
 func (r createUserRequest) newUser() service.NewUser {
 	return service.NewUser{
-		Password: *r.Password,
+		Password: *r.Password, Notify: orZero(r.SendNotify),
 		User: identity.User{
 			Name: *r.Name, Email: *r.Email, Phone: orZero(r.Phone), Active: *r.Active, TFA: *r.TFA, Groups: *r.Groups,
 			AllowList: orZero(r.IPWhitelist), ClientTags: orZero(r.ClientTags), CanViewMaskedData: orZero(r.CanViewMaskedData),
@@ -95,7 +95,7 @@ type updateUserRequest struct {
 	IPWhitelist       *[]rangeOrMask        `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
 	ClientTags        *[]identity.ClientTag `json:"clientTags"        validate:"omitnil,max=256" null:"empty"`
 	CanViewMaskedData *bool                 `json:"canViewMaskedData"`
-	SendNotify        *bool                 `json:"sendNotify"` // checked; there is no mail yet
+	SendNotify        *bool                 `json:"sendNotify"`
 }
 
 // phoneOrMask and rangeOrMask are what may be written back by someone who reads
@@ -187,6 +187,7 @@ func (h *handlers) updateUser(c echo.Context, actor identity.Actor) error {
 	}
 	user, err := h.service.UpdateUser(c.Request().Context(), actor, id, service.UpdateUser{
 		Change: request.change(), Match: versionMatch(c), CurrentPassword: (*identity.Password)(request.CurrentPassword), Force: force,
+		Notify: orZero(request.SendNotify),
 	})
 	if err != nil {
 		return err
