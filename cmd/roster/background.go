@@ -7,18 +7,21 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/api/powens"
 	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/mail"
 	"github.com/rosterhq/roster/internal/outbox"
 	"github.com/rosterhq/roster/internal/service"
 	"github.com/rosterhq/roster/internal/store"
+	"github.com/rosterhq/roster/internal/webhook"
 )
 
 // runBackground starts what works beside the requests until ctx ends; wait for
 // it before closing the database.
 func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *service.Service,
-	deliver func(context.Context, identity.Mail) error, logger *slog.Logger,
+	deliver func(context.Context, identity.Mail) error, metrics *outbox.Metrics, logger *slog.Logger,
 ) *sync.WaitGroup {
 	switch {
 	case c.SMTPURL == "":
@@ -26,12 +29,21 @@ func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *
 	case c.PublicURL == nil:
 		logger.Warn("ROSTER_PUBLIC_URL is not set: the links in mail lead to " + c.BaseURL())
 	}
+	receivers := webhook.New(c.WebhookAllowPrivate)
 	worker := outbox.New(outbox.Options{
-		Store: db, Clock: time.Now, Logger: logger,
-		Senders: map[string]outbox.Sender{identity.LaneMail: svc.MailSender(deliver)},
+		Store: db, Clock: time.Now, Logger: logger, Metrics: metrics,
+		Senders: map[string]outbox.Sender{
+			identity.LaneMail: svc.MailSender(deliver),
+			identity.LaneWebhook: svc.WebhookSender(receivers.Post, service.Renderers{
+				identity.WebhookFormatPowens: powens.WebhookBody, identity.WebhookFormatV2: backoffice.WebhookBody,
+			}),
+		},
 	})
 	var work sync.WaitGroup
-	work.Go(func() { worker.Run(ctx) })
+	work.Go(func() {
+		defer receivers.Close()
+		worker.Run(ctx)
+	})
 	if c.PreparedStatements { // else there may be a pooler in between, through which nothing is ever heard
 		work.Go(func() { db.Listen(ctx, func() {}) })
 	}

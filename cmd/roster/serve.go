@@ -14,12 +14,15 @@ import (
 
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/api/powens"
 	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/outbox"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/service"
 	"github.com/rosterhq/roster/internal/store"
+	"github.com/rosterhq/roster/internal/webhook"
 )
 
 type serveCommand struct{}
@@ -56,9 +59,10 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 		return err
 	}
 
-	metrics := httpserver.NewMetrics(db.Collector())
+	messages := outbox.NewMetrics(db, time.Now)
+	metrics := httpserver.NewMetrics(db.Collector(), messages)
 	server := httpserver.New(httpserver.Options{
-		Dialects:       []api.Dialect{backoffice.New(svc, c.PublicURL)},
+		Dialects:       []api.Dialect{backoffice.New(svc, c.PublicURL), powens.New(svc)},
 		Authenticate:   svc.Authenticate,
 		Refused:        svc.Refused,
 		Ready:          db.Ready,
@@ -84,7 +88,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 		go func() { metricsDone <- metrics.Run(ctx, metricsListener, logger) }()
 	}
 
-	work := runBackground(ctx, c, db, svc, deliver, logger)
+	work := runBackground(ctx, c, db, svc, deliver, messages, logger)
 	greet(env.stdout, listener.Addr(), newToken)
 	logger.Info("serving", "addr", listener.Addr().String(), "version", version())
 	err = server.Run(ctx, listener)
@@ -124,6 +128,7 @@ func openService(ctx context.Context, c *config.Config) (*store.Store, *service.
 	return db, service.New(service.Options{
 		Store: db, Passwords: secret.NewPasswords(c.BcryptCost, processors), Clock: time.Now,
 		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SecretKey: c.SecretKey, BaseURL: c.BaseURL(),
+		CheckWebhookURL: webhook.New(c.WebhookAllowPrivate).Check,
 	}), nil
 }
 

@@ -23,27 +23,28 @@ import (
 // never printed and may be read from the file that its variable with _FILE
 // names.
 type Config struct {
-	Addr               string                  `env:"ROSTER_ADDR"                default:"localhost:8080"   help:"Address to listen on (host:port)."`
-	Port               uint16                  `env:"PORT"                                                  help:"Port to listen on, on all addresses; ROSTER_ADDR goes first."`
-	DatabaseURL        string                  `env:"DATABASE_URL"               default:"sqlite:roster.db" help:"Database: postgres://… or sqlite:PATH."                                           name:"database-url" secret:""`
-	DatabaseMaxConns   int                     `env:"ROSTER_DATABASE_MAX_CONNS"  default:"16"               help:"Most connections to PostgreSQL."`
-	PreparedStatements bool                    `env:"ROSTER_PREPARED_STATEMENTS" default:"true"             help:"Prepare statements per connection. Switch off behind a transaction pooler."       negatable:""`
-	Migrate            bool                    `env:"ROSTER_MIGRATE"             default:"true"             help:"Bring the schema up to date at the start."                                        negatable:""`
-	PublicURL          *url.URL                `env:"ROSTER_PUBLIC_URL"                                     help:"Where clients reach the service; links are relative without it."                  name:"public-url"`
-	AdminToken         string                  `env:"ROSTER_ADMIN_TOKEN"                                    help:"An administrator token of your own (at least 32 characters)."                     secret:""`
-	AdminEmail         string                  `env:"ROSTER_ADMIN_EMAIL"                                    help:"The first administrator, created on an empty database."`
-	AdminPassword      string                  `env:"ROSTER_ADMIN_PASSWORD"                                 help:"The first administrator's password."                                              secret:""`
-	BcryptCost         int                     `env:"ROSTER_BCRYPT_COST"         default:"10"               help:"Cost of a password hash, 4 to 15; each step doubles the time."`
-	AccessTokenTTL     time.Duration           `env:"ROSTER_ACCESS_TOKEN_TTL"    default:"1h"               help:"How long an access token of a session lives."                                     name:"access-token-ttl"`
-	RefreshTokenTTL    time.Duration           `env:"ROSTER_REFRESH_TOKEN_TTL"   default:"720h"             help:"How long a session lasts without being used."                                     name:"refresh-token-ttl"`
-	SecretKey          string                  `env:"ROSTER_SECRET_KEY"                                     help:"What secrets in the database are sealed with (at least 32 characters); a key in the database itself without it." secret:""`
-	TokenCacheTTL      time.Duration           `env:"ROSTER_TOKEN_CACHE_TTL"     default:"1s"               help:"How long to remember what a token grants, at most 10s; changes are seen before. 0 asks the database on every request." name:"token-cache-ttl"`
-	SMTPURL            string                  `env:"ROSTER_SMTP_URL"                                       help:"Where to send mail: smtp://user:password@host:port, or smtps://…; to the log without it." name:"smtp-url" secret:""`
-	MailFrom           string                  `env:"ROSTER_MAIL_FROM"                                      help:"Who mail comes from; roster@ the host of the public URL without it."`
-	TrustedProxies     []identity.AddressRange `env:"ROSTER_TRUSTED_PROXIES"                                help:"Addresses and prefixes whose X-Forwarded-For is believed, separated by commas."`
-	MetricsAddr        string                  `env:"ROSTER_METRICS_ADDR"                                   help:"Address to serve /metrics on (host:port); none without it."`
-	LogLevel           slog.Level              `env:"ROSTER_LOG_LEVEL"           default:"info"             help:"debug, info, warn or error."`
-	OTLPEndpoint       string                  `env:"OTEL_EXPORTER_OTLP_ENDPOINT"                           help:"Where to send traces (OTLP over HTTP); nowhere without it. The other OTEL_ variables count, too."`
+	Addr                string                  `env:"ROSTER_ADDR"                default:"localhost:8080"   help:"Address to listen on (host:port)."`
+	Port                uint16                  `env:"PORT"                                                  help:"Port to listen on, on all addresses; ROSTER_ADDR goes first."`
+	DatabaseURL         string                  `env:"DATABASE_URL"               default:"sqlite:roster.db" help:"Database: postgres://… or sqlite:PATH."                                           name:"database-url" secret:""`
+	DatabaseMaxConns    int                     `env:"ROSTER_DATABASE_MAX_CONNS"  default:"16"               help:"Most connections to PostgreSQL."`
+	PreparedStatements  bool                    `env:"ROSTER_PREPARED_STATEMENTS" default:"true"             help:"Prepare statements per connection. Switch off behind a transaction pooler."       negatable:""`
+	Migrate             bool                    `env:"ROSTER_MIGRATE"             default:"true"             help:"Bring the schema up to date at the start."                                        negatable:""`
+	PublicURL           *url.URL                `env:"ROSTER_PUBLIC_URL"                                     help:"Where clients reach the service; links are relative without it."                  name:"public-url"`
+	AdminToken          string                  `env:"ROSTER_ADMIN_TOKEN"                                    help:"An administrator token of your own (at least 32 characters)."                     secret:""`
+	AdminEmail          string                  `env:"ROSTER_ADMIN_EMAIL"                                    help:"The first administrator, created on an empty database."`
+	AdminPassword       string                  `env:"ROSTER_ADMIN_PASSWORD"                                 help:"The first administrator's password."                                              secret:""`
+	BcryptCost          int                     `env:"ROSTER_BCRYPT_COST"         default:"10"               help:"Cost of a password hash, 4 to 15; each step doubles the time."`
+	AccessTokenTTL      time.Duration           `env:"ROSTER_ACCESS_TOKEN_TTL"    default:"1h"               help:"How long an access token of a session lives."                                     name:"access-token-ttl"`
+	RefreshTokenTTL     time.Duration           `env:"ROSTER_REFRESH_TOKEN_TTL"   default:"720h"             help:"How long a session lasts without being used."                                     name:"refresh-token-ttl"`
+	SecretKey           string                  `env:"ROSTER_SECRET_KEY"                                     help:"What secrets in the database are sealed with (at least 32 characters); a key in the database itself without it." secret:""`
+	TokenCacheTTL       time.Duration           `env:"ROSTER_TOKEN_CACHE_TTL"     default:"1s"               help:"How long to remember what a token grants, at most 10s; changes are seen before. 0 asks the database on every request." name:"token-cache-ttl"`
+	SMTPURL             string                  `env:"ROSTER_SMTP_URL"                                       help:"Where to send mail: smtp://user:password@host:port, or smtps://…; to the log without it." name:"smtp-url" secret:""`
+	MailFrom            string                  `env:"ROSTER_MAIL_FROM"                                      help:"Who mail comes from; roster@ the host of the public URL without it."`
+	TrustedProxies      []identity.AddressRange `env:"ROSTER_TRUSTED_PROXIES"                                help:"Addresses and prefixes whose X-Forwarded-For is believed, separated by commas."`
+	WebhookAllowPrivate []identity.AddressRange `env:"ROSTER_WEBHOOK_ALLOW_PRIVATE" help:"Addresses and prefixes that webhooks may be sent to although they are not public, separated by commas."`
+	MetricsAddr         string                  `env:"ROSTER_METRICS_ADDR"                                   help:"Address to serve /metrics on (host:port); none without it."`
+	LogLevel            slog.Level              `env:"ROSTER_LOG_LEVEL"           default:"info"             help:"debug, info, warn or error."`
+	OTLPEndpoint        string                  `env:"OTEL_EXPORTER_OTLP_ENDPOINT"                           help:"Where to send traces (OTLP over HTTP); nowhere without it. The other OTEL_ variables count, too."`
 }
 
 const (

@@ -26,22 +26,30 @@ const (
 	UserTOTPEnabled    EventType = "USER_TOTP_ENABLED"
 	UserTOTPReset      EventType = "USER_TOTP_RESET"
 	UserAccessRefused  EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
+	UserSynced         EventType = "USER_SYNCED"         // another service has synchronised the user's accounts
+
+	WebhookCreated       EventType = "WEBHOOK_CREATED"
+	WebhookUpdated       EventType = "WEBHOOK_UPDATED"
+	WebhookDeleted       EventType = "WEBHOOK_DELETED"
+	WebhookSecretRotated EventType = "WEBHOOK_SECRET_ROTATED"
 )
 
 // EventTypes lists the types.
 var EventTypes = []EventType{
 	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
 	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
+	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated,
 }
 
-// SubjectType returns what events of this type happen to: user, group or token.
+// SubjectType returns what events of this type happen to: user, group, token or
+// webhook.
 func (t EventType) SubjectType() string {
 	subject, _, _ := strings.Cut(strings.ToLower(string(t)), "_")
 	return subject
 }
 
 // Event is what happened: who did what to what, from where. SubjectID is the id
-// of the user, group or token, as Type says; 0 where nobody knows.
+// of the user, group, token or webhook, as Type says; 0 where nobody knows.
 type Event struct {
 	ID        int64
 	Type      EventType

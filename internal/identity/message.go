@@ -2,6 +2,7 @@ package identity
 
 import (
 	"math"
+	"strings"
 	"time"
 )
 
@@ -23,15 +24,56 @@ const (
 type Message struct {
 	ID        int64
 	Lane      string
+	Topic     string // the type of the event, or the kind of mail
 	UserID    int64  // whom it is about; 0 for nobody
-	Payload   string // JSON
+	Payload   string // JSON; "" once it has been erased
 	State     MessageState
 	Attempts  int
 	CreatedAt time.Time
 	DueAt     time.Time
 	ExpiresAt time.Time // when it is of no use any more; zero for never
-	SettledAt time.Time // zero while it is pending
-	LastError string
+	// What came of the attempts.
+	AttemptedAt time.Time // when the last one began; zero for none
+	Status      int       // of HTTP, that it was answered with; 0 for none
+	LastError   string
+	SettledAt   time.Time // zero while it is pending
+}
+
+// LaneKind returns the kind of a lane: mail or webhook.
+func LaneKind(lane string) string {
+	kind, _, _ := strings.Cut(lane, "/")
+	return kind
+}
+
+// MessageFilter selects messages; all set fields must hold.
+type MessageFilter struct {
+	Lane   string
+	States []MessageState // any of these; nil for all
+}
+
+// Queueable returns why a message cannot be put into the queue again, or nil.
+func (m Message) Queueable(now time.Time) error {
+	switch {
+	case m.State == MessagePending:
+		return Errorf(Conflict, "message_pending", "The message is on its way: the next attempt is at %s.", m.DueAt.UTC().Format(time.RFC3339))
+	case m.Payload == "":
+		return Errorf(Conflict, "message_erased", "What the message said was erased with its user.")
+	case !m.ExpiresAt.IsZero() && !now.Before(m.ExpiresAt):
+		return Errorf(Conflict, "message_expired", "The message is of no use any more.")
+	}
+	return nil
+}
+
+// MessagePeriod is how long a message is kept after it was settled, to be looked
+// at and sent again.
+const MessagePeriod = 30 * 24 * time.Hour
+
+// Backlog is how many messages of a kind of lane are in a state.
+type Backlog struct {
+	Kind   string
+	State  MessageState // MessagePending or MessageDead
+	Count  int64
+	Oldest time.Time // when the oldest of them was created
 }
 
 // retryWaits are the waits after each failed attempt. With their jitter they

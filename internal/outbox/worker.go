@@ -5,10 +5,10 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,9 +16,10 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Sender delivers one message. After an error it is tried again later, unless
-// identity.IsPermanent says that this is of no use.
-type Sender func(ctx context.Context, m identity.Message) error
+// Sender delivers one message, and tells what HTTP status it was answered with,
+// 0 for none. After an error it is tried again later, unless identity.IsPermanent
+// says that this is of no use.
+type Sender func(ctx context.Context, m identity.Message) (status int, err error)
 
 // Options are what a worker is made of.
 type Options struct {
@@ -28,6 +29,7 @@ type Options struct {
 	Senders map[string]Sender
 	Clock   func() time.Time
 	Logger  *slog.Logger
+	Metrics *Metrics // may be nil
 }
 
 // Worker sends messages.
@@ -131,45 +133,67 @@ func (w *Worker) drain(ctx context.Context, lane string) {
 // handle sends one message and records what became of it.
 func (w *Worker) handle(ctx context.Context, m identity.Message) {
 	var err error
-	expired := !m.ExpiresAt.IsZero() && !w.options.Clock().Before(m.ExpiresAt)
-	if !expired {
-		err = w.send(ctx, m)
+	expires := !m.ExpiresAt.IsZero() && !w.options.Clock().Before(m.ExpiresAt)
+	m.Status, m.LastError = 0, ""
+	if expires {
+		m.LastError = "it was of no use any more"
+	} else if m.Status, err = w.send(ctx, m); err != nil {
+		m.LastError = explain(err)
 	}
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	settleErr := w.options.Store.InTx(settle, func(tx *store.Tx) error {
+	var became outcome
+	settleErr := w.options.Store.InTx(settle, func(tx *store.Tx) (txErr error) {
 		now := w.options.Clock()
-		switch {
-		case expired:
-			return tx.SettleMessage(settle, m.ID, identity.MessageDead, "it was of no use any more", now)
-		case err == nil && m.Lane == identity.LaneMail:
-			return tx.DropMessage(settle, m.ID) // what it said is nobody's business any more
-		case err == nil:
-			return tx.SettleMessage(settle, m.ID, identity.MessageDone, "", now)
-		case ctx.Err() != nil: // we are about to end: no fault of the receiver
-			return tx.ReleaseMessage(settle, m.ID, m.Attempts, now)
-		}
-		wait, again := identity.RetryAfter(m.Attempts, rand.Float64()) //nolint:gosec // jitter, no secret
-		if !again || identity.IsPermanent(err) {
-			return tx.SettleMessage(settle, m.ID, identity.MessageDead, err.Error(), now)
-		}
-		return tx.RetryMessage(settle, m.ID, m.Attempts, err.Error(), now.Add(wait))
+		became, txErr = settleIn(settle, tx, m, err, expires, ctx.Err() != nil, now)
+		return txErr
 	})
 	if settleErr != nil { // the lease ends, and it will be sent again
 		w.options.Logger.WarnContext(ctx, "settling a message", "message_id", m.ID, "error", settleErr)
 	}
+	w.options.Metrics.count(m.Lane, became)
 	if err != nil && ctx.Err() == nil {
 		w.options.Logger.WarnContext(ctx, "sending a message", "message_id", m.ID, "lane", m.Lane, "attempt", m.Attempts, "error", err)
 	}
 }
 
-func (w *Worker) send(ctx context.Context, m identity.Message) error {
-	kind, _, _ := strings.Cut(m.Lane, "/")
+// settleIn decides what an attempt means for its message. ending says that we are
+// about to end, so that a failure is no fault of the receiver.
+func settleIn(ctx context.Context, tx *store.Tx, m identity.Message, err error, expires, ending bool, now time.Time) (outcome, error) {
+	switch {
+	case expires:
+		return expired, tx.SettleMessage(ctx, m, identity.MessageDead, now)
+	case err == nil && m.Lane == identity.LaneMail:
+		return sent, tx.DropMessage(ctx, m.ID) // what it said is nobody's business any more
+	case err == nil:
+		return sent, tx.SettleMessage(ctx, m, identity.MessageDone, now)
+	case ending:
+		return released, tx.ReleaseMessage(ctx, m.ID, m.Attempts, now)
+	}
+	wait, again := identity.RetryAfter(m.Attempts, rand.Float64()) //nolint:gosec // jitter, no secret
+	if !again || identity.IsPermanent(err) {
+		return dead, tx.SettleMessage(ctx, m, identity.MessageDead, now)
+	}
+	return failed, tx.RetryMessage(ctx, m, now.Add(wait))
+}
+
+// explain is an error for the operators who look at a message: what the database
+// says is for the log.
+func explain(err error) string {
+	var ours *identity.Error
+	if errors.As(err, &ours) {
+		return ours.Message
+	}
+	return err.Error()
+}
+
+func (w *Worker) send(ctx context.Context, m identity.Message) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
+	kind := identity.LaneKind(m.Lane)
 	sender := w.options.Senders[kind]
 	if sender == nil {
-		return fmt.Errorf("this release has no sender for %s", kind)
+		return 0, fmt.Errorf("this release has no sender for %s", kind)
 	}
 	return sender(ctx, m)
 }

@@ -28,25 +28,25 @@ func enqueueMail(ctx context.Context, tx *store.Tx, order mailOrder, now, expire
 		return err
 	}
 	_, err = tx.Enqueue(ctx, identity.Message{
-		Lane: identity.LaneMail, UserID: order.UserID, Payload: string(payload), CreatedAt: now, ExpiresAt: expiresAt,
+		Lane: identity.LaneMail, Topic: string(order.Kind), UserID: order.UserID, Payload: string(payload), CreatedAt: now, ExpiresAt: expiresAt,
 	})
 	return err
 }
 
 // MailSender returns what sends the messages of the mail lane: it makes the mail
 // that was ordered, with the code or link that it needs, and delivers it.
-func (s *Service) MailSender(deliver func(context.Context, identity.Mail) error) func(context.Context, identity.Message) error {
-	return func(ctx context.Context, m identity.Message) error {
+func (s *Service) MailSender(deliver func(context.Context, identity.Mail) error) func(context.Context, identity.Message) (int, error) {
+	return func(ctx context.Context, m identity.Message) (int, error) {
 		var order mailOrder
 		if err := json.Unmarshal([]byte(m.Payload), &order); err != nil {
-			return &identity.PermanentError{Cause: fmt.Errorf("mail order: %w", err)}
+			return 0, &identity.PermanentError{Cause: fmt.Errorf("mail order: %w", err)}
 		}
 		mail := identity.Mail{Kind: order.Kind, ID: strconv.FormatInt(m.ID, 10), Changed: order.Changed}
 		wanted, err := s.compose(ctx, order, &mail)
 		if err != nil || !wanted {
-			return err
+			return 0, err
 		}
-		return deliver(ctx, mail)
+		return 0, deliver(ctx, mail)
 	}
 }
 

@@ -36,6 +36,9 @@ type Options struct {
 	// BaseURL is where people reach the service, for the links in mails; without
 	// a slash at the end.
 	BaseURL string
+	// CheckWebhookURL refuses a URL whose address may not be reached, with an
+	// *identity.ValueError; nil refuses none, for what sends checks again.
+	CheckWebhookURL func(identity.WebhookURL) error
 }
 
 // Service has the operations. It is safe for concurrent use.
@@ -70,9 +73,19 @@ func (s *Service) sealing(ctx context.Context) (*secret.Sealer, error) {
 	return sealer, err
 }
 
-// emit records what an operation has done, as the last step of its transaction.
+// emit records what an operation has done, and tells those who want to know, as
+// the last step of its transaction, or the one before a deletion: what it is about
+// has to be there still.
 func emit(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Time,
 	eventType identity.EventType, subjectID int64, changes identity.Changes,
 ) error {
-	return tx.Emit(ctx, identity.Event{Type: eventType, Time: now, Actor: actor, SubjectID: subjectID, Changes: changes})
+	return record(ctx, tx, identity.Event{Type: eventType, Time: now, Actor: actor, SubjectID: subjectID, Changes: changes}, nil)
+}
+
+// record is emit of a whole event. connections are what UserSynced is about.
+func record(ctx context.Context, tx *store.Tx, event identity.Event, connections []byte) error {
+	if err := tx.Emit(ctx, event); err != nil {
+		return err
+	}
+	return fanOut(ctx, tx, event, connections)
 }

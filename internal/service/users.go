@@ -303,6 +303,16 @@ func (s *Service) DeleteUser(ctx context.Context, actor identity.Actor, id int64
 	if err := actor.Require(identity.UsersDelete); err != nil {
 		return err
 	}
+	return s.deleteUser(ctx, actor, id, match)
+}
+
+// DeleteOneself deletes the caller's own user, as the Powens API lets everyone
+// do. A caller without one gets NotFound.
+func (s *Service) DeleteOneself(ctx context.Context, actor identity.Actor) error {
+	return s.deleteUser(ctx, actor, actor.UserID, identity.VersionMatch{})
+}
+
+func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch) error {
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
 		user, err := tx.UserForUpdate(ctx, id)
@@ -326,11 +336,11 @@ func (s *Service) DeleteUser(ctx context.Context, actor identity.Actor, id int64
 				return err
 			}
 		}
-		if err := tx.DeleteUser(ctx, id); err != nil {
+		// Not what the user was: personal values go with the user.
+		if err := emit(ctx, tx, actor, now, identity.UserDeleted, id, nil); err != nil {
 			return err
 		}
-		// Not what the user was: personal values go with the user.
-		return emit(ctx, tx, actor, now, identity.UserDeleted, id, nil)
+		return tx.DeleteUser(ctx, id)
 	})
 }
 

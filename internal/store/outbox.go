@@ -5,31 +5,41 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-const messageColumns = "id, lane, user_id, payload, state, attempts, created_at, due_at, expires_at, settled_at, last_error"
+const messageColumns = "id, lane, topic, user_id, payload, state, attempts, created_at, due_at, expires_at, attempted_at, status, last_error, settled_at"
+
+// notPaused is the condition that a lane is not that of an inactive webhook,
+// whose messages wait.
+const notPaused = "lane NOT IN (SELECT 'webhook/' || id FROM webhooks WHERE NOT active)"
 
 type messageRow struct {
-	ID        int64     `db:"id"`
-	Lane      string    `db:"lane"`
-	UserID    int64     `db:"user_id"`
-	Payload   string    `db:"payload"`
-	State     string    `db:"state"`
-	Attempts  int       `db:"attempts"`
-	CreatedAt timestamp `db:"created_at"`
-	DueAt     timestamp `db:"due_at"`
-	ExpiresAt timestamp `db:"expires_at"`
-	SettledAt timestamp `db:"settled_at"`
-	LastError string    `db:"last_error"`
+	ID          int64     `db:"id"`
+	Lane        string    `db:"lane"`
+	Topic       string    `db:"topic"`
+	UserID      int64     `db:"user_id"`
+	Payload     string    `db:"payload"`
+	State       string    `db:"state"`
+	Attempts    int       `db:"attempts"`
+	CreatedAt   timestamp `db:"created_at"`
+	DueAt       timestamp `db:"due_at"`
+	ExpiresAt   timestamp `db:"expires_at"`
+	AttemptedAt timestamp `db:"attempted_at"`
+	Status      int       `db:"status"`
+	LastError   string    `db:"last_error"`
+	SettledAt   timestamp `db:"settled_at"`
 }
 
 func (r messageRow) message() identity.Message {
 	return identity.Message{
-		ID: r.ID, Lane: r.Lane, UserID: r.UserID, Payload: r.Payload, State: identity.MessageState(r.State), Attempts: r.Attempts,
-		CreatedAt: r.CreatedAt.Time, DueAt: r.DueAt.Time, ExpiresAt: r.ExpiresAt.Time, SettledAt: r.SettledAt.Time, LastError: r.LastError,
+		ID: r.ID, Lane: r.Lane, Topic: r.Topic, UserID: r.UserID, Payload: r.Payload, State: identity.MessageState(r.State), Attempts: r.Attempts,
+		CreatedAt: r.CreatedAt.Time, DueAt: r.DueAt.Time, ExpiresAt: r.ExpiresAt.Time, AttemptedAt: r.AttemptedAt.Time, Status: r.Status,
+		LastError: r.LastError, SettledAt: r.SettledAt.Time,
 	}
 }
 
@@ -44,22 +54,23 @@ func messagesFrom(rows []messageRow) []identity.Message {
 // Enqueue puts a message into the outbox, due at once, and returns its id.
 func (t *Tx) Enqueue(ctx context.Context, m identity.Message) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, `INSERT INTO outbox (lane, user_id, payload, created_at, due_at, expires_at)
-		VALUES ($1, $2, $3, $4, $4, $5) RETURNING id`,
-		m.Lane, m.UserID, m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
+	err := t.get(ctx, &id, `INSERT INTO outbox (lane, topic, user_id, payload, created_at, due_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING id`,
+		m.Lane, m.Topic, m.UserID, m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
 	t.effects.enqueued = true
 	return id, err
 }
 
 // DueLanes returns the lanes with a message that is due. It hops from lane to
-// lane, whatever the number of messages in each.
+// lane, whatever the number of messages in each. Those of inactive webhooks are
+// left out.
 func (r reader) DueLanes(ctx context.Context, now time.Time) ([]string, error) {
 	var lanes []string
 	err := r.all(ctx, &lanes, `WITH RECURSIVE lanes (lane) AS (
 			SELECT min(lane) FROM outbox WHERE state = 'pending'
 			UNION ALL
 			SELECT (SELECT min(lane) FROM outbox WHERE state = 'pending' AND lane > lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL)
-		SELECT lane FROM lanes WHERE lane IS NOT NULL
+		SELECT lane FROM lanes WHERE lane IS NOT NULL AND `+notPaused+`
 			AND EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND outbox.lane = lanes.lane AND due_at <= $1)`, timestamp{now})
 	if err != nil {
 		return nil, fmt.Errorf("due lanes: %w", err)
@@ -71,8 +82,8 @@ func (r reader) DueLanes(ctx context.Context, now time.Time) ([]string, error) {
 // and counts an attempt. They are due again at leaseEnd unless they are settled.
 func (t *Tx) ClaimMessages(ctx context.Context, lane string, now, leaseEnd time.Time, limit int) ([]identity.Message, error) {
 	var rows []messageRow
-	err := t.all(ctx, &rows, `UPDATE outbox SET attempts = attempts + 1, due_at = $3 WHERE id IN (
-			SELECT id FROM outbox WHERE state = 'pending' AND lane = $1 AND due_at <= $2
+	err := t.all(ctx, &rows, `UPDATE outbox SET attempts = attempts + 1, attempted_at = $2, due_at = $3 WHERE id IN (
+			SELECT id FROM outbox WHERE state = 'pending' AND lane = $1 AND due_at <= $2 AND `+notPaused+`
 			ORDER BY due_at, id LIMIT $4`+t.pool.engine.skipLocked+`)
 		RETURNING `+messageColumns, lane, timestamp{now}, timestamp{leaseEnd}, limit)
 	if err != nil {
@@ -89,18 +100,22 @@ func (t *Tx) DropMessage(ctx context.Context, id int64) error {
 	return err
 }
 
-// SettleMessage records that a message is done or dead.
-func (t *Tx) SettleMessage(ctx context.Context, id int64, state identity.MessageState, lastError string, now time.Time) error {
-	_, err := t.exec(ctx, "UPDATE outbox SET state = $2, last_error = $3, settled_at = $4 WHERE id = $1 AND state = 'pending'",
-		id, string(state), lastError, timestamp{now})
+// SettleMessage records that a message is done or dead, and what its last attempt
+// was answered with. Of a user who is gone by now only the deletion can still be
+// told: all else that was said of that user is erased.
+func (t *Tx) SettleMessage(ctx context.Context, m identity.Message, state identity.MessageState, now time.Time) error {
+	_, err := t.exec(ctx, `UPDATE outbox SET state = $2, status = $3, last_error = $4, settled_at = $5,
+			payload = CASE WHEN user_id = 0 OR topic = 'USER_DELETED' OR EXISTS (SELECT 1 FROM users WHERE users.id = outbox.user_id) THEN payload ELSE '' END
+		WHERE id = $1 AND state = 'pending'`,
+		m.ID, string(state), m.Status, m.LastError, timestamp{now})
 	return err
 }
 
-// RetryMessage puts a message that this many attempts have failed to send off
-// until dueAt. Whoever took it since, because the lease was over, goes first.
-func (t *Tx) RetryMessage(ctx context.Context, id int64, attempts int, lastError string, dueAt time.Time) error {
-	_, err := t.exec(ctx, "UPDATE outbox SET due_at = $4, last_error = $3 WHERE id = $1 AND attempts = $2 AND state = 'pending'",
-		id, attempts, lastError, timestamp{dueAt})
+// RetryMessage puts a message off until dueAt whose last attempt has failed.
+// Whoever took it since, because the lease was over, goes first.
+func (t *Tx) RetryMessage(ctx context.Context, m identity.Message, dueAt time.Time) error {
+	_, err := t.exec(ctx, "UPDATE outbox SET due_at = $5, status = $3, last_error = $4 WHERE id = $1 AND attempts = $2 AND state = 'pending'",
+		m.ID, m.Attempts, m.Status, m.LastError, timestamp{dueAt})
 	return err
 }
 
@@ -111,47 +126,77 @@ func (t *Tx) ReleaseMessage(ctx context.Context, id int64, attempts int, now tim
 	return err
 }
 
-// Messages returns one page of the messages of a state, by id, and how many
-// there are.
-func (r reader) Messages(ctx context.Context, state identity.MessageState, page identity.Page) ([]identity.Message, int64, error) {
+// Message returns the message with this id, or NotFound.
+func (r reader) Message(ctx context.Context, id int64) (identity.Message, error) {
+	return r.message(ctx, "SELECT "+messageColumns+" FROM outbox WHERE id = $1", id)
+}
+
+// MessageForUpdate is Message, and keeps others from changing the message until
+// the transaction ends.
+func (t *Tx) MessageForUpdate(ctx context.Context, id int64) (identity.Message, error) {
+	return t.message(ctx, "SELECT "+messageColumns+" FROM outbox WHERE id = $1"+t.pool.engine.forUpdate, id)
+}
+
+func (r reader) message(ctx context.Context, query string, id int64) (identity.Message, error) {
+	var row messageRow
+	err := r.get(ctx, &row, query, id)
+	return row.message(), one(err, "message", id)
+}
+
+// Messages returns one page of the messages that match, the latest first, and
+// how many there are.
+func (r reader) Messages(ctx context.Context, f identity.MessageFilter, page identity.Page) ([]identity.Message, int64, error) {
+	where := &conditions{}
+	if f.Lane != "" {
+		where.add("lane = $%d", f.Lane)
+	}
+	if len(f.States) > 0 {
+		states := make([]string, len(f.States))
+		for i, state := range f.States {
+			where.args = append(where.args, string(state))
+			states[i] = "state = $" + strconv.Itoa(len(where.args))
+		}
+		where.texts = append(where.texts, "("+strings.Join(states, " OR ")+")")
+	}
 	var total int64
-	if err := r.get(ctx, &total, "SELECT count(*) FROM outbox WHERE state = $1", string(state)); err != nil {
+	if err := r.get(ctx, &total, "SELECT count(*) FROM outbox"+where.String(), where.args...); err != nil {
 		return nil, 0, fmt.Errorf("count messages: %w", err)
 	}
 	var rows []messageRow
-	err := r.all(ctx, &rows, "SELECT "+messageColumns+" FROM outbox WHERE state = $1 ORDER BY id LIMIT $2 OFFSET $3",
-		string(state), page.Limit, page.Offset)
+	n := len(where.args)
+	err := r.all(ctx, &rows, "SELECT "+messageColumns+" FROM outbox"+where.String()+
+		" ORDER BY id DESC LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(where.args, page.Limit, page.Offset)...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list messages: %w", err)
 	}
 	return messagesFrom(rows), total, nil
 }
 
-// RequeueMessage makes a dead message due again, with all its attempts before
-// it; no such dead message is NotFound.
+// RequeueMessage makes a message that was settled due again, with all its
+// attempts before it.
 func (t *Tx) RequeueMessage(ctx context.Context, id int64, now time.Time) error {
-	requeued, err := t.exec(ctx, `UPDATE outbox SET state = 'pending', attempts = 0, due_at = $2, settled_at = $3
-		WHERE id = $1 AND state = 'dead' AND payload <> ''`, id, timestamp{now}, timestamp{})
-	if err == nil && requeued == 0 {
-		err = notFound("dead message", id)
-	}
+	_, err := t.exec(ctx, "UPDATE outbox SET state = 'pending', attempts = 0, due_at = $2, settled_at = $3 WHERE id = $1 AND state <> 'pending'",
+		id, timestamp{now}, timestamp{})
 	t.effects.enqueued = true
 	return err
 }
 
-// Backlog tells how many messages are pending and dead, and since when the
-// oldest pending one is due; the zero time for none.
-func (r reader) Backlog(ctx context.Context) (pending, dead int64, oldest time.Time, err error) {
-	var row struct {
-		Pending int64     `db:"pending"`
-		Dead    int64     `db:"dead"`
-		Oldest  timestamp `db:"oldest"`
+// Backlog tells of what has not arrived: pending and dead messages, by kind of lane.
+func (r reader) Backlog(ctx context.Context) ([]identity.Backlog, error) {
+	var rows []struct {
+		Kind   string    `db:"kind"`
+		State  string    `db:"state"`
+		Count  int64     `db:"messages"`
+		Oldest timestamp `db:"oldest"`
 	}
-	err = r.get(ctx, &row, `SELECT (SELECT count(*) FROM outbox WHERE state = 'pending') AS pending,
-		(SELECT count(*) FROM outbox WHERE state = 'dead') AS dead,
-		coalesce((SELECT created_at FROM outbox WHERE state = 'pending' ORDER BY id LIMIT 1), $1) AS oldest`, timestamp{})
+	err := r.all(ctx, &rows, `SELECT CASE WHEN lane = 'mail' THEN 'mail' ELSE 'webhook' END AS kind, state, count(*) AS messages, min(created_at) AS oldest
+		FROM outbox WHERE state IN ('pending', 'dead') GROUP BY 1, 2 ORDER BY 1, 2`)
 	if err != nil {
-		return 0, 0, time.Time{}, fmt.Errorf("backlog: %w", err)
+		return nil, fmt.Errorf("backlog: %w", err)
 	}
-	return row.Pending, row.Dead, row.Oldest.Time, nil
+	backlog := make([]identity.Backlog, len(rows))
+	for i, row := range rows {
+		backlog[i] = identity.Backlog{Kind: row.Kind, State: identity.MessageState(row.State), Count: row.Count, Oldest: row.Oldest.Time}
+	}
+	return backlog, nil
 }

@@ -176,6 +176,7 @@ func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 		"UPDATE events SET changes = '{}' WHERE subject_type = 'user' AND subject_id = $1",
 		"UPDATE events SET source = '' WHERE actor_user_id = $1",
 		"DELETE FROM outbox WHERE lane = 'mail' AND user_id = $1",
+		"UPDATE outbox SET payload = '' WHERE user_id = $1 AND state <> 'pending'", // what is on its way still arrives
 		"UPDATE idempotency_keys SET answer = '' WHERE user_id = $1",
 		"DELETE FROM users WHERE id = $1",
 	} {

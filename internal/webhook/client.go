@@ -5,7 +5,6 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,10 +28,6 @@ const (
 	maxIdlePerHost = 2
 	idleTimeout    = 30 * time.Second
 )
-
-// ErrGone is the cause of the *identity.PermanentError that Post returns for an
-// answer of 410: the receiver wants no more webhooks.
-var ErrGone = errors.New("HTTP 410: the receiver is gone for good")
 
 // Client posts webhooks. It is safe for concurrent use.
 type Client struct {
@@ -67,11 +62,11 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 // none. A status of 2xx is success, whatever becomes of the answer's body; all
 // else is an error with a text for the operator: short, without secrets and
 // without words of the receiver. The error is a *identity.PermanentError with
-// ErrGone for 410, and wraps ctx.Err() where the end of ctx has stopped it.
+// identity.ErrWebhookGone for 410, and wraps ctx.Err() where the end of ctx has stopped it.
 func (c *Client) Post(ctx context.Context, r Request) (status int, err error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	request, err := r.sign(limited)
+	request, err := sign(limited, r)
 	if err != nil {
 		return 0, err
 	}
@@ -98,7 +93,7 @@ func verdict(status int) error {
 	case class == 3:
 		return fmt.Errorf("HTTP %d: redirects are not followed", status)
 	case status == http.StatusGone:
-		return &identity.PermanentError{Cause: ErrGone}
+		return &identity.PermanentError{Cause: identity.ErrWebhookGone}
 	}
 	return fmt.Errorf("HTTP %d", status)
 }

@@ -127,8 +127,8 @@ func TestAnswers(t *testing.T) {
 		if status != want || text == "" && err != nil || text != "" && (err == nil || err.Error() != text) {
 			t.Errorf("%d: %d, %v", want, status, err)
 		}
-		if gone := want == http.StatusGone; errors.Is(err, ErrGone) != gone || identity.IsPermanent(err) != gone {
-			t.Errorf("%d: gone %v, permanent %v", want, errors.Is(err, ErrGone), identity.IsPermanent(err))
+		if gone := want == http.StatusGone; errors.Is(err, identity.ErrWebhookGone) != gone || identity.IsPermanent(err) != gone {
+			t.Errorf("%d: gone %v, permanent %v", want, errors.Is(err, identity.ErrWebhookGone), identity.IsPermanent(err))
 		}
 	}
 	if n := redirected.Load(); n != 0 {

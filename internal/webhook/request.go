@@ -7,25 +7,15 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/pkg/webhooksig"
 )
 
 // Request is one attempt to deliver one webhook.
-type Request struct {
-	URL  identity.WebhookURL
-	Body []byte // JSON, sent as it is
+type Request = identity.WebhookPost
 
-	Auth    identity.WebhookAuth // "" is WebhookAuthStandard
-	Secrets []string             // for standard and bi_signature: each signs; the newest first
-	Token   string               // for bearer
-	ID      string               // for standard: of the message, the same at each attempt
-	At      time.Time            // for standard and bi_signature: now; it is signed
-}
-
-func (r Request) sign(ctx context.Context) (*http.Request, error) {
+func sign(ctx context.Context, r Request) (*http.Request, error) {
 	// The URL was checked when it was registered, but is read back leniently.
 	if _, err := identity.ParseWebhookURL(string(r.URL)); err != nil {
 		return nil, fmt.Errorf("the URL %w", err)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/api/powens"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/outbox"
@@ -28,6 +29,7 @@ import (
 	"github.com/rosterhq/roster/internal/service"
 	"github.com/rosterhq/roster/internal/store"
 	"github.com/rosterhq/roster/internal/store/storetest"
+	"github.com/rosterhq/roster/internal/webhook"
 )
 
 // AdminToken is the administrator token of every test server.
@@ -43,9 +45,13 @@ type Server struct {
 	HTTP    *httptest.Server
 	tb      testing.TB
 
-	worker *outbox.Worker
-	mu     sync.Mutex
-	mails  []identity.Mail
+	Logger  *slog.Logger
+	Metrics *outbox.Metrics
+
+	receivers *webhook.Client
+	worker    *outbox.Worker
+	mu        sync.Mutex
+	mails     []identity.Mail
 }
 
 // Clock is a clock that stands still until it is moved.
@@ -106,32 +112,32 @@ func NewWith(tb testing.TB, s *Server, passwords *secret.Passwords) *Server {
 func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.Passwords) *Server {
 	tb.Helper()
 	s := &Server{Log: &Log{}, tb: tb, Store: db, Clock: clock}
-	s.Service = service.New(service.Options{
-		Store: s.Store, Passwords: passwords, Clock: s.Clock.Now,
-		AccessTTL: service.DefaultAccessTTL, RefreshTTL: service.DefaultRefreshTTL, BaseURL: BaseURL,
-	})
-	logger := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.worker = outbox.New(outbox.Options{
-		Store: s.Store, Clock: s.Clock.Now, Logger: logger,
-		Senders: map[string]outbox.Sender{identity.LaneMail: s.Service.MailSender(func(_ context.Context, m identity.Mail) error {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.mails = append(s.mails, m)
-			return nil
-		})},
-	})
 	loopback, err := identity.ParseAddressRange("127.0.0.1")
 	if err != nil {
 		tb.Fatal(err)
 	}
+	s.receivers = webhook.New([]identity.AddressRange{loopback}) // which are servers of the tests
+	s.Service = service.New(service.Options{
+		Store: s.Store, Passwords: passwords, Clock: s.Clock.Now,
+		AccessTTL: service.DefaultAccessTTL, RefreshTTL: service.DefaultRefreshTTL, BaseURL: BaseURL,
+		CheckWebhookURL: s.receivers.Check,
+	})
+	s.Logger = slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.Metrics = outbox.NewMetrics(s.Store, s.Clock.Now)
+	s.worker = s.NewWorker(func(_ context.Context, m identity.Mail) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.mails = append(s.mails, m)
+		return nil
+	})
 	s.HTTP = httptest.NewServer(httpserver.New(httpserver.Options{
-		Dialects:       []api.Dialect{backoffice.New(s.Service, nil)},
+		Dialects:       []api.Dialect{backoffice.New(s.Service, nil), powens.New(s.Service)},
 		Authenticate:   s.Service.Authenticate,
 		Refused:        s.Service.Refused,
 		Ready:          s.Store.Ready,
 		TrustedProxies: []identity.AddressRange{loopback},
-		Logger:         logger,
-		Metrics:        httpserver.NewMetrics(),
+		Logger:         s.Logger,
+		Metrics:        httpserver.NewMetrics(s.Metrics),
 	}))
 	ctx, cancel := context.WithCancel(context.Background())
 	var background sync.WaitGroup
@@ -142,11 +148,29 @@ func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.P
 		s.HTTP.Close()
 		cancel()
 		background.Wait()
+		s.receivers.Close()
 		s.checkLog()
 	})
 	s.URL = s.HTTP.URL
 	return s
 }
+
+// NewWorker returns another worker on the service's outbox. deliver is where its
+// mails go.
+func (s *Server) NewWorker(deliver func(context.Context, identity.Mail) error) *outbox.Worker {
+	return outbox.New(outbox.Options{
+		Store: s.Store, Clock: s.Clock.Now, Logger: s.Logger, Metrics: s.Metrics,
+		Senders: map[string]outbox.Sender{
+			identity.LaneMail: s.Service.MailSender(deliver),
+			identity.LaneWebhook: s.Service.WebhookSender(s.receivers.Post, service.Renderers{
+				identity.WebhookFormatPowens: powens.WebhookBody, identity.WebhookFormatV2: backoffice.WebhookBody,
+			}),
+		},
+	})
+}
+
+// Send sends all that is due in the outbox.
+func (s *Server) Send() { s.worker.Once(s.tb.Context()) }
 
 // BaseURL is where the links of mails lead.
 const BaseURL = "https://roster.example.com"
@@ -166,7 +190,7 @@ func (s *Server) checkLog() {
 // Mails sends all that is due and returns the mails since the last call.
 func (s *Server) Mails() []identity.Mail {
 	s.tb.Helper()
-	s.worker.Once(s.tb.Context())
+	s.Send()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mails := s.mails

@@ -1,0 +1,118 @@
+package backoffice
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// deliveryBody is a message on its way out, without what it says.
+type deliveryBody struct {
+	ID          int64                 `json:"id"`
+	Kind        string                `json:"kind"`
+	WebhookID   *int64                `json:"webhookId"`
+	Topic       string                `json:"topic"`
+	UserID      *int64                `json:"userId"`
+	State       identity.MessageState `json:"state"`
+	Attempts    int                   `json:"attempts"`
+	StatusCode  *int                  `json:"statusCode"`
+	LastError   *string               `json:"lastError"`
+	CreateTime  wireTime              `json:"createTime"`
+	AttemptTime wireTime              `json:"attemptTime"`
+	DueTime     wireTime              `json:"dueTime"`
+	SettleTime  wireTime              `json:"settleTime"`
+}
+
+func deliveryFrom(m identity.Message) deliveryBody {
+	body := deliveryBody{
+		ID: m.ID, Kind: identity.LaneKind(m.Lane), WebhookID: orNull(identity.WebhookIn(m.Lane)), Topic: m.Topic, UserID: orNull(m.UserID),
+		State: m.State, Attempts: m.Attempts, StatusCode: orNull(m.Status), LastError: orNull(m.LastError),
+		CreateTime: wireTime(m.CreatedAt), AttemptTime: wireTime(m.AttemptedAt), SettleTime: wireTime(m.SettledAt),
+	}
+	if m.State == identity.MessagePending {
+		body.DueTime = wireTime(m.DueAt)
+	}
+	return body
+}
+
+func deliveryList(messages []identity.Message, total int64) list[deliveryBody] {
+	body := list[deliveryBody]{Total: &total, Data: make([]deliveryBody, len(messages))}
+	for i, message := range messages {
+		body.Data[i] = deliveryFrom(message)
+	}
+	return body
+}
+
+// statesOf reads filter[state]; without it, all of the given states are meant.
+func statesOf(q *api.Query, states ...identity.MessageState) []identity.MessageState {
+	if !q.Has("filter[state]") {
+		return states
+	}
+	names := make([]string, len(states))
+	for i, state := range states {
+		names[i] = string(state)
+	}
+	return []identity.MessageState{identity.MessageState(q.OneOf("filter[state]", names...))}
+}
+
+func (h *handlers) listDeliveries(c echo.Context, actor identity.Actor) error {
+	id, err := api.PathID(c, "webhookId")
+	if err != nil {
+		return err
+	}
+	q := api.NewQuery(c)
+	page, states := pageOf(q), statesOf(q, identity.MessagePending, identity.MessageDone, identity.MessageDead)
+	if err := q.Err(); err != nil {
+		return err
+	}
+	messages, total, err := h.service.Deliveries(c.Request().Context(), actor, id, states, page)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, deliveryList(messages, total))
+}
+
+func (h *handlers) redeliver(c echo.Context, actor identity.Actor) error {
+	webhookID, err := api.PathID(c, "webhookId")
+	if err != nil {
+		return err
+	}
+	id, err := api.PathID(c, "deliveryId")
+	if err != nil {
+		return err
+	}
+	message, err := h.service.Redeliver(c.Request().Context(), actor, webhookID, id)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusAccepted, deliveryFrom(message))
+}
+
+// listOutbox lists what has not arrived; what has, is in the webhooks' logs.
+func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
+	q := api.NewQuery(c)
+	page, states := pageOf(q), statesOf(q, identity.MessagePending, identity.MessageDead)
+	if err := q.Err(); err != nil {
+		return err
+	}
+	messages, total, err := h.service.Messages(c.Request().Context(), actor, identity.MessageFilter{States: states}, page)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, deliveryList(messages, total))
+}
+
+func (h *handlers) retryMessage(c echo.Context, actor identity.Actor) error {
+	id, err := api.PathID(c, "messageId")
+	if err != nil {
+		return err
+	}
+	message, err := h.service.RetryMessage(c.Request().Context(), actor, id)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusAccepted, deliveryFrom(message))
+}

@@ -1,0 +1,188 @@
+// Package powens is the users part of the Powens API at /2.0, for its existing
+// clients: list, get and delete users, and report that one was synchronised.
+package powens
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
+)
+
+// Prefix starts every path of the dialect.
+const Prefix = "/2.0"
+
+type handlers struct{ service *service.Service }
+
+// New returns the dialect over a service.
+func New(s *service.Service) api.Dialect {
+	h := &handlers{s}
+	return api.Dialect{
+		Prefix: Prefix,
+		Routes: []api.Route{
+			{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
+			{Method: http.MethodGet, Path: "/users/:userId", Handler: h.getUser},
+			{Method: http.MethodDelete, Path: "/users/:userId", Handler: h.deleteUser},
+			{Method: http.MethodPost, Path: "/users/:userId/synced", Handler: h.syncUser},
+		},
+		WriteError: writeError,
+	}
+}
+
+type userBody struct {
+	ID     int64    `json:"id"`
+	Signin wireTime `json:"signin"`
+}
+
+func userFrom(u identity.User) userBody { return userBody{u.ID, wireTime(u.CreatedAt)} }
+
+// wireTime is a time as Powens writes it: UTC, without saying so.
+type wireTime time.Time
+
+// MarshalJSON writes the time to the second.
+func (t wireTime) MarshalJSON() ([]byte, error) {
+	return []byte(time.Time(t).UTC().Format(`"2006-01-02 15:04:05"`)), nil
+}
+
+func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
+	const most = 1000 // who does not know of pages gets as many as one can have
+	q := api.NewQuery(c)
+	query := identity.UserQuery{
+		Sort: identity.SortByID, Limit: int(q.Int("limit", 1, most, most)), Offset: q.Int("offset", 0, 1<<63-1, 0),
+	}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	page, err := h.service.Users(c.Request().Context(), actor, query)
+	if err != nil {
+		return err
+	}
+	body := struct {
+		Users []userBody `json:"users"`
+		Total int64      `json:"total"`
+	}{make([]userBody, len(page.Users)), page.Total}
+	for i, user := range page.Users {
+		body.Users[i] = userFrom(user)
+	}
+	return c.JSON(http.StatusOK, body)
+}
+
+func (h *handlers) getUser(c echo.Context, actor identity.Actor) error {
+	id, err := userID(c, actor)
+	if err != nil {
+		return err
+	}
+	user, err := h.service.User(c.Request().Context(), actor, id)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, userFrom(user))
+}
+
+func (h *handlers) deleteUser(c echo.Context, actor identity.Actor) error {
+	id, err := userID(c, actor)
+	if err == nil && id == actor.UserID {
+		err = h.service.DeleteOneself(c.Request().Context(), actor)
+	} else if err == nil {
+		err = h.service.DeleteUser(c.Request().Context(), actor, id, identity.VersionMatch{})
+	}
+	if err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+type syncRequest struct {
+	Connections *[]connection `json:"connections" validate:"required"`
+}
+
+func (h *handlers) syncUser(c echo.Context, actor identity.Actor) error {
+	id, err := userID(c, actor)
+	if err != nil {
+		return err
+	}
+	request, err := api.Bind[syncRequest](c)
+	if err != nil {
+		return err
+	}
+	connections, err := json.Marshal(*request.Connections)
+	if err != nil {
+		return err
+	}
+	if err := h.service.SyncUser(c.Request().Context(), actor, id, connections); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusAccepted)
+}
+
+// userID reads the id of a user from the path; "me" is the caller's own. For the
+// token of a user who may not see others there are no others.
+func userID(c echo.Context, actor identity.Actor) (int64, error) {
+	id := actor.UserID
+	if c.Param("userId") != "me" {
+		var err error
+		if id, err = api.PathID(c, "userId"); err != nil {
+			return 0, err
+		}
+	}
+	onlyOneself := actor.UserID != 0 && !actor.Permissions.Has(identity.UsersView)
+	if id == 0 || onlyOneself && id != actor.UserID {
+		return 0, identity.Errorf(identity.NotFound, "not_found", "There is no such user.")
+	}
+	return id, nil
+}
+
+// connection is what was synchronised of one connection, kept as it came. Only
+// its shape is ours to check.
+type connection json.RawMessage
+
+// UnmarshalJSON checks the shape; the error is an *identity.ValueError.
+func (c *connection) UnmarshalJSON(raw []byte) error {
+	var shape struct {
+		Connector *map[string]json.RawMessage   `json:"connector"`
+		Sources   *[]json.RawMessage            `json:"sources"`
+		Accounts  *[]map[string]json.RawMessage `json:"accounts"`
+	}
+	err := json.Unmarshal(raw, &shape)
+	if err != nil || shape.Connector == nil || shape.Sources == nil || shape.Accounts == nil {
+		return &identity.ValueError{Code: "invalid_connection", Message: "must be an object with connector (an object), sources and accounts (arrays)"}
+	}
+	for _, account := range *shape.Accounts {
+		var transactions *[]json.RawMessage
+		if json.Unmarshal(account["transactions"], &transactions) != nil || transactions == nil {
+			return &identity.ValueError{Code: "invalid_account", Message: "must have accounts that are objects with transactions (an array)"}
+		}
+	}
+	*c = append((*c)[:0], raw...)
+	return nil
+}
+
+// MarshalJSON returns what came.
+func (c connection) MarshalJSON() ([]byte, error) { return c, nil }
+
+// WebhookBody is the body of a webhook of the format powens: a User, or what was
+// synced, and the id of the message.
+func WebhookBody(m identity.WebhookMessage) ([]byte, error) {
+	id := struct {
+		ID int64 `json:"id_webhook_data"`
+	}{m.ID}
+	switch m.Type { //nolint:exhaustive // the others are about a user
+	case identity.WebhookPing:
+		return json.Marshal(id)
+	case identity.UserSynced:
+		return json.Marshal(struct {
+			User        userBody        `json:"user"`
+			Connections json.RawMessage `json:"connections"`
+			WebhookData int64           `json:"id_webhook_data"`
+		}{userFrom(m.User), m.Connections, m.ID})
+	}
+	return json.Marshal(struct {
+		userBody
+		WebhookData int64 `json:"id_webhook_data"`
+	}{userFrom(m.User), m.ID})
+}

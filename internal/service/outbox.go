@@ -1,0 +1,92 @@
+package service
+
+import (
+	"context"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+// Messages returns a page of the messages that match, the latest first, and how
+// many there are.
+func (s *Service) Messages(ctx context.Context, actor identity.Actor, filter identity.MessageFilter, page identity.Page,
+) ([]identity.Message, int64, error) {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return nil, 0, err
+	}
+	return s.store.Messages(ctx, filter, page)
+}
+
+// RetryMessage puts a message that is dead, or that should arrive once more, into
+// the queue again, with all its attempts before it, and returns it. The errors are
+// Forbidden, NotFound and Conflict: it is on its way, erased or of no use any more.
+func (s *Service) RetryMessage(ctx context.Context, actor identity.Actor, id int64) (identity.Message, error) {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return identity.Message{}, err
+	}
+	return s.requeue(ctx, id, "")
+}
+
+// Deliveries returns a page of the messages of a webhook, the latest first, and
+// how many there are. The errors are Forbidden and NotFound.
+func (s *Service) Deliveries(ctx context.Context, actor identity.Actor, webhookID int64, states []identity.MessageState, page identity.Page,
+) ([]identity.Message, int64, error) {
+	webhook, err := s.Webhook(ctx, actor, webhookID)
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.store.Messages(ctx, identity.MessageFilter{Lane: webhook.Lane(), States: states}, page)
+}
+
+// Redeliver is RetryMessage of a message of one webhook.
+func (s *Service) Redeliver(ctx context.Context, actor identity.Actor, webhookID, id int64) (identity.Message, error) {
+	webhook, err := s.Webhook(ctx, actor, webhookID)
+	if err != nil {
+		return identity.Message{}, err
+	}
+	return s.requeue(ctx, id, webhook.Lane())
+}
+
+// requeue makes a message due again; lane "" is any.
+func (s *Service) requeue(ctx context.Context, id int64, lane string) (identity.Message, error) {
+	now := s.now()
+	var message identity.Message
+	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+		var err error
+		if message, err = tx.MessageForUpdate(ctx, id); err != nil {
+			return err
+		}
+		if lane != "" && message.Lane != lane {
+			return identity.Errorf(identity.NotFound, "not_found", "There is no delivery of this webhook with the id %d.", id)
+		}
+		if err := message.Queueable(now); err != nil {
+			return err
+		}
+		if err := tx.RequeueMessage(ctx, id, now); err != nil {
+			return err
+		}
+		message, err = tx.Message(ctx, id)
+		return err
+	})
+	return message, err
+}
+
+// TestWebhook sends a ping to one webhook and returns the message. The errors are
+// Forbidden and NotFound.
+func (s *Service) TestWebhook(ctx context.Context, actor identity.Actor, id int64) (identity.Message, error) {
+	webhook, err := s.Webhook(ctx, actor, id)
+	if err != nil {
+		return identity.Message{}, err
+	}
+	now := s.now()
+	var message identity.Message
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		messageID, err := enqueueWebhook(ctx, tx, webhook, webhookOrder{Type: identity.WebhookPing, Time: now})
+		if err != nil {
+			return err
+		}
+		message, err = tx.Message(ctx, messageID)
+		return err
+	})
+	return message, err
+}

@@ -1,0 +1,210 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/store"
+	"github.com/rosterhq/roster/pkg/webhooksig"
+)
+
+// oldSecretPeriod is how long a secret still signs after it was replaced.
+const oldSecretPeriod = 24 * time.Hour
+
+// Webhook returns a webhook.
+func (s *Service) Webhook(ctx context.Context, actor identity.Actor, id int64) (identity.Webhook, error) {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return identity.Webhook{}, err
+	}
+	return s.store.Webhook(ctx, id)
+}
+
+// Webhooks returns a page of the webhooks by id, and how many there are.
+func (s *Service) Webhooks(ctx context.Context, actor identity.Actor, page identity.Page) ([]identity.Webhook, int64, error) {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return nil, 0, err
+	}
+	return s.store.Webhooks(ctx, page)
+}
+
+// CreateWebhook creates a webhook from what a change makes of nothing, and
+// returns it with its secret, which cannot be had again. One that reveals masked
+// data needs a caller who sees them. The errors are Forbidden and Invalid.
+func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in identity.WebhookChange) (identity.Webhook, string, error) {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return identity.Webhook{}, "", err
+	}
+	now := s.now()
+	webhook := in.Apply(identity.Webhook{Format: identity.WebhookFormatPowens, Auth: identity.WebhookAuthStandard, Active: true, CreatedAt: now, Version: 1})
+	if err := s.mayKeep(actor, webhook, in); err != nil {
+		return identity.Webhook{}, "", err
+	}
+	sealer, err := s.sealing(ctx)
+	if err != nil {
+		return identity.Webhook{}, "", err
+	}
+	key := webhooksig.NewSecret()
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		if webhook.ID, err = tx.InsertWebhook(ctx, webhook); err != nil {
+			return err
+		}
+		secrets := store.WebhookSecrets{Secret: sealer.Seal(key, webhookPurpose(webhook.ID, "secret"))}
+		setToken(&secrets, sealer, webhook.ID, in.Token)
+		if err := tx.ReplaceWebhookSecrets(ctx, webhook.ID, secrets); err != nil {
+			return err
+		}
+		return emit(ctx, tx, actor, now, identity.WebhookCreated, webhook.ID, webhookChanges(identity.Webhook{}, webhook, in))
+	})
+	return webhook, key, err
+}
+
+// UpdateWebhook changes a webhook and returns the new state. Where it reveals
+// masked data, before or after, the caller has to see them. The errors are
+// Forbidden, NotFound, Invalid and Precondition.
+func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id int64, in identity.WebhookChange, match identity.VersionMatch,
+) (identity.Webhook, error) {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return identity.Webhook{}, err
+	}
+	now := s.now()
+	sealer, err := s.sealing(ctx)
+	if err != nil {
+		return identity.Webhook{}, err
+	}
+	var after identity.Webhook
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		before, err := mayChangeWebhook(ctx, tx, actor, id, match)
+		if err != nil {
+			return err
+		}
+		after = in.Apply(before)
+		if err := s.mayKeep(actor, after, in); err != nil {
+			return err
+		}
+		changes := webhookChanges(before, after, in)
+		if len(changes) == 0 {
+			return nil
+		}
+		after.UpdatedAt, after.Version = now, before.Version+1
+		if err := tx.UpdateWebhook(ctx, after); err != nil {
+			return err
+		}
+		if in.Token != nil {
+			secrets, err := tx.WebhookSecrets(ctx, id)
+			if err != nil {
+				return err
+			}
+			setToken(&secrets, sealer, id, in.Token)
+			if err := tx.ReplaceWebhookSecrets(ctx, id, secrets); err != nil {
+				return err
+			}
+		}
+		return emit(ctx, tx, actor, now, identity.WebhookUpdated, id, changes)
+	})
+	return after, err
+}
+
+// RotateWebhook gives a webhook a new secret and returns it; the one until now
+// signs as well for a day. The errors are Forbidden and NotFound.
+func (s *Service) RotateWebhook(ctx context.Context, actor identity.Actor, id int64) (identity.Webhook, string, error) {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return identity.Webhook{}, "", err
+	}
+	now := s.now()
+	sealer, err := s.sealing(ctx)
+	if err != nil {
+		return identity.Webhook{}, "", err
+	}
+	key := webhooksig.NewSecret()
+	var webhook identity.Webhook
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		if webhook, err = mayChangeWebhook(ctx, tx, actor, id, identity.VersionMatch{}); err != nil {
+			return err
+		}
+		secrets, err := tx.WebhookSecrets(ctx, id)
+		if err != nil {
+			return err
+		}
+		secrets.OldSecret, secrets.OldSecretUntil = secrets.Secret, now.Add(oldSecretPeriod)
+		secrets.Secret = sealer.Seal(key, webhookPurpose(id, "secret"))
+		if err := tx.ReplaceWebhookSecrets(ctx, id, secrets); err != nil {
+			return err
+		}
+		webhook.UpdatedAt, webhook.Version = now, webhook.Version+1
+		if err := tx.UpdateWebhook(ctx, webhook); err != nil {
+			return err
+		}
+		return emit(ctx, tx, actor, now, identity.WebhookSecretRotated, id, nil)
+	})
+	return webhook, key, err
+}
+
+// DeleteWebhook deletes a webhook with all its messages. The errors are
+// Forbidden, NotFound and Precondition.
+func (s *Service) DeleteWebhook(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch) error {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return err
+	}
+	now := s.now()
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
+		webhook, err := mayChangeWebhook(ctx, tx, actor, id, match)
+		if err != nil {
+			return err
+		}
+		if err := tx.DeleteWebhook(ctx, id); err != nil {
+			return err
+		}
+		return emit(ctx, tx, actor, now, identity.WebhookDeleted, id, webhook.Diff(identity.Webhook{}))
+	})
+}
+
+// mayChangeWebhook locks a webhook and checks that the caller may touch it.
+func mayChangeWebhook(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, match identity.VersionMatch) (identity.Webhook, error) {
+	webhook, err := tx.WebhookForUpdate(ctx, id)
+	if err != nil {
+		return webhook, err
+	}
+	if err := match.Check(webhook.Version); err != nil {
+		return webhook, err
+	}
+	return webhook, actor.RequireCover(0, webhook.Format.RevealsMaskedData())
+}
+
+// mayKeep checks a webhook as it is to be.
+func (s *Service) mayKeep(actor identity.Actor, webhook identity.Webhook, in identity.WebhookChange) error {
+	if err := actor.RequireCover(0, webhook.Format.RevealsMaskedData()); err != nil {
+		return err
+	}
+	if in.URL != nil && s.options.CheckWebhookURL != nil {
+		var refused *identity.ValueError
+		if err := s.options.CheckWebhookURL(webhook.URL); errors.As(err, &refused) {
+			return identity.InvalidField("url", refused.Code, refused.Message)
+		}
+	}
+	return webhook.Check()
+}
+
+func webhookChanges(before, after identity.Webhook, in identity.WebhookChange) identity.Changes {
+	changes := before.Diff(after)
+	if in.Token != nil {
+		changes["token"] = identity.HiddenChange
+	}
+	return changes
+}
+
+// webhookPurpose is what a secret of a webhook is sealed for.
+func webhookPurpose(id int64, what string) string { return fmt.Sprintf("webhook %d %s", id, what) }
+
+func setToken(secrets *store.WebhookSecrets, sealer *secret.Sealer, id int64, token *identity.WebhookToken) {
+	switch {
+	case token == nil:
+	case *token == "":
+		secrets.Token = ""
+	default:
+		secrets.Token = sealer.Seal(string(*token), webhookPurpose(id, "token"))
+	}
+}

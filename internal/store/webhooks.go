@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+const webhookColumns = "id, url, events, format, auth, active, token <> '' AS has_token, created_at, updated_at, version"
+
+type webhookRow struct {
+	ID        int64     `db:"id"`
+	URL       string    `db:"url"`
+	Events    string    `db:"events"`
+	Format    string    `db:"format"`
+	Auth      string    `db:"auth"`
+	Active    bool      `db:"active"`
+	HasToken  bool      `db:"has_token"`
+	CreatedAt timestamp `db:"created_at"`
+	UpdatedAt timestamp `db:"updated_at"`
+	Version   int64     `db:"version"`
+}
+
+func (r webhookRow) webhook() identity.Webhook {
+	w := identity.Webhook{
+		ID: r.ID, URL: identity.WebhookURL(r.URL), Format: identity.WebhookFormat(r.Format), Auth: identity.WebhookAuth(r.Auth),
+		Active: r.Active, HasToken: r.HasToken, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Version: r.Version,
+	}
+	for event := range strings.FieldsSeq(r.Events) {
+		w.Events = append(w.Events, identity.EventType(event))
+	}
+	return w
+}
+
+func eventsText(events []identity.EventType) string {
+	names := make([]string, len(events))
+	for i, event := range events {
+		names[i] = string(event)
+	}
+	return strings.Join(names, " ")
+}
+
+// Webhook returns the webhook with this id, or NotFound.
+func (r reader) Webhook(ctx context.Context, id int64) (identity.Webhook, error) {
+	return r.webhook(ctx, "SELECT "+webhookColumns+" FROM webhooks WHERE id = $1", id)
+}
+
+// WebhookForUpdate is Webhook, and keeps others from changing the webhook until
+// the transaction ends.
+func (t *Tx) WebhookForUpdate(ctx context.Context, id int64) (identity.Webhook, error) {
+	return t.webhook(ctx, "SELECT "+webhookColumns+" FROM webhooks WHERE id = $1"+t.pool.engine.forUpdate, id)
+}
+
+func (r reader) webhook(ctx context.Context, query string, id int64) (identity.Webhook, error) {
+	var row webhookRow
+	if err := r.get(ctx, &row, query, id); err != nil {
+		return identity.Webhook{}, one(err, "webhook", id)
+	}
+	return row.webhook(), nil
+}
+
+// Webhooks returns one page of the webhooks by id, and how many there are.
+func (r reader) Webhooks(ctx context.Context, page identity.Page) ([]identity.Webhook, int64, error) {
+	var total int64
+	if err := r.get(ctx, &total, "SELECT count(*) FROM webhooks"); err != nil {
+		return nil, 0, fmt.Errorf("count webhooks: %w", err)
+	}
+	webhooks, err := r.webhooks(ctx, "SELECT "+webhookColumns+" FROM webhooks ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset)
+	return webhooks, total, err
+}
+
+// ActiveWebhooks returns all webhooks that are active.
+func (r reader) ActiveWebhooks(ctx context.Context) ([]identity.Webhook, error) {
+	return r.webhooks(ctx, "SELECT "+webhookColumns+" FROM webhooks WHERE active ORDER BY id")
+}
+
+func (r reader) webhooks(ctx context.Context, query string, args ...any) ([]identity.Webhook, error) {
+	var rows []webhookRow
+	if err := r.all(ctx, &rows, query, args...); err != nil {
+		return nil, fmt.Errorf("list webhooks: %w", err)
+	}
+	webhooks := make([]identity.Webhook, len(rows))
+	for i, row := range rows {
+		webhooks[i] = row.webhook()
+	}
+	return webhooks, nil
+}
+
+// InsertWebhook stores a new webhook, without secrets, and returns its id.
+func (t *Tx) InsertWebhook(ctx context.Context, w identity.Webhook) (int64, error) {
+	var id int64
+	err := t.get(ctx, &id, "INSERT INTO webhooks (url, events, format, auth, active, created_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+		string(w.URL), eventsText(w.Events), string(w.Format), string(w.Auth), w.Active, timestamp{w.CreatedAt})
+	return id, err
+}
+
+// UpdateWebhook stores the webhook's fields, version included, but no secrets.
+// Messages that waited for it to be active are due.
+func (t *Tx) UpdateWebhook(ctx context.Context, w identity.Webhook) error {
+	_, err := t.exec(ctx, "UPDATE webhooks SET url = $2, events = $3, format = $4, auth = $5, active = $6, updated_at = $7, version = $8 WHERE id = $1",
+		w.ID, string(w.URL), eventsText(w.Events), string(w.Format), string(w.Auth), w.Active, timestamp{w.UpdatedAt}, w.Version)
+	t.effects.enqueued = true
+	return err
+}
+
+// DeleteWebhook deletes a webhook with all its messages.
+func (t *Tx) DeleteWebhook(ctx context.Context, id int64) error {
+	if _, err := t.exec(ctx, "DELETE FROM webhooks WHERE id = $1", id); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "DELETE FROM outbox WHERE lane = $1", identity.WebhookLane(id))
+	return err
+}
+
+// WebhookSecrets are a webhook's secrets, sealed; "" for none.
+type WebhookSecrets struct {
+	Secret         string
+	OldSecret      string
+	OldSecretUntil time.Time
+	Token          string
+}
+
+// WebhookSecrets returns a webhook's secrets, or NotFound. It is the only way to them.
+func (r reader) WebhookSecrets(ctx context.Context, id int64) (WebhookSecrets, error) {
+	var row struct {
+		Secret         string    `db:"secret"`
+		OldSecret      string    `db:"old_secret"`
+		OldSecretUntil timestamp `db:"old_secret_until"`
+		Token          string    `db:"token"`
+	}
+	err := r.get(ctx, &row, "SELECT secret, old_secret, old_secret_until, token FROM webhooks WHERE id = $1", id)
+	return WebhookSecrets{row.Secret, row.OldSecret, row.OldSecretUntil.Time, row.Token}, one(err, "webhook", id)
+}
+
+// ReplaceWebhookSecrets stores a webhook's secrets.
+func (t *Tx) ReplaceWebhookSecrets(ctx context.Context, id int64, s WebhookSecrets) error {
+	_, err := t.exec(ctx, "UPDATE webhooks SET secret = $2, old_secret = $3, old_secret_until = $4, token = $5 WHERE id = $1",
+		id, s.Secret, s.OldSecret, timestamp{s.OldSecretUntil}, s.Token)
+	return err
+}
