@@ -38,14 +38,18 @@ func TestOperations(t *testing.T) {
 			ids[op.OperationID] = name
 
 			public := op.Security != nil && len(*op.Security) == 0
-			if api := strings.HasPrefix(path, "/api/"); api == public && !(api && op.Tags[0] == "Sign-in") {
+			if api := strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/2.0/"); api == public && !(api && op.Tags[0] == "Sign-in") {
 				t.Errorf("%s: public = %v", name, public)
 			}
 			for status, response := range op.Responses.Map() {
 				if response.Value.Headers["X-Request-Id"] == nil {
 					t.Errorf("%s %s: no X-Request-Id", name, status)
 				}
-				if status >= "400" && !public {
+				if strings.HasPrefix(path, "/2.0/") && status >= "400" {
+					if example, ok := response.Value.Content["application/json"].Example.(map[string]any); !ok || example["code"] == "" {
+						t.Errorf("%s %s: no error with an example", name, status)
+					}
+				} else if status >= "400" && !public {
 					example, ok := problemExample(response.Value)
 					if !ok || fmt.Sprint(example["status"]) != status {
 						t.Errorf("%s %s: no problem document with an example of this status", name, status)
@@ -91,6 +95,15 @@ func TestCreatedTokenIsToken(t *testing.T) {
 	}
 	if got, want := len(schemas["CreatedToken"].Value.Properties), len(want); got != want {
 		t.Errorf("%d properties, want %d", got, want)
+	}
+}
+
+// WebhookWithSecret is Webhook and the secret, likewise.
+func TestWebhookWithSecretIsWebhook(t *testing.T) {
+	schemas := contract(t).Components.Schemas
+	want := append(slices.Clone(schemas["Webhook"].Value.Required), "secret")
+	if got := schemas["WebhookWithSecret"].Value.Required; !slices.Equal(got, want) || len(schemas["WebhookWithSecret"].Value.Properties) != len(want) {
+		t.Errorf("required: %v, want %v", got, want)
 	}
 }
 

@@ -17,6 +17,49 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ChallengeProvider.
+const (
+	ChallengeProviderEmail ChallengeProvider = "email"
+	ChallengeProviderTotp  ChallengeProvider = "totp"
+)
+
+// Defines values for DeliveryKind.
+const (
+	DeliveryKindMail    DeliveryKind = "mail"
+	DeliveryKindWebhook DeliveryKind = "webhook"
+)
+
+// Defines values for DeliveryState.
+const (
+	DeliveryStateDead    DeliveryState = "dead"
+	DeliveryStateDone    DeliveryState = "done"
+	DeliveryStatePending DeliveryState = "pending"
+)
+
+// Defines values for EventType.
+const (
+	EventTypeGROUPCREATED         EventType = "GROUP_CREATED"
+	EventTypeGROUPDELETED         EventType = "GROUP_DELETED"
+	EventTypeGROUPUPDATED         EventType = "GROUP_UPDATED"
+	EventTypeTOKENCREATED         EventType = "TOKEN_CREATED"
+	EventTypeTOKENREVOKED         EventType = "TOKEN_REVOKED"
+	EventTypeUSERACCESSREFUSED    EventType = "USER_ACCESS_REFUSED"
+	EventTypeUSERCREATED          EventType = "USER_CREATED"
+	EventTypeUSERDELETED          EventType = "USER_DELETED"
+	EventTypeUSERSESSIONREVOKED   EventType = "USER_SESSION_REVOKED"
+	EventTypeUSERSIGNEDIN         EventType = "USER_SIGNED_IN"
+	EventTypeUSERSIGNEDOUT        EventType = "USER_SIGNED_OUT"
+	EventTypeUSERSIGNINFAILED     EventType = "USER_SIGNIN_FAILED"
+	EventTypeUSERSYNCED           EventType = "USER_SYNCED"
+	EventTypeUSERTOTPENABLED      EventType = "USER_TOTP_ENABLED"
+	EventTypeUSERTOTPRESET        EventType = "USER_TOTP_RESET"
+	EventTypeUSERUPDATED          EventType = "USER_UPDATED"
+	EventTypeWEBHOOKCREATED       EventType = "WEBHOOK_CREATED"
+	EventTypeWEBHOOKDELETED       EventType = "WEBHOOK_DELETED"
+	EventTypeWEBHOOKSECRETROTATED EventType = "WEBHOOK_SECRET_ROTATED"
+	EventTypeWEBHOOKUPDATED       EventType = "WEBHOOK_UPDATED"
+)
+
 // Defines values for Permission.
 const (
 	PermissionAuditView        Permission = "audit.view"
@@ -36,6 +79,76 @@ const (
 const (
 	StatusStatusOk          StatusStatus = "ok"
 	StatusStatusUnavailable StatusStatus = "unavailable"
+)
+
+// Defines values for WebhookAuth.
+const (
+	WebhookAuthBearer      WebhookAuth = "bearer"
+	WebhookAuthBiSignature WebhookAuth = "bi_signature"
+	WebhookAuthNone        WebhookAuth = "none"
+	WebhookAuthStandard    WebhookAuth = "standard"
+)
+
+// Defines values for WebhookFormat.
+const (
+	WebhookFormatPowens WebhookFormat = "powens"
+	WebhookFormatV2     WebhookFormat = "v2"
+)
+
+// Defines values for WebhookCreateAuth.
+const (
+	WebhookCreateAuthBearer      WebhookCreateAuth = "bearer"
+	WebhookCreateAuthBiSignature WebhookCreateAuth = "bi_signature"
+	WebhookCreateAuthNone        WebhookCreateAuth = "none"
+	WebhookCreateAuthStandard    WebhookCreateAuth = "standard"
+)
+
+// Defines values for WebhookCreateFormat.
+const (
+	WebhookCreateFormatPowens WebhookCreateFormat = "powens"
+	WebhookCreateFormatV2     WebhookCreateFormat = "v2"
+)
+
+// Defines values for WebhookEvent.
+const (
+	WebhookEventUSERCREATED WebhookEvent = "USER_CREATED"
+	WebhookEventUSERDELETED WebhookEvent = "USER_DELETED"
+	WebhookEventUSERSYNCED  WebhookEvent = "USER_SYNCED"
+	WebhookEventUSERUPDATED WebhookEvent = "USER_UPDATED"
+)
+
+// Defines values for WebhookUpdateAuth.
+const (
+	WebhookUpdateAuthBearer      WebhookUpdateAuth = "bearer"
+	WebhookUpdateAuthBiSignature WebhookUpdateAuth = "bi_signature"
+	WebhookUpdateAuthNone        WebhookUpdateAuth = "none"
+	WebhookUpdateAuthStandard    WebhookUpdateAuth = "standard"
+)
+
+// Defines values for WebhookUpdateFormat.
+const (
+	WebhookUpdateFormatPowens WebhookUpdateFormat = "powens"
+	WebhookUpdateFormatV2     WebhookUpdateFormat = "v2"
+)
+
+// Defines values for WebhookWithSecretAuth.
+const (
+	WebhookWithSecretAuthBearer      WebhookWithSecretAuth = "bearer"
+	WebhookWithSecretAuthBiSignature WebhookWithSecretAuth = "bi_signature"
+	WebhookWithSecretAuthNone        WebhookWithSecretAuth = "none"
+	WebhookWithSecretAuthStandard    WebhookWithSecretAuth = "standard"
+)
+
+// Defines values for WebhookWithSecretFormat.
+const (
+	WebhookWithSecretFormatPowens WebhookWithSecretFormat = "powens"
+	WebhookWithSecretFormatV2     WebhookWithSecretFormat = "v2"
+)
+
+// Defines values for ListOutboxParamsFilterState.
+const (
+	ListOutboxParamsFilterStateDead    ListOutboxParamsFilterState = "dead"
+	ListOutboxParamsFilterStatePending ListOutboxParamsFilterState = "pending"
 )
 
 // Defines values for ListUsersParamsFilterActive.
@@ -66,6 +179,30 @@ const (
 	ListUsersParamsSortOrderDesc ListUsersParamsSortOrder = "desc"
 )
 
+// Defines values for ListDeliveriesParamsFilterState.
+const (
+	ListDeliveriesParamsFilterStateDead    ListDeliveriesParamsFilterState = "dead"
+	ListDeliveriesParamsFilterStateDone    ListDeliveriesParamsFilterState = "done"
+	ListDeliveriesParamsFilterStatePending ListDeliveriesParamsFilterState = "pending"
+)
+
+// Challenge What `/2fa/confirm` has to be answered with.
+//
+// Example: {"expiresAt":"2022-01-01T00:10:00+00:00","provider":"totp","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type Challenge struct {
+	// ExpiresAt A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	ExpiresAt Timestamp `json:"expiresAt"`
+
+	// Provider Where the code comes from.
+	Provider ChallengeProvider `json:"provider"`
+	Token    string            `json:"token"`
+}
+
+// ChallengeProvider Where the code comes from.
+type ChallengeProvider string
+
 // ClientTag A client tag, a text or an object. It is returned as it was sent.
 //
 // Example: my_tag
@@ -83,6 +220,14 @@ type ClientTagObject struct {
 
 // ClientTagText Example: my_tag
 type ClientTagText = string
+
+// ConfirmSignIn Example: {"code":"123456","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type ConfirmSignIn struct {
+	Code string `json:"code"`
+
+	// Token The challenge's token.
+	Token string `json:"token"`
+}
 
 // CreatedToken Example: {"canViewMaskedData":false,"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2032-01-01T00:00:00+00:00","id":1,"ipWhitelist":["20.65.174.119"],"lastUsedAt":null,"name":"billing","permissions":["users.view"],"token":"rst_…","userId":null}
 type CreatedToken struct {
@@ -117,6 +262,135 @@ type CreatedToken struct {
 	UserID *int64 `json:"userId"`
 }
 
+// Delivery A message on its way, or settled. What it says is not shown.
+//
+// Example: {"attemptTime":"2022-01-01T00:00:00+00:00","attempts":1,"createTime":"2022-01-01T00:00:00+00:00","dueTime":null,"id":7,"kind":"webhook","lastError":null,"settleTime":"2022-01-01T00:00:00+00:00","state":"done","statusCode":204,"topic":"USER_CREATED","userId":1,"webhookId":3}
+type Delivery struct {
+	// AttemptTime When the last attempt began.
+	AttemptTime *time.Time `json:"attemptTime"`
+
+	// Attempts How often it was tried since it was put into the queue.
+	Attempts int `json:"attempts"`
+
+	// CreateTime A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	CreateTime Timestamp `json:"createTime"`
+
+	// DueTime When the next attempt is due; `null` once it is settled.
+	DueTime *time.Time `json:"dueTime"`
+
+	// ID The same in the body of the webhook, and in its header `webhook-id`.
+	ID   int64        `json:"id"`
+	Kind DeliveryKind `json:"kind"`
+
+	// LastError Why the last attempt failed; `null` if it did not.
+	LastError *string `json:"lastError"`
+
+	// SettleTime When it arrived or was given up.
+	SettleTime *time.Time `json:"settleTime"`
+
+	// State `pending` - on its way; `done` - it has arrived; `dead` - given up.
+	State DeliveryState `json:"state"`
+
+	// StatusCode What the last attempt was answered with; `null` if there was no answer.
+	StatusCode *int `json:"statusCode"`
+
+	// Topic What it is about, the type of the event, `PING`, or the kind of mail.
+	Topic string `json:"topic"`
+
+	// UserID The user whom it is about, if any.
+	UserID *int64 `json:"userId"`
+
+	// WebhookID The webhook that it is for; `null` for a mail.
+	WebhookID *int64 `json:"webhookId"`
+}
+
+// DeliveryKind defines model for Delivery.Kind.
+type DeliveryKind string
+
+// DeliveryState `pending` - on its way; `done` - it has arrived; `dead` - given up.
+type DeliveryState string
+
+// DeliveryList Example: {"data":[{"attemptTime":"2022-01-01T00:00:00+00:00","attempts":1,"createTime":"2022-01-01T00:00:00+00:00","dueTime":null,"id":7,"kind":"webhook","lastError":null,"settleTime":"2022-01-01T00:00:00+00:00","state":"done","statusCode":204,"topic":"USER_CREATED","userId":1,"webhookId":3}],"total":1}
+type DeliveryList struct {
+	Data []Delivery `json:"data"`
+
+	// Total How many messages there are in all.
+	Total int64 `json:"total"`
+}
+
+// Enrolment Example: {"qrPng":"iVBORw0KGgo=","secret":"JBSWY3DPEHPK3PXP","uri":"otpauth://totp/Roster:email@website.com?secret=JBSWY3DPEHPK3PXP\u0026issuer=Roster"}
+type Enrolment struct {
+	// QrPng The address as a QR code, to be scanned; a PNG in base64.
+	QrPng []byte `json:"qrPng"`
+
+	// Secret In base32, to be typed into an authenticator.
+	Secret string `json:"secret"`
+
+	// URI The same as `otpauth://` address, to be opened.
+	URI string `json:"uri"`
+}
+
+// Event Example: {"actor":{"name":"session","tokenId":null,"userId":1},"changes":{"name":{"new":"Mary Ann","old":"Mary"}},"id":7,"reason":null,"requestId":"0193f5a4-6c1e-7b6f-8a55-2f0f3a1f9c11","source":"79.24.241.198","subjectId":2,"subjectType":"user","time":"2022-01-01T00:00:00+00:00","type":"USER_UPDATED","userId":2}
+type Event struct {
+	// Actor Example: {"name":"session","tokenId":null,"userId":1}
+	Actor EventActor `json:"actor"`
+
+	// Changes The fields that changed.
+	Changes map[string]FieldChange `json:"changes"`
+	ID      int64                  `json:"id"`
+
+	// Reason Why something failed or was refused, such as `wrong_password`.
+	Reason    *string `json:"reason"`
+	RequestID string  `json:"requestId"`
+
+	// Source The address that the request came from.
+	Source    *string `json:"source"`
+	SubjectID *int64  `json:"subjectId"`
+
+	// SubjectType What it happened to.
+	SubjectType string `json:"subjectType"`
+
+	// Time A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	Time Timestamp `json:"time"`
+	Type EventType `json:"type"`
+
+	// UserID The user that it happened to, if it was one.
+	UserID *int64 `json:"userId"`
+}
+
+// EventActor Example: {"name":"session","tokenId":null,"userId":1}
+type EventActor struct {
+	// Name Of the token, or `session`.
+	Name string `json:"name"`
+
+	// TokenID The service token that was used.
+	TokenID *int64 `json:"tokenId"`
+	UserID  *int64 `json:"userId"`
+}
+
+// EventList Example: {"data":[{"actor":{"name":"session","tokenId":null,"userId":1},"changes":{"name":{"new":"Mary Ann","old":"Mary"}},"id":7,"reason":null,"requestId":"0193f5a4-6c1e-7b6f-8a55-2f0f3a1f9c11","source":"79.24.241.198","subjectId":2,"subjectType":"user","time":"2022-01-01T00:00:00+00:00","type":"USER_UPDATED","userId":2}],"total":1}
+type EventList struct {
+	Data []Event `json:"data"`
+
+	// Total How many events match in all. Left out when the page was asked for with `after`.
+	Total *int64 `json:"total,omitempty"`
+}
+
+// EventType defines model for EventType.
+type EventType string
+
+// FieldChange A field before and after. A secret is shown as `***`.
+//
+// Example: {"new":"Mary Ann","old":"Mary"}
+type FieldChange struct {
+	New interface{} `json:"new"`
+	Old interface{} `json:"old"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// Code The reason for programs.
@@ -127,6 +401,11 @@ type FieldError struct {
 
 	// Message The reason for people.
 	Message string `json:"message"`
+}
+
+// ForgotPassword Example: {"email":"email@website.com"}
+type ForgotPassword struct {
+	Email string `json:"email"`
 }
 
 // Group Example: {"createTime":"2022-01-01T00:00:00+00:00","id":2,"name":"Support","permissions":["users.view","users.update"],"updateTime":null,"version":1}
@@ -176,6 +455,71 @@ type GroupUpdate struct {
 	Permissions *[]Permission `json:"permissions,omitempty"`
 }
 
+// IntrospectForm Example: {"ip":"79.24.241.198","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type IntrospectForm struct {
+	// IP The address that the token was used from.
+	IP            *string `json:"ip,omitempty"`
+	Token         string  `json:"token"`
+	TokenTypeHint *string `json:"token_type_hint,omitempty"`
+}
+
+// Introspection Only `active` if the token is no good.
+//
+// Example: {"active":true,"canViewMaskedData":true,"clientTags":["my_tag"],"exp":1640998800,"iat":1640995200,"ipAllowed":true,"permissions":["users.view","users.update"],"scope":"users.view users.update","sub":"1","token_type":"Bearer","userId":1}
+type Introspection struct {
+	Active            bool         `json:"active"`
+	CanViewMaskedData *bool        `json:"canViewMaskedData,omitempty"`
+	ClientTags        *[]ClientTag `json:"clientTags,omitempty"`
+
+	// Exp Seconds since 1970. Left out if it does not expire.
+	Exp *int64 `json:"exp,omitempty"`
+
+	// Iat Seconds since 1970.
+	Iat *int64 `json:"iat,omitempty"`
+
+	// IPAllowed Whether it may be used from `ip`, if that was given.
+	IPAllowed   *bool         `json:"ipAllowed,omitempty"`
+	Permissions *[]Permission `json:"permissions,omitempty"`
+
+	// Scope The permissions, separated by spaces.
+	Scope *string `json:"scope,omitempty"`
+
+	// Sub The id of the user, if it acts for one.
+	Sub       *string `json:"sub,omitempty"`
+	TokenType *string `json:"token_type,omitempty"`
+	UserID    *int64  `json:"userId,omitempty"`
+}
+
+// IssuedToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type IssuedToken struct {
+	// CreatedAt A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	CreatedAt Timestamp `json:"createdAt"`
+
+	// ExpiresAt A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	ExpiresAt Timestamp `json:"expiresAt"`
+
+	// Token Opaque. `rst_`, then 256 random bits and a checksum.
+	Token string `json:"token"`
+}
+
+// NetworkExplanation Example: {"allowed":true,"match":"79.24.241.0/24"}
+type NetworkExplanation struct {
+	Allowed bool `json:"allowed"`
+
+	// Match The entry of the `ipWhitelist` that holds the address; `null` if none does, or the list is empty.
+	Match *string `json:"match"`
+}
+
+// NetworkQuery Example: {"ip":"79.24.241.198","userId":1}
+type NetworkQuery struct {
+	IP     string `json:"ip"`
+	UserID int64  `json:"userId"`
+}
+
 // Permission Something that a user or a token may do.
 type Permission string
 
@@ -206,6 +550,48 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// RecoveryCodes Example: {"recoveryCodes":["abcd-efgh-jkmn-pqrs"]}
+type RecoveryCodes struct {
+	RecoveryCodes []string `json:"recoveryCodes"`
+}
+
+// Refresh Example: {"refreshToken":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type Refresh struct {
+	RefreshToken string `json:"refreshToken"`
+}
+
+// ResetPassword Example: {"password":"MySecret123","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type ResetPassword struct {
+	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
+	Password string `json:"password"`
+
+	// Token From the mailed link.
+	Token string `json:"token"`
+}
+
+// SignIn Example: {"email":"email@website.com","password":"MySecret123"}
+type SignIn struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+// SignInResult With `accessToken` and `refreshToken` if `2faRequired` is false, else with `2faDetails`.
+//
+// Example: {"2faRequired":false,"accessToken":{"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"},"refreshToken":{"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}}
+type SignInResult struct {
+	// N2FaDetails What `/2fa/confirm` has to be answered with.
+	//
+	// Example: {"expiresAt":"2022-01-01T00:10:00+00:00","provider":"totp","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+	N2FaDetails       *Challenge `json:"2faDetails,omitempty"`
+	TwoFactorRequired bool       `json:"2faRequired"`
+
+	// AccessToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+	AccessToken *IssuedToken `json:"accessToken,omitempty"`
+
+	// RefreshToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+	RefreshToken *IssuedToken `json:"refreshToken,omitempty"`
+}
+
 // Status Example: {"status":"ok"}
 type Status struct {
 	Status StatusStatus `json:"status"`
@@ -213,6 +599,12 @@ type Status struct {
 
 // StatusStatus defines model for Status.Status.
 type StatusStatus string
+
+// TOTPConfirm Example: {"code":"123456"}
+type TOTPConfirm struct {
+	// Code What the authenticator shows now.
+	Code string `json:"code"`
+}
 
 // Timestamp A moment in UTC, in seconds.
 //
@@ -278,6 +670,15 @@ type TokenList struct {
 	Total int64 `json:"total"`
 }
 
+// TokenPair Example: {"accessToken":{"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"},"refreshToken":{"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}}
+type TokenPair struct {
+	// AccessToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+	AccessToken IssuedToken `json:"accessToken"`
+
+	// RefreshToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+	RefreshToken IssuedToken `json:"refreshToken"`
+}
+
 // User Example: {"active":true,"canViewMaskedData":true,"clientTags":["my_tag"],"createTime":"2022-01-01T00:00:00+00:00","email":"email@website.com","groups":[1],"id":1,"ipWhitelist":["79.24.241.198","20.65.174.119"],"lastSigninTime":null,"name":"Mary","phone":"+18043257762","tfa":true,"updateTime":null,"version":1}
 type User struct {
 	// Active Whether the user profile is active. An inactive user cannot sign in, and tokens that act for them do not work.
@@ -315,8 +716,7 @@ type User struct {
 	// Phone The user phone number.
 	Phone *string `json:"phone"`
 
-	// Tfa Whether two-factor authentication is enabled. It is stored now and will be enforced at sign-in, which a later
-	// release brings.
+	// Tfa Whether two-factor authentication is enabled.
 	Tfa bool `json:"tfa"`
 
 	// UpdateTime When the user was last changed; `null` until the first change.
@@ -350,18 +750,17 @@ type UserCreate struct {
 	// Name The user name. Spaces around it are removed; control characters are refused.
 	Name string `json:"name"`
 
-	// Password The user password, at least 8 characters and at most 72 bytes. It is never returned.
+	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
 	Password string `json:"password"`
 
 	// Phone The user phone number with its country code. Spaces, dashes and brackets are removed.
 	Phone *string `json:"phone,omitempty"`
 
-	// SendNotify If true, an email is sent to tell the user that their profile was created. Only checked for now: mail comes
-	// with a later release.
+	// SendNotify If true, an email is sent to tell the user that their profile was created. A repetition with the same
+	// `Idempotency-Key` sends no other one.
 	SendNotify *bool `json:"sendNotify,omitempty"`
 
-	// Tfa If true, two-factor authentication is enabled for the user. It is stored now and will be enforced at sign-in,
-	// which a later release brings.
+	// Tfa If true, the user needs a code to sign in: of the authenticator once one is enrolled, before that by mail.
 	Tfa bool `json:"tfa"`
 }
 
@@ -402,20 +801,177 @@ type UserUpdate struct {
 	// Name The user name. Spaces around it are removed; control characters are refused.
 	Name *string `json:"name,omitempty"`
 
-	// Password The user password, at least 8 characters and at most 72 bytes. It is never returned.
+	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
 	Password *string `json:"password,omitempty"`
 
 	// Phone The user phone number with its country code. Spaces, dashes and brackets are removed. `null` removes it.
 	Phone Nullable[string] `json:"phone,omitempty,omitzero"`
 
-	// SendNotify If true, an email tells the user about the change when email, password, tfa or active changed. Only checked
-	// for now: mail comes with a later release.
+	// SendNotify If true, an email tells the user about the change when email, password, tfa or active changed. A change of
+	// the email is told to the old address, too.
 	SendNotify *bool `json:"sendNotify,omitempty"`
 
-	// Tfa If true, two-factor authentication is enabled for the user. It is stored now and will be enforced at sign-in,
-	// which a later release brings.
+	// Tfa If true, the user needs a code to sign in: of the authenticator once one is enrolled, before that by mail.
 	Tfa *bool `json:"tfa,omitempty"`
 }
+
+// Webhook Example: {"active":true,"auth":"standard","createTime":"2022-01-01T00:00:00+00:00","events":["USER_CREATED","USER_DELETED"],"format":"powens","id":3,"updateTime":null,"url":"https://example.com/hook","version":1}
+type Webhook struct {
+	// Active Whether it is sent to.
+	Active bool `json:"active"`
+
+	// Auth How the receiver knows who sends: `standard` - signed as in Standard Webhooks; `bi_signature` - the headers
+	// `BI-Signature-Date` and `BI-Signature`, whose key is the whole secret; `bearer` - a fixed token; `none`.
+	Auth WebhookAuth `json:"auth"`
+
+	// CreateTime A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	CreateTime Timestamp `json:"createTime"`
+
+	// Events What it is told of.
+	Events []WebhookEvent `json:"events"`
+
+	// Format `powens` - the body is the Powens User, for `USER_SYNCED` `user` and `connections`, and the integer
+	// `id_webhook_data`; `v2` - `id`, `type`, `time` and `user` as in this API.
+	Format WebhookFormat `json:"format"`
+	ID     int64         `json:"id"`
+
+	// UpdateTime When the webhook was last changed; `null` until the first change.
+	UpdateTime *time.Time `json:"updateTime"`
+
+	// URL An absolute `http://` or `https://` URL.
+	URL string `json:"url"`
+
+	// Version Goes up by one with each change. The same number is in the `ETag`.
+	Version int64 `json:"version"`
+}
+
+// WebhookAuth How the receiver knows who sends: `standard` - signed as in Standard Webhooks; `bi_signature` - the headers
+// `BI-Signature-Date` and `BI-Signature`, whose key is the whole secret; `bearer` - a fixed token; `none`.
+type WebhookAuth string
+
+// WebhookFormat `powens` - the body is the Powens User, for `USER_SYNCED` `user` and `connections`, and the integer
+// `id_webhook_data`; `v2` - `id`, `type`, `time` and `user` as in this API.
+type WebhookFormat string
+
+// WebhookCreate Example: {"events":["USER_CREATED","USER_DELETED"],"url":"https://example.com/hook"}
+type WebhookCreate struct {
+	// Active Whether it is sent to.
+	Active *bool `json:"active,omitempty"`
+
+	// Auth How the receiver knows who sends: `standard` - signed as in Standard Webhooks; `bi_signature` - the headers
+	// `BI-Signature-Date` and `BI-Signature`, whose key is the whole secret; `bearer` - a fixed token; `none`.
+	Auth *WebhookCreateAuth `json:"auth,omitempty"`
+
+	// Events What it is told of.
+	Events []WebhookEvent `json:"events"`
+
+	// Format `powens` - the body is the Powens User, for `USER_SYNCED` `user` and `connections`, and the integer
+	// `id_webhook_data`; `v2` - `id`, `type`, `time` and `user` as in this API.
+	Format *WebhookCreateFormat `json:"format,omitempty"`
+
+	// Token Sent as bearer token where `auth` is `bearer`. It cannot be read again.
+	Token *string `json:"token,omitempty"`
+
+	// URL An absolute `http://` or `https://` URL.
+	URL string `json:"url"`
+}
+
+// WebhookCreateAuth How the receiver knows who sends: `standard` - signed as in Standard Webhooks; `bi_signature` - the headers
+// `BI-Signature-Date` and `BI-Signature`, whose key is the whole secret; `bearer` - a fixed token; `none`.
+type WebhookCreateAuth string
+
+// WebhookCreateFormat `powens` - the body is the Powens User, for `USER_SYNCED` `user` and `connections`, and the integer
+// `id_webhook_data`; `v2` - `id`, `type`, `time` and `user` as in this API.
+type WebhookCreateFormat string
+
+// WebhookEvent defines model for WebhookEvent.
+type WebhookEvent string
+
+// WebhookList Example: {"data":[{"active":true,"auth":"standard","createTime":"2022-01-01T00:00:00+00:00","events":["USER_CREATED","USER_DELETED"],"format":"powens","id":3,"updateTime":null,"url":"https://example.com/hook","version":1}],"total":1}
+type WebhookList struct {
+	Data []Webhook `json:"data"`
+
+	// Total How many webhooks there are in all.
+	Total int64 `json:"total"`
+}
+
+// WebhookUpdate All fields are optional; those left out stay as they are. `null` takes the token away.
+//
+// Example: {"active":false}
+type WebhookUpdate struct {
+	// Active Whether it is sent to.
+	Active *bool `json:"active,omitempty"`
+
+	// Auth How the receiver knows who sends: `standard` - signed as in Standard Webhooks; `bi_signature` - the headers
+	// `BI-Signature-Date` and `BI-Signature`, whose key is the whole secret; `bearer` - a fixed token; `none`.
+	Auth *WebhookUpdateAuth `json:"auth,omitempty"`
+
+	// Events What it is told of.
+	Events *[]WebhookEvent `json:"events,omitempty"`
+
+	// Format `powens` - the body is the Powens User, for `USER_SYNCED` `user` and `connections`, and the integer
+	// `id_webhook_data`; `v2` - `id`, `type`, `time` and `user` as in this API.
+	Format *WebhookUpdateFormat `json:"format,omitempty"`
+
+	// Token Sent as bearer token where `auth` is `bearer`. It cannot be read again.
+	Token *string `json:"token,omitempty"`
+
+	// URL An absolute `http://` or `https://` URL.
+	URL *string `json:"url,omitempty"`
+}
+
+// WebhookUpdateAuth How the receiver knows who sends: `standard` - signed as in Standard Webhooks; `bi_signature` - the headers
+// `BI-Signature-Date` and `BI-Signature`, whose key is the whole secret; `bearer` - a fixed token; `none`.
+type WebhookUpdateAuth string
+
+// WebhookUpdateFormat `powens` - the body is the Powens User, for `USER_SYNCED` `user` and `connections`, and the integer
+// `id_webhook_data`; `v2` - `id`, `type`, `time` and `user` as in this API.
+type WebhookUpdateFormat string
+
+// WebhookWithSecret Example: {"active":true,"auth":"standard","createTime":"2022-01-01T00:00:00+00:00","events":["USER_CREATED","USER_DELETED"],"format":"powens","id":3,"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=","updateTime":null,"url":"https://example.com/hook","version":1}
+type WebhookWithSecret struct {
+	// Active Whether it is sent to.
+	Active bool `json:"active"`
+
+	// Auth How the receiver knows who sends: `standard` - signed as in Standard Webhooks; `bi_signature` - the headers
+	// `BI-Signature-Date` and `BI-Signature`, whose key is the whole secret; `bearer` - a fixed token; `none`.
+	Auth WebhookWithSecretAuth `json:"auth"`
+
+	// CreateTime A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	CreateTime Timestamp `json:"createTime"`
+
+	// Events What it is told of.
+	Events []WebhookEvent `json:"events"`
+
+	// Format `powens` - the body is the Powens User, for `USER_SYNCED` `user` and `connections`, and the integer
+	// `id_webhook_data`; `v2` - `id`, `type`, `time` and `user` as in this API.
+	Format WebhookWithSecretFormat `json:"format"`
+	ID     int64                   `json:"id"`
+
+	// Secret What deliveries are signed with. It is shown this once.
+	Secret string `json:"secret"`
+
+	// UpdateTime When the webhook was last changed; `null` until the first change.
+	UpdateTime *time.Time `json:"updateTime"`
+
+	// URL An absolute `http://` or `https://` URL.
+	URL string `json:"url"`
+
+	// Version Goes up by one with each change. The same number is in the `ETag`.
+	Version int64 `json:"version"`
+}
+
+// WebhookWithSecretAuth How the receiver knows who sends: `standard` - signed as in Standard Webhooks; `bi_signature` - the headers
+// `BI-Signature-Date` and `BI-Signature`, whose key is the whole secret; `bearer` - a fixed token; `none`.
+type WebhookWithSecretAuth string
+
+// WebhookWithSecretFormat `powens` - the body is the Powens User, for `USER_SYNCED` `user` and `connections`, and the integer
+// `id_webhook_data`; `v2` - `id`, `type`, `time` and `user` as in this API.
+type WebhookWithSecretFormat string
 
 // Force defines model for Force.
 type Force = bool
@@ -437,6 +993,34 @@ type TokenID = int64
 
 // UserID defines model for UserId.
 type UserID = string
+
+// WebhookID defines model for WebhookId.
+type WebhookID = int64
+
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// FilterUser The id of the user that it happened to.
+	FilterUser *int64 `form:"filter[user],omitempty" json:"filter[user],omitempty"`
+
+	// FilterActor Who did it, a user by id or a service token as `token:ID`.
+	FilterActor *string    `form:"filter[actor],omitempty" json:"filter[actor],omitempty"`
+	FilterType  *EventType `form:"filter[type],omitempty" json:"filter[type],omitempty"`
+
+	// FilterSince Not before this time.
+	FilterSince *time.Time `form:"filter[since],omitempty" json:"filter[since],omitempty"`
+
+	// FilterUntil Before this time.
+	FilterUntil *time.Time `form:"filter[until],omitempty" json:"filter[until],omitempty"`
+
+	// Limit How many to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many to skip.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// After Where the previous page ended. Opaque; taken from the `Link` header. Not together with `offset`.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+}
 
 // ListGroupsParams defines parameters for ListGroups.
 type ListGroupsParams struct {
@@ -464,6 +1048,20 @@ type PutGroupParams struct {
 	// IfMatch The `ETag` that you read, quotes included. If there is another version now, nothing happens and the answer is 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// ListOutboxParams defines parameters for ListOutbox.
+type ListOutboxParams struct {
+	FilterState *ListOutboxParamsFilterState `form:"filter[state],omitempty" json:"filter[state],omitempty"`
+
+	// Limit How many to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many to skip.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// ListOutboxParamsFilterState defines parameters for ListOutbox.
+type ListOutboxParamsFilterState string
 
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
@@ -558,6 +1156,50 @@ type PutUserParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Limit How many to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many to skip.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// DeleteWebhookParams defines parameters for DeleteWebhook.
+type DeleteWebhookParams struct {
+	// IfMatch The `ETag` that you read, quotes included. If there is another version now, nothing happens and the answer is 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateWebhookParams defines parameters for UpdateWebhook.
+type UpdateWebhookParams struct {
+	// IfMatch The `ETag` that you read, quotes included. If there is another version now, nothing happens and the answer is 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PutWebhookParams defines parameters for PutWebhook.
+type PutWebhookParams struct {
+	// IfMatch The `ETag` that you read, quotes included. If there is another version now, nothing happens and the answer is 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListDeliveriesParams defines parameters for ListDeliveries.
+type ListDeliveriesParams struct {
+	FilterState *ListDeliveriesParamsFilterState `form:"filter[state],omitempty" json:"filter[state],omitempty"`
+
+	// Limit How many to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many to skip.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// ListDeliveriesParamsFilterState defines parameters for ListDeliveries.
+type ListDeliveriesParamsFilterState string
+
+// ConfirmSignInJSONRequestBody defines body for ConfirmSignIn for application/json ContentType.
+type ConfirmSignInJSONRequestBody = ConfirmSignIn
+
 // CreateGroupJSONRequestBody defines body for CreateGroup for application/json ContentType.
 type CreateGroupJSONRequestBody = GroupCreate
 
@@ -566,6 +1208,24 @@ type UpdateGroupJSONRequestBody = GroupUpdate
 
 // PutGroupJSONRequestBody defines body for PutGroup for application/json ContentType.
 type PutGroupJSONRequestBody = GroupUpdate
+
+// IntrospectTokenFormdataRequestBody defines body for IntrospectToken for application/x-www-form-urlencoded ContentType.
+type IntrospectTokenFormdataRequestBody = IntrospectForm
+
+// ExplainNetworkJSONRequestBody defines body for ExplainNetwork for application/json ContentType.
+type ExplainNetworkJSONRequestBody = NetworkQuery
+
+// ForgotPasswordJSONRequestBody defines body for ForgotPassword for application/json ContentType.
+type ForgotPasswordJSONRequestBody = ForgotPassword
+
+// ResetPasswordJSONRequestBody defines body for ResetPassword for application/json ContentType.
+type ResetPasswordJSONRequestBody = ResetPassword
+
+// RefreshTokensJSONRequestBody defines body for RefreshTokens for application/json ContentType.
+type RefreshTokensJSONRequestBody = Refresh
+
+// SignInJSONRequestBody defines body for SignIn for application/json ContentType.
+type SignInJSONRequestBody = SignIn
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = TokenCreate
@@ -578,6 +1238,18 @@ type UpdateUserJSONRequestBody = UserUpdate
 
 // PutUserJSONRequestBody defines body for PutUser for application/json ContentType.
 type PutUserJSONRequestBody = UserUpdate
+
+// ConfirmTOTPJSONRequestBody defines body for ConfirmTOTP for application/json ContentType.
+type ConfirmTOTPJSONRequestBody = TOTPConfirm
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = WebhookUpdate
+
+// PutWebhookJSONRequestBody defines body for PutWebhook for application/json ContentType.
+type PutWebhookJSONRequestBody = WebhookUpdate
 
 // AsClientTagText returns the union data inside the ClientTag as a ClientTagText
 func (t ClientTag) AsClientTagText() (ClientTagText, error) {
@@ -715,6 +1387,35 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ConfirmSignInWithBody Answer a challenge with a code
+	//
+	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+	ConfirmSignInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmSignIn Answer a challenge with a code
+	//
+	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+	ConfirmSignIn(ctx context.Context, body ConfirmSignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEvents What has happened, the latest first
+	//
+	// Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
+	// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
+	// it happened stays.
+	//
+	// Corresponds with GET /api/v2/events (the `ListEvents` operationId).
+	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListGroups Get a list of groups
 	//
 	// Needs `groups.view`.
@@ -792,6 +1493,152 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2/groups/{groupId} (the `PutGroup` operationId).
 	PutGroup(ctx context.Context, groupID GroupID, params *PutGroupParams, body PutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IntrospectTokenWithBody What a token stands for
+	//
+	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// `{"active": false}`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IntrospectTokenWithFormdataBody What a token stands for
+	//
+	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// `{"active": false}`.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainNetworkWithBody Whether a user may come from an address
+	//
+	// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+	ExplainNetworkWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainNetwork Whether a user may come from an address
+	//
+	// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+	ExplainNetwork(ctx context.Context, body ExplainNetworkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOutbox What has not arrived
+	//
+	// Needs `webhooks.manage`. Mails and deliveries of all webhooks that are on their way (`pending`), or were given up
+	// (`dead`). What a message says is not shown.
+	//
+	// Corresponds with GET /api/v2/outbox (the `ListOutbox` operationId).
+	ListOutbox(ctx context.Context, params *ListOutboxParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetryMessage Try a dead message again
+	//
+	// Needs `webhooks.manage`. The message has all its attempts before it again.
+	//
+	// Corresponds with POST /api/v2/outbox/{messageId}/retry (the `RetryMessage` operationId).
+	RetryMessage(ctx context.Context, messageID int64, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgotPasswordWithBody Ask for a link to choose another password
+	//
+	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+	// link that works once and for an hour.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+	ForgotPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgotPassword Ask for a link to choose another password
+	//
+	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+	// link that works once and for an hour.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+	ForgotPassword(ctx context.Context, body ForgotPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResetPasswordWithBody Choose another password with a link
+	//
+	// Takes the token of the mailed link. All sessions of the user end.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+	ResetPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResetPassword Choose another password with a link
+	//
+	// Takes the token of the mailed link. All sessions of the user end.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+	ResetPassword(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefreshTokensWithBody Get the next pair of tokens
+	//
+	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+	RefreshTokensWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefreshTokens Get the next pair of tokens
+	//
+	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+	RefreshTokens(ctx context.Context, body RefreshTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SignInWithBody Sign in with a password
+	//
+	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+	// `provider` says whether the code comes from an authenticator or by mail.
+	//
+	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+	SignInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SignIn Sign in with a password
+	//
+	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+	// `provider` says whether the code comes from an authenticator or by mail.
+	//
+	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+	SignIn(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SignOut Sign out
+	//
+	// Ends the session of the access token that is sent, with all its tokens. A service token belongs to no session (409).
+	//
+	// Corresponds with POST /api/v2/signout (the `SignOut` operationId).
+	SignOut(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTokens Get a list of tokens
 	//
@@ -915,6 +1762,160 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v2/users/{userId} (the `PutUser` operationId).
 	PutUser(ctx context.Context, userID UserID, params *PutUserParams, body PutUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ResetTOTP Take an authenticator away
+	//
+	// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
+	// codes go with it. A user with `tfa` gets codes by mail from then on.
+	//
+	// Corresponds with DELETE /api/v2/users/{userId}/totp (the `ResetTOTP` operationId).
+	ResetTOTP(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EnrolTOTP Enrol an authenticator
+	//
+	// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+	// another call replaces it. With one that counts already the answer is 409.
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp (the `EnrolTOTP` operationId).
+	EnrolTOTP(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmTOTPWithBody Switch an authenticator on
+	//
+	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+	// ten recovery codes, each of which stands in for a code once.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+	ConfirmTOTPWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmTOTP Switch an authenticator on
+	//
+	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+	// ten recovery codes, each of which stands in for a code once.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+	ConfirmTOTP(ctx context.Context, userID UserID, body ConfirmTOTPJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhooks Get a list of webhooks
+	//
+	// Needs `webhooks.manage`. Secrets and tokens cannot be read again.
+	//
+	// Corresponds with GET /api/v2/webhooks (the `ListWebhooks` operationId).
+	ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhookWithBody Create a new webhook
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
+	// shown in this answer only: keep it now.
+	//
+	// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
+	// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
+	// 10 seconds; redirects are not followed; 410 makes the webhook inactive. Addresses that are not public are refused
+	// unless the service is set up to allow them.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhook Create a new webhook
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
+	// shown in this answer only: keep it now.
+	//
+	// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
+	// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
+	// 10 seconds; redirects are not followed; 410 makes the webhook inactive. Addresses that are not public are refused
+	// unless the service is set up to allow them.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/webhooks (the `CreateWebhook` operationId).
+	CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteWebhook Delete a webhook
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. Its deliveries go with it, also those that have not arrived.
+	//
+	// Corresponds with DELETE /api/v2/webhooks/{webhookId} (the `DeleteWebhook` operationId).
+	DeleteWebhook(ctx context.Context, webhookID WebhookID, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWebhook Get webhook details
+	//
+	// Needs `webhooks.manage`.
+	//
+	// Corresponds with GET /api/v2/webhooks/{webhookId} (the `GetWebhook` operationId).
+	GetWebhook(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhookWithBody Update a webhook
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
+	// new messages, and those that have not arrived wait.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v2/webhooks/{webhookId} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithBody(ctx context.Context, webhookID WebhookID, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhook Update a webhook
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
+	// new messages, and those that have not arrived wait.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v2/webhooks/{webhookId} (the `UpdateWebhook` operationId).
+	UpdateWebhook(ctx context.Context, webhookID WebhookID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutWebhookWithBody Update a webhook
+	//
+	// The same partial update as with `PATCH`: fields that are left out stay as they are.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2/webhooks/{webhookId} (the `PutWebhook` operationId).
+	PutWebhookWithBody(ctx context.Context, webhookID WebhookID, params *PutWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutWebhook Update a webhook
+	//
+	// The same partial update as with `PATCH`: fields that are left out stay as they are.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2/webhooks/{webhookId} (the `PutWebhook` operationId).
+	PutWebhook(ctx context.Context, webhookID WebhookID, params *PutWebhookParams, body PutWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDeliveries What was or will be sent to a webhook
+	//
+	// Needs `webhooks.manage`. Deliveries that were settled are kept for 30 days.
+	//
+	// Corresponds with GET /api/v2/webhooks/{webhookId}/deliveries (the `ListDeliveries` operationId).
+	ListDeliveries(ctx context.Context, webhookID WebhookID, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Redeliver Send a delivery again
+	//
+	// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased with its user (409).
+	//
+	// Corresponds with POST /api/v2/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver (the `Redeliver` operationId).
+	Redeliver(ctx context.Context, webhookID WebhookID, deliveryID int64, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateWebhook Give a webhook a new secret
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. The secret is shown in this answer only. The one
+	// until now signs as well for 24 hours.
+	//
+	// Corresponds with POST /api/v2/webhooks/{webhookId}/rotate (the `RotateWebhook` operationId).
+	RotateWebhook(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestWebhook Send a ping to a webhook
+	//
+	// Needs `webhooks.manage`. A ping is delivered like an event, and has no user.
+	//
+	// Corresponds with POST /api/v2/webhooks/{webhookId}/test (the `TestWebhook` operationId).
+	TestWebhook(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth Whether the process is alive
 	//
 	// Corresponds with GET /healthz (the `GetHealth` operationId).
@@ -926,6 +1927,65 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ConfirmSignInWithBody Answer a challenge with a code
+//
+// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+func (c *Client) ConfirmSignInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmSignInRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmSignIn Answer a challenge with a code
+//
+// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+func (c *Client) ConfirmSignIn(ctx context.Context, body ConfirmSignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmSignInRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListEvents What has happened, the latest first
+//
+// Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
+// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
+// it happened stays.
+//
+// Corresponds with GET /api/v2/events (the `ListEvents` operationId).
+func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListGroups Get a list of groups
@@ -1086,6 +2146,302 @@ func (c *Client) PutGroupWithBody(ctx context.Context, groupID GroupID, params *
 // Corresponds with PUT /api/v2/groups/{groupId} (the `PutGroup` operationId).
 func (c *Client) PutGroup(ctx context.Context, groupID GroupID, params *PutGroupParams, body PutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutGroupRequest(c.Server, groupID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IntrospectTokenWithBody What a token stands for
+//
+// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// `{"active": false}`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+func (c *Client) IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IntrospectTokenWithFormdataBody What a token stands for
+//
+// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// `{"active": false}`.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+func (c *Client) IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectTokenRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainNetworkWithBody Whether a user may come from an address
+//
+// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+func (c *Client) ExplainNetworkWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainNetworkRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainNetwork Whether a user may come from an address
+//
+// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+func (c *Client) ExplainNetwork(ctx context.Context, body ExplainNetworkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainNetworkRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOutbox What has not arrived
+//
+// Needs `webhooks.manage`. Mails and deliveries of all webhooks that are on their way (`pending`), or were given up
+// (`dead`). What a message says is not shown.
+//
+// Corresponds with GET /api/v2/outbox (the `ListOutbox` operationId).
+func (c *Client) ListOutbox(ctx context.Context, params *ListOutboxParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOutboxRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetryMessage Try a dead message again
+//
+// Needs `webhooks.manage`. The message has all its attempts before it again.
+//
+// Corresponds with POST /api/v2/outbox/{messageId}/retry (the `RetryMessage` operationId).
+func (c *Client) RetryMessage(ctx context.Context, messageID int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetryMessageRequest(c.Server, messageID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgotPasswordWithBody Ask for a link to choose another password
+//
+// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+// link that works once and for an hour.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+func (c *Client) ForgotPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgotPasswordRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgotPassword Ask for a link to choose another password
+//
+// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+// link that works once and for an hour.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+func (c *Client) ForgotPassword(ctx context.Context, body ForgotPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgotPasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResetPasswordWithBody Choose another password with a link
+//
+// Takes the token of the mailed link. All sessions of the user end.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+func (c *Client) ResetPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetPasswordRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResetPassword Choose another password with a link
+//
+// Takes the token of the mailed link. All sessions of the user end.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+func (c *Client) ResetPassword(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetPasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefreshTokensWithBody Get the next pair of tokens
+//
+// A refresh token works once. Presented again it ends the whole session, for then two have it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+func (c *Client) RefreshTokensWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefreshTokensRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefreshTokens Get the next pair of tokens
+//
+// A refresh token works once. Presented again it ends the whole session, for then two have it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+func (c *Client) RefreshTokens(ctx context.Context, body RefreshTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefreshTokensRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SignInWithBody Sign in with a password
+//
+// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+// `provider` says whether the code comes from an authenticator or by mail.
+//
+// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+// the same source, or thirty from one source, the answer is 429 for ten minutes.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+func (c *Client) SignInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSignInRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SignIn Sign in with a password
+//
+// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+// `provider` says whether the code comes from an authenticator or by mail.
+//
+// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+// the same source, or thirty from one source, the answer is 429 for ten minutes.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+func (c *Client) SignIn(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSignInRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SignOut Sign out
+//
+// Ends the session of the access token that is sent, with all its tokens. A service token belongs to no session (409).
+//
+// Corresponds with POST /api/v2/signout (the `SignOut` operationId).
+func (c *Client) SignOut(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSignOutRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1358,6 +2714,330 @@ func (c *Client) PutUser(ctx context.Context, userID UserID, params *PutUserPara
 	return c.Client.Do(req)
 }
 
+// ResetTOTP Take an authenticator away
+//
+// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
+// codes go with it. A user with `tfa` gets codes by mail from then on.
+//
+// Corresponds with DELETE /api/v2/users/{userId}/totp (the `ResetTOTP` operationId).
+func (c *Client) ResetTOTP(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetTOTPRequest(c.Server, userID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EnrolTOTP Enrol an authenticator
+//
+// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+// another call replaces it. With one that counts already the answer is 409.
+//
+// Corresponds with POST /api/v2/users/{userId}/totp (the `EnrolTOTP` operationId).
+func (c *Client) EnrolTOTP(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEnrolTOTPRequest(c.Server, userID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmTOTPWithBody Switch an authenticator on
+//
+// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+// ten recovery codes, each of which stands in for a code once.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+func (c *Client) ConfirmTOTPWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmTOTPRequestWithBody(c.Server, userID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmTOTP Switch an authenticator on
+//
+// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+// ten recovery codes, each of which stands in for a code once.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+func (c *Client) ConfirmTOTP(ctx context.Context, userID UserID, body ConfirmTOTPJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmTOTPRequest(c.Server, userID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhooks Get a list of webhooks
+//
+// Needs `webhooks.manage`. Secrets and tokens cannot be read again.
+//
+// Corresponds with GET /api/v2/webhooks (the `ListWebhooks` operationId).
+func (c *Client) ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhooksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhookWithBody Create a new webhook
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
+// shown in this answer only: keep it now.
+//
+// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
+// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
+// 10 seconds; redirects are not followed; 410 makes the webhook inactive. Addresses that are not public are refused
+// unless the service is set up to allow them.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/webhooks (the `CreateWebhook` operationId).
+func (c *Client) CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhook Create a new webhook
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
+// shown in this answer only: keep it now.
+//
+// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
+// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
+// 10 seconds; redirects are not followed; 410 makes the webhook inactive. Addresses that are not public are refused
+// unless the service is set up to allow them.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/webhooks (the `CreateWebhook` operationId).
+func (c *Client) CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteWebhook Delete a webhook
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. Its deliveries go with it, also those that have not arrived.
+//
+// Corresponds with DELETE /api/v2/webhooks/{webhookId} (the `DeleteWebhook` operationId).
+func (c *Client) DeleteWebhook(ctx context.Context, webhookID WebhookID, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteWebhookRequest(c.Server, webhookID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWebhook Get webhook details
+//
+// Needs `webhooks.manage`.
+//
+// Corresponds with GET /api/v2/webhooks/{webhookId} (the `GetWebhook` operationId).
+func (c *Client) GetWebhook(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWebhookRequest(c.Server, webhookID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhookWithBody Update a webhook
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
+// new messages, and those that have not arrived wait.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v2/webhooks/{webhookId} (the `UpdateWebhook` operationId).
+func (c *Client) UpdateWebhookWithBody(ctx context.Context, webhookID WebhookID, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequestWithBody(c.Server, webhookID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhook Update a webhook
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
+// new messages, and those that have not arrived wait.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v2/webhooks/{webhookId} (the `UpdateWebhook` operationId).
+func (c *Client) UpdateWebhook(ctx context.Context, webhookID WebhookID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequest(c.Server, webhookID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutWebhookWithBody Update a webhook
+//
+// The same partial update as with `PATCH`: fields that are left out stay as they are.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2/webhooks/{webhookId} (the `PutWebhook` operationId).
+func (c *Client) PutWebhookWithBody(ctx context.Context, webhookID WebhookID, params *PutWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutWebhookRequestWithBody(c.Server, webhookID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutWebhook Update a webhook
+//
+// The same partial update as with `PATCH`: fields that are left out stay as they are.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2/webhooks/{webhookId} (the `PutWebhook` operationId).
+func (c *Client) PutWebhook(ctx context.Context, webhookID WebhookID, params *PutWebhookParams, body PutWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutWebhookRequest(c.Server, webhookID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDeliveries What was or will be sent to a webhook
+//
+// Needs `webhooks.manage`. Deliveries that were settled are kept for 30 days.
+//
+// Corresponds with GET /api/v2/webhooks/{webhookId}/deliveries (the `ListDeliveries` operationId).
+func (c *Client) ListDeliveries(ctx context.Context, webhookID WebhookID, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDeliveriesRequest(c.Server, webhookID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Redeliver Send a delivery again
+//
+// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased with its user (409).
+//
+// Corresponds with POST /api/v2/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver (the `Redeliver` operationId).
+func (c *Client) Redeliver(ctx context.Context, webhookID WebhookID, deliveryID int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeliverRequest(c.Server, webhookID, deliveryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateWebhook Give a webhook a new secret
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. The secret is shown in this answer only. The one
+// until now signs as well for 24 hours.
+//
+// Corresponds with POST /api/v2/webhooks/{webhookId}/rotate (the `RotateWebhook` operationId).
+func (c *Client) RotateWebhook(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateWebhookRequest(c.Server, webhookID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestWebhook Send a ping to a webhook
+//
+// Needs `webhooks.manage`. A ping is delivered like an event, and has no user.
+//
+// Corresponds with POST /api/v2/webhooks/{webhookId}/test (the `TestWebhook` operationId).
+func (c *Client) TestWebhook(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestWebhookRequest(c.Server, webhookID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetHealth Whether the process is alive
 //
 // Corresponds with GET /healthz (the `GetHealth` operationId).
@@ -1388,6 +3068,184 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewConfirmSignInRequest calls the generic ConfirmSignIn builder with application/json body
+func NewConfirmSignInRequest(server string, body ConfirmSignInJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewConfirmSignInRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewConfirmSignInRequestWithBody constructs an http.Request for the ConfirmSignIn method, with any body, and a specified content type
+func NewConfirmSignInRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/2fa/confirm")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListEventsRequest constructs an http.Request for the ListEvents method
+func NewListEventsRequest(server string, params *ListEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FilterUser != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[user]", *params.FilterUser, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterActor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[actor]", *params.FilterActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[type]", *params.FilterType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterSince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[since]", *params.FilterSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterUntil != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[until]", *params.FilterUntil, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListGroupsRequest constructs an http.Request for the ListGroups method
@@ -1698,6 +3556,385 @@ func NewPutGroupRequestWithBody(server string, groupID GroupID, params *PutGroup
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewIntrospectTokenRequestWithFormdataBody calls the generic IntrospectToken builder with application/x-www-form-urlencoded body
+func NewIntrospectTokenRequestWithFormdataBody(server string, body IntrospectTokenFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewIntrospectTokenRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewIntrospectTokenRequestWithBody constructs an http.Request for the IntrospectToken method, with any body, and a specified content type
+func NewIntrospectTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/introspect")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewExplainNetworkRequest calls the generic ExplainNetwork builder with application/json body
+func NewExplainNetworkRequest(server string, body ExplainNetworkJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExplainNetworkRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewExplainNetworkRequestWithBody constructs an http.Request for the ExplainNetwork method, with any body, and a specified content type
+func NewExplainNetworkRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/network/explain")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListOutboxRequest constructs an http.Request for the ListOutbox method
+func NewListOutboxRequest(server string, params *ListOutboxParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/outbox")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FilterState != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[state]", *params.FilterState, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRetryMessageRequest constructs an http.Request for the RetryMessage method
+func NewRetryMessageRequest(server string, messageID int64) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "messageId", messageID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/outbox/%s/retry", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewForgotPasswordRequest calls the generic ForgotPassword builder with application/json body
+func NewForgotPasswordRequest(server string, body ForgotPasswordJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewForgotPasswordRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewForgotPasswordRequestWithBody constructs an http.Request for the ForgotPassword method, with any body, and a specified content type
+func NewForgotPasswordRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/password/forgot")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewResetPasswordRequest calls the generic ResetPassword builder with application/json body
+func NewResetPasswordRequest(server string, body ResetPasswordJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResetPasswordRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewResetPasswordRequestWithBody constructs an http.Request for the ResetPassword method, with any body, and a specified content type
+func NewResetPasswordRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/password/reset")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRefreshTokensRequest calls the generic RefreshTokens builder with application/json body
+func NewRefreshTokensRequest(server string, body RefreshTokensJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRefreshTokensRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRefreshTokensRequestWithBody constructs an http.Request for the RefreshTokens method, with any body, and a specified content type
+func NewRefreshTokensRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/refresh")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSignInRequest calls the generic SignIn builder with application/json body
+func NewSignInRequest(server string, body SignInJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSignInRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSignInRequestWithBody constructs an http.Request for the SignIn method, with any body, and a specified content type
+func NewSignInRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/signin")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSignOutRequest constructs an http.Request for the SignOut method
+func NewSignOutRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/signout")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -2379,6 +4616,628 @@ func NewPutUserRequestWithBody(server string, userID UserID, params *PutUserPara
 	return req, nil
 }
 
+// NewResetTOTPRequest constructs an http.Request for the ResetTOTP method
+func NewResetTOTPRequest(server string, userID UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/totp", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEnrolTOTPRequest constructs an http.Request for the EnrolTOTP method
+func NewEnrolTOTPRequest(server string, userID UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/totp", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewConfirmTOTPRequest calls the generic ConfirmTOTP builder with application/json body
+func NewConfirmTOTPRequest(server string, userID UserID, body ConfirmTOTPJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewConfirmTOTPRequestWithBody(server, userID, "application/json", bodyReader)
+}
+
+// NewConfirmTOTPRequestWithBody constructs an http.Request for the ConfirmTOTP method, with any body, and a specified content type
+func NewConfirmTOTPRequestWithBody(server string, userID UserID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/totp/confirm", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListWebhooksRequest constructs an http.Request for the ListWebhooks method
+func NewListWebhooksRequest(server string, params *ListWebhooksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateWebhookRequest calls the generic CreateWebhook builder with application/json body
+func NewCreateWebhookRequest(server string, body CreateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateWebhookRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateWebhookRequestWithBody constructs an http.Request for the CreateWebhook method, with any body, and a specified content type
+func NewCreateWebhookRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteWebhookRequest constructs an http.Request for the DeleteWebhook method
+func NewDeleteWebhookRequest(server string, webhookID WebhookID, params *DeleteWebhookParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhookId", webhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetWebhookRequest constructs an http.Request for the GetWebhook method
+func NewGetWebhookRequest(server string, webhookID WebhookID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhookId", webhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateWebhookRequest calls the generic UpdateWebhook builder with application/json body
+func NewUpdateWebhookRequest(server string, webhookID WebhookID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateWebhookRequestWithBody(server, webhookID, params, "application/json", bodyReader)
+}
+
+// NewUpdateWebhookRequestWithBody constructs an http.Request for the UpdateWebhook method, with any body, and a specified content type
+func NewUpdateWebhookRequestWithBody(server string, webhookID WebhookID, params *UpdateWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhookId", webhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPutWebhookRequest calls the generic PutWebhook builder with application/json body
+func NewPutWebhookRequest(server string, webhookID WebhookID, params *PutWebhookParams, body PutWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutWebhookRequestWithBody(server, webhookID, params, "application/json", bodyReader)
+}
+
+// NewPutWebhookRequestWithBody constructs an http.Request for the PutWebhook method, with any body, and a specified content type
+func NewPutWebhookRequestWithBody(server string, webhookID WebhookID, params *PutWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhookId", webhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListDeliveriesRequest constructs an http.Request for the ListDeliveries method
+func NewListDeliveriesRequest(server string, webhookID WebhookID, params *ListDeliveriesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhookId", webhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/webhooks/%s/deliveries", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FilterState != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[state]", *params.FilterState, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRedeliverRequest constructs an http.Request for the Redeliver method
+func NewRedeliverRequest(server string, webhookID WebhookID, deliveryID int64) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhookId", webhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "deliveryId", deliveryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/webhooks/%s/deliveries/%s/redeliver", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRotateWebhookRequest constructs an http.Request for the RotateWebhook method
+func NewRotateWebhookRequest(server string, webhookID WebhookID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhookId", webhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/webhooks/%s/rotate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewTestWebhookRequest constructs an http.Request for the TestWebhook method
+func NewTestWebhookRequest(server string, webhookID WebhookID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhookId", webhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/webhooks/%s/test", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetHealthRequest constructs an http.Request for the GetHealth method
 func NewGetHealthRequest(server string) (*http.Request, error) {
 	var err error
@@ -2477,6 +5336,37 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ConfirmSignInWithBodyWithResponse Answer a challenge with a code
+	//
+	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+	ConfirmSignInWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmSignInResponse, error)
+
+	// ConfirmSignInWithResponse Answer a challenge with a code
+	//
+	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+	ConfirmSignInWithResponse(ctx context.Context, body ConfirmSignInJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmSignInResponse, error)
+
+	// ListEventsWithResponse What has happened, the latest first
+	//
+	// Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
+	// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
+	// it happened stays.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2/events (the `ListEvents` operationId).
+	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
+
 	// ListGroupsWithResponse Get a list of groups
 	//
 	// Needs `groups.view`.
@@ -2560,6 +5450,158 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v2/groups/{groupId} (the `PutGroup` operationId).
 	PutGroupWithResponse(ctx context.Context, groupID GroupID, params *PutGroupParams, body PutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*PutGroupResponse, error)
+
+	// IntrospectTokenWithBodyWithResponse What a token stands for
+	//
+	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// `{"active": false}`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error)
+
+	// IntrospectTokenWithFormdataBodyWithResponse What a token stands for
+	//
+	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// `{"active": false}`.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithFormdataBodyWithResponse(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error)
+
+	// ExplainNetworkWithBodyWithResponse Whether a user may come from an address
+	//
+	// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+	ExplainNetworkWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExplainNetworkResponse, error)
+
+	// ExplainNetworkWithResponse Whether a user may come from an address
+	//
+	// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+	ExplainNetworkWithResponse(ctx context.Context, body ExplainNetworkJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainNetworkResponse, error)
+
+	// ListOutboxWithResponse What has not arrived
+	//
+	// Needs `webhooks.manage`. Mails and deliveries of all webhooks that are on their way (`pending`), or were given up
+	// (`dead`). What a message says is not shown.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2/outbox (the `ListOutbox` operationId).
+	ListOutboxWithResponse(ctx context.Context, params *ListOutboxParams, reqEditors ...RequestEditorFn) (*ListOutboxResponse, error)
+
+	// RetryMessageWithResponse Try a dead message again
+	//
+	// Needs `webhooks.manage`. The message has all its attempts before it again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/outbox/{messageId}/retry (the `RetryMessage` operationId).
+	RetryMessageWithResponse(ctx context.Context, messageID int64, reqEditors ...RequestEditorFn) (*RetryMessageResponse, error)
+
+	// ForgotPasswordWithBodyWithResponse Ask for a link to choose another password
+	//
+	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+	// link that works once and for an hour.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+	ForgotPasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgotPasswordResponse, error)
+
+	// ForgotPasswordWithResponse Ask for a link to choose another password
+	//
+	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+	// link that works once and for an hour.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+	ForgotPasswordWithResponse(ctx context.Context, body ForgotPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgotPasswordResponse, error)
+
+	// ResetPasswordWithBodyWithResponse Choose another password with a link
+	//
+	// Takes the token of the mailed link. All sessions of the user end.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+	ResetPasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error)
+
+	// ResetPasswordWithResponse Choose another password with a link
+	//
+	// Takes the token of the mailed link. All sessions of the user end.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+	ResetPasswordWithResponse(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error)
+
+	// RefreshTokensWithBodyWithResponse Get the next pair of tokens
+	//
+	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+	RefreshTokensWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefreshTokensResponse, error)
+
+	// RefreshTokensWithResponse Get the next pair of tokens
+	//
+	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+	RefreshTokensWithResponse(ctx context.Context, body RefreshTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*RefreshTokensResponse, error)
+
+	// SignInWithBodyWithResponse Sign in with a password
+	//
+	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+	// `provider` says whether the code comes from an authenticator or by mail.
+	//
+	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+	SignInWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SignInResponse, error)
+
+	// SignInWithResponse Sign in with a password
+	//
+	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+	// `provider` says whether the code comes from an authenticator or by mail.
+	//
+	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+	SignInWithResponse(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*SignInResponse, error)
+
+	// SignOutWithResponse Sign out
+	//
+	// Ends the session of the access token that is sent, with all its tokens. A service token belongs to no session (409).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/signout (the `SignOut` operationId).
+	SignOutWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SignOutResponse, error)
 
 	// ListTokensWithResponse Get a list of tokens
 	//
@@ -2695,6 +5737,178 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2/users/{userId} (the `PutUser` operationId).
 	PutUserWithResponse(ctx context.Context, userID UserID, params *PutUserParams, body PutUserJSONRequestBody, reqEditors ...RequestEditorFn) (*PutUserResponse, error)
 
+	// ResetTOTPWithResponse Take an authenticator away
+	//
+	// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
+	// codes go with it. A user with `tfa` gets codes by mail from then on.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2/users/{userId}/totp (the `ResetTOTP` operationId).
+	ResetTOTPWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ResetTOTPResponse, error)
+
+	// EnrolTOTPWithResponse Enrol an authenticator
+	//
+	// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+	// another call replaces it. With one that counts already the answer is 409.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp (the `EnrolTOTP` operationId).
+	EnrolTOTPWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*EnrolTOTPResponse, error)
+
+	// ConfirmTOTPWithBodyWithResponse Switch an authenticator on
+	//
+	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+	// ten recovery codes, each of which stands in for a code once.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+	ConfirmTOTPWithBodyWithResponse(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmTOTPResponse, error)
+
+	// ConfirmTOTPWithResponse Switch an authenticator on
+	//
+	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+	// ten recovery codes, each of which stands in for a code once.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+	ConfirmTOTPWithResponse(ctx context.Context, userID UserID, body ConfirmTOTPJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmTOTPResponse, error)
+
+	// ListWebhooksWithResponse Get a list of webhooks
+	//
+	// Needs `webhooks.manage`. Secrets and tokens cannot be read again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2/webhooks (the `ListWebhooks` operationId).
+	ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error)
+
+	// CreateWebhookWithBodyWithResponse Create a new webhook
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
+	// shown in this answer only: keep it now.
+	//
+	// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
+	// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
+	// 10 seconds; redirects are not followed; 410 makes the webhook inactive. Addresses that are not public are refused
+	// unless the service is set up to allow them.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+
+	// CreateWebhookWithResponse Create a new webhook
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
+	// shown in this answer only: keep it now.
+	//
+	// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
+	// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
+	// 10 seconds; redirects are not followed; 410 makes the webhook inactive. Addresses that are not public are refused
+	// unless the service is set up to allow them.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithResponse(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+
+	// DeleteWebhookWithResponse Delete a webhook
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. Its deliveries go with it, also those that have not arrived.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2/webhooks/{webhookId} (the `DeleteWebhook` operationId).
+	DeleteWebhookWithResponse(ctx context.Context, webhookID WebhookID, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*DeleteWebhookResponse, error)
+
+	// GetWebhookWithResponse Get webhook details
+	//
+	// Needs `webhooks.manage`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2/webhooks/{webhookId} (the `GetWebhook` operationId).
+	GetWebhookWithResponse(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*GetWebhookResponse, error)
+
+	// UpdateWebhookWithBodyWithResponse Update a webhook
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
+	// new messages, and those that have not arrived wait.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v2/webhooks/{webhookId} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithBodyWithResponse(ctx context.Context, webhookID WebhookID, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// UpdateWebhookWithResponse Update a webhook
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
+	// new messages, and those that have not arrived wait.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v2/webhooks/{webhookId} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithResponse(ctx context.Context, webhookID WebhookID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// PutWebhookWithBodyWithResponse Update a webhook
+	//
+	// The same partial update as with `PATCH`: fields that are left out stay as they are.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2/webhooks/{webhookId} (the `PutWebhook` operationId).
+	PutWebhookWithBodyWithResponse(ctx context.Context, webhookID WebhookID, params *PutWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutWebhookResponse, error)
+
+	// PutWebhookWithResponse Update a webhook
+	//
+	// The same partial update as with `PATCH`: fields that are left out stay as they are.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2/webhooks/{webhookId} (the `PutWebhook` operationId).
+	PutWebhookWithResponse(ctx context.Context, webhookID WebhookID, params *PutWebhookParams, body PutWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*PutWebhookResponse, error)
+
+	// ListDeliveriesWithResponse What was or will be sent to a webhook
+	//
+	// Needs `webhooks.manage`. Deliveries that were settled are kept for 30 days.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2/webhooks/{webhookId}/deliveries (the `ListDeliveries` operationId).
+	ListDeliveriesWithResponse(ctx context.Context, webhookID WebhookID, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*ListDeliveriesResponse, error)
+
+	// RedeliverWithResponse Send a delivery again
+	//
+	// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased with its user (409).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver (the `Redeliver` operationId).
+	RedeliverWithResponse(ctx context.Context, webhookID WebhookID, deliveryID int64, reqEditors ...RequestEditorFn) (*RedeliverResponse, error)
+
+	// RotateWebhookWithResponse Give a webhook a new secret
+	//
+	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. The secret is shown in this answer only. The one
+	// until now signs as well for 24 hours.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/webhooks/{webhookId}/rotate (the `RotateWebhook` operationId).
+	RotateWebhookWithResponse(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*RotateWebhookResponse, error)
+
+	// TestWebhookWithResponse Send a ping to a webhook
+	//
+	// Needs `webhooks.manage`. A ping is delivered like an event, and has no user.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/webhooks/{webhookId}/test (the `TestWebhook` operationId).
+	TestWebhookWithResponse(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
+
 	// GetHealthWithResponse Whether the process is alive
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2710,6 +5924,56 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
+}
+
+type ConfirmSignInResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TokenPair
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmSignInResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmSignInResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ListEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EventList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
 }
 
 type ListGroupsResponse struct {
@@ -2854,6 +6118,225 @@ func (r PutGroupResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r PutGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type IntrospectTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Introspection
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r IntrospectTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IntrospectTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ExplainNetworkResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NetworkExplanation
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ExplainNetworkResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExplainNetworkResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ListOutboxResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeliveryList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOutboxResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOutboxResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type RetryMessageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Delivery
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r RetryMessageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RetryMessageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ForgotPasswordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ForgotPasswordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForgotPasswordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ResetPasswordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ResetPasswordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResetPasswordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type RefreshTokensResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TokenPair
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r RefreshTokensResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefreshTokensResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type SignInResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SignInResult
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r SignInResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SignInResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type SignOutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r SignOutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SignOutResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -3106,6 +6589,327 @@ func (r PutUserResponse) StatusCode() int {
 	return 0
 }
 
+type ResetTOTPResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ResetTOTPResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResetTOTPResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type EnrolTOTPResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Enrolment
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r EnrolTOTPResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EnrolTOTPResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ConfirmTOTPResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RecoveryCodes
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmTOTPResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmTOTPResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ListWebhooksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhooksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhooksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type CreateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *WebhookWithSecret
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type DeleteWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type GetWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Webhook
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type UpdateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Webhook
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type PutWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Webhook
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r PutWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ListDeliveriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeliveryList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDeliveriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDeliveriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type RedeliverResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Delivery
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r RedeliverResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RedeliverResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type RotateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookWithSecret
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type TestWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Delivery
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r TestWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
 type GetHealthResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3156,6 +6960,55 @@ func (r GetReadinessResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// ConfirmSignInWithBodyWithResponse Answer a challenge with a code
+//
+// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+func (c *ClientWithResponses) ConfirmSignInWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmSignInResponse, error) {
+	rsp, err := c.ConfirmSignInWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmSignInResponse(rsp)
+}
+
+// ConfirmSignInWithResponse Answer a challenge with a code
+//
+// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+func (c *ClientWithResponses) ConfirmSignInWithResponse(ctx context.Context, body ConfirmSignInJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmSignInResponse, error) {
+	rsp, err := c.ConfirmSignIn(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmSignInResponse(rsp)
+}
+
+// ListEventsWithResponse What has happened, the latest first
+//
+// Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
+// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
+// it happened stays.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2/events (the `ListEvents` operationId).
+func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error) {
+	rsp, err := c.ListEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEventsResponse(rsp)
 }
 
 // ListGroupsWithResponse Get a list of groups
@@ -3294,6 +7147,248 @@ func (c *ClientWithResponses) PutGroupWithResponse(ctx context.Context, groupID 
 		return nil, err
 	}
 	return ParsePutGroupResponse(rsp)
+}
+
+// IntrospectTokenWithBodyWithResponse What a token stands for
+//
+// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// `{"active": false}`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+func (c *ClientWithResponses) IntrospectTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error) {
+	rsp, err := c.IntrospectTokenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIntrospectTokenResponse(rsp)
+}
+
+// IntrospectTokenWithFormdataBodyWithResponse What a token stands for
+//
+// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// `{"active": false}`.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+func (c *ClientWithResponses) IntrospectTokenWithFormdataBodyWithResponse(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error) {
+	rsp, err := c.IntrospectTokenWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIntrospectTokenResponse(rsp)
+}
+
+// ExplainNetworkWithBodyWithResponse Whether a user may come from an address
+//
+// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+func (c *ClientWithResponses) ExplainNetworkWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExplainNetworkResponse, error) {
+	rsp, err := c.ExplainNetworkWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainNetworkResponse(rsp)
+}
+
+// ExplainNetworkWithResponse Whether a user may come from an address
+//
+// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+func (c *ClientWithResponses) ExplainNetworkWithResponse(ctx context.Context, body ExplainNetworkJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainNetworkResponse, error) {
+	rsp, err := c.ExplainNetwork(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainNetworkResponse(rsp)
+}
+
+// ListOutboxWithResponse What has not arrived
+//
+// Needs `webhooks.manage`. Mails and deliveries of all webhooks that are on their way (`pending`), or were given up
+// (`dead`). What a message says is not shown.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2/outbox (the `ListOutbox` operationId).
+func (c *ClientWithResponses) ListOutboxWithResponse(ctx context.Context, params *ListOutboxParams, reqEditors ...RequestEditorFn) (*ListOutboxResponse, error) {
+	rsp, err := c.ListOutbox(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOutboxResponse(rsp)
+}
+
+// RetryMessageWithResponse Try a dead message again
+//
+// Needs `webhooks.manage`. The message has all its attempts before it again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/outbox/{messageId}/retry (the `RetryMessage` operationId).
+func (c *ClientWithResponses) RetryMessageWithResponse(ctx context.Context, messageID int64, reqEditors ...RequestEditorFn) (*RetryMessageResponse, error) {
+	rsp, err := c.RetryMessage(ctx, messageID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetryMessageResponse(rsp)
+}
+
+// ForgotPasswordWithBodyWithResponse Ask for a link to choose another password
+//
+// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+// link that works once and for an hour.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+func (c *ClientWithResponses) ForgotPasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgotPasswordResponse, error) {
+	rsp, err := c.ForgotPasswordWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgotPasswordResponse(rsp)
+}
+
+// ForgotPasswordWithResponse Ask for a link to choose another password
+//
+// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+// link that works once and for an hour.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+func (c *ClientWithResponses) ForgotPasswordWithResponse(ctx context.Context, body ForgotPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgotPasswordResponse, error) {
+	rsp, err := c.ForgotPassword(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgotPasswordResponse(rsp)
+}
+
+// ResetPasswordWithBodyWithResponse Choose another password with a link
+//
+// Takes the token of the mailed link. All sessions of the user end.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+func (c *ClientWithResponses) ResetPasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error) {
+	rsp, err := c.ResetPasswordWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetPasswordResponse(rsp)
+}
+
+// ResetPasswordWithResponse Choose another password with a link
+//
+// Takes the token of the mailed link. All sessions of the user end.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+func (c *ClientWithResponses) ResetPasswordWithResponse(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error) {
+	rsp, err := c.ResetPassword(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetPasswordResponse(rsp)
+}
+
+// RefreshTokensWithBodyWithResponse Get the next pair of tokens
+//
+// A refresh token works once. Presented again it ends the whole session, for then two have it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+func (c *ClientWithResponses) RefreshTokensWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefreshTokensResponse, error) {
+	rsp, err := c.RefreshTokensWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefreshTokensResponse(rsp)
+}
+
+// RefreshTokensWithResponse Get the next pair of tokens
+//
+// A refresh token works once. Presented again it ends the whole session, for then two have it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+func (c *ClientWithResponses) RefreshTokensWithResponse(ctx context.Context, body RefreshTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*RefreshTokensResponse, error) {
+	rsp, err := c.RefreshTokens(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefreshTokensResponse(rsp)
+}
+
+// SignInWithBodyWithResponse Sign in with a password
+//
+// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+// `provider` says whether the code comes from an authenticator or by mail.
+//
+// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+// the same source, or thirty from one source, the answer is 429 for ten minutes.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+func (c *ClientWithResponses) SignInWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SignInResponse, error) {
+	rsp, err := c.SignInWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSignInResponse(rsp)
+}
+
+// SignInWithResponse Sign in with a password
+//
+// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+// `provider` says whether the code comes from an authenticator or by mail.
+//
+// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+// the same source, or thirty from one source, the answer is 429 for ten minutes.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+func (c *ClientWithResponses) SignInWithResponse(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*SignInResponse, error) {
+	rsp, err := c.SignIn(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSignInResponse(rsp)
+}
+
+// SignOutWithResponse Sign out
+//
+// Ends the session of the access token that is sent, with all its tokens. A service token belongs to no session (409).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/signout (the `SignOut` operationId).
+func (c *ClientWithResponses) SignOutWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SignOutResponse, error) {
+	rsp, err := c.SignOut(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSignOutResponse(rsp)
 }
 
 // ListTokensWithResponse Get a list of tokens
@@ -3514,6 +7609,280 @@ func (c *ClientWithResponses) PutUserWithResponse(ctx context.Context, userID Us
 	return ParsePutUserResponse(rsp)
 }
 
+// ResetTOTPWithResponse Take an authenticator away
+//
+// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
+// codes go with it. A user with `tfa` gets codes by mail from then on.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2/users/{userId}/totp (the `ResetTOTP` operationId).
+func (c *ClientWithResponses) ResetTOTPWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ResetTOTPResponse, error) {
+	rsp, err := c.ResetTOTP(ctx, userID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetTOTPResponse(rsp)
+}
+
+// EnrolTOTPWithResponse Enrol an authenticator
+//
+// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+// another call replaces it. With one that counts already the answer is 409.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/users/{userId}/totp (the `EnrolTOTP` operationId).
+func (c *ClientWithResponses) EnrolTOTPWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*EnrolTOTPResponse, error) {
+	rsp, err := c.EnrolTOTP(ctx, userID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEnrolTOTPResponse(rsp)
+}
+
+// ConfirmTOTPWithBodyWithResponse Switch an authenticator on
+//
+// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+// ten recovery codes, each of which stands in for a code once.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+func (c *ClientWithResponses) ConfirmTOTPWithBodyWithResponse(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmTOTPResponse, error) {
+	rsp, err := c.ConfirmTOTPWithBody(ctx, userID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmTOTPResponse(rsp)
+}
+
+// ConfirmTOTPWithResponse Switch an authenticator on
+//
+// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+// ten recovery codes, each of which stands in for a code once.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+func (c *ClientWithResponses) ConfirmTOTPWithResponse(ctx context.Context, userID UserID, body ConfirmTOTPJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmTOTPResponse, error) {
+	rsp, err := c.ConfirmTOTP(ctx, userID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmTOTPResponse(rsp)
+}
+
+// ListWebhooksWithResponse Get a list of webhooks
+//
+// Needs `webhooks.manage`. Secrets and tokens cannot be read again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2/webhooks (the `ListWebhooks` operationId).
+func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error) {
+	rsp, err := c.ListWebhooks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhooksResponse(rsp)
+}
+
+// CreateWebhookWithBodyWithResponse Create a new webhook
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
+// shown in this answer only: keep it now.
+//
+// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
+// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
+// 10 seconds; redirects are not followed; 410 makes the webhook inactive. Addresses that are not public are refused
+// unless the service is set up to allow them.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/webhooks (the `CreateWebhook` operationId).
+func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhookWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookResponse(rsp)
+}
+
+// CreateWebhookWithResponse Create a new webhook
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
+// shown in this answer only: keep it now.
+//
+// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
+// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
+// 10 seconds; redirects are not followed; 410 makes the webhook inactive. Addresses that are not public are refused
+// unless the service is set up to allow them.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/webhooks (the `CreateWebhook` operationId).
+func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhook(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookResponse(rsp)
+}
+
+// DeleteWebhookWithResponse Delete a webhook
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. Its deliveries go with it, also those that have not arrived.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2/webhooks/{webhookId} (the `DeleteWebhook` operationId).
+func (c *ClientWithResponses) DeleteWebhookWithResponse(ctx context.Context, webhookID WebhookID, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*DeleteWebhookResponse, error) {
+	rsp, err := c.DeleteWebhook(ctx, webhookID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteWebhookResponse(rsp)
+}
+
+// GetWebhookWithResponse Get webhook details
+//
+// Needs `webhooks.manage`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2/webhooks/{webhookId} (the `GetWebhook` operationId).
+func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*GetWebhookResponse, error) {
+	rsp, err := c.GetWebhook(ctx, webhookID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWebhookResponse(rsp)
+}
+
+// UpdateWebhookWithBodyWithResponse Update a webhook
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
+// new messages, and those that have not arrived wait.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v2/webhooks/{webhookId} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Context, webhookID WebhookID, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhookWithBody(ctx, webhookID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// UpdateWebhookWithResponse Update a webhook
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
+// new messages, and those that have not arrived wait.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v2/webhooks/{webhookId} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, webhookID WebhookID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhook(ctx, webhookID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// PutWebhookWithBodyWithResponse Update a webhook
+//
+// The same partial update as with `PATCH`: fields that are left out stay as they are.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2/webhooks/{webhookId} (the `PutWebhook` operationId).
+func (c *ClientWithResponses) PutWebhookWithBodyWithResponse(ctx context.Context, webhookID WebhookID, params *PutWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutWebhookResponse, error) {
+	rsp, err := c.PutWebhookWithBody(ctx, webhookID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutWebhookResponse(rsp)
+}
+
+// PutWebhookWithResponse Update a webhook
+//
+// The same partial update as with `PATCH`: fields that are left out stay as they are.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2/webhooks/{webhookId} (the `PutWebhook` operationId).
+func (c *ClientWithResponses) PutWebhookWithResponse(ctx context.Context, webhookID WebhookID, params *PutWebhookParams, body PutWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*PutWebhookResponse, error) {
+	rsp, err := c.PutWebhook(ctx, webhookID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutWebhookResponse(rsp)
+}
+
+// ListDeliveriesWithResponse What was or will be sent to a webhook
+//
+// Needs `webhooks.manage`. Deliveries that were settled are kept for 30 days.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2/webhooks/{webhookId}/deliveries (the `ListDeliveries` operationId).
+func (c *ClientWithResponses) ListDeliveriesWithResponse(ctx context.Context, webhookID WebhookID, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*ListDeliveriesResponse, error) {
+	rsp, err := c.ListDeliveries(ctx, webhookID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDeliveriesResponse(rsp)
+}
+
+// RedeliverWithResponse Send a delivery again
+//
+// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased with its user (409).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver (the `Redeliver` operationId).
+func (c *ClientWithResponses) RedeliverWithResponse(ctx context.Context, webhookID WebhookID, deliveryID int64, reqEditors ...RequestEditorFn) (*RedeliverResponse, error) {
+	rsp, err := c.Redeliver(ctx, webhookID, deliveryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeliverResponse(rsp)
+}
+
+// RotateWebhookWithResponse Give a webhook a new secret
+//
+// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. The secret is shown in this answer only. The one
+// until now signs as well for 24 hours.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/webhooks/{webhookId}/rotate (the `RotateWebhook` operationId).
+func (c *ClientWithResponses) RotateWebhookWithResponse(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*RotateWebhookResponse, error) {
+	rsp, err := c.RotateWebhook(ctx, webhookID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateWebhookResponse(rsp)
+}
+
+// TestWebhookWithResponse Send a ping to a webhook
+//
+// Needs `webhooks.manage`. A ping is delivered like an event, and has no user.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/webhooks/{webhookId}/test (the `TestWebhook` operationId).
+func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
+	rsp, err := c.TestWebhook(ctx, webhookID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestWebhookResponse(rsp)
+}
+
 // GetHealthWithResponse Whether the process is alive
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3540,6 +7909,72 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 		return nil, err
 	}
 	return ParseGetReadinessResponse(rsp)
+}
+
+// ParseConfirmSignInResponse parses an HTTP response from a ConfirmSignInWithResponse call
+func ParseConfirmSignInResponse(rsp *http.Response) (*ConfirmSignInResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmSignInResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TokenPair
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListEventsResponse parses an HTTP response from a ListEventsWithResponse call
+func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EventList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseListGroupsResponse parses an HTTP response from a ListGroupsWithResponse call
@@ -3723,6 +8158,291 @@ func ParsePutGroupResponse(rsp *http.Response) (*PutGroupResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseIntrospectTokenResponse parses an HTTP response from a IntrospectTokenWithResponse call
+func ParseIntrospectTokenResponse(rsp *http.Response) (*IntrospectTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IntrospectTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Introspection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExplainNetworkResponse parses an HTTP response from a ExplainNetworkWithResponse call
+func ParseExplainNetworkResponse(rsp *http.Response) (*ExplainNetworkResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExplainNetworkResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NetworkExplanation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOutboxResponse parses an HTTP response from a ListOutboxWithResponse call
+func ParseListOutboxResponse(rsp *http.Response) (*ListOutboxResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOutboxResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DeliveryList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRetryMessageResponse parses an HTTP response from a RetryMessageWithResponse call
+func ParseRetryMessageResponse(rsp *http.Response) (*RetryMessageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RetryMessageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Delivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseForgotPasswordResponse parses an HTTP response from a ForgotPasswordWithResponse call
+func ParseForgotPasswordResponse(rsp *http.Response) (*ForgotPasswordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForgotPasswordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResetPasswordResponse parses an HTTP response from a ResetPasswordWithResponse call
+func ParseResetPasswordResponse(rsp *http.Response) (*ResetPasswordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResetPasswordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefreshTokensResponse parses an HTTP response from a RefreshTokensWithResponse call
+func ParseRefreshTokensResponse(rsp *http.Response) (*RefreshTokensResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefreshTokensResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TokenPair
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSignInResponse parses an HTTP response from a SignInWithResponse call
+func ParseSignInResponse(rsp *http.Response) (*SignInResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SignInResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SignInResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSignOutResponse parses an HTTP response from a SignOutWithResponse call
+func ParseSignOutResponse(rsp *http.Response) (*SignOutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SignOutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -4045,6 +8765,427 @@ func ParsePutUserResponse(rsp *http.Response) (*PutUserResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResetTOTPResponse parses an HTTP response from a ResetTOTPWithResponse call
+func ParseResetTOTPResponse(rsp *http.Response) (*ResetTOTPResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResetTOTPResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEnrolTOTPResponse parses an HTTP response from a EnrolTOTPWithResponse call
+func ParseEnrolTOTPResponse(rsp *http.Response) (*EnrolTOTPResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EnrolTOTPResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Enrolment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseConfirmTOTPResponse parses an HTTP response from a ConfirmTOTPWithResponse call
+func ParseConfirmTOTPResponse(rsp *http.Response) (*ConfirmTOTPResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmTOTPResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RecoveryCodes
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWebhooksResponse parses an HTTP response from a ListWebhooksWithResponse call
+func ParseListWebhooksResponse(rsp *http.Response) (*ListWebhooksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhooksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateWebhookResponse parses an HTTP response from a CreateWebhookWithResponse call
+func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest WebhookWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteWebhookResponse parses an HTTP response from a DeleteWebhookWithResponse call
+func ParseDeleteWebhookResponse(rsp *http.Response) (*DeleteWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetWebhookResponse parses an HTTP response from a GetWebhookWithResponse call
+func ParseGetWebhookResponse(rsp *http.Response) (*GetWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Webhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateWebhookResponse parses an HTTP response from a UpdateWebhookWithResponse call
+func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Webhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutWebhookResponse parses an HTTP response from a PutWebhookWithResponse call
+func ParsePutWebhookResponse(rsp *http.Response) (*PutWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Webhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListDeliveriesResponse parses an HTTP response from a ListDeliveriesWithResponse call
+func ParseListDeliveriesResponse(rsp *http.Response) (*ListDeliveriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDeliveriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DeliveryList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRedeliverResponse parses an HTTP response from a RedeliverWithResponse call
+func ParseRedeliverResponse(rsp *http.Response) (*RedeliverResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RedeliverResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Delivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRotateWebhookResponse parses an HTTP response from a RotateWebhookWithResponse call
+func ParseRotateWebhookResponse(rsp *http.Response) (*RotateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseTestWebhookResponse parses an HTTP response from a TestWebhookWithResponse call
+func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Delivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

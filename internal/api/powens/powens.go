@@ -143,23 +143,26 @@ type connection json.RawMessage
 
 // UnmarshalJSON checks the shape; the error is an *identity.ValueError.
 func (c *connection) UnmarshalJSON(raw []byte) error {
-	var shape struct {
-		Connector *map[string]json.RawMessage   `json:"connector"`
-		Sources   *[]json.RawMessage            `json:"sources"`
-		Accounts  *[]map[string]json.RawMessage `json:"accounts"`
-	}
-	err := json.Unmarshal(raw, &shape)
-	if err != nil || shape.Connector == nil || shape.Sources == nil || shape.Accounts == nil {
+	var object map[string]json.RawMessage
+	var connector map[string]json.RawMessage
+	var sources []json.RawMessage
+	var accounts []map[string]json.RawMessage
+	if json.Unmarshal(raw, &object) != nil || !read(object["connector"], &connector) || !read(object["sources"], &sources) || !read(object["accounts"], &accounts) {
 		return &identity.ValueError{Code: "invalid_connection", Message: "must be an object with connector (an object), sources and accounts (arrays)"}
 	}
-	for _, account := range *shape.Accounts {
-		var transactions *[]json.RawMessage
-		if json.Unmarshal(account["transactions"], &transactions) != nil || transactions == nil {
+	for _, account := range accounts {
+		var transactions []json.RawMessage
+		if !read(account["transactions"], &transactions) {
 			return &identity.ValueError{Code: "invalid_account", Message: "must have accounts that are objects with transactions (an array)"}
 		}
 	}
 	*c = append((*c)[:0], raw...)
 	return nil
+}
+
+// read reports whether raw is there and what it should be.
+func read(raw json.RawMessage, into any) bool {
+	return raw != nil && string(raw) != "null" && json.Unmarshal(raw, into) == nil
 }
 
 // MarshalJSON returns what came.
