@@ -44,8 +44,8 @@ type Worker struct {
 const (
 	// sendTimeout bounds one attempt, and lease is how long a message is claimed
 	// for: well beyond it, so that nobody else takes it meanwhile.
-	sendTimeout = 15 * time.Second
-	lease       = time.Minute
+	sendTimeout = 12 * time.Second
+	lease       = 30 * time.Second
 	// perLane is how many messages of a lane are on their way at once.
 	perLane = 4
 	// pollInterval is how often to look for messages that have become due.

@@ -145,7 +145,10 @@ func (r Renderers) render(format identity.WebhookFormat, m identity.Message) ([]
 	if render == nil {
 		return nil, fmt.Errorf("this release has no format %s", format)
 	}
-	message := identity.WebhookMessage{ID: m.ID, Type: order.Type, Time: order.Time, Connections: order.Connections}
+	message := identity.WebhookMessage{ID: m.ID, Type: order.Type, Time: order.Time}
+	if order.Type == identity.UserSynced {
+		message.Connections = order.Connections
+	}
 	if order.User != nil {
 		user, err := order.User.user()
 		if err != nil {

@@ -63,7 +63,7 @@ func TestEveryCallNeedsItsPermission(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		user, group := s.CreateUser("a@example.com"), s.CreateGroup("Support")
-		list := calls(user, group, 1)
+		list := append(webhookCalls(t, s), calls(user, group, 1)...)
 		routes := map[string]bool{}
 		for _, call := range list {
 			others := slices.DeleteFunc(apitest.AllPermissions(), func(p string) bool { return p == call.needs })
@@ -101,7 +101,7 @@ func TestEveryCallNeedsAToken(t *testing.T) {
 		expired := s.CreateToken(0, apitest.AllPermissions(), changes{"expiresAt": s.Clock.Now().Add(time.Hour)})
 		s.Do(http.MethodGet, users, nil, apitest.As(expired)).Want(http.StatusOK)
 		s.Clock.Advance(time.Hour)
-		for _, call := range calls(s.CreateUser("a@example.com"), s.CreateGroup("Support"), 1) {
+		for _, call := range append(webhookCalls(t, s), calls(s.CreateUser("a@example.com"), s.CreateGroup("Support"), 1)...) {
 			for _, credential := range []struct{ authorization, code, challenge string }{
 				{"", "missing_token", `Bearer realm="roster"`},
 				{"Basic dXNlcjpwYXNz", "missing_token", `Bearer realm="roster"`},

@@ -1,6 +1,7 @@
 package backoffice_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -86,4 +87,9 @@ func TestNotifyOfChange(t *testing.T) {
 			t.Errorf("%+v", mails)
 		}
 	})
+}
+
+// mailTo makes a mail server of a function.
+func mailTo(deliver func(identity.Mail) error) func(context.Context, identity.Mail) error {
+	return func(_ context.Context, m identity.Mail) error { return deliver(m) }
 }
