@@ -1,0 +1,257 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/outbox"
+	"github.com/rosterhq/roster/internal/store"
+	"github.com/rosterhq/roster/internal/store/storetest"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// bench is a worker with a store and a clock.
+type bench struct {
+	*outbox.Worker
+
+	t     *testing.T
+	store *store.Store
+	now   time.Time
+
+	mu  sync.Mutex
+	got []string
+}
+
+// newBench returns a worker whose senders of mails and webhooks call send.
+func newBench(t *testing.T, s *store.Store, send func(identity.Message) (int, error)) *bench {
+	t.Helper()
+	b := &bench{t: t, store: s, now: noon}
+	sender := func(_ context.Context, m identity.Message) (int, error) {
+		b.mu.Lock()
+		b.got = append(b.got, m.Payload)
+		b.mu.Unlock()
+		return send(m)
+	}
+	b.Worker = outbox.New(outbox.Options{
+		Store: s, Clock: func() time.Time { return b.now }, Logger: slog.New(slog.DiscardHandler),
+		Senders: map[string]outbox.Sender{identity.LaneMail: sender, identity.LaneWebhook: sender},
+	})
+	return b
+}
+
+func (b *bench) enqueue(m identity.Message) int64 {
+	b.t.Helper()
+	var id int64
+	err := b.store.InTx(b.t.Context(), func(tx *store.Tx) (err error) {
+		m.CreatedAt = b.now
+		id, err = tx.Enqueue(b.t.Context(), m)
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return id
+}
+
+// sent sends what is due and returns what was handed to the senders, in any order.
+func (b *bench) sent() string {
+	b.Once(b.t.Context())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	got := b.got
+	b.got = nil
+	slices.Sort(got)
+	return strings.Join(got, " ")
+}
+
+func (b *bench) message(id int64) identity.Message {
+	b.t.Helper()
+	m, err := b.store.Message(b.t.Context(), id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return m
+}
+
+func TestOutcomes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		outcomes := map[string]struct {
+			status int
+			err    error
+		}{
+			"good": {204, nil}, "bad": {500, errors.New("HTTP 500")}, "never": {410, &identity.PermanentError{Cause: errors.New("HTTP 410")}},
+			"away": {0, identity.Errorf(identity.Unavailable, "x", "The database is away.").WithCause(errors.New("10.0.0.7 refused"))},
+		}
+		b := newBench(t, s, func(m identity.Message) (int, error) {
+			outcome := outcomes[m.Payload]
+			return outcome.status, outcome.err
+		})
+		ids := map[string]int64{}
+		for name := range outcomes {
+			ids[name] = b.enqueue(identity.Message{Lane: "webhook/7", Payload: name})
+		}
+		ids["late"] = b.enqueue(identity.Message{Lane: "webhook/7", Payload: "late", ExpiresAt: noon})
+		ids["strange"] = b.enqueue(identity.Message{Lane: "pigeon/1", Payload: "strange"})
+		mail := b.enqueue(identity.Message{Lane: identity.LaneMail, Payload: "good"})
+		if got := b.sent(); got != "away bad good good never" {
+			t.Errorf("sent %s", got)
+		}
+		for name, want := range map[string]string{
+			"good": "done 1 204 ", "bad": "pending 1 500 HTTP 500", "never": "dead 1 410 HTTP 410", "away": "pending 1 0 The database is away.",
+			"late": "dead 1 0 it was of no use any more", "strange": "pending 1 0 this release has no sender for pigeon",
+		} {
+			m := b.message(ids[name])
+			if got := fmt.Sprint(m.State, " ", m.Attempts, " ", m.Status, " ", m.LastError); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+			if pending := m.State == identity.MessagePending; pending != m.SettledAt.IsZero() || !m.AttemptedAt.Equal(noon) || pending && !m.DueAt.After(noon.Add(3*time.Second)) {
+				t.Errorf("%s: %+v", name, m)
+			}
+		}
+		if _, err := s.Message(t.Context(), mail); identity.KindOf(err) != identity.NotFound {
+			t.Errorf("a mail that was sent is kept: %v", err)
+		}
+		if got := b.sent(); got != "" {
+			t.Errorf("at once again: %s", got)
+		}
+		outcomes["bad"] = outcomes["good"]
+		b.now = b.now.Add(time.Minute)
+		if got := b.sent(); got != "away bad" {
+			t.Errorf("a minute later: %s", got)
+		}
+		if m := b.message(ids["bad"]); m.State != identity.MessageDone || m.Attempts != 2 || m.LastError != "" {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
+// TestLanes: each lane has four messages on their way at once, whatever goes on in
+// the others.
+func TestLanes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		const lanes, perLane, messages = 3, 4, 9
+		var mu sync.Mutex
+		active := map[string]int{}
+		reached := make(chan struct{})
+		b := newBench(t, s, func(m identity.Message) (int, error) {
+			mu.Lock()
+			active[m.Lane]++
+			full := 0
+			for lane, n := range active {
+				if n > perLane {
+					t.Errorf("%d at once in %s", n, lane)
+				}
+				if n == perLane {
+					full++
+				}
+			}
+			if full == lanes {
+				select {
+				case <-reached:
+				default:
+					close(reached)
+				}
+			}
+			mu.Unlock()
+			<-reached // nobody goes on before all lanes are full
+			mu.Lock()
+			defer mu.Unlock()
+			active[m.Lane]--
+			return 0, nil
+		})
+		for i := range lanes * messages {
+			b.enqueue(identity.Message{Lane: identity.WebhookLane(int64(1 + i%lanes)), Payload: fmt.Sprintf("%02d", i)})
+		}
+		if got := strings.Count(b.sent(), " ") + 1; got != lanes*messages {
+			t.Errorf("%d messages", got)
+		}
+	})
+}
+
+// TestTwoWorkers: every message is claimed by one worker at a time.
+func TestTwoWorkers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		var mu sync.Mutex
+		times := map[string]int{}
+		send := func(m identity.Message) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			times[m.Payload]++
+			return 0, nil
+		}
+		one, two := newBench(t, s, send), newBench(t, s, send)
+		const n = 200
+		for i := range n {
+			one.enqueue(identity.Message{Lane: identity.WebhookLane(int64(1 + i%2)), Payload: fmt.Sprint(i)})
+		}
+		var both sync.WaitGroup
+		both.Go(func() { one.sent() })
+		both.Go(func() { two.sent() })
+		both.Wait()
+		for payload, count := range times {
+			if count != 1 {
+				t.Errorf("%s: %d times", payload, count)
+			}
+		}
+		if len(times) != n {
+			t.Errorf("%d messages", len(times))
+		}
+	})
+}
+
+// TestRollback: what was not committed is not sent.
+func TestRollback(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := newBench(t, s, func(identity.Message) (int, error) { return 0, nil })
+		undone := errors.New("undone")
+		err := s.InTx(t.Context(), func(tx *store.Tx) error {
+			if _, err := tx.Enqueue(t.Context(), identity.Message{Lane: identity.LaneMail, Payload: "x", CreatedAt: noon}); err != nil {
+				return err
+			}
+			return undone
+		})
+		if !errors.Is(err, undone) {
+			t.Fatal(err)
+		}
+		if got := b.sent(); got != "" {
+			t.Errorf("sent %s", got)
+		}
+	})
+}
+
+// TestEnd: Run ends when it is told to, with nothing in hand, and gives back what
+// was interrupted.
+func TestEnd(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		sending := make(chan struct{})
+		worker := outbox.New(outbox.Options{
+			Store: s, Clock: func() time.Time { return noon }, Logger: slog.New(slog.DiscardHandler),
+			Senders: map[string]outbox.Sender{identity.LaneMail: func(ctx context.Context, _ identity.Message) (int, error) {
+				close(sending)
+				<-ctx.Done()
+				return 0, ctx.Err()
+			}},
+		})
+		b := newBench(t, s, nil)
+		var running sync.WaitGroup
+		running.Go(func() { worker.Run(ctx) })
+		id := b.enqueue(identity.Message{Lane: identity.LaneMail, Payload: "x"})
+		<-sending
+		cancel()
+		running.Wait()
+		if m := b.message(id); m.State != identity.MessagePending || m.Attempts != 0 || m.DueAt.After(noon) {
+			t.Errorf("%+v", m)
+		}
+	})
+}
