@@ -37,6 +37,7 @@ type options struct {
 	rounds      int
 	connections int
 	serverLog   string
+	outbox      int
 
 	roster string // the program, when it has been built
 }
@@ -65,6 +66,7 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.IntVar(&o.rounds, "rounds", 3, "how often to do so for what has a bar; the medians count")
 	flags.IntVar(&o.connections, "c", 32, "connections")
 	flags.StringVar(&o.serverLog, "server-log", os.DevNull, "a `file` for the logs of the servers")
+	flags.IntVar(&o.outbox, "outbox", 0, "measure nothing but how fast so many `messages` are sent, and what that does to requests")
 	open := flags.Bool(openFlag, false, "serve DATABASE_URL without authentication, and measure nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -91,6 +93,9 @@ func run(ctx context.Context, args []string) (err error) {
 	progress("building roster")
 	if o.roster, err = buildRoster(ctx, dir); err != nil {
 		return err
+	}
+	if o.outbox > 0 {
+		return measureOutboxes(ctx, o, dir)
 	}
 	printHead(o)
 	var bars []bar
