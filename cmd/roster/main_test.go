@@ -343,7 +343,7 @@ func TestWrongSettingsStopTheStart(t *testing.T) {
 		"ROSTER_ADDR=8080", "PORT=http", "PORT=70000", "DATABASE_URL=mysql://x", "DATABASE_URL=postgres://u:hunter2@[::1/x", "ROSTER_BCRYPT_COST=3",
 		"ROSTER_BCRYPT_COST=16", "ROSTER_BCRYPT_COST=x", "ROSTER_ADMIN_TOKEN=short", "ROSTER_ADMIN_EMAIL=root@example.com", "ROSTER_ADMIN_PASSWORD=MySecret123",
 		"ROSTER_TRUSTED_PROXIES=10.0.0.1/8", "ROSTER_TRUSTED_PROXIES=proxy", "ROSTER_METRICS_ADDR=9090", "ROSTER_LOG_LEVEL=loud", "ROSTER_PUBLIC_URL=roster.example.com",
-		"ROSTER_DATABASE_MAX_CONNS=1", "ROSTER_ADMIN_TOKEN_FILE=/does/not/exist", "ROSTER_MIGRATE=perhaps",
+		"ROSTER_DATABASE_MAX_CONNS=1", "ROSTER_ADMIN_TOKEN_FILE=/does/not/exist", "ROSTER_MIGRATE=perhaps", "ROSTER_WEBHOOK_ALLOW_PRIVATE=10.0.0.1/8",
 	} {
 		name, _, _ := strings.Cut(setting, "=")
 		_, stderr, ok := output(t, roster(t, t.TempDir(), []string{setting}, "serve"))

@@ -31,7 +31,7 @@ const (
 	WebhookCreated       EventType = "WEBHOOK_CREATED"
 	WebhookUpdated       EventType = "WEBHOOK_UPDATED"
 	WebhookDeleted       EventType = "WEBHOOK_DELETED"
-	WebhookSecretRotated EventType = "WEBHOOK_SECRET_ROTATED"
+	WebhookSecretRotated EventType = "WEBHOOK_SECRET_ROTATED" //nolint:gosec // the name of an event, no secret
 )
 
 // EventTypes lists the types.

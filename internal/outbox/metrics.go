@@ -19,6 +19,7 @@ const (
 	dead     outcome = "dead"     // failed for good
 	expired  outcome = "expired"  // not tried: of no use any more
 	released outcome = "released" // interrupted by the end of the process
+	unknown  outcome = "unknown"  // could not be recorded: it is sent again when the lease is over
 )
 
 // Metrics are the figures of the outbox: what this process has tried, and what

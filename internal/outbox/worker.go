@@ -149,6 +149,7 @@ func (w *Worker) handle(ctx context.Context, m identity.Message) {
 		return txErr
 	})
 	if settleErr != nil { // the lease ends, and it will be sent again
+		became = unknown
 		w.options.Logger.WarnContext(ctx, "settling a message", "message_id", m.ID, "error", settleErr)
 	}
 	w.options.Metrics.count(m.Lane, became)

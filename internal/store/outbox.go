@@ -101,11 +101,10 @@ func (t *Tx) DropMessage(ctx context.Context, id int64) error {
 }
 
 // SettleMessage records that a message is done or dead, and what its last attempt
-// was answered with. Of a user who is gone by now only the deletion can still be
-// told: all else that was said of that user is erased.
+// was answered with. What it said goes if its user is gone by now.
 func (t *Tx) SettleMessage(ctx context.Context, m identity.Message, state identity.MessageState, now time.Time) error {
 	_, err := t.exec(ctx, `UPDATE outbox SET state = $2, status = $3, last_error = $4, settled_at = $5,
-			payload = CASE WHEN user_id = 0 OR topic = 'USER_DELETED' OR EXISTS (SELECT 1 FROM users WHERE users.id = outbox.user_id) THEN payload ELSE '' END
+			payload = CASE WHEN erase THEN '' ELSE payload END
 		WHERE id = $1 AND state = 'pending'`,
 		m.ID, string(state), m.Status, m.LastError, timestamp{now})
 	return err

@@ -21,4 +21,5 @@ CREATE TABLE webhooks (
 ALTER TABLE outbox ADD COLUMN topic text NOT NULL DEFAULT ''; -- the type of the event, or the kind of mail
 ALTER TABLE outbox ADD COLUMN status integer NOT NULL DEFAULT 0; -- of HTTP, that the last attempt was answered with; 0 for none
 ALTER TABLE outbox ADD COLUMN attempted_at timestamp NOT NULL DEFAULT -62135596800000000; -- when the last attempt began
+ALTER TABLE outbox ADD COLUMN erase boolean NOT NULL DEFAULT false; -- its user is gone: the payload goes, too, once it is settled
 CREATE INDEX outbox_by_settlement ON outbox (settled_at) WHERE state <> 'pending';

@@ -62,7 +62,9 @@ func TestSignatures(t *testing.T) {
 			}
 			return got[0]
 		}
-		ours := func(secrets ...string) webhooksig.Verifier { return webhooksig.Verifier{Secrets: secrets, Now: s.Clock.Now} }
+		ours := func(secrets ...string) webhooksig.Verifier {
+			return webhooksig.Verifier{Secrets: secrets, Now: s.Clock.Now}
+		}
 
 		d := next()
 		if err := errors.Join(acceptsStandard(d, secret, s.Clock.Now()), ours(secret).Standard(d.Header, d.Body)); err != nil {

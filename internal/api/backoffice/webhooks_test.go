@@ -23,8 +23,6 @@ const (
 
 var allEvents = []string{"USER_CREATED", "USER_UPDATED", "USER_DELETED", "USER_SYNCED"}
 
-func webhookPath(id int64) string { return fmt.Sprintf("%s/%d", webhooks, id) }
-
 // createWebhook creates a webhook for all events and returns its path and secret.
 func createWebhook(s *apitest.Server, url string, more ...changes) (path, secret string) {
 	body := changes{"url": url, "events": allEvents}
@@ -266,7 +264,7 @@ func TestEventsReachTheirSubscribers(t *testing.T) {
 		if err := json.Unmarshal([]byte(connections), &synced); err != nil {
 			t.Fatal(err)
 		}
-		check("USER_SYNCED", changes{"user": user, "connections": synced}, changes{"user": map[string]any(powensUser), "connections": synced})
+		check("USER_SYNCED", changes{"user": user, "connections": synced}, changes{"user": powensUser, "connections": synced})
 
 		// Of whoever is deleted the last state is told, also after other deletions.
 		s.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(http.StatusNoContent)

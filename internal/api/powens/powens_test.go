@@ -38,7 +38,7 @@ func golden(t *testing.T, name string, answer *apitest.Answer) {
 		}
 		return
 	}
-	want, err := os.ReadFile(path) //nolint:gosec // ours
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
