@@ -19,6 +19,7 @@ import (
 	"github.com/rosterhq/roster/internal/mail"
 	"github.com/rosterhq/roster/internal/mail/mailtest"
 	"github.com/rosterhq/roster/internal/outbox"
+	"github.com/rosterhq/roster/internal/store"
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
@@ -74,6 +75,25 @@ func TestRetries(t *testing.T) {
 		s.Send()
 		if log := deliveries(s, path, ""); log[0]["state"] != "done" || log[0]["attempts"] != 2.0 || log[0]["lastError"] != nil {
 			t.Errorf("%v", log)
+		}
+	})
+}
+
+// TestOrphans: a message that came with the deletion of its webhook is given up.
+func TestOrphans(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		var id int64
+		err := s.Store.InTx(t.Context(), func(tx *store.Tx) (err error) {
+			id, err = tx.Enqueue(t.Context(), identity.Message{Lane: identity.WebhookLane(99), Payload: "{}", CreatedAt: s.Clock.Now()})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Send()
+		if m, err := s.Store.Message(t.Context(), id); err != nil || m.State != identity.MessageDead || m.LastError != "the webhook has been deleted" {
+			t.Errorf("%+v %v", m, err)
 		}
 	})
 }
