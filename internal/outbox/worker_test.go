@@ -208,6 +208,36 @@ func TestTwoWorkers(t *testing.T) {
 	})
 }
 
+// TestLateFailure: who has lost a message to another worker, because the lease was
+// over, has no say in when it is tried again.
+func TestLateFailure(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		begun, fail := make(chan struct{}), make(chan struct{})
+		late := newBench(t, s, func(identity.Message) (int, error) {
+			close(begun)
+			<-fail
+			return 0, errors.New("too late")
+		})
+		id := late.enqueue(identity.Message{Lane: "webhook/1", Payload: "x"})
+		var first sync.WaitGroup
+		first.Go(func() { late.sent() })
+		<-begun
+		second := newBench(t, s, func(identity.Message) (int, error) {
+			close(fail)
+			first.Wait()
+			m, err := s.Message(t.Context(), id)
+			if err != nil || m.Attempts != 2 || m.DueAt.Before(noon.Add(time.Minute)) || m.LastError != "" {
+				t.Errorf("put off by who is late: %+v %v", m, err)
+			}
+			return 0, nil
+		})
+		second.now = noon.Add(time.Minute)
+		if got := second.sent(); got != "x" || second.message(id).State != identity.MessageDone {
+			t.Errorf("sent %q, %+v", got, second.message(id))
+		}
+	})
+}
+
 // TestRollback: what was not committed is not sent.
 func TestRollback(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

@@ -499,6 +499,26 @@ func TestGone(t *testing.T) {
 	})
 }
 
+// TestMovedBeforeGone: that the old place is gone says nothing of the new one.
+func TestMovedBeforeGone(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		moved, receiver := apitest.NewReceiver(t), apitest.NewReceiver(t)
+		path, _ := createWebhook(s, receiver.URL)
+		receiver.Handle(func(w http.ResponseWriter, _ *http.Request) {
+			s.Do(http.MethodPatch, path, changes{"url": moved.URL})
+			w.WriteHeader(http.StatusGone)
+		})
+		s.CreateUser("a@example.com")
+		s.Send()
+		s.CreateUser("b@example.com")
+		s.Send()
+		if got := moved.Take(); len(got) != 1 {
+			t.Errorf("%d deliveries to the new place", len(got))
+		}
+	})
+}
+
 // TestBadReceivers: what a receiver does wrong is its own trouble, and is told.
 func TestBadReceivers(t *testing.T) {
 	t.Parallel()
