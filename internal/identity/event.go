@@ -1,6 +1,9 @@
 package identity
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // EventType says what happened. The names are those of the webhooks.
 type EventType string
@@ -15,10 +18,24 @@ const (
 	GroupDeleted EventType = "GROUP_DELETED"
 	TokenCreated EventType = "TOKEN_CREATED"
 	TokenRevoked EventType = "TOKEN_REVOKED"
+
+	RecordCreated EventType = "RECORD_CREATED"
+	RecordUpdated EventType = "RECORD_UPDATED"
+	RecordDeleted EventType = "RECORD_DELETED"
 )
 
+// Subject says what SubjectID is the id of: user, group or token. A record is
+// its user's business.
+func (t EventType) Subject() string {
+	subject, _, _ := strings.Cut(strings.ToLower(string(t)), "_")
+	if subject == "record" {
+		return "user"
+	}
+	return subject
+}
+
 // Event is one change: who did what to what, from where. SubjectID is the id of
-// the user, group or token, as Type says.
+// the user, group or token, as Type.Subject says.
 type Event struct {
 	ID        int64
 	Type      EventType

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,9 @@ const (
 func NewPasswords(cost, atOnce int) *Passwords {
 	return &Passwords{cost: cost, slots: make(chan struct{}, atOnce)}
 }
+
+// NewPassword returns a random password, for someone who is to choose their own.
+func NewPassword() identity.Password { return identity.Password(rand.Text()) }
 
 // Hash returns the bcrypt hash of a password. Too many at once is Unavailable.
 func (p *Passwords) Hash(ctx context.Context, password identity.Password) (string, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
@@ -19,7 +18,6 @@ func (t *Tx) Emit(ctx context.Context, e identity.Event) error {
 	if err != nil {
 		return fmt.Errorf("event %s: %w", e.Type, err)
 	}
-	subjectType, _, _ := strings.Cut(strings.ToLower(string(e.Type)), "_")
 	source := ""
 	if e.Actor.Source.IsValid() {
 		source = e.Actor.Source.String()
@@ -27,6 +25,6 @@ func (t *Tx) Emit(ctx context.Context, e identity.Event) error {
 	_, err = t.exec(ctx, `INSERT INTO events (type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id,
 			subject_type, subject_id, changes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		e.Type, timestamp{e.Time}, e.Actor.Name, e.Actor.TokenID, e.Actor.UserID, source, e.Actor.RequestID,
-		subjectType, e.SubjectID, string(text))
+		e.Type.Subject(), e.SubjectID, string(text))
 	return err
 }
