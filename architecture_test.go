@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"internal/service":        {"internal/store", "internal/secret", "internal/identity"},
 	"internal/api":            {"internal/identity"},
 	"internal/api/backoffice": {"internal/api", "internal/service", "internal/identity", "internal/secret"},
+	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity", "internal/secret"},
 	"internal/httpserver":     {"", "internal/api", "internal/identity"},
 	"internal/config":         {"internal/identity", "internal/secret", "internal/store"},
 }
@@ -38,7 +39,7 @@ var foreign = map[string][]string{
 	"modernc.org/sqlite":           {"internal/store"},
 	"github.com/pressly/goose":     {"internal/store"},
 	"golang.org/x/crypto":          {"internal/secret"},
-	"github.com/labstack/echo":     {"internal/api", "internal/api/backoffice", "internal/httpserver"},
+	"github.com/labstack/echo":     {"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/httpserver"},
 	"github.com/go-playground":     {"internal/api"},
 	"github.com/prometheus":        {"internal/httpserver", "internal/store"},
 	"github.com/alecthomas/kong":   nil, // the command's own

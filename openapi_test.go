@@ -45,7 +45,11 @@ func TestOperations(t *testing.T) {
 				if response.Value.Headers["X-Request-Id"] == nil {
 					t.Errorf("%s %s: no X-Request-Id", name, status)
 				}
-				if status >= "400" && !public {
+				if strings.HasPrefix(path, "/api/v1/") {
+					if status >= "400" && (response.Value.Content["application/json"] == nil || response.Value.Content["application/json"].Example == nil) {
+						t.Errorf("%s %s: no error body with an example", name, status)
+					}
+				} else if status >= "400" && !public {
 					example, ok := problemExample(response.Value)
 					if !ok || fmt.Sprint(example["status"]) != status {
 						t.Errorf("%s %s: no problem document with an example of this status", name, status)
@@ -65,11 +69,15 @@ func problemExample(r *openapi3.Response) (example map[string]any, ok bool) {
 	return example, ok
 }
 
+// What is open on purpose: what services say about their records, what clients of Firefly III send along, and the names
+// of the fields that they got wrong.
+var openObjects = []string{"RecordAttributes", "FireflyUserCreate", "FireflyUserUpdate", "FireflyError.errors"}
+
 // A mistyped field must never pass unnoticed, and an answer has no field that is not written down.
 func TestObjectsAreClosed(t *testing.T) {
 	for name, schema := range contract(t).Components.Schemas {
 		walk(name, schema.Value, func(path string, s *openapi3.Schema) {
-			if s.Type.Is("object") && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
+			if !slices.Contains(openObjects, path) && s.Type.Is("object") && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
 				t.Errorf("%s: additionalProperties is not false", path)
 			}
 			for _, field := range s.Required {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/api/firefly"
 	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
@@ -54,7 +55,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 
 	metrics := httpserver.NewMetrics(db.Collector())
 	server := httpserver.New(httpserver.Options{
-		Dialects:       []api.Dialect{backoffice.New(svc, c.PublicURL)},
+		Dialects:       []api.Dialect{backoffice.New(svc, c.PublicURL), firefly.New(svc, c.PublicURL)},
 		Authenticate:   svc.Authenticate,
 		Ready:          db.Ready,
 		TrustedProxies: c.TrustedProxies,

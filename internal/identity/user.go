@@ -144,7 +144,7 @@ type UserQuery struct {
 	Filter     UserFilter
 	Sort       UserSort
 	Descending bool
-	Limit      int     // 1 to MaxPageSize
+	Limit      int     // ≥ 1; how many at the most is each dialect's business
 	Offset     int64   // ≥ 0; ignored where After is set
 	After      *Cursor // the row after which the page starts
 }

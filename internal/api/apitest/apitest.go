@@ -19,6 +19,7 @@ import (
 
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/api/firefly"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
@@ -83,6 +84,11 @@ func New(tb testing.TB, databaseURL string) *Server {
 	return s
 }
 
+// Dialects are all there are, over a service that may be nil where nothing is called.
+func Dialects(s *service.Service) []api.Dialect {
+	return []api.Dialect{backoffice.New(s, nil), firefly.New(s, nil)}
+}
+
 // NewOn is New on a store that is open and set up.
 func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 	tb.Helper()
@@ -93,7 +99,7 @@ func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 		tb.Fatal(err)
 	}
 	s.HTTP = httptest.NewServer(httpserver.New(httpserver.Options{
-		Dialects:       []api.Dialect{backoffice.New(s.Service, nil)},
+		Dialects:       Dialects(s.Service),
 		Authenticate:   s.Service.Authenticate,
 		Ready:          s.Store.Ready,
 		TrustedProxies: []identity.AddressRange{loopback},
