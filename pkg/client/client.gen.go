@@ -941,7 +941,8 @@ type ClientInterface interface {
 	// DeleteUser Delete a user
 	//
 	// Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
-	// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token that acts for no user and may do everything.
+	// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+	// that acts for no user and may do everything.
 	//
 	// Corresponds with DELETE /api/v2/users/{userId} (the `DeleteUser` operationId).
 	DeleteUser(ctx context.Context, userID UserID, params *DeleteUserParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1363,7 +1364,8 @@ func (c *Client) CreateUser(ctx context.Context, params *CreateUserParams, body 
 // DeleteUser Delete a user
 //
 // Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
-// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token that acts for no user and may do everything.
+// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+// that acts for no user and may do everything.
 //
 // Corresponds with DELETE /api/v2/users/{userId} (the `DeleteUser` operationId).
 func (c *Client) DeleteUser(ctx context.Context, userID UserID, params *DeleteUserParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3087,7 +3089,8 @@ type ClientWithResponsesInterface interface {
 	// DeleteUserWithResponse Delete a user
 	//
 	// Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
-	// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token that acts for no user and may do everything.
+	// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+	// that acts for no user and may do everything.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4015,7 +4018,8 @@ func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, params
 // DeleteUserWithResponse Delete a user
 //
 // Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
-// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token that acts for no user and may do everything.
+// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+// that acts for no user and may do everything.
 //
 // Returns a wrapper object for the known response body format(s).
 //
