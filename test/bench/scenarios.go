@@ -45,11 +45,14 @@ const (
 	getOpen        = "GET /users/{id}, no authentication"
 	firstPage      = "first page of 50"
 	firstPageQuick = "first page of 50, no total"
+	lastPage       = "last page of 50"
 )
 
 const (
 	pageSize = 50
 	pagePath = "/api/v2/users?limit=50"
+
+	fireflyPath = "/api/v1/users?limit=50&page="
 )
 
 // scenarios returns what to ask of a subject, those with bars first: they are
@@ -76,6 +79,12 @@ func (s *subject) scenarios() []scenario {
 		},
 		{name: "page at offset 90 %", against: firstPage, atLeast: 0.25, target: s.deepOffset, rows: pageSize, total: true},
 		{name: "next page by cursor", against: firstPage, atLeast: 0.9, target: s.anyLink, rows: pageSize},
+		{name: lastPage, target: fixed(pagePath + "&offset=" + strconv.Itoa(s.users-pageSize)), rows: pageSize, total: true},
+		{name: "Firefly: first page of 50", against: firstPage, atLeast: 0.5, target: fixed(fireflyPath + "1"), rows: pageSize},
+		{
+			name: "Firefly: last page of 50", against: lastPage, atLeast: 0.5,
+			target: fixed(fireflyPath + strconv.Itoa(s.users/pageSize)), rows: pageSize,
+		},
 	}
 	for i := range list {
 		list[i].inTurns = true
@@ -231,7 +240,7 @@ func (s *subject) check(ctx context.Context, c scenario, l load) error {
 		var body struct {
 			ID    int64
 			Total *int64
-			Data  []struct{ ID int64 }
+			Data  []struct{ ID any } // a text in the Firefly dialect
 		}
 		if err := json.Unmarshal(a.body, &body); err != nil {
 			return fmt.Errorf("status %d: %w: %s", a.status, err, a.body)
