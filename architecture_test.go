@@ -23,14 +23,17 @@ var arrows = map[string][]string{
 	"internal/secret":         {"internal/identity"},
 	"internal/store":          {"db", "internal/identity"},
 	"internal/service":        {"internal/store", "internal/secret", "internal/identity"},
+	"internal/outbox":         {"internal/store", "internal/identity"},
 	"internal/api":            {"internal/identity"},
 	"internal/api/backoffice": {"internal/api", "internal/service", "internal/identity", "internal/secret"},
 	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity", "internal/secret"},
 	"internal/httpserver":     {"", "internal/api", "internal/identity"},
+	"internal/mail":           {"internal/identity"},
+	"internal/webhook":        {"internal/identity", "pkg/webhooksig"},
 	"internal/config":         {"internal/identity", "internal/secret", "internal/store"},
 }
 
-var free = []string{"cmd/", "test/", "internal/api/apitest", "internal/store/storetest", "internal/pgtest"}
+var free = []string{"cmd/", "test/", "internal/api/apitest", "internal/store/storetest", "internal/pgtest", "internal/mail/mailtest"}
 
 // foreign are the modules that are the business of some packages only.
 var foreign = map[string][]string{
@@ -39,6 +42,7 @@ var foreign = map[string][]string{
 	"modernc.org/sqlite":           {"internal/store"},
 	"github.com/pressly/goose":     {"internal/store"},
 	"golang.org/x/crypto":          {"internal/secret"},
+	"github.com/pquerna/otp":       {"internal/secret"},
 	"github.com/labstack/echo":     {"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/httpserver"},
 	"github.com/go-playground":     {"internal/api"},
 	"github.com/prometheus":        {"internal/httpserver", "internal/store"},
@@ -46,7 +50,12 @@ var foreign = map[string][]string{
 	"github.com/oapi-codegen":      {"pkg/client"},
 	"go.opentelemetry.io":          {"internal/httpserver"},
 	"github.com/XSAM/otelsql":      {"internal/store"},
-	"github.com/getkin/kin-openap": nil, // the tests' own
+	"github.com/wneessen/go-mail":  {"internal/mail"},
+	"golang.org/x/net":             {"internal/mail"},
+	"code.dny.dev/ssrf":            {"internal/webhook"},
+	"github.com/getkin/kin-openap": nil, // the tests' own, as the next
+	"github.com/standard-webhooks": nil,
+	"github.com/emersion":          nil,
 }
 
 func TestArrows(t *testing.T) {

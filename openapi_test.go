@@ -38,7 +38,7 @@ func TestOperations(t *testing.T) {
 			ids[op.OperationID] = name
 
 			public := op.Security != nil && len(*op.Security) == 0
-			if api := strings.HasPrefix(path, "/api/"); api == public {
+			if api := strings.HasPrefix(path, "/api/"); api == public && !(api && op.Tags[0] == "Sign-in") {
 				t.Errorf("%s: public = %v", name, public)
 			}
 			for status, response := range op.Responses.Map() {
@@ -69,15 +69,15 @@ func problemExample(r *openapi3.Response) (example map[string]any, ok bool) {
 	return example, ok
 }
 
-// What is open on purpose: what services say about their records, what clients of Firefly III send along, and the names
-// of the fields that they got wrong.
-var openObjects = []string{"RecordAttributes", "FireflyUserCreate", "FireflyUserUpdate", "FireflyError.errors"}
+// What is open on purpose: what services say about their records, and what clients of Firefly III send along.
+var openObjects = []string{"RecordAttributes", "FireflyUserCreate", "FireflyUserUpdate"}
 
 // A mistyped field must never pass unnoticed, and an answer has no field that is not written down.
 func TestObjectsAreClosed(t *testing.T) {
 	for name, schema := range contract(t).Components.Schemas {
 		walk(name, schema.Value, func(path string, s *openapi3.Schema) {
-			if !slices.Contains(openObjects, path) && s.Type.Is("object") && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
+			isMap := s.AdditionalProperties.Schema != nil
+			if s.Type.Is("object") && !isMap && !slices.Contains(openObjects, path) && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
 				t.Errorf("%s: additionalProperties is not false", path)
 			}
 			for _, field := range s.Required {

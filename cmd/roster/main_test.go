@@ -357,9 +357,9 @@ func TestOtherCommands(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	for want, args := range map[string][]string{
-		"roster ":                     {"version"},
+		"roster ":                    {"version"},
 		"The schema is up to date (": {"migrate"},
-		"Usage: roster":               {"--help"},
+		"Usage: roster":              {"--help"},
 	} {
 		if stdout, stderr, ok := output(t, roster(t, folder, nil, args...)); !ok || !strings.HasPrefix(stdout, want) {
 			t.Errorf("%v: %s%s", args, stdout, stderr)

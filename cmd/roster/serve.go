@@ -41,6 +41,10 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 		}
 		defer stopWithin(time.Second, stopTracing, logger)
 	}
+	deliver, err := mailer(c, logger)
+	if err != nil {
+		return err
+	}
 	db, svc, err := openService(ctx, c)
 	if err != nil {
 		return err
@@ -57,6 +61,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 	server := httpserver.New(httpserver.Options{
 		Dialects:       []api.Dialect{backoffice.New(svc, c.PublicURL), firefly.New(svc, c.PublicURL)},
 		Authenticate:   svc.Authenticate,
+		Refused:        svc.Refused,
 		Ready:          db.Ready,
 		TrustedProxies: c.TrustedProxies,
 		Logger:         logger,
@@ -80,11 +85,13 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 		go func() { metricsDone <- metrics.Run(ctx, metricsListener, logger) }()
 	}
 
+	work := runBackground(ctx, c, db, svc, deliver, logger)
 	greet(env.stdout, listener.Addr(), newToken)
 	logger.Info("serving", "addr", listener.Addr().String(), "version", version())
 	err = server.Run(ctx, listener)
 	cancel()
 	err = errors.Join(err, <-metricsDone)
+	work.Wait()
 	logger.Info("stopped")
 	return err
 }
@@ -115,7 +122,10 @@ func openService(ctx context.Context, c *config.Config) (*store.Store, *service.
 	}
 	processors := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(2 * processors)
-	return db, service.New(db, secret.NewPasswords(c.BcryptCost, processors), time.Now), nil
+	return db, service.New(service.Options{
+		Store: db, Passwords: secret.NewPasswords(c.BcryptCost, processors), Clock: time.Now,
+		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SecretKey: c.SecretKey, BaseURL: c.BaseURL(),
+	}), nil
 }
 
 // greet tells a person where the service is and, on the first start, how to use it.

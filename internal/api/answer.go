@@ -22,9 +22,9 @@ func Link(publicURL *url.URL, path string) string {
 }
 
 // Challenge returns the WWW-Authenticate header of RFC 6750 §3 for the code of
-// an error: without an error where no token was sent.
+// an error: with an error only where it is one of a token's.
 func Challenge(code string) string {
-	if code == "missing_token" {
+	if code != "invalid_token" && code != "insufficient_scope" {
 		return `Bearer realm="roster"`
 	}
 	return fmt.Sprintf(`Bearer realm="roster", error="%s"`, code)

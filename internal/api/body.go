@@ -42,9 +42,9 @@ func Bind[T any](c echo.Context) (T, error) {
 // documentation's own samples are sent that way, and bearer tokens leave no
 // room for cross-site forgery.
 func ReadJSON(c echo.Context) ([]byte, error) {
-	mediaType, body, err := ReadBody(c, "", echo.MIMEApplicationJSON, "application/merge-patch+json", echo.MIMEApplicationForm)
+	mediaType, body, err := ReadBody(c, echo.MIMEApplicationJSON, "", "application/merge-patch+json", echo.MIMEApplicationForm)
 	if err == nil && mediaType == echo.MIMEApplicationForm && !StartsObject(body) {
-		err = unsupportedType()
+		err = unsupportedType(echo.MIMEApplicationJSON)
 	}
 	return body, err
 }
@@ -55,8 +55,9 @@ func StartsObject(body []byte) bool {
 }
 
 // ReadBody reads a body that claims to be of one of the media types and returns
-// which; "" stands for one without a type.
-func ReadBody(c echo.Context, mediaTypes ...string) (mediaType string, body []byte, err error) {
+// which; "" stands for one without a type. Who sends another one is told to send
+// the preferred one.
+func ReadBody(c echo.Context, preferred string, others ...string) (mediaType string, body []byte, err error) {
 	request := c.Request()
 	if encoding := request.Header.Get(echo.HeaderContentEncoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return "", nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send the body without Content-Encoding.")
@@ -64,21 +65,21 @@ func ReadBody(c echo.Context, mediaTypes ...string) (mediaType string, body []by
 	if header := request.Header.Get(echo.HeaderContentType); header != "" {
 		var parameters map[string]string
 		if mediaType, parameters, err = mime.ParseMediaType(header); err != nil {
-			return "", nil, unsupportedType()
+			return "", nil, unsupportedType(preferred)
 		}
 		if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
 			return "", nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send the body in UTF-8.")
 		}
 	}
-	if !slices.Contains(mediaTypes, mediaType) {
-		return "", nil, unsupportedType()
+	if mediaType != preferred && !slices.Contains(others, mediaType) {
+		return "", nil, unsupportedType(preferred)
 	}
 	body, err = readBody(request)
 	return mediaType, body, err
 }
 
-func unsupportedType() error {
-	return echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send a JSON object with Content-Type: application/json.")
+func unsupportedType(preferred string) error {
+	return echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send the body with Content-Type: "+preferred+".")
 }
 
 func readBody(request *http.Request) ([]byte, error) {

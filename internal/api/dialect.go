@@ -23,7 +23,9 @@ type Route struct {
 	Method  string
 	Path    string
 	Handler Handler
+	// Public routes take no credential: their caller is anonymous.
+	Public bool
 }
 
-// Handler answers a request of an authenticated caller.
+// Handler answers a request of a caller.
 type Handler func(c echo.Context, actor identity.Actor) error

@@ -25,9 +25,20 @@ type Query struct {
 }
 
 // NewQuery reads the query of a request.
-func NewQuery(c echo.Context) *Query {
+func NewQuery(c echo.Context) *Query { return parseQuery(c.Request().URL.RawQuery) }
+
+// ReadForm reads a body of application/x-www-form-urlencoded as strictly.
+func ReadForm(c echo.Context) (*Query, error) {
+	_, body, err := ReadBody(c, echo.MIMEApplicationForm)
+	if err != nil {
+		return nil, err
+	}
+	return parseQuery(string(body)), nil
+}
+
+func parseQuery(text string) *Query {
 	q := &Query{asked: map[string]bool{}}
-	values, err := url.ParseQuery(c.Request().URL.RawQuery)
+	values, err := url.ParseQuery(text)
 	if err != nil {
 		q.fail("query", "malformed_query", "is not a valid query string")
 		return q
@@ -52,14 +63,15 @@ func (q *Query) fail(name, code, format string, args ...any) {
 
 // Has reports whether the parameter is given and fit to be read.
 func (q *Query) Has(name string) bool {
-	_, ok := q.get(name)
+	_, ok := q.Get(name)
 	return ok
 }
 
 // Fail records that a parameter has a bad value.
 func (q *Query) Fail(name, code, message string) { q.fail(name, code, "%s", message) }
 
-func (q *Query) get(name string) (string, bool) {
+// Get returns a parameter as it is, if it is given and fit to be read.
+func (q *Query) Get(name string) (string, bool) {
 	values, present := q.values[name]
 	first := !q.asked[name]
 	q.asked[name] = true
@@ -84,7 +96,7 @@ func (q *Query) get(name string) (string, bool) {
 
 // Text returns a parameter of at most most characters, "" where it is absent.
 func (q *Query) Text(name string, most int) string {
-	s, _ := q.get(name)
+	s, _ := q.Get(name)
 	if utf8.RuneCountInString(s) > most {
 		q.fail(name, "too_long", "must have at most %d characters", most)
 		return ""
@@ -95,10 +107,15 @@ func (q *Query) Text(name string, most int) string {
 // Int returns a parameter in decimal digits, or the default where it is absent.
 // A number beyond int64 counts as the largest one.
 func (q *Query) Int(name string, least, most, otherwise int64) int64 {
-	s, ok := q.get(name)
+	s, ok := q.Get(name)
 	if !ok {
 		return otherwise
 	}
+	return q.IntOf(name, s, least, most, otherwise)
+}
+
+// IntOf is Int of a text that is part of a parameter.
+func (q *Query) IntOf(name, s string, least, most, otherwise int64) int64 {
 	n, isNumber := digits(s)
 	if !isNumber || n < least || n > most {
 		if most == math.MaxInt64 {
@@ -114,7 +131,7 @@ func (q *Query) Int(name string, least, most, otherwise int64) int64 {
 // OneOf returns a parameter that has one of the given values, or the first of
 // them where it is absent.
 func (q *Query) OneOf(name string, values ...string) string {
-	s, ok := q.get(name)
+	s, ok := q.Get(name)
 	if ok && !slices.Contains(values, s) {
 		q.fail(name, "invalid_value", "must be one of %s", strings.Join(values, ", "))
 		ok = false

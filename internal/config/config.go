@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/rosterhq/roster/internal/identity"
@@ -32,14 +34,25 @@ type Config struct {
 	AdminEmail         string                  `env:"ROSTER_ADMIN_EMAIL"                                    help:"The first administrator, created on an empty database."`
 	AdminPassword      string                  `env:"ROSTER_ADMIN_PASSWORD"                                 help:"The first administrator's password."                                              secret:""`
 	BcryptCost         int                     `env:"ROSTER_BCRYPT_COST"         default:"10"               help:"Cost of a password hash, 4 to 15; each step doubles the time."`
+	AccessTokenTTL     time.Duration           `env:"ROSTER_ACCESS_TOKEN_TTL"    default:"1h"               help:"How long an access token of a session lives."                                     name:"access-token-ttl"`
+	RefreshTokenTTL    time.Duration           `env:"ROSTER_REFRESH_TOKEN_TTL"   default:"720h"             help:"How long a session lasts without being used."                                     name:"refresh-token-ttl"`
+	SecretKey          string                  `env:"ROSTER_SECRET_KEY"                                     help:"What secrets in the database are sealed with (at least 32 characters); a key in the database itself without it." secret:""`
+	TokenCacheTTL      time.Duration           `env:"ROSTER_TOKEN_CACHE_TTL"     default:"1s"               help:"How long to remember what a token grants, at most 10s; changes are seen before. 0 asks the database on every request." name:"token-cache-ttl"`
+	SMTPURL            string                  `env:"ROSTER_SMTP_URL"                                       help:"Where to send mail: smtp://user:password@host:port, or smtps://…; to the log without it." name:"smtp-url" secret:""`
+	MailFrom           string                  `env:"ROSTER_MAIL_FROM"                                      help:"Who mail comes from; roster@ the host of the public URL without it."`
 	TrustedProxies     []identity.AddressRange `env:"ROSTER_TRUSTED_PROXIES"                                help:"Addresses and prefixes whose X-Forwarded-For is believed, separated by commas."`
 	MetricsAddr        string                  `env:"ROSTER_METRICS_ADDR"                                   help:"Address to serve /metrics on (host:port); none without it."`
 	LogLevel           slog.Level              `env:"ROSTER_LOG_LEVEL"           default:"info"             help:"debug, info, warn or error."`
 	OTLPEndpoint       string                  `env:"OTEL_EXPORTER_OTLP_ENDPOINT"                           help:"Where to send traces (OTLP over HTTP); nowhere without it. The other OTEL_ variables count, too."`
 }
 
-// minAdminToken is how many characters a token of one's own needs.
-const minAdminToken = 32
+const (
+	// minSecret is how many characters a token or key of one's own needs.
+	minSecret = 32
+	// maxTokenCacheTTL bounds how long an instance that hears nothing of the
+	// others could go by what was.
+	maxTokenCacheTTL = 10 * time.Second
+)
 
 // Validate checks what the types do not; kong calls it.
 func (c *Config) Validate() error {
@@ -60,8 +73,14 @@ func (c *Config) Validate() error {
 		return errors.New("ROSTER_PUBLIC_URL (--public-url) must be a URL such as https://roster.example.com")
 	case c.BcryptCost < secret.MinCost || c.BcryptCost > secret.MaxCost:
 		return fmt.Errorf("ROSTER_BCRYPT_COST (--bcrypt-cost) must be from %d to %d", secret.MinCost, secret.MaxCost)
-	case c.AdminToken != "" && utf8.RuneCountInString(c.AdminToken) < minAdminToken:
-		return fmt.Errorf("ROSTER_ADMIN_TOKEN (--admin-token) must have at least %d characters", minAdminToken)
+	case c.AccessTokenTTL < time.Minute || c.RefreshTokenTTL < c.AccessTokenTTL:
+		return errors.New("ROSTER_ACCESS_TOKEN_TTL (--access-token-ttl) must be at least 1m, and ROSTER_REFRESH_TOKEN_TTL no less than that")
+	case c.SecretKey != "" && utf8.RuneCountInString(c.SecretKey) < minSecret:
+		return fmt.Errorf("ROSTER_SECRET_KEY (--secret-key) must have at least %d characters", minSecret)
+	case c.TokenCacheTTL < 0 || c.TokenCacheTTL > maxTokenCacheTTL:
+		return fmt.Errorf("ROSTER_TOKEN_CACHE_TTL (--token-cache-ttl) must be from 0 to %s", maxTokenCacheTTL)
+	case c.AdminToken != "" && utf8.RuneCountInString(c.AdminToken) < minSecret:
+		return fmt.Errorf("ROSTER_ADMIN_TOKEN (--admin-token) must have at least %d characters", minSecret)
 	case strings.TrimSpace(c.AdminToken) != c.AdminToken || strings.ContainsFunc(c.AdminToken, isNotVisible):
 		return errors.New("ROSTER_ADMIN_TOKEN (--admin-token) must have visible ASCII characters only")
 	case (c.AdminEmail == "") != (c.AdminPassword == ""):
@@ -104,9 +123,25 @@ func (c *Config) ListenAddr(addrGiven bool) string {
 	return c.Addr
 }
 
+// BaseURL is where people reach the service: the public URL, or, for trying it
+// out, this host.
+func (c *Config) BaseURL() string {
+	if c.PublicURL != nil {
+		return c.PublicURL.Scheme + "://" + c.PublicURL.Host
+	}
+	host, port, err := net.SplitHostPort(c.Addr)
+	if err != nil || host == "" || c.Port != 0 {
+		host = "localhost"
+	}
+	if c.Port != 0 {
+		port = strconv.Itoa(int(c.Port))
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
 // StoreOptions are the settings of the store.
 func (c *Config) StoreOptions() store.Options {
-	return store.Options{Prepare: c.PreparedStatements, MaxConns: c.DatabaseMaxConns, Trace: c.OTLPEndpoint != ""}
+	return store.Options{Prepare: c.PreparedStatements, MaxConns: c.DatabaseMaxConns, Trace: c.OTLPEndpoint != "", GrantTTL: c.TokenCacheTTL}
 }
 
 // ReadSecretFiles sets each variable of a secret from the file that the
@@ -132,4 +167,4 @@ func ReadSecretFiles() error {
 	return nil
 }
 
-var secretVariables = []string{"DATABASE_URL", "ROSTER_ADMIN_TOKEN", "ROSTER_ADMIN_PASSWORD"}
+var secretVariables = []string{"DATABASE_URL", "ROSTER_ADMIN_TOKEN", "ROSTER_ADMIN_PASSWORD", "ROSTER_SECRET_KEY", "ROSTER_SMTP_URL"}

@@ -30,6 +30,8 @@ type Options struct {
 	Dialects []api.Dialect
 	// Authenticate returns the caller that a bearer token stands for.
 	Authenticate func(ctx context.Context, credential string, source netip.Addr, requestID string) (identity.Actor, error)
+	// Refused is told of what an authenticated caller was refused.
+	Refused func(ctx context.Context, actor identity.Actor, err error)
 	// Ready returns nil when requests can be served.
 	Ready func(context.Context) error
 	// TrustedProxies are the peers whose X-Forwarded-For is believed.
@@ -65,6 +67,9 @@ func New(options Options) *Server {
 	for _, dialect := range options.Dialects {
 		for _, route := range dialect.Routes {
 			handler := s.authenticated(route.Handler)
+			if route.Public {
+				handler = s.anonymous(route.Handler)
+			}
 			e.Add(route.Method, dialect.Prefix+route.Path, handler)
 			if route.Method == http.MethodGet { // RFC 9110 §9.1: where GET is, HEAD is
 				e.Add(http.MethodHead, dialect.Prefix+route.Path, handler)
@@ -120,7 +125,19 @@ func (s *Server) authenticated(next api.Handler) echo.HandlerFunc {
 			return err
 		}
 		c.Set(actorKey, actor)
-		return next(c, actor)
+		err = next(c, actor)
+		if identity.KindOf(err) == identity.Forbidden {
+			s.options.Refused(c.Request().Context(), actor, err)
+		}
+		return err
+	}
+}
+
+// anonymous hands a request on whose caller need not be known.
+func (s *Server) anonymous(next api.Handler) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+		return next(c, identity.Anonymous(s.source(c.Request()), requestID(c)))
 	}
 }
 

@@ -7,11 +7,17 @@ import "net/netip"
 type Actor struct {
 	Name              string // of the token, or of the command line
 	TokenID           int64  // the service token used; 0 for none
+	SessionID         int64  // the session of a user who has signed in; 0 for none
 	UserID            int64  // the user who acts or is acted for; 0 for a service
 	Permissions       Permissions
 	CanViewMaskedData bool
 	Source            netip.Addr // zero where it could not be told
 	RequestID         string
+}
+
+// Anonymous is a caller of what needs no credential.
+func Anonymous(source netip.Addr, requestID string) Actor {
+	return Actor{Source: source, RequestID: requestID}
 }
 
 // CommandLine is whoever may run the binary beside its database: everything.

@@ -8,8 +8,21 @@ import (
 // MaxAllowListEntries bounds an allow-list.
 const MaxAllowListEntries = 256
 
+// ParseAddress reads a single address; the error is a *ValueError. IPv4-mapped
+// IPv6 is IPv4.
+func ParseAddress(s string) (netip.Addr, error) {
+	const most = 64 // bytes
+	if len(s) <= most {
+		if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
+			return addr.Unmap(), nil
+		}
+	}
+	return netip.Addr{}, invalid("invalid_address", "must be an IPv4 or IPv6 address")
+}
+
 // AddressRange is one entry of an allow-list: a prefix whose host bits are
-// zero, or a single address. IPv4-mapped IPv6 is kept as IPv4.
+// zero, or a single address. IPv4-mapped IPv6 is kept as IPv4. The zero value
+// holds no address: it is what a mask shows in place of a range.
 type AddressRange struct{ prefix netip.Prefix }
 
 // ParseAddressRange reads an address or a CIDR prefix; the error is a *ValueError.
@@ -48,8 +61,16 @@ func unmapPrefix(p netip.Prefix) (netip.Prefix, bool) {
 // Contains reports whether the address is in the range.
 func (r AddressRange) Contains(addr netip.Addr) bool { return r.prefix.Contains(addr.Unmap()) }
 
-// String returns the canonical form: a bare address for a single one.
+// Prefix returns the range as a prefix, /32 or /128 for a single address; the
+// zero Prefix, which has no address in it, for the zero range.
+func (r AddressRange) Prefix() netip.Prefix { return r.prefix }
+
+// String returns the canonical form: a bare address for a single one, *** for
+// the zero value, which stands for what is not to be seen.
 func (r AddressRange) String() string {
+	if r == (AddressRange{}) {
+		return mask
+	}
 	if r.prefix.IsSingleIP() {
 		return r.prefix.Addr().String()
 	}
@@ -89,6 +110,14 @@ func (l AllowList) String() string {
 		entries[i] = r.String()
 	}
 	return strings.Join(entries, " ")
+}
+
+// ParseAddressRangeOrMask reads a range, or the mask of one.
+func ParseAddressRangeOrMask(s string) (AddressRange, error) {
+	if s == mask {
+		return AddressRange{}, nil
+	}
+	return ParseAddressRange(s)
 }
 
 // AllowListFrom reads what String writes. An entry that cannot be read is an

@@ -19,14 +19,29 @@ const (
 	TokenCreated EventType = "TOKEN_CREATED"
 	TokenRevoked EventType = "TOKEN_REVOKED"
 
+	UserSignedIn       EventType = "USER_SIGNED_IN"
+	UserSigninFailed   EventType = "USER_SIGNIN_FAILED"
+	UserSignedOut      EventType = "USER_SIGNED_OUT"
+	UserSessionRevoked EventType = "USER_SESSION_REVOKED" // a refresh token was presented twice
+	UserTOTPEnabled    EventType = "USER_TOTP_ENABLED"
+	UserTOTPReset      EventType = "USER_TOTP_RESET"
+	UserAccessRefused  EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
+
 	RecordCreated EventType = "RECORD_CREATED"
 	RecordUpdated EventType = "RECORD_UPDATED"
 	RecordDeleted EventType = "RECORD_DELETED"
 )
 
-// Subject says what SubjectID is the id of: user, group or token. A record is
-// its user's business.
-func (t EventType) Subject() string {
+// EventTypes lists the types.
+var EventTypes = []EventType{
+	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
+	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
+	RecordCreated, RecordUpdated, RecordDeleted,
+}
+
+// SubjectType returns what events of this type happen to: user, group or token.
+// What happens to a record happens to its user.
+func (t EventType) SubjectType() string {
 	subject, _, _ := strings.Cut(strings.ToLower(string(t)), "_")
 	if subject == "record" {
 		return "user"
@@ -34,8 +49,8 @@ func (t EventType) Subject() string {
 	return subject
 }
 
-// Event is one change: who did what to what, from where. SubjectID is the id of
-// the user, group or token, as Type.Subject says.
+// Event is what happened: who did what to what, from where. SubjectID is the id
+// of the user, group or token, as Type says; 0 where nobody knows.
 type Event struct {
 	ID        int64
 	Type      EventType
@@ -43,6 +58,32 @@ type Event struct {
 	Actor     Actor
 	SubjectID int64
 	Changes   Changes
+	Reason    string // why something was refused or failed, in one word such as wrong_password
+}
+
+// EventFilter selects events; all set fields must hold.
+type EventFilter struct {
+	UserID       int64 // what was done to this user
+	ActorUserID  int64 // what this user has done
+	ActorTokenID int64 // what was done with this service token
+	Type         EventType
+	Since        time.Time // not before
+	Until        time.Time // before
+}
+
+// EventQuery asks for one page of events, the latest first.
+type EventQuery struct {
+	Filter EventFilter
+	Limit  int     // 1 to MaxPageSize
+	Offset int64   // ≥ 0; ignored where After is set
+	After  *Cursor // the event after which the page starts
+}
+
+// EventPage is one page of events.
+type EventPage struct {
+	Events []Event
+	Total  int64   // all matches; not counted (0) for a page after a cursor
+	Next   *Cursor // nil on the last page
 }
 
 // Changes are the changed fields by wire name. Never a secret, not even a hash.

@@ -75,13 +75,15 @@ func (s Permissions) Names() []string {
 	return names
 }
 
-// String returns the names separated by spaces, as scopes are written in
-// RFC 6749 §3.3, or "*" for the full set.
+// Scope returns the names separated by spaces, as RFC 6749 §3.3 writes scopes.
+func (s Permissions) Scope() string { return strings.Join(s.Names(), " ") }
+
+// String is Scope, or "*" for the full set.
 func (s Permissions) String() string {
 	if s == AllPermissions {
 		return allPermissionsText
 	}
-	return strings.Join(s.Names(), " ")
+	return s.Scope()
 }
 
 // PermissionsFrom reads what String writes. Names that this release does not

@@ -8,12 +8,8 @@ import (
 
 // Bounds of a user's texts.
 const (
-	MaxNameLength     = 255 // characters
-	MaxLabelLength    = 100 // characters; names of groups and tokens
-	MinPasswordLength = 8   // characters
-	// MaxPasswordBytes is bcrypt's limit: it reads no further, so that a longer
-	// password would be accepted by its first 72 bytes alone.
-	MaxPasswordBytes = 72
+	MaxNameLength  = 255 // characters
+	MaxLabelLength = 100 // characters; names of groups and tokens
 )
 
 // Name is a person's name: 1 to MaxNameLength characters, trimmed, without
@@ -61,33 +57,6 @@ func parseLine(s string, most int) (string, error) {
 	}
 	return s, nil
 }
-
-// Password is a password in clear, on its way to being hashed or compared. It
-// never shows itself when printed or logged.
-type Password string
-
-// ParsePassword checks the length of a new password; the error is a *ValueError.
-func ParsePassword(s string) (Password, error) {
-	switch {
-	case len(s) > MaxPasswordBytes:
-		return "", invalid("too_long", "must have at most %d bytes", MaxPasswordBytes)
-	case utf8.RuneCountInString(s) < MinPasswordLength:
-		return "", invalid("too_short", "must have at least %d characters", MinPasswordLength)
-	}
-	return Password(s), nil
-}
-
-// UnmarshalText is ParsePassword.
-func (p *Password) UnmarshalText(text []byte) (err error) {
-	*p, err = ParsePassword(string(text))
-	return err
-}
-
-// String hides the password.
-func (p Password) String() string { return "[password]" }
-
-// GoString hides the password from %#v.
-func (p Password) GoString() string { return p.String() }
 
 // Fold returns s in the form in which texts are compared without regard to
 // case: each character becomes the first one of its simple folding orbit, in

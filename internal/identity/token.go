@@ -3,11 +3,12 @@ package identity
 import "time"
 
 // Token is a service token: a credential of a service, or of one that acts for
-// a user. The secret itself is not part of it, nor is its digest.
+// a user. The access token of a session is one, too, with all the user's rights. The secret itself is not part of it, nor is its digest.
 type Token struct {
 	ID                int64
 	Name              Label
 	UserID            int64 // the user it acts for; 0 for a service of its own
+	SessionID         int64 // the session whose access token it is; 0 for a service token
 	Permissions       Permissions
 	CanViewMaskedData bool
 	AllowList         AllowList

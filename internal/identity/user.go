@@ -116,9 +116,11 @@ func (u User) Diff(after User) Changes {
 type UserFilter struct {
 	Name   string // substring of the name, without regard to case
 	Search string // substring of name, e-mail or phone, without regard to case
-	Email  string // the whole address, without regard to case; "" for any
-	TFA    *bool
-	Group  int64 // member of; 0 for any
+	// SearchNames confines Search to names.
+	SearchNames bool
+	Email       string // the whole address, without regard to case; "" for any
+	TFA         *bool
+	Group       int64 // member of; 0 for any
 	// Both together select nobody.
 	OnlyActive   bool
 	OnlyInactive bool

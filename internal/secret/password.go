@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -52,22 +53,48 @@ func (p *Passwords) Hash(ctx context.Context, password identity.Password) (strin
 	return string(hash), err
 }
 
-// Matches reports whether the password is the one that was hashed. A password
-// that could never have been set matches nothing, though bcrypt, which stops
-// reading at 72 bytes, would say otherwise.
+// Matches reports whether the password is the one that was hashed. The empty
+// hash matches nothing, and neither does a password that could never have been
+// set, though bcrypt, which stops reading at 72 bytes, would say otherwise.
+//
+// It always takes the time of one hash of the configured cost, so that nobody
+// learns from it whether there is a user, a password, or one hashed long ago.
 func (p *Passwords) Matches(ctx context.Context, hash string, password identity.Password) (bool, error) {
-	if hash == "" || len(password) > identity.MaxPasswordBytes {
-		return false, nil
-	}
 	if err := p.acquire(ctx); err != nil {
 		return false, err
 	}
 	defer p.release()
-	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
-	if errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
-		return false, nil
+	usable := hash != "" && len(password) <= identity.MaxPasswordBytes
+	if !usable {
+		hash, password = decoy(p.cost), password[:min(len(password), identity.MaxPasswordBytes)]
 	}
-	return err == nil, err
+	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
+	if !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) && err != nil {
+		return false, err
+	}
+	cost, costErr := bcrypt.Cost([]byte(hash))
+	if costErr != nil {
+		return false, costErr
+	}
+	// 2^c + 2^c + 2^(c+1) + … + 2^(C-1) = 2^C
+	for ; cost < p.cost; cost++ {
+		_ = bcrypt.CompareHashAndPassword([]byte(decoy(cost)), []byte(password)) // for its time
+	}
+	return usable && err == nil, nil
+}
+
+// Outdated reports whether a hash is of a lower cost than new ones.
+func (p *Passwords) Outdated(hash string) bool {
+	cost, err := bcrypt.Cost([]byte(hash))
+	return err == nil && cost < p.cost
+}
+
+// decoyTail is the salt and the digest of a decoy.
+const decoyTail = "rosterrosterrosterroste.SK1u0xS4Vb9vR7eD2mYw5nQhXcJtG"
+
+// decoy returns a hash of a cost that no password is known to have.
+func decoy(cost int) string {
+	return fmt.Sprintf("$2a$%02d$%s", cost, decoyTail)
 }
 
 func (p *Passwords) acquire(ctx context.Context) error {

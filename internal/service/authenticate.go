@@ -27,26 +27,47 @@ func (s *Service) Authenticate(ctx context.Context, credential string, source ne
 		}
 		return identity.Actor{}, err
 	}
-	token := grant.Token
-	if token.ExpiredAt(now) || token.UserID != 0 && !grant.UserActive {
+	if !usable(grant, now) {
 		return identity.Actor{}, errInvalidToken()
 	}
-	if !token.AllowList.Allows(source) || !grant.UserAllowList.Allows(source) {
-		return identity.Actor{}, identity.Errorf(identity.Forbidden, "ip_not_allowed", "Requests from this address are not allowed.")
+	actor := actorOf(grant)
+	actor.Source, actor.RequestID = source, requestID
+	if !allows(grant, source) {
+		err := errAddressNotAllowed()
+		s.Refused(ctx, actor, err)
+		return identity.Actor{}, err
 	}
+	if now.Sub(grant.Token.LastUsedAt) >= lastUseResolution {
+		s.touch(ctx, grant.Token, now)
+	}
+	return actor, nil
+}
+
+// usable reports whether a token still stands for someone.
+func usable(grant store.Grant, now time.Time) bool {
+	return !grant.Token.ExpiredAt(now) && (grant.Token.UserID == 0 || grant.UserActive)
+}
+
+// allows reports whether a token may be used from an address.
+func allows(grant store.Grant, source netip.Addr) bool {
+	return grant.Token.AllowList.Allows(source) && grant.UserAllowList.Allows(source)
+}
+
+// actorOf returns whom a token stands for and what that one may do.
+func actorOf(grant store.Grant) identity.Actor {
+	token := grant.Token
 	actor := identity.Actor{
-		Name: string(token.Name), TokenID: token.ID, UserID: token.UserID,
+		Name: string(token.Name), TokenID: token.ID, UserID: token.UserID, SessionID: token.SessionID,
 		Permissions: token.Permissions, CanViewMaskedData: token.CanViewMaskedData,
-		Source: source, RequestID: requestID,
+	}
+	if token.SessionID != 0 { // its access tokens come and go; it is the user who acts
+		actor.TokenID = 0
 	}
 	if token.UserID != 0 { // it acts for the user, so never beyond the user's own rights
 		actor.Permissions &= grant.UserPermissions
 		actor.CanViewMaskedData = actor.CanViewMaskedData && grant.UserCanViewMaskedData
 	}
-	if now.Sub(token.LastUsedAt) >= lastUseResolution {
-		s.touch(ctx, token, now)
-	}
-	return actor, nil
+	return actor
 }
 
 func errInvalidToken() error {

@@ -8,6 +8,7 @@ package service
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
@@ -15,20 +16,59 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Service has the operations. It is safe for concurrent use.
-type Service struct {
-	store     *store.Store
-	passwords *secret.Passwords
-	clock     func() time.Time
+// Default lives of a session's tokens.
+const (
+	DefaultAccessTTL  = time.Hour
+	DefaultRefreshTTL = 30 * 24 * time.Hour
+)
+
+// Options are what a service is made of.
+type Options struct {
+	Store     *store.Store // migrated
+	Passwords *secret.Passwords
+	Clock     func() time.Time // time.Now but in tests
+	// AccessTTL and RefreshTTL are how long a session's tokens live.
+	AccessTTL  time.Duration
+	RefreshTTL time.Duration
+	// SecretKey is what secrets are sealed with; "" for a key that the database
+	// itself has.
+	SecretKey string
+	// BaseURL is where people reach the service, for the links in mails; without
+	// a slash at the end.
+	BaseURL string
 }
 
-// New returns a service over a migrated store. clock is time.Now but in tests.
-func New(s *store.Store, passwords *secret.Passwords, clock func() time.Time) *Service {
-	return &Service{store: s, passwords: passwords, clock: clock}
+// Service has the operations. It is safe for concurrent use.
+type Service struct {
+	options   Options
+	store     *store.Store
+	passwords *secret.Passwords
+	sealer    atomic.Pointer[secret.Sealer]
+}
+
+// New returns a service.
+func New(options Options) *Service {
+	return &Service{options: options, store: options.Store, passwords: options.Passwords}
 }
 
 // now is asked once per operation.
-func (s *Service) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
+func (s *Service) now() time.Time { return s.options.Clock().UTC().Truncate(time.Microsecond) }
+
+// sealing returns what secrets are sealed with.
+func (s *Service) sealing(ctx context.Context) (*secret.Sealer, error) {
+	if sealer := s.sealer.Load(); sealer != nil {
+		return sealer, nil
+	}
+	databaseKey, err := s.store.SecretKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := secret.NewSealer(s.options.SecretKey, databaseKey)
+	if err == nil {
+		s.sealer.Store(sealer)
+	}
+	return sealer, err
+}
 
 // emit records what an operation has done, as the last step of its transaction.
 func emit(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Time,

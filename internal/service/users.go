@@ -15,15 +15,28 @@ func (s *Service) User(ctx context.Context, actor identity.Actor, id int64) (ide
 			return identity.User{}, err
 		}
 	}
-	return s.store.User(ctx, id)
+	user, err := s.store.User(ctx, id)
+	return actor.Sees(user), err
 }
 
-// Users returns a page of the users that match.
+// Users returns a page of the users that match. A caller who sees masked data
+// searches in names only and cannot order by e-mail: either would tell what the
+// mask hides.
 func (s *Service) Users(ctx context.Context, actor identity.Actor, q identity.UserQuery) (identity.UserPage, error) {
 	if err := actor.Require(identity.UsersView); err != nil {
 		return identity.UserPage{}, err
 	}
-	return s.store.Users(ctx, q)
+	if !actor.CanViewMaskedData {
+		if q.Sort == identity.SortByEmail {
+			return identity.UserPage{}, errMasked("Ordering by e-mail would tell of masked addresses.")
+		}
+		q.Filter.SearchNames = true
+	}
+	page, err := s.store.Users(ctx, q)
+	for i, user := range page.Users {
+		page.Users[i] = actor.Sees(user)
+	}
+	return page, err
 }
 
 // NewUser is a user to be created; of User the fields that a caller may choose.
@@ -39,6 +52,9 @@ type NewUser struct {
 func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUser, once Once) (identity.User, Answer, error) {
 	if err := actor.Require(identity.UsersCreate); err != nil {
 		return identity.User{}, Answer{}, err
+	}
+	if in.User.Email.IsMask() && !actor.CanViewMaskedData {
+		return identity.User{}, Answer{}, identity.InvalidField("email", "masked_value", "is a mask, not an address")
 	}
 	now := s.now()
 	if answer, err := s.replay(ctx, actor, once, now); err != nil || answer.Replayed {
@@ -65,7 +81,7 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 		if user.ID, err = tx.InsertUser(ctx, user, hash); err != nil {
 			return err
 		}
-		if err := once.keep(ctx, tx, actor, user, now); err != nil {
+		if err := once.keep(ctx, tx, actor, actor.Sees(user), now); err != nil {
 			return err
 		}
 		return emit(ctx, tx, actor, now, identity.UserCreated, user.ID, identity.User{}.Diff(user))
@@ -76,7 +92,7 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 			return identity.User{}, answer, replayErr
 		}
 	}
-	return user, Answer{}, err
+	return actor.Sees(user), Answer{}, err
 }
 
 // UpdateUser is how a change is to be made.
@@ -101,7 +117,7 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 			return identity.User{}, err
 		}
 	}
-	password, err := s.preparePassword(ctx, id, in)
+	password, err := s.preparePassword(ctx, actor, id, in)
 	if err != nil {
 		return identity.User{}, err
 	}
@@ -115,7 +131,11 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 		if err := in.Match.Check(before.Version); err != nil {
 			return err
 		}
-		after = in.Change.Apply(before)
+		change, err := in.Change.Unmasked(before, actor)
+		if err != nil {
+			return err
+		}
+		after = change.Apply(before)
 		after.Groups = sortedSet(after.Groups)
 		if err := mayUpdate(ctx, tx, actor, before, after, in, own, password); err != nil {
 			return err
@@ -128,11 +148,20 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 			return nil
 		}
 		after.UpdatedAt, after.Version = now, before.Version+1
-		if err := tx.UpdateUser(ctx, after); err != nil {
+		if err := tx.UpdateUser(ctx, before, after); err != nil {
 			return err
 		}
 		if in.Change.Password != nil {
 			if err := tx.UpdatePasswordHash(ctx, id, password.newHash); err != nil {
+				return err
+			}
+		}
+		if in.Change.Password != nil || before.Active && !after.Active {
+			except := int64(0)
+			if actor.UserID == id {
+				except = actor.SessionID
+			}
+			if err := tx.EndSessions(ctx, id, except); err != nil {
 				return err
 			}
 		}
@@ -143,7 +172,7 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 		}
 		return emit(ctx, tx, actor, now, identity.UserUpdated, id, changes)
 	})
-	return after, err
+	return actor.Sees(after), err
 }
 
 // preparedPassword is the slow part of changing a password, done before the
@@ -153,7 +182,7 @@ type preparedPassword struct {
 	verifiedHash string // the current hash, where the current password was given and right
 }
 
-func (s *Service) preparePassword(ctx context.Context, id int64, in UpdateUser) (preparedPassword, error) {
+func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id int64, in UpdateUser) (preparedPassword, error) {
 	var p preparedPassword
 	if in.Change.Password == nil && in.CurrentPassword == nil {
 		return p, nil
@@ -167,23 +196,43 @@ func (s *Service) preparePassword(ctx context.Context, id int64, in UpdateUser) 
 		return p, err
 	}
 	if in.CurrentPassword != nil {
-		hash, err := s.store.PasswordHash(ctx, id)
-		if err != nil {
+		if p.verifiedHash, err = s.verifyCurrentPassword(ctx, actor, user, *in.CurrentPassword); err != nil {
 			return p, err
 		}
-		matches, err := s.passwords.Matches(ctx, hash, *in.CurrentPassword)
-		if err != nil {
-			return p, err
-		}
-		if !matches {
-			return p, identity.InvalidField("currentPassword", "wrong_password", "is not the current password")
-		}
-		p.verifiedHash = hash
 	}
 	if in.Change.Password != nil {
 		p.newHash, err = s.passwords.Hash(ctx, *in.Change.Password)
 	}
 	return p, err
+}
+
+// verifyCurrentPassword returns the hash of a user's password if this is it. It
+// bounds guesses as SignIn does, and together with it.
+func (s *Service) verifyCurrentPassword(ctx context.Context, actor identity.Actor, user identity.User, password identity.Password) (string, error) {
+	now := s.now()
+	attempt := signinAttempt(string(user.Email), actor.Source)
+	if err := s.begin(ctx, attempt, now); err != nil {
+		return "", err
+	}
+	hash, err := s.store.PasswordHash(ctx, user.ID)
+	if err != nil {
+		return "", err
+	}
+	matches, err := s.passwords.Matches(ctx, hash, password)
+	if err != nil {
+		s.takeBack(ctx, attempt)
+		return "", err
+	}
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		if matches {
+			return attempt.succeed(ctx, tx)
+		}
+		return attempt.fail(ctx, tx, now)
+	})
+	if err == nil && !matches {
+		err = identity.InvalidField("currentPassword", "wrong_password", "is not the current password")
+	}
+	return hash, err
 }
 
 // mayUpdate checks a change against the locked state of what it touches.

@@ -36,6 +36,12 @@ type engine struct {
 	forShare  string // against changes of the row
 	// against changes of the row and new references to it
 	forDeletion string
+	// skipLocked takes rows for an update, but for those that others are taking.
+	skipLocked string
+
+	// notify sends a text to a channel with the transaction; "" where there is
+	// nobody to send it to.
+	notify string
 
 	// violated returns the unique index that an error says was violated, by
 	// PostgreSQL's name for it: table_column[_column].
@@ -149,6 +155,8 @@ var postgresEngine = engine{
 	forUpdate:   " FOR NO KEY UPDATE", // foreign keys may still point to the row
 	forShare:    " FOR SHARE",
 	forDeletion: " FOR UPDATE",
+	skipLocked:  " FOR UPDATE SKIP LOCKED",
+	notify:      "SELECT pg_notify($1, $2)::text",
 	violated: func(err error) string {
 		if e := pq.As(err, pqerror.UniqueViolation); e != nil {
 			return e.Constraint

@@ -111,6 +111,7 @@ func (t *Tx) InsertGroup(ctx context.Context, g identity.Group) (int64, error) {
 
 // UpdateGroup stores the group's fields, version included.
 func (t *Tx) UpdateGroup(ctx context.Context, g identity.Group) error {
+	t.effects.access = append(t.effects.access, accessChange{}) // of all its members
 	_, err := t.exec(ctx, "UPDATE groups SET name = $2, name_folded = $3, permissions = $4, updated_at = $5, version = $6 WHERE id = $1",
 		g.ID, g.Name, identity.Fold(string(g.Name)), g.Permissions.String(), timestamp{g.UpdatedAt}, g.Version)
 	return err

@@ -55,7 +55,7 @@ func openForMigration(databaseURL string) (*Store, error) {
 		return nil, err
 	}
 	p := newPool(db, &postgresEngine, false)
-	return &Store{reader: reader{pool: p}, write: p}, nil
+	return &Store{reader: reader{pool: p}, write: p, grants: newGrantCache(0)}, nil
 }
 
 func (s *Store) migrate(ctx context.Context) (int, error) {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,9 @@ type Options struct {
 	MaxConns int
 	// Trace makes every query a span.
 	Trace bool
+	// GrantTTL is how long what a token grants may be kept in memory; 0 asks the
+	// database on every request. On SQLite nothing is kept.
+	GrantTTL time.Duration
 }
 
 // DefaultMaxConns is the default bound of connections to PostgreSQL.
@@ -40,12 +44,36 @@ const DefaultMaxConns = 16
 type Store struct {
 	reader
 
+	url      string
 	write    *pool
 	migrated atomic.Bool // the schema has been seen to be current
+
+	grants    *grantCache
+	listening atomic.Bool // changes of other instances are heard of
+	awaited   sync.Map    // of the channels that collect acknowledgements of our changes, by their nonces
+
+	enqueued chan struct{}
 }
 
 // Tx is a transaction: all reads, and every write.
-type Tx struct{ reader }
+type Tx struct {
+	reader
+
+	effects effects
+}
+
+// effects are what a transaction has done that others in this process, or in
+// another instance, have to know once it is committed.
+type effects struct {
+	access   []accessChange
+	touched  []accessChange // what only this instance has to look up again
+	enqueued bool
+}
+
+// accessChanged says that what a user may do has changed; 0 for all users.
+func (t *Tx) accessChanged(userID int64) {
+	t.effects.access = append(t.effects.access, accessChange{userID: userID})
+}
 
 // reader has every SELECT, on the pool or inside a transaction.
 type reader struct {
@@ -62,8 +90,18 @@ func Open(url string, options Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{reader: reader{pool: read}, write: write}, nil
+	if write.engine.notify == "" {
+		// Other processes, such as the command line, could not tell this one of
+		// their changes, and a look-up in SQLite leaves no process.
+		options.GrantTTL = 0
+	}
+	return &Store{
+		reader: reader{pool: read}, url: url, write: write, grants: newGrantCache(options.GrantTTL), enqueued: make(chan struct{}, 1),
+	}, nil
 }
+
+// Enqueued delivers a value when messages have been put into the outbox.
+func (s *Store) Enqueued() <-chan struct{} { return s.enqueued }
 
 // Close closes all connections.
 func (s *Store) Close() error {
@@ -110,7 +148,7 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	// After a commit this does nothing; after an error or a panic it undoes all.
 	defer func() { _ = sqlTx.Rollback() }()
 	var queries []string
-	tx := &Tx{reader{pool: s.write, tx: sqlTx, queries: &queries}}
+	tx := &Tx{reader: reader{pool: s.write, tx: sqlTx, queries: &queries}}
 	if s.write.engine.afterBegin != "" {
 		var ignored string
 		if err := tx.get(ctx, &ignored, s.write.engine.afterBegin); err != nil {
@@ -120,8 +158,33 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := fn(tx); err != nil {
 		return err
 	}
-	if err := sqlTx.Commit(); err != nil {
+	nonce, err := tx.announce(ctx)
+	if err != nil {
+		return err
+	}
+	var heard chan struct{}
+	if nonce != "" && s.listening.Load() {
+		const most = 100 // instances
+		heard = make(chan struct{}, most)
+		s.awaited.Store(nonce, heard)
+		defer s.awaited.Delete(nonce)
+	}
+	err = sqlTx.Commit()
+	// Also after an error: it may have come about all the same.
+	if changes := append(tx.effects.access, tx.effects.touched...); len(changes) > 0 {
+		s.grants.forget(changes...)
+	}
+	if err != nil {
 		return s.write.mapError(ctx, err)
+	}
+	if heard != nil {
+		s.awaitHeard(ctx, heard)
+	}
+	if tx.effects.enqueued {
+		select {
+		case s.enqueued <- struct{}{}:
+		default: // it has been told already
+		}
 	}
 	for _, query := range queries {
 		// For the next time; not to be prepared is no failure of this one.

@@ -9,13 +9,15 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-const tokenColumns = "tokens.id, tokens.name, coalesce(tokens.user_id, 0) AS user_id, tokens.permissions, " +
+const tokenColumns = "tokens.id, tokens.name, coalesce(tokens.user_id, 0) AS user_id, " +
+	"coalesce(tokens.session_id, 0) AS session_id, tokens.permissions, " +
 	"tokens.can_view_masked_data, tokens.allow_list, tokens.created_at, tokens.expires_at, tokens.last_used_at"
 
 type tokenRow struct {
 	ID                int64     `db:"id"`
 	Name              string    `db:"name"`
 	UserID            int64     `db:"user_id"`
+	SessionID         int64     `db:"session_id"`
 	Permissions       string    `db:"permissions"`
 	CanViewMaskedData bool      `db:"can_view_masked_data"`
 	AllowList         string    `db:"allow_list"`
@@ -30,7 +32,8 @@ func (r tokenRow) token() (identity.Token, error) {
 		return identity.Token{}, fmt.Errorf("token %d: allow-list: %w", r.ID, err)
 	}
 	return identity.Token{
-		ID: r.ID, Name: identity.Label(r.Name), UserID: r.UserID, Permissions: identity.PermissionsFrom(r.Permissions),
+		ID: r.ID, Name: identity.Label(r.Name), UserID: r.UserID, SessionID: r.SessionID,
+		Permissions:       identity.PermissionsFrom(r.Permissions),
 		CanViewMaskedData: r.CanViewMaskedData, AllowList: allowList,
 		CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time, LastUsedAt: r.LastUsedAt.Time,
 	}, nil
@@ -85,23 +88,23 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 	}, nil
 }
 
-// Token returns the token with this id, or NotFound.
+// Token returns the service token with this id, or NotFound.
 func (r reader) Token(ctx context.Context, id int64) (identity.Token, error) {
 	var row tokenRow
-	if err := r.get(ctx, &row, "SELECT "+tokenColumns+" FROM tokens WHERE id = $1", id); err != nil {
+	if err := r.get(ctx, &row, "SELECT "+tokenColumns+" FROM tokens WHERE id = $1 AND session_id IS NULL", id); err != nil {
 		return identity.Token{}, one(err, "token", id)
 	}
 	return row.token()
 }
 
-// Tokens returns one page of the tokens by id, and how many there are.
+// Tokens returns one page of the service tokens by id, and how many there are.
 func (r reader) Tokens(ctx context.Context, page identity.Page) ([]identity.Token, int64, error) {
 	var total int64
-	if err := r.get(ctx, &total, "SELECT count(*) FROM tokens"); err != nil {
+	if err := r.get(ctx, &total, "SELECT count(*) FROM tokens WHERE session_id IS NULL"); err != nil {
 		return nil, 0, fmt.Errorf("count tokens: %w", err)
 	}
 	var rows []tokenRow
-	if err := r.all(ctx, &rows, "SELECT "+tokenColumns+" FROM tokens ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset); err != nil {
+	if err := r.all(ctx, &rows, "SELECT "+tokenColumns+" FROM tokens WHERE session_id IS NULL ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset); err != nil {
 		return nil, 0, fmt.Errorf("list tokens: %w", err)
 	}
 	tokens := make([]identity.Token, len(rows))
@@ -117,10 +120,12 @@ func (r reader) Tokens(ctx context.Context, page identity.Page) ([]identity.Toke
 // InsertToken stores a new token by the digest of its secret and returns its id.
 func (t *Tx) InsertToken(ctx context.Context, token identity.Token, digest string) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, `INSERT INTO tokens (name, digest, user_id, permissions, can_view_masked_data, allow_list, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
-		token.Name, digest, sql.NullInt64{Int64: token.UserID, Valid: token.UserID != 0}, token.Permissions.String(),
-		token.CanViewMaskedData, token.AllowList.String(), timestamp{token.CreatedAt}, timestamp{token.ExpiresAt})
+	orNull := func(id int64) sql.NullInt64 { return sql.NullInt64{Int64: id, Valid: id != 0} }
+	err := t.get(ctx, &id, `INSERT INTO tokens (name, digest, user_id, session_id, permissions, can_view_masked_data, allow_list,
+			created_at, expires_at, last_used_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
+		token.Name, digest, orNull(token.UserID), orNull(token.SessionID), token.Permissions.String(), token.CanViewMaskedData,
+		token.AllowList.String(), timestamp{token.CreatedAt}, timestamp{token.ExpiresAt}, timestamp{token.LastUsedAt})
 	return id, err
 }
 
@@ -128,6 +133,7 @@ func (t *Tx) InsertToken(ctx context.Context, token identity.Token, digest strin
 func (t *Tx) TouchToken(ctx context.Context, id int64, now, since time.Time) error {
 	_, err := t.exec(ctx, "UPDATE tokens SET last_used_at = $2 WHERE id = $1 AND last_used_at < $3",
 		id, timestamp{now}, timestamp{since})
+	t.effects.touched = append(t.effects.touched, accessChange{tokenID: id})
 	return err
 }
 
@@ -135,12 +141,16 @@ func (t *Tx) TouchToken(ctx context.Context, id int64, now, since time.Time) err
 // revocations at once, one did it.
 func (t *Tx) DeleteToken(ctx context.Context, id int64) (bool, error) {
 	deleted, err := t.exec(ctx, "DELETE FROM tokens WHERE id = $1", id)
+	t.effects.access = append(t.effects.access, accessChange{tokenID: id})
 	return deleted > 0, err
 }
 
 // DeleteTokensNamed deletes the tokens of services with this name, but for the
 // one with this digest.
 func (t *Tx) DeleteTokensNamed(ctx context.Context, name identity.Label, exceptDigest string) error {
-	_, err := t.exec(ctx, "DELETE FROM tokens WHERE name = $1 AND user_id IS NULL AND digest <> $2", name, exceptDigest)
+	deleted, err := t.exec(ctx, "DELETE FROM tokens WHERE name = $1 AND user_id IS NULL AND digest <> $2", name, exceptDigest)
+	if deleted > 0 {
+		t.effects.access = append(t.effects.access, accessChange{})
+	}
 	return err
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,12 +76,19 @@ func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error)
 	return t.user(ctx, selectUser+t.pool.engine.forUpdate, id)
 }
 
-func (r reader) user(ctx context.Context, query string, id int64) (identity.User, error) {
+func (r reader) user(ctx context.Context, query string, key any) (identity.User, error) {
 	var row userRow
-	if err := r.get(ctx, &row, query, id); err != nil {
+	if err := r.get(ctx, &row, query, key); err != nil {
+		id, _ := key.(int64)
 		return identity.User{}, one(err, "user", id)
 	}
 	return row.user()
+}
+
+// UserByEmail returns the user with this address, without regard to case, or
+// NotFound.
+func (r reader) UserByEmail(ctx context.Context, email string) (identity.User, error) {
+	return r.user(ctx, "SELECT "+userColumns+", "+membershipsColumn+" FROM users WHERE email_folded = $1", identity.FoldASCII(email))
 }
 
 // PasswordHash returns a user's password hash, or NotFound. It is the only way
@@ -119,9 +127,12 @@ func (t *Tx) InsertUser(ctx context.Context, u identity.User, passwordHash strin
 	return id, t.insertMemberships(ctx, id, u.Groups)
 }
 
-// UpdateUser stores the user's fields, version included, but for the password
-// and the memberships.
-func (t *Tx) UpdateUser(ctx context.Context, u identity.User) error {
+// UpdateUser stores the fields of a user that was before, version included, but
+// for the password and the memberships.
+func (t *Tx) UpdateUser(ctx context.Context, before, u identity.User) error {
+	if before.Active != u.Active || before.CanViewMaskedData != u.CanViewMaskedData || !slices.Equal(before.AllowList, u.AllowList) {
+		t.accessChanged(u.ID)
+	}
 	tags, err := identity.ClientTagsText(u.ClientTags)
 	if err != nil {
 		return err
@@ -146,6 +157,7 @@ func (t *Tx) ReplaceMemberships(ctx context.Context, userID int64, groups []int6
 	if _, err := t.exec(ctx, "DELETE FROM memberships WHERE user_id = $1", userID); err != nil {
 		return err
 	}
+	t.accessChanged(userID)
 	return t.insertMemberships(ctx, userID, groups)
 }
 
@@ -161,8 +173,11 @@ func (t *Tx) insertMemberships(ctx context.Context, userID int64, groups []int64
 // DeleteUser deletes a user with all that belongs to it. That its events
 // happened stays; the personal values in them, and in kept answers, do not.
 func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
+	t.accessChanged(id)
 	for _, statement := range []string{
 		"UPDATE events SET changes = '{}' WHERE subject_type = 'user' AND subject_id = $1",
+		"UPDATE events SET source = '' WHERE actor_user_id = $1",
+		"DELETE FROM outbox WHERE lane = 'mail' AND user_id = $1",
 		"UPDATE idempotency_keys SET answer = '' WHERE user_id = $1",
 		"DELETE FROM users WHERE id = $1",
 	} {

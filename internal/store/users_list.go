@@ -246,7 +246,11 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 		c.addContains(r.pool.engine, identity.Fold(f.Name), indexed, "name_folded")
 	}
 	if f.Search != "" {
-		c.addContains(r.pool.engine, identity.Fold(f.Search), indexed, "name_folded", "email_folded", "phone")
+		columns := []string{"name_folded", "email_folded", "phone"}
+		if f.SearchNames {
+			columns = columns[:1]
+		}
+		c.addContains(r.pool.engine, identity.Fold(f.Search), indexed, columns...)
 	}
 	if f.Email != "" {
 		c.add("email_folded = $%d", identity.FoldASCII(f.Email))

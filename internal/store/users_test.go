@@ -104,9 +104,10 @@ func TestUsersAgainstModel(t *testing.T) {
 						return err
 					}
 				case i%13 == 0:
+					before := model[i]
 					model[i].Active = !model[i].Active
 					model[i].Name += " renamed"
-					if err := tx.UpdateUser(ctx, model[i]); err != nil {
+					if err := tx.UpdateUser(ctx, before, model[i]); err != nil {
 						return err
 					}
 				}

@@ -180,7 +180,7 @@ func serveOpen(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	processors := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(2 * processors) // as roster does
-	svc := service.New(db, secret.NewPasswords(secret.DefaultCost, processors), time.Now)
+	svc := service.New(service.Options{Store: db, Passwords: secret.NewPasswords(secret.DefaultCost, processors), Clock: time.Now})
 	metrics := httpserver.NewMetrics(db.Collector())
 	s := httpserver.New(httpserver.Options{
 		Dialects: []api.Dialect{backoffice.New(svc, nil)},

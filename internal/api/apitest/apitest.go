@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/firefly"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/outbox"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/service"
 	"github.com/rosterhq/roster/internal/store"
@@ -40,6 +43,10 @@ type Server struct {
 	Service *service.Service
 	HTTP    *httptest.Server
 	tb      testing.TB
+
+	worker *outbox.Worker
+	mu     sync.Mutex
+	mails  []identity.Mail
 }
 
 // Clock is a clock that stands still until it is moved.
@@ -85,30 +92,121 @@ func New(tb testing.TB, databaseURL string) *Server {
 }
 
 // Dialects are all there are, over a service that may be nil where nothing is called.
-func Dialects(s *service.Service) []api.Dialect {
-	return []api.Dialect{backoffice.New(s, nil), firefly.New(s, nil)}
+func Dialects(s *service.Service, publicURL *url.URL) []api.Dialect {
+	return []api.Dialect{backoffice.New(s, publicURL), firefly.New(s, publicURL)}
 }
 
 // NewOn is New on a store that is open and set up.
 func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 	tb.Helper()
+	return newServer(tb, db, clock, secret.NewPasswords(secret.MinCost, 2))
+}
+
+// NewWith starts another service on the store and with the clock of one that
+// hashes passwords in its own way.
+func NewWith(tb testing.TB, s *Server, passwords *secret.Passwords) *Server {
+	tb.Helper()
+	return newServer(tb, s.Store, s.Clock, passwords)
+}
+
+func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.Passwords) *Server {
+	tb.Helper()
 	s := &Server{Log: &Log{}, tb: tb, Store: db, Clock: clock}
-	s.Service = service.New(s.Store, secret.NewPasswords(secret.MinCost, 2), s.Clock.Now)
-	loopback, err := identity.ParseAddressRange("127.0.0.1")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s.HTTP = httptest.NewServer(httpserver.New(httpserver.Options{
-		Dialects:       Dialects(s.Service),
-		Authenticate:   s.Service.Authenticate,
-		Ready:          s.Store.Ready,
-		TrustedProxies: []identity.AddressRange{loopback},
-		Logger:         slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Metrics:        httpserver.NewMetrics(),
-	}))
-	tb.Cleanup(s.HTTP.Close)
+	s.Service = service.New(service.Options{
+		Store: s.Store, Passwords: passwords, Clock: s.Clock.Now,
+		AccessTTL: service.DefaultAccessTTL, RefreshTTL: service.DefaultRefreshTTL, BaseURL: BaseURL,
+	})
+	logger := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.worker = outbox.New(outbox.Options{
+		Store: s.Store, Clock: s.Clock.Now, Logger: logger,
+		Senders: map[string]outbox.Sender{identity.LaneMail: s.Service.MailSender(func(_ context.Context, m identity.Mail) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.mails = append(s.mails, m)
+			return nil
+		})},
+	})
+	s.HTTP = httptest.NewServer(s.handler(nil, logger))
+	ctx, cancel := context.WithCancel(context.Background())
+	var background sync.WaitGroup
+	ready := make(chan struct{})
+	background.Go(func() { s.Store.Listen(ctx, func() { close(ready) }) })
+	<-ready
+	tb.Cleanup(func() {
+		s.HTTP.Close()
+		cancel()
+		background.Wait()
+		s.checkLog()
+	})
 	s.URL = s.HTTP.URL
 	return s
+}
+
+// handler serves all dialects.
+func (s *Server) handler(publicURL *url.URL, logger *slog.Logger) http.Handler {
+	loopback, err := identity.ParseAddressRange("127.0.0.1")
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	return httpserver.New(httpserver.Options{
+		Dialects:       Dialects(s.Service, publicURL),
+		Authenticate:   s.Service.Authenticate,
+		Refused:        s.Service.Refused,
+		Ready:          s.Store.Ready,
+		TrustedProxies: []identity.AddressRange{loopback},
+		Logger:         logger,
+		Metrics:        httpserver.NewMetrics(),
+	})
+}
+
+// At returns a server of the same service that knows where clients reach it.
+func (s *Server) At(publicURL string) *Server {
+	s.tb.Helper()
+	parsed, err := url.Parse(publicURL)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	at := &Server{Log: s.Log, Clock: s.Clock, Store: s.Store, Service: s.Service, tb: s.tb}
+	at.HTTP = httptest.NewServer(s.handler(parsed, slog.New(slog.NewJSONHandler(s.Log, nil))))
+	s.tb.Cleanup(at.HTTP.Close)
+	at.URL = at.HTTP.URL
+	return at
+}
+
+// BaseURL is where the links of mails lead.
+const BaseURL = "https://roster.example.com"
+
+// secretPattern finds what must never be logged: tokens, password hashes, and
+// the passwords of tests, which all have Secret in them.
+var secretPattern = regexp.MustCompile(`rst_[A-Za-z0-9_-]{8,}|\$2[aby]\$|[A-Za-z0-9]*Secret[A-Za-z0-9-]*\d|` + AdminToken)
+
+// checkLog fails the test when a secret has been logged, at whatever level.
+func (s *Server) checkLog() {
+	s.tb.Helper()
+	if found := secretPattern.FindString(s.Log.String()); found != "" {
+		s.tb.Errorf("the log has a secret: %s", found)
+	}
+}
+
+// Mails sends all that is due and returns the mails since the last call.
+func (s *Server) Mails() []identity.Mail {
+	s.tb.Helper()
+	s.worker.Once(s.tb.Context())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mails := s.mails
+	s.mails = nil
+	return mails
+}
+
+// Mail is Mails where there is exactly one.
+func (s *Server) Mail() identity.Mail {
+	s.tb.Helper()
+	mails := s.Mails()
+	if len(mails) != 1 {
+		s.tb.Fatalf("%d mails, want one: %+v", len(mails), mails)
+	}
+	return mails[0]
 }
 
 // Log is what a server has logged.
@@ -167,8 +265,8 @@ type Answer struct {
 }
 
 // Do sends a request as the administrator and holds the answer against the
-// contract. body is sent as it is when it is a string or bytes, else as JSON;
-// nil sends none.
+// contract. body is sent as it is when it is a string or bytes, as a form when
+// it is url.Values, else as JSON; nil sends none.
 func (s *Server) Do(method, path string, body any, options ...Option) *Answer {
 	s.tb.Helper()
 	request := s.request(method, path, body, options...)
@@ -190,12 +288,16 @@ func (s *Server) Do(method, path string, body any, options ...Option) *Answer {
 func (s *Server) request(method, path string, body any, options ...Option) *http.Request {
 	s.tb.Helper()
 	var reader io.Reader = http.NoBody
+	contentType := "application/json"
 	switch b := body.(type) {
 	case nil:
 	case string:
 		reader = strings.NewReader(b)
 	case []byte:
 		reader = bytes.NewReader(b)
+	case url.Values:
+		reader = strings.NewReader(b.Encode())
+		contentType = "application/x-www-form-urlencoded"
 	default:
 		encoded, err := json.Marshal(b)
 		if err != nil {
@@ -209,7 +311,7 @@ func (s *Server) request(method, path string, body any, options ...Option) *http
 	}
 	request.Header.Set("Authorization", "Bearer "+AdminToken)
 	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Content-Type", contentType)
 	}
 	for _, option := range options {
 		option(request)

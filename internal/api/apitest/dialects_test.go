@@ -20,7 +20,7 @@ import (
 func TestRoutesAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	parameter := regexp.MustCompile(`:(\w+)`)
-	for _, dialect := range apitest.Dialects(nil) {
+	for _, dialect := range apitest.Dialects(nil, nil) {
 		var routes []string
 		for _, route := range dialect.Routes {
 			routes = append(routes, route.Method+" "+dialect.Prefix+parameter.ReplaceAllString(route.Path, "{$1}"))
@@ -40,7 +40,7 @@ func TestRoutesAreThoseOfTheContract(t *testing.T) {
 // status that fits, and tells of nothing that it must not.
 func TestEveryKindHasItsAnswer(t *testing.T) {
 	t.Parallel()
-	for _, dialect := range apitest.Dialects(nil) {
+	for _, dialect := range apitest.Dialects(nil, nil) {
 		answer := func(err error) *httptest.ResponseRecorder {
 			recorder := httptest.NewRecorder()
 			c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, dialect.Prefix+"/users", http.NoBody), recorder)

@@ -3,6 +3,7 @@ package backoffice_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -16,9 +17,13 @@ type changes = map[string]any
 const (
 	groups = "/api/v2/groups"
 	tokens = "/api/v2/tokens"
+	events = "/api/v2/events"
+
+	introspect = "/api/v2/introspect"
+	explain    = "/api/v2/network/explain"
 )
 
-// calls has every route with a body that it would take.
+// calls has every route that needs a permission, with a body that it would take.
 func calls(userID, groupID, tokenID int64) []struct {
 	method, path string
 	body         any
@@ -41,6 +46,8 @@ func calls(userID, groupID, tokenID int64) []struct {
 		{"GET", records, nil, "records.manage"},
 		{"GET", records + "/accounts/17", nil, "records.manage"},
 		{"DELETE", records + "/accounts/17", nil, "records.manage"},
+		{"POST", explain, changes{"ip": "192.0.2.1", "userId": userID}, "users.view"},
+		{"DELETE", apitest.UserPath(userID) + "/totp", nil, "users.update"},
 		{"DELETE", apitest.UserPath(userID), nil, "users.delete"},
 		{"GET", groups, nil, "groups.view"},
 		{"POST", groups, changes{"name": "New", "permissions": []string{}}, "groups.manage"},
@@ -52,6 +59,8 @@ func calls(userID, groupID, tokenID int64) []struct {
 		{"POST", tokens, changes{"name": "New", "permissions": []string{}}, "tokens.manage"},
 		{"GET", token, nil, "tokens.manage"},
 		{"DELETE", token, nil, "tokens.manage"},
+		{"POST", introspect, url.Values{"token": {"x"}}, "tokens.introspect"},
+		{"GET", events, nil, "audit.view"},
 	}
 }
 
@@ -71,7 +80,8 @@ func TestEveryCallNeedsItsPermission(t *testing.T) {
 			}
 			routes[call.method+" "+call.path] = true
 		}
-		if contract := len(contractCalls(t)); contract != len(routes) {
+		const public, own = 5, 3 // signing in, and what everyone may do for themselves
+		if contract := len(contractCalls(t)) - public - own; contract != len(routes) {
 			t.Errorf("%d calls are tested, the contract has %d", len(routes), contract)
 		}
 		for _, call := range list { // and is enough

@@ -148,6 +148,9 @@ func TestNothingHalfDone(t *testing.T) {
 					continue
 				}
 				body := call.body
+				if call.path == introspect || call.path == explain || strings.HasSuffix(call.path, "/totp") {
+					continue // they only ask, or have nothing to take away
+				}
 				if call.path == fmt.Sprintf("%s/%d", groups, group) && call.method == http.MethodDelete {
 					continue // it has a member
 				}

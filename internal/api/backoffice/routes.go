@@ -48,6 +48,19 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 		{Method: http.MethodPost, Path: "/tokens", Handler: h.createToken},
 		{Method: http.MethodGet, Path: "/tokens/:tokenId", Handler: h.getToken},
 		{Method: http.MethodDelete, Path: "/tokens/:tokenId", Handler: h.revokeToken},
+		{Method: http.MethodPost, Path: "/introspect", Handler: h.introspect},
+		{Method: http.MethodPost, Path: "/network/explain", Handler: h.explainNetwork},
+		{Method: http.MethodGet, Path: "/events", Handler: h.listEvents},
+
+		{Method: http.MethodPost, Path: "/signin", Handler: h.signIn, Public: true},
+		{Method: http.MethodPost, Path: "/2fa/confirm", Handler: h.confirmSignIn, Public: true},
+		{Method: http.MethodPost, Path: "/refresh", Handler: h.refresh, Public: true},
+		{Method: http.MethodPost, Path: "/signout", Handler: h.signOut},
+		{Method: http.MethodPost, Path: "/password/forgot", Handler: h.forgotPassword, Public: true},
+		{Method: http.MethodPost, Path: "/password/reset", Handler: h.resetPassword, Public: true},
+		{Method: http.MethodPost, Path: "/users/:userId/totp", Handler: h.enrolTOTP},
+		{Method: http.MethodPost, Path: "/users/:userId/totp/confirm", Handler: h.confirmTOTP},
+		{Method: http.MethodDelete, Path: "/users/:userId/totp", Handler: h.resetTOTP},
 	}
 	for i := range routes {
 		routes[i].Handler = requireJSONAccepted(routes[i].Handler)

@@ -88,21 +88,48 @@ type updateUserRequest struct {
 	Email             *identity.Email       `json:"email"`
 	Password          *identity.Password    `json:"password"`
 	CurrentPassword   *string               `json:"currentPassword"`
-	Phone             *identity.Phone       `json:"phone"             null:"empty"`
+	Phone             *phoneOrMask          `json:"phone"             null:"empty"`
 	Active            *bool                 `json:"active"`
 	TFA               *bool                 `json:"tfa"`
 	Groups            *[]int64              `json:"groups"            validate:"omitnil,max=256"`
-	IPWhitelist       *identity.AllowList   `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
+	IPWhitelist       *[]rangeOrMask        `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
 	ClientTags        *[]identity.ClientTag `json:"clientTags"        validate:"omitnil,max=256" null:"empty"`
 	CanViewMaskedData *bool                 `json:"canViewMaskedData"`
 	SendNotify        *bool                 `json:"sendNotify"` // checked; there is no mail yet
 }
 
+// phoneOrMask and rangeOrMask are what may be written back by someone who reads
+// masks; UserChange.Unmasked tells what they mean.
+type (
+	phoneOrMask identity.Phone
+	rangeOrMask identity.AddressRange
+)
+
+func (p *phoneOrMask) UnmarshalText(text []byte) error {
+	phone, err := identity.ParsePhoneOrMask(string(text))
+	*p = phoneOrMask(phone)
+	return err
+}
+
+func (r *rangeOrMask) UnmarshalText(text []byte) error {
+	parsed, err := identity.ParseAddressRangeOrMask(string(text))
+	*r = rangeOrMask(parsed)
+	return err
+}
+
 func (r updateUserRequest) change() identity.UserChange {
-	return identity.UserChange{
-		Name: r.Name, Email: r.Email, Password: r.Password, Phone: r.Phone, Active: r.Active, TFA: r.TFA, Groups: r.Groups,
-		AllowList: r.IPWhitelist, ClientTags: r.ClientTags, CanViewMaskedData: r.CanViewMaskedData,
+	change := identity.UserChange{
+		Name: r.Name, Email: r.Email, Password: r.Password, Phone: (*identity.Phone)(r.Phone), Active: r.Active, TFA: r.TFA, Groups: r.Groups,
+		ClientTags: r.ClientTags, CanViewMaskedData: r.CanViewMaskedData,
 	}
+	if r.IPWhitelist != nil {
+		list := make(identity.AllowList, len(*r.IPWhitelist))
+		for i, entry := range *r.IPWhitelist {
+			list[i] = identity.AddressRange(entry)
+		}
+		change.AllowList = &list
+	}
+	return change
 }
 
 func (h *handlers) getUser(c echo.Context, actor identity.Actor) error {

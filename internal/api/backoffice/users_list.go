@@ -71,11 +71,11 @@ func userQuery(c echo.Context) (identity.UserQuery, error) {
 	status := q.OneOf("filter[status]", "any", "active", "inactive")
 	query.Filter.OnlyActive = q.OneOf("filter[active]", "0", "1") == "1" || status == "active"
 	query.Filter.OnlyInactive = status == "inactive"
-	query.After = cursorOf(q, query)
+	query.After = cursorOf(q, query.Sort, query.Descending)
 	return query, q.Err()
 }
 
-func cursorOf(q *api.Query, query identity.UserQuery) *identity.Cursor {
+func cursorOf(q *api.Query, sort identity.UserSort, descending bool) *identity.Cursor {
 	if !q.Has("after") {
 		return nil
 	}
@@ -84,7 +84,7 @@ func cursorOf(q *api.Query, query identity.UserQuery) *identity.Cursor {
 	switch {
 	case err != nil:
 		q.Fail("after", "invalid_cursor", err.Error())
-	case cursor.Sort != query.Sort || cursor.Descending != query.Descending:
+	case cursor.Sort != sort || cursor.Descending != descending:
 		q.Fail("after", "invalid_cursor", "belongs to a list in another order")
 	case q.Has("offset"):
 		q.Fail("offset", "invalid_value", "must not be given together with after")

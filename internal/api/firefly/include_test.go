@@ -29,7 +29,7 @@ func register(s *apitest.Server, id, record string, attributes any) {
 func TestInclude(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		public := atFireflyLocal(t, s)
+		public := s.At(fireflyLocal)
 		id := create(s, "a@example.com")
 		other := create(s, "b@example.com")
 		register(s, other, "accounts/99", object{})

@@ -19,7 +19,7 @@ const mimeJSONAPI = "application/vnd.api+json"
 // bindUser reads the fields of a user from a body. Those that are left out stay
 // nil; when creating, e-mail and blocked must be there.
 func bindUser(c echo.Context, creating bool) (identity.UserChange, error) {
-	mediaType, body, err := api.ReadBody(c, "", echo.MIMEApplicationJSON, mimeJSONAPI, echo.MIMEApplicationForm)
+	mediaType, body, err := api.ReadBody(c, echo.MIMEApplicationJSON, "", mimeJSONAPI, echo.MIMEApplicationForm)
 	if err != nil {
 		return identity.UserChange{}, err
 	}

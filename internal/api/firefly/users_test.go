@@ -5,20 +5,14 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/apitest"
-	"github.com/rosterhq/roster/internal/api/firefly"
-	"github.com/rosterhq/roster/internal/httpserver"
 )
 
 type object = map[string]any
@@ -44,22 +38,8 @@ func create(s *apitest.Server, email string) string {
 	return idOf(s.Do(http.MethodPost, users, object{"email": email, "blocked": false}).Want(http.StatusOK))
 }
 
-// atFireflyLocal is the same service where it knows its address.
-func atFireflyLocal(t *testing.T, s *apitest.Server) *apitest.Server {
-	t.Helper()
-	address, err := url.Parse("http://firefly.local")
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := *s
-	public.HTTP = httptest.NewServer(httpserver.New(httpserver.Options{
-		Dialects:     []api.Dialect{firefly.New(s.Service, address)},
-		Authenticate: s.Service.Authenticate, Ready: s.Store.Ready, Logger: slog.New(slog.DiscardHandler),
-	}))
-	t.Cleanup(public.HTTP.Close)
-	public.URL = public.HTTP.URL
-	return &public
-}
+// fireflyLocal is the address in the documentation's examples.
+const fireflyLocal = "http://firefly.local"
 
 //go:embed testdata/documentation.json
 var documentation []byte
@@ -70,7 +50,7 @@ func TestDocumentation(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.Clock.Advance(time.Date(2018, 3, 4, 9, 52, 6, 0, time.UTC).Sub(s.Clock.Now()))
 		s.CreateUser("thegrumpydictator@gmail.com", object{"groups": []int{1}})
-		answer := atFireflyLocal(t, s).Do(http.MethodGet, users, nil).Want(http.StatusOK)
+		answer := s.At(fireflyLocal).Do(http.MethodGet, users, nil).Want(http.StatusOK)
 		var want bytes.Buffer
 		if err := json.Compact(&want, documentation); err != nil {
 			t.Fatal(err)
@@ -89,7 +69,7 @@ func TestDocumentation(t *testing.T) {
 func TestUsers(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		public := atFireflyLocal(t, s)
+		public := s.At(fireflyLocal)
 		created := public.Do(http.MethodPost, users, object{"email": "Mary@Example.com", "blocked": true, "blocked_code": "email_changed"}).
 			Want(http.StatusOK).Golden("created")
 		if got := created.Header.Get("Content-Type"); got != jsonAPI {
@@ -245,6 +225,52 @@ func TestDeletion(t *testing.T) {
 		}
 		if again := create(s, "a@example.com"); again == id {
 			t.Errorf("the id %s is given out again", id)
+		}
+	})
+}
+
+// TestFirstSignIn: a user who was created here gets in by resetting the password.
+func TestFirstSignIn(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		create(s, "a@example.com")
+		s.Do(http.MethodPost, "/api/v2/password/forgot", object{"email": "a@example.com"}).Want(http.StatusAccepted)
+		_, token, found := strings.Cut(s.Mail().Link, "token=")
+		if !found {
+			t.Fatal("no link")
+		}
+		s.Do(http.MethodPost, "/api/v2/password/reset", object{"token": token, "password": "MySecret123"}).Want(http.StatusNoContent)
+		signIn := object{"email": "a@example.com", "password": "MySecret123"}
+		s.Do(http.MethodPost, "/api/v2/signin", signIn).Want(http.StatusOK)
+		s.Do(http.MethodPut, userPath(1), object{"blocked": 1}).Want(http.StatusOK)
+		s.Do(http.MethodPost, "/api/v2/signin", signIn).Want(http.StatusUnauthorized)
+	})
+}
+
+// TestMaskedAddresses: an administrator who may not see the addresses of others
+// does not see them here, and does no damage by sending them back.
+func TestMaskedAddresses(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		id := create(s, "mary@example.com")
+		as := apitest.As(s.CreateToken(0, apitest.AllPermissions(), object{"canViewMaskedData": false}))
+		const masked = "m***@example.com"
+		for _, call := range []struct {
+			method string
+			body   any
+		}{{http.MethodGet, nil}, {http.MethodPut, object{"blocked": 1}}, {http.MethodPut, object{"email": masked, "blocked": 0}}} {
+			if got := attributesOf(s.Do(call.method, userPath(id), call.body, as).Want(http.StatusOK))["email"]; got != masked {
+				t.Errorf("%s: %s", call.method, got)
+			}
+		}
+		created := attributesOf(s.Do(http.MethodPost, users, object{"email": "other@example.com", "blocked": 1}, as).Want(http.StatusOK))
+		list := s.Do(http.MethodGet, users, nil, as).Want(http.StatusOK)
+		if created["email"] != "o***@example.com" || strings.Contains(string(list.Body), "mary@") || strings.Contains(string(list.Body), "other@") {
+			t.Errorf("%v, %s", created, list.Body)
+		}
+		s.Do(http.MethodPost, users, object{"email": masked, "blocked": 1}, as).Want(http.StatusUnprocessableEntity).Golden("masked_address")
+		if got := attributesOf(s.Do(http.MethodGet, userPath(id), nil).Want(http.StatusOK))["email"]; got != "mary@example.com" {
+			t.Errorf("the address has become %s", got)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func EmptyURL(tb testing.TB, engine string) string {
 // Open opens a store that is closed when the test ends.
 func Open(tb testing.TB, url string) *store.Store {
 	tb.Helper()
-	s, err := store.Open(url, store.Options{Prepare: true, MaxConns: 8})
+	s, err := store.Open(url, store.Options{Prepare: true, MaxConns: 8, GrantTTL: store.DefaultGrantTTL})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,0 +1,142 @@
+package identity
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// What a caller without CanViewMaskedData sees of other people. The masks have
+// a fixed width: how long a value is says something about it, too.
+const (
+	mask      = "***"
+	phoneMask = "*******"
+)
+
+// Masked returns the address as m***@example.com.
+func (e Email) Masked() Email {
+	at := strings.IndexByte(string(e), '@')
+	if at < 0 {
+		return ""
+	}
+	_, size := utf8.DecodeRuneInString(string(e))
+	return e[:size] + mask + e[at:]
+}
+
+// IsMask reports whether the address could be one that Masked has made.
+func (e Email) IsMask() bool { return e != "" && e.Masked() == e }
+
+// Masked returns the number as +1*******62: its first digit and its last two,
+// unless it is so short that little else would remain.
+func (p Phone) Masked() Phone {
+	const shown, least = 3, 8 // digits
+	switch {
+	case p == "":
+		return ""
+	case len(p) < 1+least:
+		return "+" + phoneMask
+	}
+	return p[:2] + phoneMask + p[len(p)-shown+1:]
+}
+
+// IsMask reports whether the number is one that Masked has made.
+func (p Phone) IsMask() bool { return strings.Contains(string(p), phoneMask) }
+
+// ParsePhoneOrMask reads a phone number, or the mask of one.
+func ParsePhoneOrMask(s string) (Phone, error) {
+	first, last, isMask := strings.Cut(s, phoneMask)
+	digits := func(s string, n int) bool {
+		return len(s) == n && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+	}
+	if isMask && (s == "+"+phoneMask || strings.HasPrefix(first, "+") && digits(first[1:], 1) && digits(last, 2)) {
+		return Phone(s), nil
+	}
+	return ParsePhone(s)
+}
+
+// Masked returns a list that shows only that there is one. The zero
+// AddressRange is the mask of one: it holds no address and is written ***.
+func (l AllowList) Masked() AllowList {
+	if len(l) == 0 {
+		return l
+	}
+	return AllowList{AddressRange{}}
+}
+
+// IsMask reports whether the list is one that Masked has made.
+func (l AllowList) IsMask() bool { return slices.Equal(l, AllowList{AddressRange{}}) }
+
+// Masked returns the user as others see it without CanViewMaskedData.
+func (u User) Masked() User {
+	u.Email, u.Phone, u.AllowList = u.Email.Masked(), u.Phone.Masked(), u.AllowList.Masked()
+	return u
+}
+
+// Sees returns the user as the actor may see it; oneself is never masked.
+func (a Actor) Sees(u User) User {
+	if a.CanViewMaskedData || a.UserID == u.ID {
+		return u
+	}
+	return u.Masked()
+}
+
+// SeesUnmasked reports whether nothing of a user is hidden from the actor.
+func (a Actor) SeesUnmasked(userID int64) bool {
+	return a.CanViewMaskedData || a.UserID == userID && userID != 0
+}
+
+// Unmasked returns the change without the masks that were written back: they
+// mean "as it is". A mask of another value is Invalid: whoever sent it has not
+// seen what it would replace.
+func (c UserChange) Unmasked(before User, actor Actor) (UserChange, error) {
+	sees := actor.Sees(before)
+	var problems []FieldError
+	wrong := func(field string) {
+		problems = append(problems, FieldError{Field: field, Code: "masked_value", Message: "is a mask, but not that of the present value"})
+	}
+	if c.Email != nil && c.Email.IsMask() && !actor.SeesUnmasked(before.ID) {
+		if *c.Email != sees.Email {
+			wrong("email")
+		}
+		c.Email = nil
+	}
+	if c.Phone != nil && c.Phone.IsMask() {
+		if *c.Phone != sees.Phone {
+			wrong("phone")
+		}
+		c.Phone = nil
+	}
+	if c.AllowList != nil && slices.Contains(*c.AllowList, AddressRange{}) {
+		if !slices.Equal(*c.AllowList, sees.AllowList) {
+			wrong("ipWhitelist")
+		}
+		c.AllowList = nil
+	}
+	return c, InvalidFields(problems)
+}
+
+// Masked returns the changes of a user's fields, as they are read back from an
+// event, as others see them without CanViewMaskedData.
+func (c Changes) Masked() Changes {
+	masked := make(Changes, len(c))
+	for field, change := range c {
+		if hide := maskOf[field]; hide != nil {
+			change = Change{hide(change.Old), hide(change.New)}
+		}
+		masked[field] = change
+	}
+	return masked
+}
+
+// maskOf has the fields of a user that are masked. A value that is not of the
+// type it should be is not shown at all.
+var maskOf = map[string]func(any) any{
+	"email": func(v any) any { s, _ := v.(string); return string(Email(s).Masked()) },
+	"phone": func(v any) any { s, _ := v.(string); return string(Phone(s).Masked()) },
+	"ipWhitelist": func(v any) any {
+		if list, _ := v.([]any); len(list) == 0 {
+			return []any{}
+		}
+		return []any{mask}
+	},
+}

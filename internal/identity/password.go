@@ -1,0 +1,63 @@
+package identity
+
+import (
+	_ "embed" // the common passwords
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// Bounds of a password.
+const (
+	MinPasswordLength = 8 // characters
+	// MaxPasswordBytes is bcrypt's limit: it reads no further, so that a longer
+	// password would be accepted by its first 72 bytes alone.
+	MaxPasswordBytes = 72
+)
+
+// Password is a password in clear, on its way to being hashed or compared. It
+// never shows itself when printed or logged.
+type Password string
+
+// commonPasswordsText has those of at least MinPasswordLength characters, in lower
+// case and one per line, that are most often found in breaches: the frequency
+// lists of zxcvbn and zxcvbn-ts (both MIT).
+//
+//go:embed common_passwords.txt
+var commonPasswordsText string
+
+// commonPasswords is the list in the order of its bytes.
+var commonPasswords = sync.OnceValue(func() []string { return strings.Fields(commonPasswordsText) })
+
+// ParsePassword checks a new password by the rules of NIST SP 800-63B §3.1.1:
+// its length, and that it is not among the first that everyone would try. There
+// are no rules on its composition. The error is a *ValueError.
+func ParsePassword(s string) (Password, error) {
+	switch {
+	case len(s) > MaxPasswordBytes:
+		return "", invalid("too_long", "must have at most %d bytes", MaxPasswordBytes)
+	case utf8.RuneCountInString(s) < MinPasswordLength:
+		return "", invalid("too_short", "must have at least %d characters", MinPasswordLength)
+	case isCommon(s):
+		return "", invalid("too_common", "is among the most common passwords; choose another one")
+	}
+	return Password(s), nil
+}
+
+func isCommon(s string) bool {
+	_, found := slices.BinarySearch(commonPasswords(), strings.ToLower(s))
+	return found
+}
+
+// UnmarshalText is ParsePassword.
+func (p *Password) UnmarshalText(text []byte) (err error) {
+	*p, err = ParsePassword(string(text))
+	return err
+}
+
+// String hides the password.
+func (p Password) String() string { return "[password]" }
+
+// GoString hides the password from %#v.
+func (p Password) GoString() string { return p.String() }

@@ -1,0 +1,70 @@
+package mail
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"strings"
+	texttemplate "text/template"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+//go:embed templates
+var files embed.FS
+
+var (
+	texts = texttemplate.Must(texttemplate.ParseFS(files, "templates/*.txt"))
+	pages = htmltemplate.Must(htmltemplate.ParseFS(files, "templates/*.html"))
+)
+
+// subjects name no person and no secret: they are shown on locked screens.
+var subjects = map[identity.MailKind]string{
+	identity.MailProfileCreated: "Your profile in Roster",
+	identity.MailAccountChanged: "Your Roster profile has changed",
+	identity.MailSigninCode:     "Your code for signing in to Roster",
+	identity.MailPasswordReset:  "Choose a new password for Roster",
+}
+
+// changes are the words for what MailAccountChanged can name.
+var changes = map[string]string{
+	"email":    "your e-mail address",
+	"password": "your password",
+	"tfa":      "the second step of signing in",
+	"active":   "whether your profile is active",
+}
+
+// letter is a mail in words.
+type letter struct{ subject, text, html string }
+
+// write puts a mail into words. site is where Roster is reached, or "".
+func write(m identity.Mail, site string) (letter, error) {
+	subject, ok := subjects[m.Kind]
+	if !ok {
+		return letter{}, errors.New("there is no such kind of mail")
+	}
+	data := struct {
+		identity.Mail
+		Site, Until string
+		Changes     []string
+	}{Mail: m, Site: site}
+	if !m.ExpiresAt.IsZero() {
+		data.Until = m.ExpiresAt.UTC().Format("15:04 UTC on 2 January 2006")
+	}
+	for _, name := range m.Changed {
+		words, ok := changes[name]
+		if !ok {
+			return letter{}, fmt.Errorf("there are no words for a change of %q", name)
+		}
+		data.Changes = append(data.Changes, words)
+	}
+	var text, html strings.Builder
+	if err := errors.Join(
+		texts.ExecuteTemplate(&text, string(m.Kind)+".txt", data),
+		pages.ExecuteTemplate(&html, string(m.Kind)+".html", data),
+	); err != nil {
+		return letter{}, err
+	}
+	return letter{subject: subject, text: text.String(), html: html.String()}, nil
+}

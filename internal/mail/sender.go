@@ -1,0 +1,253 @@
+// Package mail puts mails into words and hands them to an SMTP server. What it
+// says when that fails is for logs and operators: no body, code, link or password
+// is ever in it. When to try again is not decided here.
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	netmail "net/mail"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
+	"golang.org/x/net/idna"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// timeout is for one mail as a whole, from the look-up of the server on.
+const timeout = 10 * time.Second
+
+// Config says how mails are sent.
+type Config struct {
+	// URL names the SMTP server: smtp://user:password@host:port, with user and
+	// password percent-encoded, or smtps:// for TLS from the first byte. The
+	// default ports are 465 for smtps, 587 with a user, and 25.
+	//
+	// On smtp, encryption is used when it is offered, and the server's certificate
+	// is then not checked: who could forge it could as well hide the offer. With a
+	// user, or ?starttls=require, it has to be offered, and the certificate has to
+	// be good; with ?starttls=never it is not used at all.
+	URL string
+	// From is one address, also as in "Roster <roster@example.com>"; "" is roster
+	// at the host of PublicURL, or at localhost.
+	From string
+	// PublicURL is where Roster is reached, as the mails tell; may be nil.
+	PublicURL *url.URL
+	// Roots are the authorities that may vouch for the server; nil is the system's.
+	Roots *x509.CertPool
+}
+
+// Sender sends mails by SMTP, each on a connection of its own. It is safe for
+// concurrent use.
+type Sender struct {
+	server  server
+	from    *netmail.Address
+	domain  string // of from
+	self    string // the name to greet the server with
+	site    string
+	roots   *x509.CertPool
+	timeout time.Duration
+}
+
+// New checks the configuration; the error says what is wrong with it, without the
+// password. No connection is made.
+func New(c Config) (*Sender, error) {
+	s := &Sender{self: publicHost(c.PublicURL), site: site(c.PublicURL), roots: c.Roots, timeout: timeout}
+	var err error
+	if s.server, err = parseServer(c.URL); err != nil {
+		return nil, err
+	}
+	if c.From == "" {
+		c.From = "roster@" + s.self
+	}
+	if s.from, err = netmail.ParseAddress(c.From); err != nil {
+		return nil, errors.New("the sender must be one mail address such as roster@example.com or Roster <roster@example.com>")
+	}
+	s.domain = s.from.Address[strings.LastIndexByte(s.from.Address, '@')+1:]
+	return s, nil
+}
+
+// publicHost is the name of this service in mail: addresses are not names.
+func publicHost(public *url.URL) string {
+	if public == nil || public.Hostname() == "" {
+		return "localhost"
+	}
+	if _, err := netip.ParseAddr(public.Hostname()); err == nil {
+		return "localhost"
+	}
+	return public.Hostname()
+}
+
+func site(public *url.URL) string {
+	if public == nil {
+		return ""
+	}
+	return public.String()
+}
+
+// Send sends one mail, which takes at most 10 seconds. The error is a
+// *identity.PermanentError if the server has refused this recipient or message
+// for good (5xx), or if it cannot be written at all; any other failure may pass.
+// After an error the mail may still arrive, as it may after a lost connection.
+func (s *Sender) Send(ctx context.Context, m identity.Mail) error {
+	message, err := s.message(m)
+	if err != nil {
+		return &identity.PermanentError{Cause: err}
+	}
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err = s.transmit(limited, message, address(m.To))
+	switch {
+	case err == nil || identity.IsPermanent(err):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("the mail was interrupted: %w", ctx.Err())
+	case limited.Err() != nil:
+		return fmt.Errorf("the mail was not sent within %s", s.timeout)
+	}
+	return err
+}
+
+// message is the mail as it goes over the wire.
+func (s *Sender) message(m identity.Mail) (*gomail.Msg, error) {
+	if !isID(m.ID) {
+		return nil, errors.New("the mail has no id that a Message-ID could have")
+	}
+	if _, err := identity.ParseEmail(string(m.To)); err != nil {
+		return nil, fmt.Errorf("the address %w", err)
+	}
+	letter, err := write(m, s.site)
+	if err != nil {
+		return nil, err
+	}
+	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	message.FromMailAddress(s.from)
+	// A name with control characters becomes one encoded word.
+	message.AddToMailAddress(&netmail.Address{Name: string(m.Name), Address: address(m.To)})
+	message.Subject(letter.subject)
+	message.SetMessageIDWithValue(m.ID + "@" + s.domain)
+	message.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no vacation notices, please
+	message.SetBodyString(gomail.TypeTextPlain, letter.text)
+	message.AddAlternativeString(gomail.TypeTextHTML, letter.html)
+	return message, nil
+}
+
+// isID keeps what is not made for a header out of it.
+func isID(id string) bool {
+	const most = 128
+	return id != "" && len(id) <= most && !strings.ContainsFunc(id, func(r rune) bool {
+		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+}
+
+// address spells the domain in ASCII, which every server can read. One that has
+// no such form stays as it is.
+func address(e identity.Email) string {
+	local, domain, _ := strings.Cut(string(e), "@")
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+		return local + "@" + ascii
+	}
+	return string(e)
+}
+
+// transmit has the conversation with the server. Which step failed matters for
+// what a code means, hence no DialAndSend, which does not tell.
+func (s *Sender) transmit(ctx context.Context, message *gomail.Msg, to string) error {
+	client, hangUp, err := s.connect(ctx)
+	if err != nil {
+		return explainConnect(err)
+	}
+	defer hangUp()
+	if !isASCII(to + s.from.Address) {
+		if offered, _ := client.Extension("SMTPUTF8"); !offered {
+			return &identity.PermanentError{Cause: errors.New("the server takes no addresses beyond ASCII")}
+		}
+	} else {
+		client.SkipSMTPUTF8(true) // or a later server without it could refuse
+	}
+	if err := client.Mail((&netmail.Address{Address: s.from.Address}).String()); err != nil {
+		return refusal("the sender", err, true) // the same for every mail: to be mended in the configuration
+	}
+	if err := client.Rcpt((&netmail.Address{Address: to}).String()); err != nil {
+		return permanent(refusal("the recipient", err, true), err)
+	}
+	content, err := client.Data()
+	if err != nil {
+		return permanent(refusal("the message", err, false), err)
+	}
+	if _, err := message.WriteTo(content); err != nil {
+		return errors.New("the connection broke in the middle of the message")
+	}
+	if err := content.Close(); err != nil {
+		return permanent(refusal("the message", err, false), err)
+	}
+	_ = client.Quit() // the mail is the server's by now, whatever becomes of the goodbye
+	return nil
+}
+
+// connect returns a greeted, and where it has to be an encrypted and signed-in
+// connection, which the end of ctx closes, and so must the caller.
+func (s *Sender) connect(ctx context.Context) (client *smtp.Client, hangUp func(), err error) {
+	var conn net.Conn
+	hangUp = func() {
+		if conn != nil {
+			_ = conn.Close()
+		}
+	}
+	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
+		var err error
+		if s.server.implicitTLS {
+			conn, err = (&tls.Dialer{Config: s.tlsConfig()}).DialContext(dialing, network, address)
+		} else {
+			conn, err = (&net.Dialer{}).DialContext(dialing, network, address)
+		}
+		if err != nil {
+			conn = nil
+			return nil, err
+		}
+		// The client moves its own deadlines on, step by step; this one stays.
+		opened := conn
+		context.AfterFunc(ctx, func() { _ = opened.Close() })
+		return opened, nil
+	}
+	options := append(
+		s.server.options(),
+		gomail.WithTimeout(2*s.timeout), // later than ctx ends, or it were a matter of luck which of them is seen
+		gomail.WithHELO(s.self),
+		gomail.WithTLSConfig(s.tlsConfig()),
+		gomail.WithDialContextFunc(dial),
+	)
+	dialer, err := gomail.NewClient(s.server.host, options...)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err = dialer.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		hangUp()
+		return nil, nil, err
+	}
+	return client, hangUp, nil
+}
+
+func (s *Sender) tlsConfig() *tls.Config {
+	return &tls.Config{
+		ServerName:         s.server.host,
+		RootCAs:            s.roots,
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: !s.server.implicitTLS && s.server.starttls == gomail.TLSOpportunistic, //nolint:gosec // the alternative is no encryption; see Config.URL
+	}
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+}

@@ -1,0 +1,398 @@
+package mail
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	netmail "net/mail"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/mail/mailtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var public = &url.URL{Scheme: "https", Host: "roster.example.com"}
+
+// secrets are in no error and no log.
+const (
+	password = "pa:ss/wo@rd"
+	code     = "042137"
+)
+
+func codeMail() identity.Mail { return addressed(mails[2]) }
+
+func newSender(t *testing.T, c Config) *Sender {
+	t.Helper()
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSend(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		server    mailtest.Config
+		query     string
+		trusted   bool
+		encrypted bool
+	}{
+		"plain":                       {},
+		"plain, never encrypted":      {server: mailtest.Config{Encryption: mailtest.StartTLS}, query: "?starttls=never"},
+		"encrypted for it is offered": {server: mailtest.Config{Encryption: mailtest.StartTLS}, encrypted: true},
+		"encrypted for it has to be":  {server: mailtest.Config{Encryption: mailtest.StartTLS}, query: "?starttls=require", trusted: true, encrypted: true},
+		"signed in":                   {server: mailtest.Config{Encryption: mailtest.StartTLS, User: "roster", Password: password}, trusted: true, encrypted: true},
+		"signed in, in clear":         {server: mailtest.Config{User: "roster", Password: password}, query: "?starttls=never"},
+		"smtps":                       {server: mailtest.Config{Encryption: mailtest.Implicit}, trusted: true, encrypted: true},
+		"smtps, signed in":            {server: mailtest.Config{Encryption: mailtest.Implicit, User: "roster", Password: password}, trusted: true, encrypted: true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := mailtest.Start(t, test.server)
+			c := Config{URL: server.URL() + test.query, PublicURL: public}
+			if test.trusted {
+				c.Roots = server.Roots()
+			}
+			if err := newSender(t, c).Send(t.Context(), codeMail()); err != nil {
+				t.Fatal(err)
+			}
+			message := server.Wait(t, 1)[0]
+			if message.From != "roster@roster.example.com" || !slices.Equal(message.To, []string{"zoe@example.com"}) || message.Encrypted != test.encrypted {
+				t.Errorf("from %q to %q, encrypted %v", message.From, message.To, message.Encrypted)
+			}
+		})
+	}
+}
+
+func TestMessage(t *testing.T) {
+	t.Parallel()
+	server := mailtest.Start(t, mailtest.Config{})
+	s := newSender(t, Config{URL: server.URL(), From: "Roßter <no-reply@mail.example.com>", PublicURL: public})
+	for _, m := range mails {
+		m = addressed(m)
+		if err := s.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, message := range server.Wait(t, len(mails)) {
+		m := addressed(mails[i])
+		letter, err := write(m, siteURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if message.Text != letter.text || message.HTML != letter.html || message.Subject() != letter.subject {
+			t.Errorf("%s came as %q\n%s\n%s", m.Kind, message.Subject(), message.Text, message.HTML)
+		}
+		want := map[string]string{
+			"Message-Id":     "<" + m.ID + "@mail.example.com>",
+			"Auto-Submitted": "auto-generated",
+			"Mime-Version":   "1.0",
+		}
+		for name, value := range want {
+			if got := message.Header[name]; !slices.Equal(got, []string{value}) {
+				t.Errorf("%s: %q", name, got)
+			}
+		}
+		for name := range message.Header {
+			if !slices.Contains([]string{"Message-Id", "Auto-Submitted", "Mime-Version", "Date", "Subject", "From", "To", "Content-Type"}, name) {
+				t.Errorf("there is a header %s", name)
+			}
+		}
+		if to, err := message.Header.AddressList("To"); err != nil || len(to) != 1 || *to[0] != (netmail.Address{Name: string(m.Name), Address: string(m.To)}) {
+			t.Errorf("to %v, %v", to, err)
+		}
+		if from, err := message.Header.AddressList("From"); err != nil || len(from) != 1 || *from[0] != (netmail.Address{Name: "Roßter", Address: "no-reply@mail.example.com"}) {
+			t.Errorf("from %v, %v", from, err)
+		}
+		if date, err := message.Header.Date(); err != nil || time.Since(date).Abs() > time.Minute {
+			t.Errorf("date %v, %v", date, err)
+		}
+	}
+}
+
+// TestNothingGetsIntoTheHeader: what a name or an id says stays there.
+func TestNothingGetsIntoTheHeader(t *testing.T) {
+	t.Parallel()
+	server := mailtest.Start(t, mailtest.Config{})
+	s := newSender(t, Config{URL: server.URL(), PublicURL: public})
+	names := []string{
+		"x\r\nBcc: y@example.com", "x\nBcc: y@example.com", "x\rBcc: y@example.com", "x\r\n\r\n<html>", "\r\n.\r\nMAIL FROM:<y@example.com>",
+		`"<y@example.com>, "`, "x@example.com, y", "=?utf-8?q?=0D=0ABcc:_y?=", "x\x00y", strings.Repeat("株", 255), strings.Repeat(`"\`, 127),
+	}
+	for i, name := range names {
+		m := codeMail()
+		m.Name = identity.Name(name)
+		if err := s.Send(t.Context(), m); err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		message := server.Wait(t, i+1)[i]
+		to, err := message.Header.AddressList("To")
+		if err != nil || len(to) != 1 || to[0].Address != "zoe@example.com" || len(message.Header["To"]) != 1 || message.Header["Bcc"] != nil || len(message.Header) != 8 {
+			t.Errorf("%q: %v, %v, %v", name, to, err, message.Header)
+		}
+		if !slices.Equal(message.To, []string{"zoe@example.com"}) {
+			t.Errorf("%q: sent to %q", name, message.To)
+		}
+		const mostOnALine = 998 // RFC 5322 §2.1.1
+		for line := range bytes.Lines(message.Raw) {
+			if len(line) > mostOnALine {
+				t.Errorf("%q: a line of %d bytes", name, len(line))
+			}
+		}
+	}
+	for _, id := range []string{"", "a b", "a>\r\nBcc: y", "a@b", "ä", strings.Repeat("x", 129)} {
+		m := codeMail()
+		m.ID = id
+		if err := s.Send(t.Context(), m); !identity.IsPermanent(err) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	m := codeMail()
+	m.To = "zoe@example.com>\r\nRCPT TO:<y@example.com"
+	if err := s.Send(t.Context(), m); err == nil {
+		t.Error("a broken address is taken")
+	}
+	if n := len(server.Messages()); n != len(names) {
+		t.Errorf("%d messages", n)
+	}
+}
+
+func TestAddressesBeyondASCII(t *testing.T) {
+	t.Parallel()
+	old, modern := mailtest.Start(t, mailtest.Config{}), mailtest.Start(t, mailtest.Config{UTF8: true})
+	tests := []struct {
+		server *mailtest.Server
+		to     identity.Email
+		want   string
+	}{
+		{old, "zoe@müller.example", "zoe@xn--mller-kva.example"},
+		{modern, "zoe@müller.example", "zoe@xn--mller-kva.example"},
+		{old, "zoë@example.com", ""},
+		{modern, "zoë@example.com", "zoë@example.com"},
+	}
+	for _, test := range tests {
+		m := codeMail()
+		m.To = test.to
+		before := len(test.server.Messages())
+		err := newSender(t, Config{URL: test.server.URL()}).Send(t.Context(), m)
+		if test.want == "" {
+			if !identity.IsPermanent(err) {
+				t.Errorf("%s: %v", test.to, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := test.server.Messages()[before].To; !slices.Equal(got, []string{test.want}) {
+			t.Errorf("%s: sent to %q", test.to, got)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		step      mailtest.Step
+		code      int
+		permanent bool
+		text      string
+	}{
+		"recipient, for now":   {mailtest.StepRcpt, 451, false, "the server refused the recipient: 451 4.0.0 no such"},
+		"recipient, for good":  {mailtest.StepRcpt, 550, true, "the server refused the recipient: 550 5.0.0 no such"},
+		"recipient, sign in":   {mailtest.StepRcpt, 530, false, "the server refused the recipient: 530 5.0.0 no such"},
+		"recipient, good-bye":  {mailtest.StepRcpt, 421, false, "the server refused the recipient: 421 4.0.0 no such"},
+		"message, for now":     {mailtest.StepData, 452, false, "the server refused the message: 452 4.0.0"},
+		"message, for good":    {mailtest.StepData, 554, true, "the server refused the message: 554 5.0.0"},
+		"the sender, for now":  {mailtest.StepMail, 451, false, "the server refused the sender: 451 4.0.0 no such"},
+		"the sender, for good": {mailtest.StepMail, 550, false, "the server refused the sender: 550 5.0.0 no such"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := mailtest.Start(t, mailtest.Config{})
+			s := newSender(t, Config{URL: server.URL()})
+			text := "no such"
+			if test.step == mailtest.StepData {
+				text = "your message has the code " + code
+			}
+			server.Refuse(test.step, 1, test.code, text)
+			err := s.Send(t.Context(), codeMail())
+			if err == nil || err.Error() != test.text || identity.IsPermanent(err) != test.permanent {
+				t.Errorf("%v, permanent %v", err, identity.IsPermanent(err))
+			}
+			if n := len(server.Messages()); n != 0 {
+				t.Errorf("%d messages", n)
+			}
+			if err := s.Send(t.Context(), codeMail()); err != nil || len(server.Messages()) != 1 {
+				t.Errorf("the second attempt: %v, %d messages", err, len(server.Messages()))
+			}
+		})
+	}
+}
+
+func TestRefusalInWords(t *testing.T) {
+	t.Parallel()
+	const long = 300
+	tests := []struct {
+		text      string
+		withWords bool
+		want      string
+	}{
+		{"5.7.1 it has " + code, false, "the server refused it: 550 5.7.1"},
+		{code + " is in it", false, "the server refused it: 550"},
+		{"", true, "the server refused it: 550"},
+		{"5.1.1 no\n such\x00\tuser\xff", true, "the server refused it: 550 5.1.1 no such user?"},
+		{strings.Repeat("ä", long), true, "the server refused it: 550 " + strings.Repeat("ä", 200) + "…"},
+	}
+	for _, test := range tests {
+		if got := refusal("it", &textproto.Error{Code: 550, Msg: test.text}, test.withWords); got.Error() != test.want {
+			t.Errorf("%q: %q", test.text, got)
+		}
+	}
+	if got := refusal("it", io.EOF, true); got.Error() != "the connection broke before the server had accepted it" {
+		t.Error(got)
+	}
+}
+
+func TestNoServer(t *testing.T) {
+	t.Parallel()
+	start := func(c mailtest.Config) *mailtest.Server { return mailtest.Start(t, c) }
+	withUser := func(u string) string { return strings.Replace(u, "://", "://roster:"+url.QueryEscape(password)+"@", 1) }
+	hanging := start(mailtest.Config{})
+	hanging.Hang(mailtest.StepData)
+	plain, encrypted, closed := start(mailtest.Config{}), start(mailtest.Config{Encryption: mailtest.StartTLS}), start(mailtest.Config{User: "roster", Password: "other", Encryption: mailtest.StartTLS})
+	const notSent, notAsConfigured = "the mail was not sent within 500ms", "the server does not speak SMTP as configured: check host, port, encryption and ways to sign in"
+	tests := map[string]struct {
+		url, text string // the text, or its end
+	}{
+		"absent":               {mailtest.Absent(t), "connect: connection refused"},
+		"silent":               {mailtest.Silent(t), notSent},
+		"silent, smtps":        {strings.Replace(mailtest.Silent(t), "smtp", "smtps", 1), notSent},
+		"hanging":              {hanging.URL(), notSent},
+		"unknown name":         {"smtp://mail.invalid", "the server's name could not be looked up"},
+		"no encryption":        {plain.URL() + "?starttls=require", notAsConfigured},
+		"no encryption, user":  {withUser(plain.URL()), notAsConfigured},
+		"no TLS at all":        {strings.Replace(plain.URL(), "smtp", "smtps", 1), notAsConfigured},
+		"no ways to sign in":   {withUser(plain.URL()) + "?starttls=never", notAsConfigured},
+		"untrusted":            {encrypted.URL() + "?starttls=require", "the server's certificate is not to be trusted"},
+		"untrusted, user":      {withUser(encrypted.URL()), "the server's certificate is not to be trusted"},
+		"wrong password":       {withUser(strings.Replace(closed.URL(), "roster:other@", "", 1)), "the server did not accept user and password (535)"},
+		"signing in is needed": {strings.Replace(closed.URL(), "roster:other@", "", 1), "the server refused the sender: 530 5.7.0 Authentication required"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := Config{URL: test.url}
+			if name == "wrong password" {
+				c.Roots = closed.Roots()
+			}
+			s := newSender(t, c)
+			if test.text == notSent {
+				s.timeout = 500 * time.Millisecond
+			}
+			begun := time.Now()
+			err := s.Send(t.Context(), codeMail())
+			if err == nil || identity.IsPermanent(err) || !strings.HasSuffix(err.Error(), test.text) {
+				t.Fatalf("%v, permanent %v", err, identity.IsPermanent(err))
+			}
+			if strings.Contains(err.Error(), password) || strings.Contains(err.Error(), url.QueryEscape(password)) || strings.Contains(err.Error(), code) {
+				t.Errorf("a secret is in %q", err)
+			}
+			if took := time.Since(begun); took > 8*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	server := mailtest.Start(t, mailtest.Config{})
+	server.Hang(mailtest.StepRcpt)
+	stop := time.AfterFunc(100*time.Millisecond, cancel)
+	defer stop.Stop()
+	err := newSender(t, Config{URL: server.URL()}).Send(ctx, codeMail())
+	if !errors.Is(err, context.Canceled) || identity.IsPermanent(err) {
+		t.Error(err)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	bad := []Config{
+		{},
+		{URL: "mail.example.com"},
+		{URL: "http://mail.example.com"},
+		{URL: "smtp://"},
+		{URL: "smtp://:25"},
+		{URL: "smtp://roster:hid%zzden@mail.example.com"},
+		{URL: "smtp://roster:hid/den@mail.example.com"},
+		{URL: "smtp://mail.example.com/hidden"},
+		{URL: "smtp://mail.example.com:0"},
+		{URL: "smtp://mail.example.com:65536"},
+		{URL: "smtp://hidden@mail.example.com"},
+		{URL: "smtp://:hidden@mail.example.com"},
+		{URL: "smtp://mail.example.com?starttls=hidden"},
+		{URL: "smtp://mail.example.com?hidden=1"},
+		{URL: "smtps://mail.example.com?starttls=never"},
+		{URL: "smtp://mail.example.com?starttls=never&starttls=never"},
+		{URL: "smtp://mail.example.com?%zz"},
+		{URL: "smtp://mail.example.com#hidden"},
+		{URL: "smtp://mail.example.com", From: "hidden"},
+		{URL: "smtp://mail.example.com", From: "a@example.com, b@example.com"},
+		{URL: "smtp://mail.example.com", From: "a@example.com\r\nBcc: b@example.com"},
+	}
+	for _, c := range bad {
+		if s, err := New(c); err == nil || strings.Contains(err.Error(), "hid") {
+			t.Errorf("%+v: %v, %v", c, s, err)
+		}
+	}
+	good := []struct {
+		url  string
+		port int
+	}{
+		{"smtp://mail.example.com", 25}, {"smtp://mail.example.com:2525/", 2525}, {"smtp://u:p@mail.example.com", 587}, {"smtps://mail.example.com", 465}, {"smtps://u:p@[::1]:1", 1},
+	}
+	for _, test := range good {
+		if s, err := New(Config{URL: test.url}); err != nil || s.server.port != test.port || s.from.Address != "roster@localhost" {
+			t.Errorf("%s: %+v, %v", test.url, s, err)
+		}
+	}
+	for host, want := range map[string]string{"roster.example.com:8443": "roster@roster.example.com", "127.0.0.1:8080": "roster@localhost", "[::1]:8080": "roster@localhost"} {
+		if s, err := New(Config{URL: "smtp://localhost", PublicURL: &url.URL{Scheme: "http", Host: host}}); err != nil || s.from.Address != want {
+			t.Errorf("%s: %+v, %v", host, s, err)
+		}
+	}
+}
+
+func TestLog(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := NewLog(slog.New(slog.NewTextHandler(&out, nil)), public)
+	if err := l.Send(t.Context(), codeMail()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"level=INFO", "to=zoe@example.com", code, "https://roster.example.com"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("there is no %q in %s", want, out.String())
+		}
+	}
+	if err := l.Send(t.Context(), identity.Mail{}); !identity.IsPermanent(err) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,63 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+// Events returns a page of the events that match, the latest first, with other
+// people's data masked for a caller who may not see it.
+func (s *Service) Events(ctx context.Context, actor identity.Actor, q identity.EventQuery) (identity.EventPage, error) {
+	if err := actor.Require(identity.AuditView); err != nil {
+		return identity.EventPage{}, err
+	}
+	page, err := s.store.Events(ctx, q)
+	for i, event := range page.Events {
+		if event.Type.SubjectType() == "user" && !actor.SeesUnmasked(event.SubjectID) {
+			page.Events[i].Changes = event.Changes.Masked()
+		}
+	}
+	return page, err
+}
+
+// PruneEvents deletes the events from before a time, some at a time, and tells
+// how many there were. It is for whoever may run the binary beside its database.
+func (s *Service) PruneEvents(ctx context.Context, olderThan time.Duration) (int64, error) {
+	before := s.now().Add(-olderThan)
+	const batch = 1000 // lest others wait for it
+	var total int64
+	for {
+		var deleted int64
+		err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
+			deleted, err = tx.PruneEvents(ctx, before, batch)
+			return err
+		})
+		total += deleted
+		if err != nil || deleted < batch {
+			return total, err
+		}
+	}
+}
+
+// Refused records that an authenticated caller was refused something. That it
+// cannot be recorded changes nothing about the refusal.
+func (s *Service) Refused(ctx context.Context, actor identity.Actor, cause error) {
+	var refusal *identity.Error
+	if !errors.As(cause, &refusal) || refusal.Kind != identity.Forbidden {
+		return
+	}
+	now := s.now()
+	err := s.store.InTx(ctx, func(tx *store.Tx) error { return refuse(ctx, tx, actor, now, refusal.Code) })
+	if err != nil {
+		slog.WarnContext(ctx, "recording a refusal", "error", err)
+	}
+}
+
+func refuse(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Time, reason string) error {
+	return tx.Emit(ctx, identity.Event{Type: identity.UserAccessRefused, Time: now, Actor: actor, SubjectID: actor.UserID, Reason: reason})
+}

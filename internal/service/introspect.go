@@ -1,0 +1,69 @@
+package service
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+)
+
+// Introspection is what a token stands for at the moment (RFC 7662).
+type Introspection struct {
+	Active     bool
+	Token      identity.Token
+	Actor      identity.Actor       // with the rights that hold now
+	ClientTags []identity.ClientTag // of the user; nil for a service
+	// AddressAllowed says whether the address that was asked about may use it.
+	AddressAllowed bool
+}
+
+// Introspect tells another service what a token stands for that it was shown. A
+// token that would be refused, for whatever reason but the address, is not
+// active. The error is Forbidden.
+func (s *Service) Introspect(ctx context.Context, actor identity.Actor, credential string, ip netip.Addr) (Introspection, error) {
+	if err := actor.Require(identity.TokensIntrospect); err != nil {
+		return Introspection{}, err
+	}
+	grant, err := s.store.Grant(ctx, secret.Digest(credential))
+	if err == nil && !usable(grant, s.now()) {
+		return Introspection{}, nil
+	}
+	var user identity.User
+	if err == nil && grant.Token.UserID != 0 {
+		user, err = s.store.User(ctx, grant.Token.UserID)
+	}
+	if identity.KindOf(err) == identity.NotFound {
+		return Introspection{}, nil
+	}
+	if err != nil {
+		return Introspection{}, err
+	}
+	return Introspection{
+		Active: true, Token: grant.Token, Actor: actorOf(grant), ClientTags: user.ClientTags, AddressAllowed: allows(grant, ip),
+	}, nil
+}
+
+// ExplainNetwork tells whether a user may come from an address, and which entry
+// of the user's allow-list says so; the zero range where none does or the list
+// is empty. To ask about others takes users.view, and seeing unmasked data:
+// asking often enough would spell the list out.
+func (s *Service) ExplainNetwork(ctx context.Context, actor identity.Actor, userID int64, ip netip.Addr) (allowed bool, match identity.AddressRange, err error) {
+	user, err := s.User(ctx, actor, userID)
+	if err != nil {
+		return false, match, err
+	}
+	if !actor.SeesUnmasked(userID) {
+		return false, match, errMasked("Explaining a masked list would unmask it.")
+	}
+	for _, r := range user.AllowList {
+		if r.Contains(ip) {
+			return true, r, nil
+		}
+	}
+	return user.AllowList.Allows(ip), match, nil
+}
+
+func errMasked(message string) error {
+	return identity.Errorf(identity.Forbidden, "masked_data", "%s", message)
+}

@@ -1,0 +1,101 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+// mailOrder is what the outbox has of a mail. It holds no secret: codes and
+// links are made when the mail is sent, and only their digests are stored.
+type mailOrder struct {
+	Kind        identity.MailKind
+	UserID      int64          // 0 where only the address is known
+	To          identity.Email // "" for the user's address at the time of sending
+	ChallengeID int64          // MailSigninCode
+	Changed     []string       // MailAccountChanged
+}
+
+func enqueueMail(ctx context.Context, tx *store.Tx, order mailOrder, now, expiresAt time.Time) error {
+	payload, err := json.Marshal(order)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Enqueue(ctx, identity.Message{
+		Lane: identity.LaneMail, UserID: order.UserID, Payload: string(payload), CreatedAt: now, ExpiresAt: expiresAt,
+	})
+	return err
+}
+
+// MailSender returns what sends the messages of the mail lane: it makes the mail
+// that was ordered, with the code or link that it needs, and delivers it.
+func (s *Service) MailSender(deliver func(context.Context, identity.Mail) error) func(context.Context, identity.Message) error {
+	return func(ctx context.Context, m identity.Message) error {
+		var order mailOrder
+		if err := json.Unmarshal([]byte(m.Payload), &order); err != nil {
+			return &identity.PermanentError{Cause: fmt.Errorf("mail order: %w", err)}
+		}
+		mail := identity.Mail{Kind: order.Kind, ID: strconv.FormatInt(m.ID, 10), Changed: order.Changed}
+		wanted, err := s.compose(ctx, order, &mail)
+		if err != nil || !wanted {
+			return err
+		}
+		return deliver(ctx, mail)
+	}
+}
+
+// compose fills in a mail, and reports false when it is not to be sent: there is
+// no such user any more, or never was.
+func (s *Service) compose(ctx context.Context, order mailOrder, mail *identity.Mail) (wanted bool, err error) {
+	var user identity.User
+	if order.UserID != 0 {
+		user, err = s.store.User(ctx, order.UserID)
+	} else {
+		user, err = s.store.UserByEmail(ctx, string(order.To))
+	}
+	if identity.KindOf(err) == identity.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	mail.Name, mail.To = user.Name, order.To
+	if mail.To == "" || order.UserID == 0 {
+		mail.To = user.Email
+	}
+	now := s.now()
+	switch order.Kind {
+	case identity.MailSigninCode:
+		return s.composeCode(ctx, order, mail)
+	case identity.MailPasswordReset:
+		return s.composeReset(ctx, user, mail, now)
+	case identity.MailProfileCreated, identity.MailAccountChanged:
+		mail.Link = s.options.BaseURL
+	}
+	return true, nil
+}
+
+// composeCode makes a code for a challenge. A repetition of the mail has another
+// one, and only that one counts.
+func (s *Service) composeCode(ctx context.Context, order mailOrder, mail *identity.Mail) (bool, error) {
+	code := secret.NewCode()
+	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+		challenge, _, err := tx.ChallengeForUpdate(ctx, order.ChallengeID)
+		if err != nil {
+			return err
+		}
+		mail.ExpiresAt = challenge.ExpiresAt
+		return tx.SetChallengeCode(ctx, challenge.ID, mailedCodeDigest(challenge.ID, code))
+	})
+	mail.Code = code
+	if identity.KindOf(err) == identity.NotFound { // it has been answered, or is over
+		return false, nil
+	}
+	return err == nil, err
+}

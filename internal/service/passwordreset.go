@@ -1,0 +1,116 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+const (
+	// resetTTL is how long a link to choose a new password works.
+	resetTTL = time.Hour
+	// maxResets is how many links a user is sent in that time: who asks for them
+	// may be someone else.
+	maxResets = 5
+	// ResetPath is where the link leads, relative to BaseURL; the token follows
+	// as the fragment, which browsers send to nobody.
+	ResetPath = "/password/reset"
+)
+
+// ForgotPassword asks for a link by mail to choose a new password. Whether there
+// is a user with this address is found out when the mail is to be sent, so that
+// neither the answer nor its time tells. TooManyRequests is the only error that
+// is not the database's.
+func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, email identity.Email) error {
+	now := s.now()
+	attempt := newAttempt("forgot", string(email), actor.Source)
+	if err := s.begin(ctx, attempt, now); err != nil {
+		return err
+	}
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
+		if err := attempt.fail(ctx, tx, now); err != nil { // each one counts
+			return err
+		}
+		return enqueueMail(ctx, tx, mailOrder{Kind: identity.MailPasswordReset, To: email}, now, now.Add(resetTTL))
+	})
+}
+
+// composeReset makes a link for a user who may sign in.
+func (s *Service) composeReset(ctx context.Context, user identity.User, mail *identity.Mail, now time.Time) (bool, error) {
+	if !user.Active {
+		return false, nil
+	}
+	token := secret.NewToken()
+	sent := false
+	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+		sent = false
+		if _, err := tx.UserForUpdate(ctx, user.ID); err != nil {
+			return err
+		}
+		n, err := tx.PasswordResets(ctx, user.ID, now.Add(-resetTTL))
+		if err != nil || n >= maxResets {
+			return err
+		}
+		sent = true
+		return tx.InsertPasswordReset(ctx, user.ID, secret.Digest(token), now, now.Add(resetTTL))
+	})
+	if identity.KindOf(err) == identity.NotFound {
+		return false, nil
+	}
+	mail.Link, mail.ExpiresAt = s.options.BaseURL+ResetPath+"#token="+token, now.Add(resetTTL)
+	return sent, err
+}
+
+// ResetPassword gives a user the password that was chosen with a mailed link,
+// and ends all sessions of the user. The error is Invalid (token) for a link
+// that is unknown, over or used.
+func (s *Service) ResetPassword(ctx context.Context, actor identity.Actor, token string, password identity.Password) error {
+	now := s.now()
+	digest := secret.Digest(token)
+	userID, err := s.store.PasswordReset(ctx, digest, now) // what cannot succeed must not cost a hash
+	if identity.KindOf(err) == identity.NotFound {
+		return errInvalidLink()
+	}
+	if err != nil {
+		return err
+	}
+	hash, err := s.passwords.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
+		user, err := tx.UserForUpdate(ctx, userID)
+		if identity.KindOf(err) == identity.NotFound || err == nil && !user.Active {
+			return errInvalidLink()
+		}
+		if err != nil {
+			return err
+		}
+		used, err := tx.UsePasswordReset(ctx, digest)
+		if err != nil {
+			return err
+		}
+		if !used { // someone was faster
+			return errInvalidLink()
+		}
+		after := user
+		after.UpdatedAt, after.Version = now, user.Version+1
+		if err := tx.UpdateUser(ctx, user, after); err != nil {
+			return err
+		}
+		if err := tx.UpdatePasswordHash(ctx, userID, hash); err != nil {
+			return err
+		}
+		if err := tx.EndSessions(ctx, userID, 0); err != nil {
+			return err
+		}
+		return emit(ctx, tx, asUser(actor, user), now, identity.UserUpdated, userID, identity.Changes{"password": identity.HiddenChange})
+	})
+}
+
+func errInvalidLink() error {
+	return identity.InvalidField("token", "invalid_token", "is unknown, over or used; ask for another one")
+}

@@ -1,0 +1,117 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// InsertSession stores a new session of a user and returns its id.
+func (t *Tx) InsertSession(ctx context.Context, userID int64, now, expiresAt time.Time) (int64, error) {
+	var id int64
+	err := t.get(ctx, &id, "INSERT INTO sessions (user_id, created_at, expires_at) VALUES ($1, $2, $3) RETURNING id",
+		userID, timestamp{now}, timestamp{expiresAt})
+	return id, err
+}
+
+// ExtendSession puts the end of a session off and forgets its access tokens
+// that are over.
+func (t *Tx) ExtendSession(ctx context.Context, id int64, now, expiresAt time.Time) error {
+	if _, err := t.exec(ctx, "DELETE FROM tokens WHERE session_id = $1 AND expires_at <= $2", id, timestamp{now}); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "UPDATE sessions SET expires_at = $2 WHERE id = $1", id, timestamp{expiresAt})
+	return err
+}
+
+// DeleteSession ends a session with all its tokens and tells whether it was there.
+func (t *Tx) DeleteSession(ctx context.Context, id, userID int64) (bool, error) {
+	deleted, err := t.exec(ctx, "DELETE FROM sessions WHERE id = $1", id)
+	t.accessChanged(userID)
+	return deleted > 0, err
+}
+
+// EndSessions ends all sessions of a user but one (0 for none), and whatever
+// else stands for the user having known a password: sign-ins that wait for
+// their second factor and links to choose another password.
+func (t *Tx) EndSessions(ctx context.Context, userID, exceptID int64) error {
+	if _, err := t.exec(ctx, "DELETE FROM sessions WHERE user_id = $1 AND id <> $2", userID, exceptID); err != nil {
+		return err
+	}
+	t.accessChanged(userID)
+	if _, err := t.exec(ctx, "DELETE FROM challenges WHERE user_id = $1", userID); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "DELETE FROM password_resets WHERE user_id = $1", userID)
+	return err
+}
+
+// InsertRefreshToken stores a refresh token by its digest.
+func (t *Tx) InsertRefreshToken(ctx context.Context, sessionID int64, digest string, expiresAt time.Time) error {
+	_, err := t.exec(ctx, "INSERT INTO refresh_tokens (session_id, digest, expires_at) VALUES ($1, $2, $3)",
+		sessionID, digest, timestamp{expiresAt})
+	return err
+}
+
+// RefreshToken finds a refresh token by its digest; no such token is NotFound.
+func (r reader) RefreshToken(ctx context.Context, digest string) (identity.RefreshToken, error) {
+	return r.refreshToken(ctx, selectRefreshToken, digest)
+}
+
+// RefreshTokenForUpdate is RefreshToken, and keeps others from using it until
+// the transaction ends.
+func (t *Tx) RefreshTokenForUpdate(ctx context.Context, digest string) (identity.RefreshToken, error) {
+	return t.refreshToken(ctx, selectRefreshToken+t.pool.engine.forUpdate, digest)
+}
+
+const selectRefreshToken = `SELECT id, session_id, (SELECT user_id FROM sessions WHERE sessions.id = session_id) AS user_id, expires_at, used_at
+	FROM refresh_tokens WHERE digest = $1`
+
+func (r reader) refreshToken(ctx context.Context, query, digest string) (identity.RefreshToken, error) {
+	var row struct {
+		ID        int64     `db:"id"`
+		SessionID int64     `db:"session_id"`
+		UserID    int64     `db:"user_id"`
+		ExpiresAt timestamp `db:"expires_at"`
+		UsedAt    timestamp `db:"used_at"`
+	}
+	err := r.get(ctx, &row, query, digest)
+	return identity.RefreshToken{
+		ID: row.ID, SessionID: row.SessionID, UserID: row.UserID, ExpiresAt: row.ExpiresAt.Time, UsedAt: row.UsedAt.Time,
+	}, one(err, "refresh token", 0)
+}
+
+// UseRefreshToken records that a refresh token has been used.
+func (t *Tx) UseRefreshToken(ctx context.Context, id int64, now time.Time) error {
+	_, err := t.exec(ctx, "UPDATE refresh_tokens SET used_at = $2 WHERE id = $1", id, timestamp{now})
+	return err
+}
+
+// RecordSignin stores when a user has signed in; it is no change of the user.
+func (t *Tx) RecordSignin(ctx context.Context, userID int64, now time.Time) error {
+	_, err := t.exec(ctx, "UPDATE users SET last_signin_at = $2 WHERE id = $1", userID, timestamp{now})
+	return err
+}
+
+// Prune forgets what is over: sessions with their tokens, challenges, links and
+// counts of attempts.
+func (t *Tx) Prune(ctx context.Context, now time.Time) error {
+	const throttled = time.Hour // longer than any lock
+	for _, over := range []struct {
+		statement string
+		before    time.Time
+	}{
+		{"DELETE FROM sessions WHERE expires_at <= $1", now},
+		{"DELETE FROM tokens WHERE session_id IS NOT NULL AND expires_at <= $1", now},
+		{"DELETE FROM refresh_tokens WHERE expires_at <= $1", now},
+		{"DELETE FROM challenges WHERE expires_at <= $1", now},
+		{"DELETE FROM password_resets WHERE expires_at <= $1", now},
+		{"DELETE FROM throttles WHERE started_at <= $1", now.Add(-throttled)},
+	} {
+		if _, err := t.exec(ctx, over.statement, timestamp{over.before}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package webhook
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+)
+
+// explain says in our own words why there was no answer. Those of the libraries
+// can quote what the receiver sent.
+func (c *Client) explain(err error) error {
+	var (
+		refused *addressError
+		lookup  *net.DNSError
+		timeout net.Error
+		dial    *net.OpError
+	)
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &lookup):
+		if lookup.IsNotFound {
+			return errors.New("the host name was not found")
+		}
+		return errors.New("the host name could not be looked up")
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("no complete answer within %s", c.timeout)
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return dial // address and system error
+	}
+	if text := explainTLS(err); text != "" {
+		return errors.New(text)
+	}
+	return errors.New("the connection broke, or what came was no HTTP answer")
+}
+
+func explainTLS(err error) string {
+	var (
+		certificate *tls.CertificateVerificationError
+		host        x509.HostnameError
+		authority   x509.UnknownAuthorityError
+		validity    x509.CertificateInvalidError
+		record      tls.RecordHeaderError
+		alert       tls.AlertError
+		remote      *net.OpError
+	)
+	switch {
+	case errors.As(err, &host):
+		return "the receiver's certificate is for another host"
+	case errors.As(err, &authority):
+		return "the receiver's certificate is signed by an unknown authority"
+	case errors.As(err, &validity) && validity.Reason == x509.Expired:
+		return "the receiver's certificate has expired or is not valid yet"
+	case errors.As(err, &certificate):
+		return "the receiver's certificate is not valid"
+	case errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/":
+		return "the receiver speaks HTTP, not HTTPS"
+	case errors.As(err, &record), errors.As(err, &alert), errors.As(err, &remote) && remote.Op == "remote error":
+		return "the TLS handshake failed"
+	}
+	return ""
+}
