@@ -16,10 +16,10 @@ import (
 // links are made when the mail is sent, and only their digests are stored.
 type mailOrder struct {
 	Kind        identity.MailKind
-	UserID      int64          // 0 where only the address is known
-	To          identity.Email // "" for the user's address at the time of sending
-	ChallengeID int64          // MailSigninCode
-	Changed     []string       // MailAccountChanged
+	UserID      int64    // 0 where only the address is known
+	To          string   // "" for the user's address at the time of sending
+	ChallengeID int64    // MailSigninCode
+	Changed     []string // MailAccountChanged
 }
 
 func enqueueMail(ctx context.Context, tx *store.Tx, order mailOrder, now, expiresAt time.Time) error {
@@ -57,7 +57,7 @@ func (s *Service) compose(ctx context.Context, order mailOrder, mail *identity.M
 	if order.UserID != 0 {
 		user, err = s.store.User(ctx, order.UserID)
 	} else {
-		user, err = s.store.UserByEmail(ctx, string(order.To))
+		user, err = s.store.UserByEmail(ctx, order.To)
 	}
 	if identity.KindOf(err) == identity.NotFound {
 		return false, nil
@@ -65,7 +65,7 @@ func (s *Service) compose(ctx context.Context, order mailOrder, mail *identity.M
 	if err != nil {
 		return false, err
 	}
-	mail.Name, mail.To = user.Name, order.To
+	mail.Name, mail.To = user.Name, identity.Email(order.To)
 	if mail.To == "" || order.UserID == 0 {
 		mail.To = user.Email
 	}

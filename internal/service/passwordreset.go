@@ -34,7 +34,7 @@ func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, emai
 		if err := attempt.fail(ctx, tx, now); err != nil { // each one counts
 			return err
 		}
-		return enqueueMail(ctx, tx, mailOrder{Kind: identity.MailPasswordReset, To: email}, now, now.Add(resetTTL))
+		return enqueueMail(ctx, tx, mailOrder{Kind: identity.MailPasswordReset, To: string(email)}, now, now.Add(resetTTL))
 	})
 }
 

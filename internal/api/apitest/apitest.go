@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,6 +48,7 @@ type Server struct {
 	worker *outbox.Worker
 	mu     sync.Mutex
 	mails  []identity.Mail
+	fail   int // how many more deliveries are to end in an error
 }
 
 // Clock is a clock that stands still until it is moved.
@@ -123,6 +125,10 @@ func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.P
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.mails = append(s.mails, m)
+			if s.fail > 0 {
+				s.fail--
+				return errors.New("the connection was lost after the mail")
+			}
 			return nil
 		})},
 	})
@@ -186,6 +192,13 @@ func (s *Server) checkLog() {
 	if found := secretPattern.FindString(s.Log.String()); found != "" {
 		s.tb.Errorf("the log has a secret: %s", found)
 	}
+}
+
+// FailMails lets the next deliveries arrive and fail all the same.
+func (s *Server) FailMails(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = n
 }
 
 // Mails sends all that is due and returns the mails since the last call.
