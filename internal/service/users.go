@@ -65,9 +65,6 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 		return identity.User{}, Answer{}, err
 	}
 	user := in.User
-	if user.Active {
-		user.BlockedCode = identity.NoBlockedCode
-	}
 	user.Groups = sortedSet(in.User.Groups)
 	user.CreatedAt, user.Version = now, 1
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
