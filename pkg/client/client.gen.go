@@ -17,6 +17,31 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ChallengeProvider.
+const (
+	ChallengeProviderEmail ChallengeProvider = "email"
+	ChallengeProviderTotp  ChallengeProvider = "totp"
+)
+
+// Defines values for EventType.
+const (
+	EventTypeGROUPCREATED       EventType = "GROUP_CREATED"
+	EventTypeGROUPDELETED       EventType = "GROUP_DELETED"
+	EventTypeGROUPUPDATED       EventType = "GROUP_UPDATED"
+	EventTypeTOKENCREATED       EventType = "TOKEN_CREATED"
+	EventTypeTOKENREVOKED       EventType = "TOKEN_REVOKED"
+	EventTypeUSERACCESSREFUSED  EventType = "USER_ACCESS_REFUSED"
+	EventTypeUSERCREATED        EventType = "USER_CREATED"
+	EventTypeUSERDELETED        EventType = "USER_DELETED"
+	EventTypeUSERSESSIONREVOKED EventType = "USER_SESSION_REVOKED"
+	EventTypeUSERSIGNEDIN       EventType = "USER_SIGNED_IN"
+	EventTypeUSERSIGNEDOUT      EventType = "USER_SIGNED_OUT"
+	EventTypeUSERSIGNINFAILED   EventType = "USER_SIGNIN_FAILED"
+	EventTypeUSERTOTPENABLED    EventType = "USER_TOTP_ENABLED"
+	EventTypeUSERTOTPRESET      EventType = "USER_TOTP_RESET"
+	EventTypeUSERUPDATED        EventType = "USER_UPDATED"
+)
+
 // Defines values for Permission.
 const (
 	PermissionAuditView        Permission = "audit.view"
@@ -66,6 +91,23 @@ const (
 	ListUsersParamsSortOrderDesc ListUsersParamsSortOrder = "desc"
 )
 
+// Challenge What `/2fa/confirm` has to be answered with.
+//
+// Example: {"expiresAt":"2022-01-01T00:10:00+00:00","provider":"totp","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type Challenge struct {
+	// ExpiresAt A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	ExpiresAt Timestamp `json:"expiresAt"`
+
+	// Provider Where the code comes from.
+	Provider ChallengeProvider `json:"provider"`
+	Token    string            `json:"token"`
+}
+
+// ChallengeProvider Where the code comes from.
+type ChallengeProvider string
+
 // ClientTag A client tag, a text or an object. It is returned as it was sent.
 //
 // Example: my_tag
@@ -83,6 +125,14 @@ type ClientTagObject struct {
 
 // ClientTagText Example: my_tag
 type ClientTagText = string
+
+// ConfirmSignIn Example: {"code":"123456","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type ConfirmSignIn struct {
+	Code string `json:"code"`
+
+	// Token The challenge's token.
+	Token string `json:"token"`
+}
 
 // CreatedToken Example: {"canViewMaskedData":false,"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2032-01-01T00:00:00+00:00","id":1,"ipWhitelist":["20.65.174.119"],"lastUsedAt":null,"name":"billing","permissions":["users.view"],"token":"rst_…","userId":null}
 type CreatedToken struct {
@@ -117,6 +167,77 @@ type CreatedToken struct {
 	UserID *int64 `json:"userId"`
 }
 
+// Enrolment Example: {"qrPng":"iVBORw0KGgo=","secret":"JBSWY3DPEHPK3PXP","uri":"otpauth://totp/Roster:email@website.com?secret=JBSWY3DPEHPK3PXP\u0026issuer=Roster"}
+type Enrolment struct {
+	// QrPng The address as a QR code, to be scanned; a PNG in base64.
+	QrPng []byte `json:"qrPng"`
+
+	// Secret In base32, to be typed into an authenticator.
+	Secret string `json:"secret"`
+
+	// URI The same as `otpauth://` address, to be opened.
+	URI string `json:"uri"`
+}
+
+// Event Example: {"actor":{"name":"session","tokenId":null,"userId":1},"changes":{"name":{"new":"Mary Ann","old":"Mary"}},"id":7,"reason":null,"requestId":"0193f5a4-6c1e-7b6f-8a55-2f0f3a1f9c11","source":"79.24.241.198","subjectId":2,"subjectType":"user","time":"2022-01-01T00:00:00+00:00","type":"USER_UPDATED","userId":2}
+type Event struct {
+	// Actor Example: {"name":"session","tokenId":null,"userId":1}
+	Actor EventActor `json:"actor"`
+
+	// Changes The fields that changed.
+	Changes map[string]FieldChange `json:"changes"`
+	ID      int64                  `json:"id"`
+
+	// Reason Why something failed or was refused, such as `wrong_password`.
+	Reason    *string `json:"reason"`
+	RequestID string  `json:"requestId"`
+
+	// Source The address that the request came from.
+	Source    *string `json:"source"`
+	SubjectID *int64  `json:"subjectId"`
+
+	// SubjectType What it happened to.
+	SubjectType string `json:"subjectType"`
+
+	// Time A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	Time Timestamp `json:"time"`
+	Type EventType `json:"type"`
+
+	// UserID The user that it happened to, if it was one.
+	UserID *int64 `json:"userId"`
+}
+
+// EventActor Example: {"name":"session","tokenId":null,"userId":1}
+type EventActor struct {
+	// Name Of the token, or `session`.
+	Name string `json:"name"`
+
+	// TokenID The service token that was used.
+	TokenID *int64 `json:"tokenId"`
+	UserID  *int64 `json:"userId"`
+}
+
+// EventList Example: {"data":[{"actor":{"name":"session","tokenId":null,"userId":1},"changes":{"name":{"new":"Mary Ann","old":"Mary"}},"id":7,"reason":null,"requestId":"0193f5a4-6c1e-7b6f-8a55-2f0f3a1f9c11","source":"79.24.241.198","subjectId":2,"subjectType":"user","time":"2022-01-01T00:00:00+00:00","type":"USER_UPDATED","userId":2}],"total":1}
+type EventList struct {
+	Data []Event `json:"data"`
+
+	// Total How many events match in all. Left out when the page was asked for with `after`.
+	Total *int64 `json:"total,omitempty"`
+}
+
+// EventType defines model for EventType.
+type EventType string
+
+// FieldChange A field before and after. A secret is shown as `***`.
+//
+// Example: {"new":"Mary Ann","old":"Mary"}
+type FieldChange struct {
+	New interface{} `json:"new"`
+	Old interface{} `json:"old"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// Code The reason for programs.
@@ -127,6 +248,11 @@ type FieldError struct {
 
 	// Message The reason for people.
 	Message string `json:"message"`
+}
+
+// ForgotPassword Example: {"email":"email@website.com"}
+type ForgotPassword struct {
+	Email string `json:"email"`
 }
 
 // Group Example: {"createTime":"2022-01-01T00:00:00+00:00","id":2,"name":"Support","permissions":["users.view","users.update"],"updateTime":null,"version":1}
@@ -176,6 +302,71 @@ type GroupUpdate struct {
 	Permissions *[]Permission `json:"permissions,omitempty"`
 }
 
+// IntrospectForm Example: {"ip":"79.24.241.198","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type IntrospectForm struct {
+	// IP The address that the token was used from.
+	IP            *string `json:"ip,omitempty"`
+	Token         string  `json:"token"`
+	TokenTypeHint *string `json:"token_type_hint,omitempty"`
+}
+
+// Introspection Only `active` if the token is no good.
+//
+// Example: {"active":true,"canViewMaskedData":true,"clientTags":["my_tag"],"exp":1640998800,"iat":1640995200,"ipAllowed":true,"permissions":["users.view","users.update"],"scope":"users.view users.update","sub":"1","token_type":"Bearer","userId":1}
+type Introspection struct {
+	Active            bool         `json:"active"`
+	CanViewMaskedData *bool        `json:"canViewMaskedData,omitempty"`
+	ClientTags        *[]ClientTag `json:"clientTags,omitempty"`
+
+	// Exp Seconds since 1970. Left out if it does not expire.
+	Exp *int64 `json:"exp,omitempty"`
+
+	// Iat Seconds since 1970.
+	Iat *int64 `json:"iat,omitempty"`
+
+	// IPAllowed Whether it may be used from `ip`, if that was given.
+	IPAllowed   *bool         `json:"ipAllowed,omitempty"`
+	Permissions *[]Permission `json:"permissions,omitempty"`
+
+	// Scope The permissions, separated by spaces.
+	Scope *string `json:"scope,omitempty"`
+
+	// Sub The id of the user, if it acts for one.
+	Sub       *string `json:"sub,omitempty"`
+	TokenType *string `json:"token_type,omitempty"`
+	UserID    *int64  `json:"userId,omitempty"`
+}
+
+// IssuedToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type IssuedToken struct {
+	// CreatedAt A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	CreatedAt Timestamp `json:"createdAt"`
+
+	// ExpiresAt A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	ExpiresAt Timestamp `json:"expiresAt"`
+
+	// Token Opaque. `rst_`, then 256 random bits and a checksum.
+	Token string `json:"token"`
+}
+
+// NetworkExplanation Example: {"allowed":true,"match":"79.24.241.0/24"}
+type NetworkExplanation struct {
+	Allowed bool `json:"allowed"`
+
+	// Match The entry of the `ipWhitelist` that holds the address; `null` if none does, or the list is empty.
+	Match *string `json:"match"`
+}
+
+// NetworkQuery Example: {"ip":"79.24.241.198","userId":1}
+type NetworkQuery struct {
+	IP     string `json:"ip"`
+	UserID int64  `json:"userId"`
+}
+
 // Permission Something that a user or a token may do.
 type Permission string
 
@@ -206,6 +397,48 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// RecoveryCodes Example: {"recoveryCodes":["abcd-efgh-jkmn-pqrs"]}
+type RecoveryCodes struct {
+	RecoveryCodes []string `json:"recoveryCodes"`
+}
+
+// Refresh Example: {"refreshToken":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type Refresh struct {
+	RefreshToken string `json:"refreshToken"`
+}
+
+// ResetPassword Example: {"password":"MySecret123","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+type ResetPassword struct {
+	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
+	Password string `json:"password"`
+
+	// Token From the mailed link.
+	Token string `json:"token"`
+}
+
+// SignIn Example: {"email":"email@website.com","password":"MySecret123"}
+type SignIn struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+// SignInResult With `accessToken` and `refreshToken` if `2faRequired` is false, else with `2faDetails`.
+//
+// Example: {"2faRequired":false,"accessToken":{"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"},"refreshToken":{"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}}
+type SignInResult struct {
+	// N2FaDetails What `/2fa/confirm` has to be answered with.
+	//
+	// Example: {"expiresAt":"2022-01-01T00:10:00+00:00","provider":"totp","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+	N2FaDetails       *Challenge `json:"2faDetails,omitempty"`
+	TwoFactorRequired bool       `json:"2faRequired"`
+
+	// AccessToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+	AccessToken *IssuedToken `json:"accessToken,omitempty"`
+
+	// RefreshToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+	RefreshToken *IssuedToken `json:"refreshToken,omitempty"`
+}
+
 // Status Example: {"status":"ok"}
 type Status struct {
 	Status StatusStatus `json:"status"`
@@ -213,6 +446,12 @@ type Status struct {
 
 // StatusStatus defines model for Status.Status.
 type StatusStatus string
+
+// TOTPConfirm Example: {"code":"123456"}
+type TOTPConfirm struct {
+	// Code What the authenticator shows now.
+	Code string `json:"code"`
+}
 
 // Timestamp A moment in UTC, in seconds.
 //
@@ -278,6 +517,15 @@ type TokenList struct {
 	Total int64 `json:"total"`
 }
 
+// TokenPair Example: {"accessToken":{"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"},"refreshToken":{"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}}
+type TokenPair struct {
+	// AccessToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+	AccessToken IssuedToken `json:"accessToken"`
+
+	// RefreshToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
+	RefreshToken IssuedToken `json:"refreshToken"`
+}
+
 // User Example: {"active":true,"canViewMaskedData":true,"clientTags":["my_tag"],"createTime":"2022-01-01T00:00:00+00:00","email":"email@website.com","groups":[1],"id":1,"ipWhitelist":["79.24.241.198","20.65.174.119"],"lastSigninTime":null,"name":"Mary","phone":"+18043257762","tfa":true,"updateTime":null,"version":1}
 type User struct {
 	// Active Whether the user profile is active. An inactive user cannot sign in, and tokens that act for them do not work.
@@ -315,8 +563,7 @@ type User struct {
 	// Phone The user phone number.
 	Phone *string `json:"phone"`
 
-	// Tfa Whether two-factor authentication is enabled. It is stored now and will be enforced at sign-in, which a later
-	// release brings.
+	// Tfa Whether two-factor authentication is enabled.
 	Tfa bool `json:"tfa"`
 
 	// UpdateTime When the user was last changed; `null` until the first change.
@@ -350,7 +597,7 @@ type UserCreate struct {
 	// Name The user name. Spaces around it are removed; control characters are refused.
 	Name string `json:"name"`
 
-	// Password The user password, at least 8 characters and at most 72 bytes. It is never returned.
+	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
 	Password string `json:"password"`
 
 	// Phone The user phone number with its country code. Spaces, dashes and brackets are removed.
@@ -360,8 +607,7 @@ type UserCreate struct {
 	// with a later release.
 	SendNotify *bool `json:"sendNotify,omitempty"`
 
-	// Tfa If true, two-factor authentication is enabled for the user. It is stored now and will be enforced at sign-in,
-	// which a later release brings.
+	// Tfa If true, the user needs a code to sign in: of the authenticator once one is enrolled, before that by mail.
 	Tfa bool `json:"tfa"`
 }
 
@@ -402,7 +648,7 @@ type UserUpdate struct {
 	// Name The user name. Spaces around it are removed; control characters are refused.
 	Name *string `json:"name,omitempty"`
 
-	// Password The user password, at least 8 characters and at most 72 bytes. It is never returned.
+	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
 	Password *string `json:"password,omitempty"`
 
 	// Phone The user phone number with its country code. Spaces, dashes and brackets are removed. `null` removes it.
@@ -412,8 +658,7 @@ type UserUpdate struct {
 	// for now: mail comes with a later release.
 	SendNotify *bool `json:"sendNotify,omitempty"`
 
-	// Tfa If true, two-factor authentication is enabled for the user. It is stored now and will be enforced at sign-in,
-	// which a later release brings.
+	// Tfa If true, the user needs a code to sign in: of the authenticator once one is enrolled, before that by mail.
 	Tfa *bool `json:"tfa,omitempty"`
 }
 
@@ -437,6 +682,31 @@ type TokenID = int64
 
 // UserID defines model for UserId.
 type UserID = string
+
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// FilterUser The id of the user that it happened to.
+	FilterUser *int64 `form:"filter[user],omitempty" json:"filter[user],omitempty"`
+
+	// FilterActor Who did it, a user by id or a service token as `token:ID`.
+	FilterActor *string    `form:"filter[actor],omitempty" json:"filter[actor],omitempty"`
+	FilterType  *EventType `form:"filter[type],omitempty" json:"filter[type],omitempty"`
+
+	// FilterSince Not before this time.
+	FilterSince *time.Time `form:"filter[since],omitempty" json:"filter[since],omitempty"`
+
+	// FilterUntil Before this time.
+	FilterUntil *time.Time `form:"filter[until],omitempty" json:"filter[until],omitempty"`
+
+	// Limit How many to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many to skip.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// After Where the previous page ended. Opaque; taken from the `Link` header. Not together with `offset`.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+}
 
 // ListGroupsParams defines parameters for ListGroups.
 type ListGroupsParams struct {
@@ -558,6 +828,9 @@ type PutUserParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ConfirmSignInJSONRequestBody defines body for ConfirmSignIn for application/json ContentType.
+type ConfirmSignInJSONRequestBody = ConfirmSignIn
+
 // CreateGroupJSONRequestBody defines body for CreateGroup for application/json ContentType.
 type CreateGroupJSONRequestBody = GroupCreate
 
@@ -566,6 +839,24 @@ type UpdateGroupJSONRequestBody = GroupUpdate
 
 // PutGroupJSONRequestBody defines body for PutGroup for application/json ContentType.
 type PutGroupJSONRequestBody = GroupUpdate
+
+// IntrospectTokenFormdataRequestBody defines body for IntrospectToken for application/x-www-form-urlencoded ContentType.
+type IntrospectTokenFormdataRequestBody = IntrospectForm
+
+// ExplainNetworkJSONRequestBody defines body for ExplainNetwork for application/json ContentType.
+type ExplainNetworkJSONRequestBody = NetworkQuery
+
+// ForgotPasswordJSONRequestBody defines body for ForgotPassword for application/json ContentType.
+type ForgotPasswordJSONRequestBody = ForgotPassword
+
+// ResetPasswordJSONRequestBody defines body for ResetPassword for application/json ContentType.
+type ResetPasswordJSONRequestBody = ResetPassword
+
+// RefreshTokensJSONRequestBody defines body for RefreshTokens for application/json ContentType.
+type RefreshTokensJSONRequestBody = Refresh
+
+// SignInJSONRequestBody defines body for SignIn for application/json ContentType.
+type SignInJSONRequestBody = SignIn
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = TokenCreate
@@ -578,6 +869,9 @@ type UpdateUserJSONRequestBody = UserUpdate
 
 // PutUserJSONRequestBody defines body for PutUser for application/json ContentType.
 type PutUserJSONRequestBody = UserUpdate
+
+// ConfirmTOTPJSONRequestBody defines body for ConfirmTOTP for application/json ContentType.
+type ConfirmTOTPJSONRequestBody = TOTPConfirm
 
 // AsClientTagText returns the union data inside the ClientTag as a ClientTagText
 func (t ClientTag) AsClientTagText() (ClientTagText, error) {
@@ -715,6 +1009,35 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ConfirmSignInWithBody Answer a challenge with a code
+	//
+	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+	ConfirmSignInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmSignIn Answer a challenge with a code
+	//
+	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+	ConfirmSignIn(ctx context.Context, body ConfirmSignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEvents What has happened, the latest first
+	//
+	// Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
+	// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
+	// it happened stays.
+	//
+	// Corresponds with GET /api/v2/events (the `ListEvents` operationId).
+	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListGroups Get a list of groups
 	//
 	// Needs `groups.view`.
@@ -792,6 +1115,137 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2/groups/{groupId} (the `PutGroup` operationId).
 	PutGroup(ctx context.Context, groupID GroupID, params *PutGroupParams, body PutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IntrospectTokenWithBody What a token stands for
+	//
+	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// `{"active": false}`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IntrospectTokenWithFormdataBody What a token stands for
+	//
+	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// `{"active": false}`.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainNetworkWithBody Whether a user may come from an address
+	//
+	// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+	ExplainNetworkWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainNetwork Whether a user may come from an address
+	//
+	// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+	ExplainNetwork(ctx context.Context, body ExplainNetworkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgotPasswordWithBody Ask for a link to choose another password
+	//
+	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+	// link that works once and for an hour.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+	ForgotPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgotPassword Ask for a link to choose another password
+	//
+	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+	// link that works once and for an hour.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+	ForgotPassword(ctx context.Context, body ForgotPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResetPasswordWithBody Choose another password with a link
+	//
+	// Takes the token of the mailed link. All sessions of the user end.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+	ResetPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResetPassword Choose another password with a link
+	//
+	// Takes the token of the mailed link. All sessions of the user end.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+	ResetPassword(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefreshTokensWithBody Get the next pair of tokens
+	//
+	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+	RefreshTokensWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefreshTokens Get the next pair of tokens
+	//
+	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+	RefreshTokens(ctx context.Context, body RefreshTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SignInWithBody Sign in with a password
+	//
+	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+	// `provider` says whether the code comes from an authenticator or by mail.
+	//
+	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+	SignInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SignIn Sign in with a password
+	//
+	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+	// `provider` says whether the code comes from an authenticator or by mail.
+	//
+	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+	SignIn(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SignOut Sign out
+	//
+	// Ends the session of the access token that is sent, with all its tokens. A service token belongs to no session (409).
+	//
+	// Corresponds with POST /api/v2/signout (the `SignOut` operationId).
+	SignOut(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTokens Get a list of tokens
 	//
@@ -915,6 +1369,42 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v2/users/{userId} (the `PutUser` operationId).
 	PutUser(ctx context.Context, userID UserID, params *PutUserParams, body PutUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ResetTOTP Take an authenticator away
+	//
+	// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
+	// codes go with it. A user with `tfa` gets codes by mail from then on.
+	//
+	// Corresponds with DELETE /api/v2/users/{userId}/totp (the `ResetTOTP` operationId).
+	ResetTOTP(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EnrolTOTP Enrol an authenticator
+	//
+	// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+	// another call replaces it. With one that counts already the answer is 409.
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp (the `EnrolTOTP` operationId).
+	EnrolTOTP(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmTOTPWithBody Switch an authenticator on
+	//
+	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+	// ten recovery codes, each of which stands in for a code once.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+	ConfirmTOTPWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmTOTP Switch an authenticator on
+	//
+	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+	// ten recovery codes, each of which stands in for a code once.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+	ConfirmTOTP(ctx context.Context, userID UserID, body ConfirmTOTPJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth Whether the process is alive
 	//
 	// Corresponds with GET /healthz (the `GetHealth` operationId).
@@ -926,6 +1416,65 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ConfirmSignInWithBody Answer a challenge with a code
+//
+// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+func (c *Client) ConfirmSignInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmSignInRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmSignIn Answer a challenge with a code
+//
+// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+func (c *Client) ConfirmSignIn(ctx context.Context, body ConfirmSignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmSignInRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListEvents What has happened, the latest first
+//
+// Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
+// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
+// it happened stays.
+//
+// Corresponds with GET /api/v2/events (the `ListEvents` operationId).
+func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListGroups Get a list of groups
@@ -1086,6 +1635,267 @@ func (c *Client) PutGroupWithBody(ctx context.Context, groupID GroupID, params *
 // Corresponds with PUT /api/v2/groups/{groupId} (the `PutGroup` operationId).
 func (c *Client) PutGroup(ctx context.Context, groupID GroupID, params *PutGroupParams, body PutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutGroupRequest(c.Server, groupID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IntrospectTokenWithBody What a token stands for
+//
+// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// `{"active": false}`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+func (c *Client) IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IntrospectTokenWithFormdataBody What a token stands for
+//
+// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// `{"active": false}`.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+func (c *Client) IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectTokenRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainNetworkWithBody Whether a user may come from an address
+//
+// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+func (c *Client) ExplainNetworkWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainNetworkRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainNetwork Whether a user may come from an address
+//
+// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+func (c *Client) ExplainNetwork(ctx context.Context, body ExplainNetworkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainNetworkRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgotPasswordWithBody Ask for a link to choose another password
+//
+// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+// link that works once and for an hour.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+func (c *Client) ForgotPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgotPasswordRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgotPassword Ask for a link to choose another password
+//
+// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+// link that works once and for an hour.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+func (c *Client) ForgotPassword(ctx context.Context, body ForgotPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgotPasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResetPasswordWithBody Choose another password with a link
+//
+// Takes the token of the mailed link. All sessions of the user end.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+func (c *Client) ResetPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetPasswordRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResetPassword Choose another password with a link
+//
+// Takes the token of the mailed link. All sessions of the user end.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+func (c *Client) ResetPassword(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetPasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefreshTokensWithBody Get the next pair of tokens
+//
+// A refresh token works once. Presented again it ends the whole session, for then two have it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+func (c *Client) RefreshTokensWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefreshTokensRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefreshTokens Get the next pair of tokens
+//
+// A refresh token works once. Presented again it ends the whole session, for then two have it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+func (c *Client) RefreshTokens(ctx context.Context, body RefreshTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefreshTokensRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SignInWithBody Sign in with a password
+//
+// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+// `provider` says whether the code comes from an authenticator or by mail.
+//
+// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+// the same source, or thirty from one source, the answer is 429 for ten minutes.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+func (c *Client) SignInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSignInRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SignIn Sign in with a password
+//
+// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+// `provider` says whether the code comes from an authenticator or by mail.
+//
+// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+// the same source, or thirty from one source, the answer is 429 for ten minutes.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+func (c *Client) SignIn(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSignInRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SignOut Sign out
+//
+// Ends the session of the access token that is sent, with all its tokens. A service token belongs to no session (409).
+//
+// Corresponds with POST /api/v2/signout (the `SignOut` operationId).
+func (c *Client) SignOut(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSignOutRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1358,6 +2168,82 @@ func (c *Client) PutUser(ctx context.Context, userID UserID, params *PutUserPara
 	return c.Client.Do(req)
 }
 
+// ResetTOTP Take an authenticator away
+//
+// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
+// codes go with it. A user with `tfa` gets codes by mail from then on.
+//
+// Corresponds with DELETE /api/v2/users/{userId}/totp (the `ResetTOTP` operationId).
+func (c *Client) ResetTOTP(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetTOTPRequest(c.Server, userID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EnrolTOTP Enrol an authenticator
+//
+// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+// another call replaces it. With one that counts already the answer is 409.
+//
+// Corresponds with POST /api/v2/users/{userId}/totp (the `EnrolTOTP` operationId).
+func (c *Client) EnrolTOTP(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEnrolTOTPRequest(c.Server, userID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmTOTPWithBody Switch an authenticator on
+//
+// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+// ten recovery codes, each of which stands in for a code once.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+func (c *Client) ConfirmTOTPWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmTOTPRequestWithBody(c.Server, userID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmTOTP Switch an authenticator on
+//
+// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+// ten recovery codes, each of which stands in for a code once.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+func (c *Client) ConfirmTOTP(ctx context.Context, userID UserID, body ConfirmTOTPJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmTOTPRequest(c.Server, userID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetHealth Whether the process is alive
 //
 // Corresponds with GET /healthz (the `GetHealth` operationId).
@@ -1388,6 +2274,184 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewConfirmSignInRequest calls the generic ConfirmSignIn builder with application/json body
+func NewConfirmSignInRequest(server string, body ConfirmSignInJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewConfirmSignInRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewConfirmSignInRequestWithBody constructs an http.Request for the ConfirmSignIn method, with any body, and a specified content type
+func NewConfirmSignInRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/2fa/confirm")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListEventsRequest constructs an http.Request for the ListEvents method
+func NewListEventsRequest(server string, params *ListEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FilterUser != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[user]", *params.FilterUser, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterActor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[actor]", *params.FilterActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[type]", *params.FilterType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterSince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[since]", *params.FilterSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterUntil != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[until]", *params.FilterUntil, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListGroupsRequest constructs an http.Request for the ListGroups method
@@ -1698,6 +2762,273 @@ func NewPutGroupRequestWithBody(server string, groupID GroupID, params *PutGroup
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewIntrospectTokenRequestWithFormdataBody calls the generic IntrospectToken builder with application/x-www-form-urlencoded body
+func NewIntrospectTokenRequestWithFormdataBody(server string, body IntrospectTokenFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewIntrospectTokenRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewIntrospectTokenRequestWithBody constructs an http.Request for the IntrospectToken method, with any body, and a specified content type
+func NewIntrospectTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/introspect")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewExplainNetworkRequest calls the generic ExplainNetwork builder with application/json body
+func NewExplainNetworkRequest(server string, body ExplainNetworkJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExplainNetworkRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewExplainNetworkRequestWithBody constructs an http.Request for the ExplainNetwork method, with any body, and a specified content type
+func NewExplainNetworkRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/network/explain")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewForgotPasswordRequest calls the generic ForgotPassword builder with application/json body
+func NewForgotPasswordRequest(server string, body ForgotPasswordJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewForgotPasswordRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewForgotPasswordRequestWithBody constructs an http.Request for the ForgotPassword method, with any body, and a specified content type
+func NewForgotPasswordRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/password/forgot")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewResetPasswordRequest calls the generic ResetPassword builder with application/json body
+func NewResetPasswordRequest(server string, body ResetPasswordJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResetPasswordRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewResetPasswordRequestWithBody constructs an http.Request for the ResetPassword method, with any body, and a specified content type
+func NewResetPasswordRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/password/reset")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRefreshTokensRequest calls the generic RefreshTokens builder with application/json body
+func NewRefreshTokensRequest(server string, body RefreshTokensJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRefreshTokensRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRefreshTokensRequestWithBody constructs an http.Request for the RefreshTokens method, with any body, and a specified content type
+func NewRefreshTokensRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/refresh")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSignInRequest calls the generic SignIn builder with application/json body
+func NewSignInRequest(server string, body SignInJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSignInRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSignInRequestWithBody constructs an http.Request for the SignIn method, with any body, and a specified content type
+func NewSignInRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/signin")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSignOutRequest constructs an http.Request for the SignOut method
+func NewSignOutRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/signout")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -2379,6 +3710,121 @@ func NewPutUserRequestWithBody(server string, userID UserID, params *PutUserPara
 	return req, nil
 }
 
+// NewResetTOTPRequest constructs an http.Request for the ResetTOTP method
+func NewResetTOTPRequest(server string, userID UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/totp", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEnrolTOTPRequest constructs an http.Request for the EnrolTOTP method
+func NewEnrolTOTPRequest(server string, userID UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/totp", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewConfirmTOTPRequest calls the generic ConfirmTOTP builder with application/json body
+func NewConfirmTOTPRequest(server string, userID UserID, body ConfirmTOTPJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewConfirmTOTPRequestWithBody(server, userID, "application/json", bodyReader)
+}
+
+// NewConfirmTOTPRequestWithBody constructs an http.Request for the ConfirmTOTP method, with any body, and a specified content type
+func NewConfirmTOTPRequestWithBody(server string, userID UserID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/totp/confirm", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetHealthRequest constructs an http.Request for the GetHealth method
 func NewGetHealthRequest(server string) (*http.Request, error) {
 	var err error
@@ -2477,6 +3923,37 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ConfirmSignInWithBodyWithResponse Answer a challenge with a code
+	//
+	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+	ConfirmSignInWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmSignInResponse, error)
+
+	// ConfirmSignInWithResponse Answer a challenge with a code
+	//
+	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+	ConfirmSignInWithResponse(ctx context.Context, body ConfirmSignInJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmSignInResponse, error)
+
+	// ListEventsWithResponse What has happened, the latest first
+	//
+	// Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
+	// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
+	// it happened stays.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2/events (the `ListEvents` operationId).
+	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
+
 	// ListGroupsWithResponse Get a list of groups
 	//
 	// Needs `groups.view`.
@@ -2560,6 +4037,139 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v2/groups/{groupId} (the `PutGroup` operationId).
 	PutGroupWithResponse(ctx context.Context, groupID GroupID, params *PutGroupParams, body PutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*PutGroupResponse, error)
+
+	// IntrospectTokenWithBodyWithResponse What a token stands for
+	//
+	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// `{"active": false}`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error)
+
+	// IntrospectTokenWithFormdataBodyWithResponse What a token stands for
+	//
+	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// `{"active": false}`.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithFormdataBodyWithResponse(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error)
+
+	// ExplainNetworkWithBodyWithResponse Whether a user may come from an address
+	//
+	// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+	ExplainNetworkWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExplainNetworkResponse, error)
+
+	// ExplainNetworkWithResponse Whether a user may come from an address
+	//
+	// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+	ExplainNetworkWithResponse(ctx context.Context, body ExplainNetworkJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainNetworkResponse, error)
+
+	// ForgotPasswordWithBodyWithResponse Ask for a link to choose another password
+	//
+	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+	// link that works once and for an hour.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+	ForgotPasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgotPasswordResponse, error)
+
+	// ForgotPasswordWithResponse Ask for a link to choose another password
+	//
+	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+	// link that works once and for an hour.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+	ForgotPasswordWithResponse(ctx context.Context, body ForgotPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgotPasswordResponse, error)
+
+	// ResetPasswordWithBodyWithResponse Choose another password with a link
+	//
+	// Takes the token of the mailed link. All sessions of the user end.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+	ResetPasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error)
+
+	// ResetPasswordWithResponse Choose another password with a link
+	//
+	// Takes the token of the mailed link. All sessions of the user end.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+	ResetPasswordWithResponse(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error)
+
+	// RefreshTokensWithBodyWithResponse Get the next pair of tokens
+	//
+	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+	RefreshTokensWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefreshTokensResponse, error)
+
+	// RefreshTokensWithResponse Get the next pair of tokens
+	//
+	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+	RefreshTokensWithResponse(ctx context.Context, body RefreshTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*RefreshTokensResponse, error)
+
+	// SignInWithBodyWithResponse Sign in with a password
+	//
+	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+	// `provider` says whether the code comes from an authenticator or by mail.
+	//
+	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+	SignInWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SignInResponse, error)
+
+	// SignInWithResponse Sign in with a password
+	//
+	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+	// `provider` says whether the code comes from an authenticator or by mail.
+	//
+	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+	SignInWithResponse(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*SignInResponse, error)
+
+	// SignOutWithResponse Sign out
+	//
+	// Ends the session of the access token that is sent, with all its tokens. A service token belongs to no session (409).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/signout (the `SignOut` operationId).
+	SignOutWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SignOutResponse, error)
 
 	// ListTokensWithResponse Get a list of tokens
 	//
@@ -2695,6 +4305,46 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2/users/{userId} (the `PutUser` operationId).
 	PutUserWithResponse(ctx context.Context, userID UserID, params *PutUserParams, body PutUserJSONRequestBody, reqEditors ...RequestEditorFn) (*PutUserResponse, error)
 
+	// ResetTOTPWithResponse Take an authenticator away
+	//
+	// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
+	// codes go with it. A user with `tfa` gets codes by mail from then on.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2/users/{userId}/totp (the `ResetTOTP` operationId).
+	ResetTOTPWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ResetTOTPResponse, error)
+
+	// EnrolTOTPWithResponse Enrol an authenticator
+	//
+	// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+	// another call replaces it. With one that counts already the answer is 409.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp (the `EnrolTOTP` operationId).
+	EnrolTOTPWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*EnrolTOTPResponse, error)
+
+	// ConfirmTOTPWithBodyWithResponse Switch an authenticator on
+	//
+	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+	// ten recovery codes, each of which stands in for a code once.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+	ConfirmTOTPWithBodyWithResponse(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmTOTPResponse, error)
+
+	// ConfirmTOTPWithResponse Switch an authenticator on
+	//
+	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+	// ten recovery codes, each of which stands in for a code once.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+	ConfirmTOTPWithResponse(ctx context.Context, userID UserID, body ConfirmTOTPJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmTOTPResponse, error)
+
 	// GetHealthWithResponse Whether the process is alive
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2710,6 +4360,56 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
+}
+
+type ConfirmSignInResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TokenPair
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmSignInResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmSignInResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ListEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EventList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
 }
 
 type ListGroupsResponse struct {
@@ -2854,6 +4554,175 @@ func (r PutGroupResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r PutGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type IntrospectTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Introspection
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r IntrospectTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IntrospectTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ExplainNetworkResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NetworkExplanation
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ExplainNetworkResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExplainNetworkResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ForgotPasswordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ForgotPasswordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForgotPasswordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ResetPasswordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ResetPasswordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResetPasswordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type RefreshTokensResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TokenPair
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r RefreshTokensResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefreshTokensResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type SignInResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SignInResult
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r SignInResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SignInResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type SignOutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r SignOutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SignOutResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -3106,6 +4975,79 @@ func (r PutUserResponse) StatusCode() int {
 	return 0
 }
 
+type ResetTOTPResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ResetTOTPResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResetTOTPResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type EnrolTOTPResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Enrolment
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r EnrolTOTPResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EnrolTOTPResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ConfirmTOTPResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RecoveryCodes
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmTOTPResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmTOTPResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
 type GetHealthResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3156,6 +5098,55 @@ func (r GetReadinessResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// ConfirmSignInWithBodyWithResponse Answer a challenge with a code
+//
+// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+func (c *ClientWithResponses) ConfirmSignInWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmSignInResponse, error) {
+	rsp, err := c.ConfirmSignInWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmSignInResponse(rsp)
+}
+
+// ConfirmSignInWithResponse Answer a challenge with a code
+//
+// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/2fa/confirm (the `ConfirmSignIn` operationId).
+func (c *ClientWithResponses) ConfirmSignInWithResponse(ctx context.Context, body ConfirmSignInJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmSignInResponse, error) {
+	rsp, err := c.ConfirmSignIn(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmSignInResponse(rsp)
+}
+
+// ListEventsWithResponse What has happened, the latest first
+//
+// Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
+// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
+// it happened stays.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2/events (the `ListEvents` operationId).
+func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error) {
+	rsp, err := c.ListEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEventsResponse(rsp)
 }
 
 // ListGroupsWithResponse Get a list of groups
@@ -3294,6 +5285,217 @@ func (c *ClientWithResponses) PutGroupWithResponse(ctx context.Context, groupID 
 		return nil, err
 	}
 	return ParsePutGroupResponse(rsp)
+}
+
+// IntrospectTokenWithBodyWithResponse What a token stands for
+//
+// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// `{"active": false}`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+func (c *ClientWithResponses) IntrospectTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error) {
+	rsp, err := c.IntrospectTokenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIntrospectTokenResponse(rsp)
+}
+
+// IntrospectTokenWithFormdataBodyWithResponse What a token stands for
+//
+// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
+// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// `{"active": false}`.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/introspect (the `IntrospectToken` operationId).
+func (c *ClientWithResponses) IntrospectTokenWithFormdataBodyWithResponse(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error) {
+	rsp, err := c.IntrospectTokenWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIntrospectTokenResponse(rsp)
+}
+
+// ExplainNetworkWithBodyWithResponse Whether a user may come from an address
+//
+// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+func (c *ClientWithResponses) ExplainNetworkWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExplainNetworkResponse, error) {
+	rsp, err := c.ExplainNetworkWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainNetworkResponse(rsp)
+}
+
+// ExplainNetworkWithResponse Whether a user may come from an address
+//
+// Needs `users.view`, and seeing unmasked data; for oneself neither. Says which entry of the `ipWhitelist` matches.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/network/explain (the `ExplainNetwork` operationId).
+func (c *ClientWithResponses) ExplainNetworkWithResponse(ctx context.Context, body ExplainNetworkJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainNetworkResponse, error) {
+	rsp, err := c.ExplainNetwork(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainNetworkResponse(rsp)
+}
+
+// ForgotPasswordWithBodyWithResponse Ask for a link to choose another password
+//
+// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+// link that works once and for an hour.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+func (c *ClientWithResponses) ForgotPasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgotPasswordResponse, error) {
+	rsp, err := c.ForgotPasswordWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgotPasswordResponse(rsp)
+}
+
+// ForgotPasswordWithResponse Ask for a link to choose another password
+//
+// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
+// link that works once and for an hour.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/password/forgot (the `ForgotPassword` operationId).
+func (c *ClientWithResponses) ForgotPasswordWithResponse(ctx context.Context, body ForgotPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgotPasswordResponse, error) {
+	rsp, err := c.ForgotPassword(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgotPasswordResponse(rsp)
+}
+
+// ResetPasswordWithBodyWithResponse Choose another password with a link
+//
+// Takes the token of the mailed link. All sessions of the user end.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+func (c *ClientWithResponses) ResetPasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error) {
+	rsp, err := c.ResetPasswordWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetPasswordResponse(rsp)
+}
+
+// ResetPasswordWithResponse Choose another password with a link
+//
+// Takes the token of the mailed link. All sessions of the user end.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
+func (c *ClientWithResponses) ResetPasswordWithResponse(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error) {
+	rsp, err := c.ResetPassword(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetPasswordResponse(rsp)
+}
+
+// RefreshTokensWithBodyWithResponse Get the next pair of tokens
+//
+// A refresh token works once. Presented again it ends the whole session, for then two have it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+func (c *ClientWithResponses) RefreshTokensWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefreshTokensResponse, error) {
+	rsp, err := c.RefreshTokensWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefreshTokensResponse(rsp)
+}
+
+// RefreshTokensWithResponse Get the next pair of tokens
+//
+// A refresh token works once. Presented again it ends the whole session, for then two have it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/refresh (the `RefreshTokens` operationId).
+func (c *ClientWithResponses) RefreshTokensWithResponse(ctx context.Context, body RefreshTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*RefreshTokensResponse, error) {
+	rsp, err := c.RefreshTokens(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefreshTokensResponse(rsp)
+}
+
+// SignInWithBodyWithResponse Sign in with a password
+//
+// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+// `provider` says whether the code comes from an authenticator or by mail.
+//
+// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+// the same source, or thirty from one source, the answer is 429 for ten minutes.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+func (c *ClientWithResponses) SignInWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SignInResponse, error) {
+	rsp, err := c.SignInWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSignInResponse(rsp)
+}
+
+// SignInWithResponse Sign in with a password
+//
+// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
+// `provider` says whether the code comes from an authenticator or by mail.
+//
+// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
+// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
+// the same source, or thirty from one source, the answer is 429 for ten minutes.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/signin (the `SignIn` operationId).
+func (c *ClientWithResponses) SignInWithResponse(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*SignInResponse, error) {
+	rsp, err := c.SignIn(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSignInResponse(rsp)
+}
+
+// SignOutWithResponse Sign out
+//
+// Ends the session of the access token that is sent, with all its tokens. A service token belongs to no session (409).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/signout (the `SignOut` operationId).
+func (c *ClientWithResponses) SignOutWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SignOutResponse, error) {
+	rsp, err := c.SignOut(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSignOutResponse(rsp)
 }
 
 // ListTokensWithResponse Get a list of tokens
@@ -3514,6 +5716,70 @@ func (c *ClientWithResponses) PutUserWithResponse(ctx context.Context, userID Us
 	return ParsePutUserResponse(rsp)
 }
 
+// ResetTOTPWithResponse Take an authenticator away
+//
+// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
+// codes go with it. A user with `tfa` gets codes by mail from then on.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2/users/{userId}/totp (the `ResetTOTP` operationId).
+func (c *ClientWithResponses) ResetTOTPWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ResetTOTPResponse, error) {
+	rsp, err := c.ResetTOTP(ctx, userID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetTOTPResponse(rsp)
+}
+
+// EnrolTOTPWithResponse Enrol an authenticator
+//
+// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+// another call replaces it. With one that counts already the answer is 409.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/users/{userId}/totp (the `EnrolTOTP` operationId).
+func (c *ClientWithResponses) EnrolTOTPWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*EnrolTOTPResponse, error) {
+	rsp, err := c.EnrolTOTP(ctx, userID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEnrolTOTPResponse(rsp)
+}
+
+// ConfirmTOTPWithBodyWithResponse Switch an authenticator on
+//
+// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+// ten recovery codes, each of which stands in for a code once.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+func (c *ClientWithResponses) ConfirmTOTPWithBodyWithResponse(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmTOTPResponse, error) {
+	rsp, err := c.ConfirmTOTPWithBody(ctx, userID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmTOTPResponse(rsp)
+}
+
+// ConfirmTOTPWithResponse Switch an authenticator on
+//
+// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
+// ten recovery codes, each of which stands in for a code once.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/users/{userId}/totp/confirm (the `ConfirmTOTP` operationId).
+func (c *ClientWithResponses) ConfirmTOTPWithResponse(ctx context.Context, userID UserID, body ConfirmTOTPJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmTOTPResponse, error) {
+	rsp, err := c.ConfirmTOTP(ctx, userID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmTOTPResponse(rsp)
+}
+
 // GetHealthWithResponse Whether the process is alive
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3540,6 +5806,72 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 		return nil, err
 	}
 	return ParseGetReadinessResponse(rsp)
+}
+
+// ParseConfirmSignInResponse parses an HTTP response from a ConfirmSignInWithResponse call
+func ParseConfirmSignInResponse(rsp *http.Response) (*ConfirmSignInResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmSignInResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TokenPair
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListEventsResponse parses an HTTP response from a ListEventsWithResponse call
+func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EventList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseListGroupsResponse parses an HTTP response from a ListGroupsWithResponse call
@@ -3723,6 +6055,225 @@ func ParsePutGroupResponse(rsp *http.Response) (*PutGroupResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseIntrospectTokenResponse parses an HTTP response from a IntrospectTokenWithResponse call
+func ParseIntrospectTokenResponse(rsp *http.Response) (*IntrospectTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IntrospectTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Introspection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExplainNetworkResponse parses an HTTP response from a ExplainNetworkWithResponse call
+func ParseExplainNetworkResponse(rsp *http.Response) (*ExplainNetworkResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExplainNetworkResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NetworkExplanation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseForgotPasswordResponse parses an HTTP response from a ForgotPasswordWithResponse call
+func ParseForgotPasswordResponse(rsp *http.Response) (*ForgotPasswordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForgotPasswordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResetPasswordResponse parses an HTTP response from a ResetPasswordWithResponse call
+func ParseResetPasswordResponse(rsp *http.Response) (*ResetPasswordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResetPasswordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefreshTokensResponse parses an HTTP response from a RefreshTokensWithResponse call
+func ParseRefreshTokensResponse(rsp *http.Response) (*RefreshTokensResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefreshTokensResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TokenPair
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSignInResponse parses an HTTP response from a SignInWithResponse call
+func ParseSignInResponse(rsp *http.Response) (*SignInResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SignInResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SignInResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSignOutResponse parses an HTTP response from a SignOutWithResponse call
+func ParseSignOutResponse(rsp *http.Response) (*SignOutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SignOutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -4041,6 +6592,101 @@ func ParsePutUserResponse(rsp *http.Response) (*PutUserResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest User
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResetTOTPResponse parses an HTTP response from a ResetTOTPWithResponse call
+func ParseResetTOTPResponse(rsp *http.Response) (*ResetTOTPResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResetTOTPResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEnrolTOTPResponse parses an HTTP response from a EnrolTOTPWithResponse call
+func ParseEnrolTOTPResponse(rsp *http.Response) (*EnrolTOTPResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EnrolTOTPResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Enrolment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseConfirmTOTPResponse parses an HTTP response from a ConfirmTOTPWithResponse call
+func ParseConfirmTOTPResponse(rsp *http.Response) (*ConfirmTOTPResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmTOTPResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RecoveryCodes
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -89,8 +89,12 @@ func TestExplainNetwork(t *testing.T) {
 			allowed bool
 			match   any
 		}{
-			{id, "192.0.2.1", true, "192.0.2.1"}, {id, "10.1.2.3", true, "10.0.0.0/8"}, {id, "::ffff:10.1.2.3", true, "10.0.0.0/8"},
-			{id, "2001:db8:1::1", true, "2001:db8::/32"}, {id, "192.0.2.2", false, nil}, {open, "192.0.2.2", true, nil},
+			{id, "192.0.2.1", true, "192.0.2.1"},
+			{id, "10.1.2.3", true, "10.0.0.0/8"},
+			{id, "::ffff:10.1.2.3", true, "10.0.0.0/8"},
+			{id, "2001:db8:1::1", true, "2001:db8::/32"},
+			{id, "192.0.2.2", false, nil},
+			{open, "192.0.2.2", true, nil},
 		} {
 			got := s.Do(http.MethodPost, explain, changes{"ip": c.ip, "userId": c.id}).Want(http.StatusOK).Object()
 			if got["allowed"] != c.allowed || got["match"] != c.match {
