@@ -31,7 +31,7 @@ type scenario struct {
 	// request that reads a third of a million rows is nothing to ask 32 times at once.
 	connections int
 
-	open   bool // asks the server without authentication
+	on     func(*subject) *server // which server to ask; nil for the released program as it is
 	method string
 	target func(b []byte, r *rand.Rand) []byte // appends path and query
 	body   func(b []byte, r *rand.Rand) []byte // nil for none
@@ -43,6 +43,7 @@ type scenario struct {
 const (
 	getUser        = "GET /users/{id}"
 	getOpen        = "GET /users/{id}, no authentication"
+	getUncached    = "GET /users/{id}, token looked up each time"
 	firstPage      = "first page of 50"
 	firstPageQuick = "first page of 50, no total"
 	lastPage       = "last page of 50"
@@ -68,7 +69,8 @@ func (s *subject) scenarios() []scenario {
 	}
 	start := identity.Cursor{Sort: identity.SortByID}.String()
 	list := []scenario{
-		{name: getOpen, open: true, target: s.anyUser},
+		{name: getOpen, on: func(s *subject) *server { return s.open }, target: s.anyUser},
+		{name: getUncached, against: getOpen, on: func(s *subject) *server { return s.uncached }, target: s.anyUser},
 		{name: getUser, against: getOpen, atLeast: 0.6, target: s.anyUser},
 		{name: firstPageQuick, target: fixed(pagePath + "&after=" + start), rows: pageSize},
 		{name: firstPage, against: firstPageQuick, atLeast: 0.5, target: fixed(pagePath), rows: pageSize, total: true},
@@ -88,7 +90,7 @@ func (s *subject) scenarios() []scenario {
 	}
 	for i := range list {
 		list[i].inTurns = true
-		if !list[i].open {
+		if list[i].on == nil {
 			list[i].keeps = 0.6
 		}
 	}
@@ -163,8 +165,8 @@ func (s *subject) request(c scenario) func(b []byte, r *rand.Rand) []byte {
 func (s *subject) load(o options, c scenario) load {
 	s.seeds++
 	server := s.normal
-	if c.open {
-		server = s.open
+	if c.on != nil {
+		server = c.on(s)
 	}
 	connections := o.connections
 	if c.connections > 0 {

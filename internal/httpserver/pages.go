@@ -20,13 +20,13 @@ import (
 	"github.com/rosterhq/roster"
 )
 
-//go:embed docs/*.html docs/*.js docs/*.gz docs/*.txt
-var docsFiles embed.FS
+//go:embed docs/*.html docs/*.js docs/*.gz docs/*.txt pages
+var pageFiles embed.FS
 
-// The page runs its own scripts only and reaches nothing but this server.
-const docsPolicy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+// A page runs its own scripts only and reaches nothing but this server.
+const pagePolicy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
 
-var docsTypes = map[string]string{
+var pageTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
@@ -34,30 +34,37 @@ var docsTypes = map[string]string{
 	".yaml": "application/yaml",
 }
 
-// registerDocs serves the contract at /openapi.yaml and, as a page for people, at /docs.
-func registerDocs(e *echo.Echo) {
-	get := func(path string, h echo.HandlerFunc) {
-		e.GET(path, h)
-		e.HEAD(path, h)
-	}
-	get("/openapi.yaml", newAsset("openapi.yaml", roster.OpenAPI).serve)
+// registerPages serves the contract at /openapi.yaml and, as a page for people,
+// at /docs, and the page that the links in mails lead to.
+func registerPages(e *echo.Echo) {
+	serveGet(e, "/openapi.yaml", newAsset("openapi.yaml", roster.OpenAPI).serve)
+	registerPage(e, "docs", "index.html", "/docs", "/docs/:file")
+	registerPage(e, "pages", "reset.html", "/password/reset", "/password/:file")
+}
 
-	entries, err := docsFiles.ReadDir("docs")
+func serveGet(e *echo.Echo, path string, h echo.HandlerFunc) {
+	e.GET(path, h)
+	e.HEAD(path, h)
+}
+
+// registerPage serves a folder: its page, and the files that the page needs.
+func registerPage(e *echo.Echo, folder, page, pagePath, filePath string) {
+	entries, err := pageFiles.ReadDir(folder)
 	if err != nil {
 		panic(err) // it is embedded
 	}
 	assets := map[string]*asset{}
 	for _, entry := range entries {
-		content, err := docsFiles.ReadFile("docs/" + entry.Name())
+		content, err := pageFiles.ReadFile(folder + "/" + entry.Name())
 		if err != nil {
 			panic(err)
 		}
 		a := newAsset(entry.Name(), content)
 		assets[a.name] = a
 	}
-	get("/docs", assets["index.html"].serve)
-	delete(assets, "index.html") // its links are relative to /docs
-	get("/docs/:file", func(c echo.Context) error {
+	serveGet(e, pagePath, assets[page].serve)
+	delete(assets, page) // its links are relative to its own path
+	serveGet(e, filePath, func(c echo.Context) error {
 		a, ok := assets[c.Param("file")]
 		if !ok {
 			return echo.ErrNotFound
@@ -89,8 +96,8 @@ func newAsset(name string, content []byte) *asset {
 
 func (a *asset) serve(c echo.Context) error {
 	h := c.Response().Header()
-	h.Set("Content-Type", docsTypes[path.Ext(a.name)])
-	h.Set("Content-Security-Policy", docsPolicy)
+	h.Set("Content-Type", pageTypes[path.Ext(a.name)])
+	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache") // ask every time, by the ETag: an upgrade shows at once
 	h.Add("Vary", "Accept-Encoding")

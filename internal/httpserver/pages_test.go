@@ -16,7 +16,7 @@ import (
 func getDocs(t *testing.T, method, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	e := echo.New()
-	registerDocs(e)
+	registerPages(e)
 	req := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
@@ -30,6 +30,9 @@ func TestDocs(t *testing.T) {
 	for path, want := range map[string]struct{ contentType, content string }{
 		"/openapi.yaml":              {"application/yaml", string(roster.OpenAPI)},
 		"/docs":                      {"text/html; charset=utf-8", `<div id="swagger-ui">`},
+		"/password/reset":            {"text/html; charset=utf-8", `<form id="form">`},
+		"/password/reset.js":         {"text/javascript; charset=utf-8", "/api/v2/password/reset"},
+		"/password/reset.css":        {"text/css; charset=utf-8", "main"},
 		"/docs/init.js":              {"text/javascript; charset=utf-8", `url: "openapi.yaml"`},
 		"/docs/swagger-ui-bundle.js": {"text/javascript; charset=utf-8", "SwaggerUIBundle"},
 		"/docs/swagger-ui.css":       {"text/css; charset=utf-8", ".swagger-ui"},
@@ -70,7 +73,7 @@ func TestDocs(t *testing.T) {
 			for name, value := range map[string]string{
 				"Content-Type":            want.contentType,
 				"X-Content-Type-Options":  "nosniff",
-				"Content-Security-Policy": docsPolicy,
+				"Content-Security-Policy": pagePolicy,
 				"Vary":                    "Accept-Encoding",
 			} {
 				if got := res.Header().Get(name); got != value {
