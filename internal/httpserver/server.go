@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,8 @@ type Server struct {
 	options  Options
 	echo     *echo.Echo
 	draining atomic.Bool
+
+	disbelieved sync.Once // the warning of an X-Forwarded-For that does not count
 }
 
 // requestTimeout ends the work on a request; a client that has waited longer

@@ -84,11 +84,12 @@ func TestMasks(t *testing.T) {
 func FuzzMasks(f *testing.F) {
 	f.Add("mary@website.com", "+18043257762")
 	f.Add("é@x.io", "+12")
+	f.Add("*@0.A", "0")
 	f.Fuzz(func(t *testing.T, email, phone string) {
 		if e, err := ParseEmail(email); err == nil {
 			local, domain, _ := strings.Cut(email, "@")
 			masked := string(e.Masked())
-			if shown, rest, _ := strings.Cut(masked, mask); len([]rune(shown)) != 1 || !strings.HasPrefix(local, shown) || rest != "@"+domain {
+			if masked != string([]rune(local)[0])+"***@"+domain {
 				t.Errorf("%s: %s", email, masked)
 			}
 			if again, err := ParseEmail(masked); err == nil && (!again.IsMask() || again.Masked() != again) {

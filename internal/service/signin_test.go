@@ -19,7 +19,7 @@ import (
 // be the same to the last one, and takes the fastest of many samples, for
 // whatever else the machine does can only add to them.
 func TestSignInTakesTheSameTime(t *testing.T) {
-	const cost, samples, bound = 6, 25, 1.5
+	const cost, samples, bound = 5, 20, 1.5
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		options := service.Options{Store: s, Clock: time.Now, Passwords: secret.NewPasswords(secret.MinCost, 1)}
