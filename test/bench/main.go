@@ -182,8 +182,8 @@ type subject struct {
 	normal   *server // the released program
 	uncached *server // the same without remembering what tokens grant
 	open     *server // the same without authentication
-	token  string  // the most expensive one to check
-	links  []string
+	token    string  // the most expensive one to check
+	links    []string
 
 	ready        time.Duration
 	idle, loaded int64 // bytes
