@@ -119,7 +119,7 @@ func (t *Tx) InsertUser(ctx context.Context, u identity.User, passwordHash strin
 	err = t.get(ctx, &id, `INSERT INTO users (name, name_folded, email, email_folded, password_hash, phone, active, tfa,
 			allow_list, client_tags, can_view_masked_data, created_at, blocked_code)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id`,
-		u.Name, identity.Fold(string(u.Name)), u.Email, u.Email.Key(), passwordHash, u.Phone, u.Active, u.TFA,
+		u.Name, u.Name.Key(), u.Email, u.Email.Key(), passwordHash, u.Phone, u.Active, u.TFA,
 		u.AllowList.String(), tags, u.CanViewMaskedData, timestamp{u.CreatedAt}, u.BlockedCode)
 	if err != nil {
 		return 0, err
@@ -141,7 +141,7 @@ func (t *Tx) UpdateUser(ctx context.Context, before, u identity.User) error {
 			active = $7, tfa = $8, allow_list = $9, client_tags = $10, can_view_masked_data = $11, updated_at = $12, version = $13,
 			blocked_code = $14
 		WHERE id = $1`,
-		u.ID, u.Name, identity.Fold(string(u.Name)), u.Email, u.Email.Key(), u.Phone, u.Active, u.TFA,
+		u.ID, u.Name, u.Name.Key(), u.Email, u.Email.Key(), u.Phone, u.Active, u.TFA,
 		u.AllowList.String(), tags, u.CanViewMaskedData, timestamp{u.UpdatedAt}, u.Version, u.BlockedCode)
 	return err
 }

@@ -90,6 +90,21 @@ func TestNoOracle(t *testing.T) {
 				t.Errorf("%s: %v, want %v", query, got, want)
 			}
 		}
+		// An address that stands for a name, as with users of the Firefly API, is one all the same.
+		named := s.CreateUser("hidden@website.com", changes{"name": "hidden@website.com"})
+		wantMasked(t, s.Do(http.MethodGet, users+"?sort_by=name&limit=1", nil, as).Want(http.StatusOK))
+		wantMasked(t, s.Do(http.MethodGet, apitest.UserPath(named), nil, as).Want(http.StatusOK))
+		for _, query := range []string{"filter[name]=hidden", "filter[q]=hidden", "filter[name]=dden@web"} {
+			if got := s.Do(http.MethodGet, users+"?"+query, nil, as).Want(http.StatusOK).Object()["total"]; got != 0.0 {
+				t.Errorf("%s: %v", query, got)
+			}
+		}
+		editor := apitest.As(s.CreateToken(0, []string{"users.update", "audit.view"}, changes{"canViewMaskedData": false}))
+		s.Do(http.MethodPatch, apitest.UserPath(named), changes{"name": "h***@website.com", "active": false}, editor).Want(http.StatusOK)
+		wantMasked(t, s.Do(http.MethodGet, events+"?filter[user]="+fmt.Sprint(named), nil, editor).Want(http.StatusOK))
+		if u := s.Do(http.MethodGet, apitest.UserPath(named), nil).Object(); u["name"] != "hidden@website.com" || u["active"] != false {
+			t.Errorf("%v", u)
+		}
 		s.Do(http.MethodGet, users+"?sort_by=email", nil, as).WantProblem(http.StatusForbidden, "masked_data")
 		s.Do(http.MethodGet, users+"?sort_by=email&sort_order=desc&limit=1", nil, as).WantProblem(http.StatusForbidden, "masked_data")
 		s.Do(http.MethodPost, explain, changes{"ip": "79.24.241.198", "userId": id}, as).WantProblem(http.StatusForbidden, "masked_data")
