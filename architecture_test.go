@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"internal/outbox":         {"internal/store", "internal/identity"},
 	"internal/api":            {"internal/identity"},
 	"internal/api/backoffice": {"internal/api", "internal/service", "internal/identity", "internal/secret"},
+	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity", "internal/secret"},
 	"internal/api/powens":     {"internal/api", "internal/service", "internal/identity"},
 	"internal/httpserver":     {"", "internal/api", "internal/identity"},
 	"internal/mail":           {"internal/identity"},
@@ -43,7 +44,7 @@ var foreign = map[string][]string{
 	"github.com/pressly/goose":     {"internal/store"},
 	"golang.org/x/crypto":          {"internal/secret"},
 	"github.com/pquerna/otp":       {"internal/secret"},
-	"github.com/labstack/echo":     {"internal/api", "internal/api/backoffice", "internal/api/powens", "internal/httpserver"},
+	"github.com/labstack/echo":     {"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens", "internal/httpserver"},
 	"github.com/go-playground":     {"internal/api"},
 	"github.com/prometheus":        {"internal/httpserver", "internal/store", "internal/outbox"},
 	"github.com/alecthomas/kong":   nil, // the command's own

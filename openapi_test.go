@@ -45,9 +45,9 @@ func TestOperations(t *testing.T) {
 				if response.Value.Headers["X-Request-Id"] == nil {
 					t.Errorf("%s %s: no X-Request-Id", name, status)
 				}
-				if strings.HasPrefix(path, "/2.0/") && status >= "400" {
-					if example, ok := response.Value.Content["application/json"].Example.(map[string]any); !ok || example["code"] == "" {
-						t.Errorf("%s %s: no error with an example", name, status)
+				if strings.HasPrefix(path, "/api/v1/") || strings.HasPrefix(path, "/2.0/") {
+					if status >= "400" && (response.Value.Content["application/json"] == nil || response.Value.Content["application/json"].Example == nil) {
+						t.Errorf("%s %s: no error body with an example", name, status)
 					}
 				} else if status >= "400" && !public {
 					example, ok := problemExample(response.Value)
@@ -69,12 +69,15 @@ func problemExample(r *openapi3.Response) (example map[string]any, ok bool) {
 	return example, ok
 }
 
+// What is open on purpose: what services say about their records, and what clients of Firefly III send along.
+var openObjects = []string{"RecordAttributes", "FireflyUserCreate", "FireflyUserUpdate"}
+
 // A mistyped field must never pass unnoticed, and an answer has no field that is not written down.
 func TestObjectsAreClosed(t *testing.T) {
 	for name, schema := range contract(t).Components.Schemas {
 		walk(name, schema.Value, func(path string, s *openapi3.Schema) {
 			isMap := s.AdditionalProperties.Schema != nil
-			if s.Type.Is("object") && !isMap && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
+			if s.Type.Is("object") && !isMap && !slices.Contains(openObjects, path) && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
 				t.Errorf("%s: additionalProperties is not false", path)
 			}
 			for _, field := range s.Required {

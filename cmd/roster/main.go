@@ -24,6 +24,7 @@ type commandLine struct {
 	MigrateOnly migrateCommand     `cmd:"" help:"Bring the database's schema up to date." name:"migrate"`
 	Token       tokenCommands      `cmd:"" help:"Create, list and revoke service tokens."`
 	User        userCommands       `cmd:"" help:"Create users."`
+	Audit       auditCommands      `cmd:"" help:"Delete old events."`
 	Outbox      outboxCommands     `cmd:"" help:"List mails and webhooks that have not arrived, and try them again."`
 	ShowConfig  configCommand      `cmd:"" help:"Show every setting and where it comes from." name:"config"`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 when the service on this host is ready (for containers)."`

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/api/firefly"
 	"github.com/rosterhq/roster/internal/api/powens"
 	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/httpserver"
@@ -62,7 +63,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 	messages := outbox.NewMetrics(db, time.Now)
 	metrics := httpserver.NewMetrics(db.Collector(), messages)
 	server := httpserver.New(httpserver.Options{
-		Dialects:       []api.Dialect{backoffice.New(svc, c.PublicURL), powens.New(svc)},
+		Dialects:       []api.Dialect{backoffice.New(svc, c.PublicURL), firefly.New(svc, c.PublicURL), powens.New(svc)},
 		Authenticate:   svc.Authenticate,
 		Refused:        svc.Refused,
 		Ready:          db.Ready,

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -41,44 +42,44 @@ func Bind[T any](c echo.Context) (T, error) {
 // documentation's own samples are sent that way, and bearer tokens leave no
 // room for cross-site forgery.
 func ReadJSON(c echo.Context) ([]byte, error) {
+	mediaType, body, err := ReadBody(c, echo.MIMEApplicationJSON, "", "application/merge-patch+json", echo.MIMEApplicationForm)
+	if err == nil && mediaType == echo.MIMEApplicationForm && !StartsObject(body) {
+		err = unsupportedType(echo.MIMEApplicationJSON)
+	}
+	return body, err
+}
+
+// StartsObject reports whether a body starts like a JSON object.
+func StartsObject(body []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
+}
+
+// ReadBody reads a body that claims to be of one of the media types and returns
+// which; "" stands for one without a type. Who sends another one is told to send
+// the preferred one.
+func ReadBody(c echo.Context, preferred string, others ...string) (mediaType string, body []byte, err error) {
 	request := c.Request()
 	if encoding := request.Header.Get(echo.HeaderContentEncoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send the body without Content-Encoding.")
+		return "", nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send the body without Content-Encoding.")
 	}
-	mediaType, isForm, err := requestType(request)
-	if err != nil {
-		return nil, err
+	if header := request.Header.Get(echo.HeaderContentType); header != "" {
+		var parameters map[string]string
+		if mediaType, parameters, err = mime.ParseMediaType(header); err != nil {
+			return "", nil, unsupportedType(preferred)
+		}
+		if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+			return "", nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send the body in UTF-8.")
+		}
 	}
-	if !isForm && mediaType != "" && mediaType != echo.MIMEApplicationJSON && mediaType != "application/merge-patch+json" {
-		return nil, unsupportedType()
+	if mediaType != preferred && !slices.Contains(others, mediaType) {
+		return "", nil, unsupportedType(preferred)
 	}
-	body, err := readBody(request)
-	if err != nil {
-		return nil, err
-	}
-	if isForm && !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
-		return nil, unsupportedType()
-	}
-	return body, nil
+	body, err = readBody(request)
+	return mediaType, body, err
 }
 
-func requestType(request *http.Request) (mediaType string, isForm bool, err error) {
-	header := request.Header.Get(echo.HeaderContentType)
-	if header == "" {
-		return "", false, nil
-	}
-	mediaType, parameters, err := mime.ParseMediaType(header)
-	if err != nil {
-		return "", false, unsupportedType()
-	}
-	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return "", false, echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send the body in UTF-8.")
-	}
-	return mediaType, mediaType == echo.MIMEApplicationForm, nil
-}
-
-func unsupportedType() error {
-	return echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send a JSON object with Content-Type: application/json.")
+func unsupportedType(preferred string) error {
+	return echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send the body with Content-Type: "+preferred+".")
 }
 
 func readBody(request *http.Request) ([]byte, error) {
@@ -95,10 +96,10 @@ func readBody(request *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// parseObject reads a JSON object, and reads it in the one way that everybody
+// ParseObject reads a JSON object, and reads it in the one way that everybody
 // would: valid UTF-8, nothing after the object, no key twice (at any depth), no
 // NUL and no half of a surrogate pair in any string.
-func parseObject(body []byte) (map[string]json.RawMessage, error) {
+func ParseObject(body []byte) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(body) {
 		return nil, malformed("The body is not valid UTF-8.")
 	}

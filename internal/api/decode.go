@@ -26,7 +26,7 @@ import (
 // in validate tags. The error is Invalid and names every field that is wrong.
 func Decode[T any](body []byte) (T, error) {
 	var target T
-	object, err := parseObject(body)
+	object, err := ParseObject(body)
 	if err != nil {
 		return target, err
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -30,14 +29,7 @@ func NewQuery(c echo.Context) *Query { return parseQuery(c.Request().URL.RawQuer
 
 // ReadForm reads a body of application/x-www-form-urlencoded as strictly.
 func ReadForm(c echo.Context) (*Query, error) {
-	_, isForm, err := requestType(c.Request())
-	if err != nil {
-		return nil, err
-	}
-	if !isForm {
-		return nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send a form with Content-Type: application/x-www-form-urlencoded.")
-	}
-	body, err := readBody(c.Request())
+	_, body, err := ReadBody(c, echo.MIMEApplicationForm)
 	if err != nil {
 		return nil, err
 	}

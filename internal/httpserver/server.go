@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,8 @@ type Server struct {
 	options  Options
 	echo     *echo.Echo
 	draining atomic.Bool
+
+	disbelieved sync.Once // the warning of an X-Forwarded-For that does not count
 }
 
 // requestTimeout ends the work on a request; a client that has waited longer
@@ -61,9 +64,9 @@ func New(options Options) *Server {
 	e.IPExtractor = func(r *http.Request) string { return s.source(r).String() }
 	e.Use(traceRequest, s.observe, recoverPanic, limitTime, wholeSegments)
 
-	s.get("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, health{"ok"}) })
-	s.get("/readyz", s.ready)
-	registerDocs(e)
+	serveGet(e, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, health{"ok"}) })
+	serveGet(e, "/readyz", s.ready)
+	registerPages(e)
 	for _, dialect := range options.Dialects {
 		for _, route := range dialect.Routes {
 			handler := s.authenticated(route.Handler)
@@ -77,11 +80,6 @@ func New(options Options) *Server {
 		}
 	}
 	return s
-}
-
-func (s *Server) get(path string, handler echo.HandlerFunc) {
-	s.echo.GET(path, handler)
-	s.echo.HEAD(path, handler)
 }
 
 // ServeHTTP answers one request. It is found by its decoded path: Echo would

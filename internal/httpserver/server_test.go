@@ -169,3 +169,29 @@ func FuzzSourceAddress(f *testing.F) {
 		}
 	})
 }
+
+// TestUnknownProxy: whoever runs it behind a proxy without saying so is told, once.
+func TestUnknownProxy(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	s := &Server{options: Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}}
+	for range 3 {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		r.RemoteAddr = "192.0.2.1:1234"
+		s.source(r)
+		if log.Len() > 0 {
+			t.Error("told though there is no proxy")
+		}
+	}
+	for range 3 {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		r.RemoteAddr = "192.0.2.1:1234"
+		r.Header.Set("X-Forwarded-For", "198.51.100.7")
+		if got := s.source(r); got.String() != "192.0.2.1" {
+			t.Errorf("%s is believed", got)
+		}
+	}
+	if n := strings.Count(log.String(), "ROSTER_TRUSTED_PROXIES"); n != 1 {
+		t.Errorf("told %d times: %s", n, log.String())
+	}
+}

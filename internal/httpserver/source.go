@@ -16,7 +16,16 @@ func (s *Server) source(r *http.Request) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	return sourceAddress(peer.Addr(), r.Header.Values("X-Forwarded-For"), s.options.TrustedProxies)
+	forwardedFor := r.Header.Values("X-Forwarded-For")
+	source := sourceAddress(peer.Addr(), forwardedFor, s.options.TrustedProxies)
+	if len(forwardedFor) > 0 && source == peer.Addr().Unmap().WithZone("") {
+		// Behind a proxy that nobody has told of, everyone is the proxy: allow-lists
+		// shut everyone out, and one who guesses passwords locks everyone.
+		s.disbelieved.Do(func() {
+			s.options.Logger.Warn("X-Forwarded-For is not believed, for the peer is not in ROSTER_TRUSTED_PROXIES", "peer", source.String())
+		})
+	}
+	return source
 }
 
 // sourceAddress is the peer, or, where the peer is a trusted proxy, the

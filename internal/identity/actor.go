@@ -33,6 +33,14 @@ func (a Actor) Require(p Permission) error {
 	return Errorf(Forbidden, "permission_denied", "This needs the permission %s.", p)
 }
 
+// RequireAll returns a Forbidden error unless the actor holds every permission.
+func (a Actor) RequireAll() error {
+	if a.Permissions == AllPermissions {
+		return nil
+	}
+	return Errorf(Forbidden, "permission_denied", "This needs every permission there is: only administrators may do it.")
+}
+
 // RequireCover returns a Forbidden error unless the actor itself holds all that
 // is touched: nobody may give, take or act on what they do not hold.
 func (a Actor) RequireCover(p Permissions, canViewMaskedData bool) error {

@@ -28,6 +28,10 @@ const (
 	UserAccessRefused  EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
 	UserSynced         EventType = "USER_SYNCED"         // another service has synchronised the user's accounts
 
+	RecordCreated EventType = "RECORD_CREATED"
+	RecordUpdated EventType = "RECORD_UPDATED"
+	RecordDeleted EventType = "RECORD_DELETED"
+
 	WebhookCreated       EventType = "WEBHOOK_CREATED"
 	WebhookUpdated       EventType = "WEBHOOK_UPDATED"
 	WebhookDeleted       EventType = "WEBHOOK_DELETED"
@@ -38,13 +42,17 @@ const (
 var EventTypes = []EventType{
 	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
 	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
+	RecordCreated, RecordUpdated, RecordDeleted,
 	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated,
 }
 
 // SubjectType returns what events of this type happen to: user, group, token or
-// webhook.
+// webhook. What happens to a record happens to its user.
 func (t EventType) SubjectType() string {
 	subject, _, _ := strings.Cut(strings.ToLower(string(t)), "_")
+	if subject == "record" {
+		return "user"
+	}
 	return subject
 }
 

@@ -26,6 +26,19 @@ func (e Email) Masked() Email {
 // IsMask reports whether the address could be one that Masked has made.
 func (e Email) IsMask() bool { return e != "" && e.Masked() == e }
 
+// Masked returns the name, or, where the name is an address, as that of a user
+// whose address is all that is known of them, the mask of that.
+func (n Name) Masked() Name {
+	if email, err := ParseEmail(string(n)); err == nil {
+		return Name(email.Masked())
+	}
+	return n
+}
+
+// Key returns the form in which names are searched and ordered, without regard
+// to case. An address is not to be found out by either, so it goes by its mask.
+func (n Name) Key() string { return Fold(string(n.Masked())) }
+
 // Masked returns the number as +1*******62: its first digit and its last two,
 // unless it is so short that little else would remain.
 func (p Phone) Masked() Phone {
@@ -68,7 +81,7 @@ func (l AllowList) IsMask() bool { return slices.Equal(l, AllowList{AddressRange
 
 // Masked returns the user as others see it without CanViewMaskedData.
 func (u User) Masked() User {
-	u.Email, u.Phone, u.AllowList = u.Email.Masked(), u.Phone.Masked(), u.AllowList.Masked()
+	u.Name, u.Email, u.Phone, u.AllowList = u.Name.Masked(), u.Email.Masked(), u.Phone.Masked(), u.AllowList.Masked()
 	return u
 }
 
@@ -93,6 +106,9 @@ func (c UserChange) Unmasked(before User, actor Actor) (UserChange, error) {
 	var problems []FieldError
 	wrong := func(field string) {
 		problems = append(problems, FieldError{Field: field, Code: "masked_value", Message: "is a mask, but not that of the present value"})
+	}
+	if c.Name != nil && *c.Name == sees.Name {
+		c.Name = nil
 	}
 	if c.Email != nil && c.Email.IsMask() && !actor.SeesUnmasked(before.ID) {
 		if *c.Email != sees.Email {
@@ -131,6 +147,7 @@ func (c Changes) Masked() Changes {
 // maskOf has the fields of a user that are masked. A value that is not of the
 // type it should be is not shown at all.
 var maskOf = map[string]func(any) any{
+	"name":  func(v any) any { s, _ := v.(string); return string(Name(s).Masked()) },
 	"email": func(v any) any { s, _ := v.(string); return string(Email(s).Masked()) },
 	"phone": func(v any) any { s, _ := v.(string); return string(Phone(s).Masked()) },
 	"ipWhitelist": func(v any) any {

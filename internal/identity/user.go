@@ -16,6 +16,7 @@ type User struct {
 	Email             Email
 	Phone             Phone // "" for none
 	Active            bool
+	BlockedCode       BlockedCode // why the user is not active; "" for active users
 	TFA               bool
 	Groups            []int64 // ascending, without duplicates
 	AllowList         AllowList
@@ -26,6 +27,15 @@ type User struct {
 	LastSigninAt      time.Time // zero until the first sign-in
 	Version           int64     // 1, and one more per change
 }
+
+// BlockedCode is a reason for a user to be inactive, as far as programs know one.
+type BlockedCode string
+
+// The reasons. Most of the inactive have none.
+const (
+	NoBlockedCode BlockedCode = ""
+	EmailChanged  BlockedCode = "email_changed" // and the new address is yet to be confirmed
+)
 
 // IsAdministrator reports whether the user is an active member of Administrators.
 func (u User) IsAdministrator() bool {
@@ -39,6 +49,7 @@ type UserChange struct {
 	Password          *Password
 	Phone             *Phone
 	Active            *bool
+	BlockedCode       *BlockedCode
 	TFA               *bool
 	Groups            *[]int64
 	AllowList         *AllowList
@@ -49,21 +60,26 @@ type UserChange struct {
 // OnlyOwn reports whether the change is confined to what everyone may change of
 // oneself: name, phone and password.
 func (c UserChange) OnlyOwn() bool {
-	return c.Email == nil && c.Active == nil && c.TFA == nil && c.Groups == nil &&
+	return c.Email == nil && c.Active == nil && c.BlockedCode == nil && c.TFA == nil && c.Groups == nil &&
 		c.AllowList == nil && c.ClientTags == nil && c.CanViewMaskedData == nil
 }
 
-// Apply returns u as it is after the change, the password aside.
+// Apply returns u as it is after the change, the password aside. The reason for
+// being inactive does not outlast it.
 func (c UserChange) Apply(u User) User {
 	set(&u.Name, c.Name)
 	set(&u.Email, c.Email)
 	set(&u.Phone, c.Phone)
 	set(&u.Active, c.Active)
+	set(&u.BlockedCode, c.BlockedCode)
 	set(&u.TFA, c.TFA)
 	set(&u.Groups, c.Groups)
 	set(&u.AllowList, c.AllowList)
 	set(&u.ClientTags, c.ClientTags)
 	set(&u.CanViewMaskedData, c.CanViewMaskedData)
+	if u.Active {
+		u.BlockedCode = NoBlockedCode
+	}
 	return u
 }
 
@@ -81,6 +97,7 @@ func (u User) Diff(after User) Changes {
 	changed(changes, "email", u.Email, after.Email)
 	changed(changes, "phone", u.Phone, after.Phone)
 	changed(changes, "active", u.Active, after.Active)
+	changed(changes, "blockedCode", u.BlockedCode, after.BlockedCode)
 	changed(changes, "tfa", u.TFA, after.TFA)
 	changed(changes, "canViewMaskedData", u.CanViewMaskedData, after.CanViewMaskedData)
 	if !slices.Equal(u.Groups, after.Groups) {
@@ -129,7 +146,7 @@ type UserQuery struct {
 	Filter     UserFilter
 	Sort       UserSort
 	Descending bool
-	Limit      int     // 1 to MaxPageSize
+	Limit      int     // ≥ 1; how many at the most is each dialect's business
 	Offset     int64   // ≥ 0; ignored where After is set
 	After      *Cursor // the row after which the page starts
 }

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -26,6 +27,7 @@ type Passwords struct {
 	cost    int
 	slots   chan struct{}
 	waiting atomic.Int64
+	rounds  atomic.Int64
 }
 
 const (
@@ -39,12 +41,16 @@ func NewPasswords(cost, atOnce int) *Passwords {
 	return &Passwords{cost: cost, slots: make(chan struct{}, atOnce)}
 }
 
+// NewPassword returns a random password, for someone who is to choose their own.
+func NewPassword() identity.Password { return identity.Password(rand.Text()) }
+
 // Hash returns the bcrypt hash of a password. Too many at once is Unavailable.
 func (p *Passwords) Hash(ctx context.Context, password identity.Password) (string, error) {
 	if err := p.acquire(ctx); err != nil {
 		return "", err
 	}
 	defer p.release()
+	p.rounds.Add(1 << p.cost)
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), p.cost)
 	return string(hash), err
 }
@@ -64,20 +70,28 @@ func (p *Passwords) Matches(ctx context.Context, hash string, password identity.
 	if !usable {
 		hash, password = decoy(p.cost), password[:min(len(password), identity.MaxPasswordBytes)]
 	}
-	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
+	cost, err := bcrypt.Cost([]byte(hash))
+	if err != nil {
+		return false, err
+	}
+	compare := func(hash string, cost int) error {
+		p.rounds.Add(1 << cost)
+		return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
+	}
+	err = compare(hash, cost)
 	if !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) && err != nil {
 		return false, err
 	}
-	cost, costErr := bcrypt.Cost([]byte(hash))
-	if costErr != nil {
-		return false, costErr
-	}
 	// 2^c + 2^c + 2^(c+1) + … + 2^(C-1) = 2^C
 	for ; cost < p.cost; cost++ {
-		_ = bcrypt.CompareHashAndPassword([]byte(decoy(cost)), []byte(password)) // for its time
+		_ = compare(decoy(cost), cost) // for its time
 	}
 	return usable && err == nil, nil
 }
+
+// Rounds returns how many rounds of key expansion there were so far, 2^cost per
+// hash: the unit in which bcrypt takes time.
+func (p *Passwords) Rounds() int64 { return p.rounds.Load() }
 
 // Outdated reports whether a hash is of a lower cost than new ones.
 func (p *Passwords) Outdated(hash string) bool {

@@ -57,7 +57,7 @@ func (s *Service) ConfirmSignIn(ctx context.Context, actor identity.Actor, token
 
 func (s *Service) confirm(ctx context.Context, actor identity.Actor, user identity.User, found identity.Challenge, code string, now time.Time,
 ) (identity.TokenPair, error) {
-	attempt := append(signinAttempt(string(user.Email), actor.Source),
+	attempt := append(newAttempt("code", string(user.Email), actor.Source),
 		throttled{secret.Digest("code " + strconv.FormatInt(user.ID, 10)), codeRule})
 	if err := s.begin(ctx, attempt, now); err != nil {
 		return identity.TokenPair{}, err
@@ -100,10 +100,10 @@ func (s *Service) confirm(ctx context.Context, actor identity.Actor, user identi
 		if err := tx.DeleteChallenge(ctx, challenge.ID); err != nil {
 			return err
 		}
-		// Twice for the address: the password counted, too, until now.
 		if err := attempt.succeed(ctx, tx); err != nil {
 			return err
 		}
+		// The password counted, too, until now: it is no way to have codes mailed without end.
 		if err := signinAttempt(string(user.Email), actor.Source).succeed(ctx, tx); err != nil {
 			return err
 		}

@@ -237,7 +237,8 @@ func (s *Store) Listen(ctx context.Context, ready func()) {
 		}
 	}()
 	// It ends whatever waits for the database, and is no loss by then.
-	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
+	defer stop()
 	err := errors.Join(listener.Listen(heardChannel), listener.Listen(accessChannel))
 	if err == nil {
 		s.setListening(true)

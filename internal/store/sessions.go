@@ -56,16 +56,16 @@ func (t *Tx) InsertRefreshToken(ctx context.Context, sessionID int64, digest str
 
 // RefreshToken finds a refresh token by its digest; no such token is NotFound.
 func (r reader) RefreshToken(ctx context.Context, digest string) (identity.RefreshToken, error) {
-	return r.refreshToken(ctx, selectRefreshToken, digest)
+	return r.refreshToken(ctx, selectRefresh, digest)
 }
 
 // RefreshTokenForUpdate is RefreshToken, and keeps others from using it until
 // the transaction ends.
 func (t *Tx) RefreshTokenForUpdate(ctx context.Context, digest string) (identity.RefreshToken, error) {
-	return t.refreshToken(ctx, selectRefreshToken+t.pool.engine.forUpdate, digest)
+	return t.refreshToken(ctx, selectRefresh+t.pool.engine.forUpdate, digest)
 }
 
-const selectRefreshToken = `SELECT id, session_id, (SELECT user_id FROM sessions WHERE sessions.id = session_id) AS user_id, expires_at, used_at
+const selectRefresh = `SELECT id, session_id, (SELECT user_id FROM sessions WHERE sessions.id = session_id) AS user_id, expires_at, used_at
 	FROM refresh_tokens WHERE digest = $1`
 
 func (r reader) refreshToken(ctx context.Context, query, digest string) (identity.RefreshToken, error) {

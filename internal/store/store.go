@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -171,7 +172,7 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 	err = sqlTx.Commit()
 	// Also after an error: it may have come about all the same.
-	if changes := append(tx.effects.access, tx.effects.touched...); len(changes) > 0 {
+	if changes := slices.Concat(tx.effects.access, tx.effects.touched); len(changes) > 0 {
 		s.grants.forget(changes...)
 	}
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // userColumns are the stored columns of a user, membershipsColumn is what comes
 // with them from another table. A row of both is a userRow.
 const (
-	userColumns = "id, name, name_folded, email, email_folded, phone, active, tfa, allow_list, client_tags, " +
+	userColumns = "id, name, name_folded, email, email_folded, phone, active, blocked_code, tfa, allow_list, client_tags, " +
 		"can_view_masked_data, created_at, updated_at, last_signin_at, version"
 	membershipsColumn = "(SELECT coalesce(string_agg(group_id || '', ' ' ORDER BY group_id), '') " +
 		"FROM memberships WHERE user_id = users.id) AS group_ids"
@@ -28,6 +28,7 @@ type userRow struct {
 	EmailFolded       string    `db:"email_folded"`
 	Phone             string    `db:"phone"`
 	Active            bool      `db:"active"`
+	BlockedCode       string    `db:"blocked_code"`
 	TFA               bool      `db:"tfa"`
 	AllowList         string    `db:"allow_list"`
 	ClientTags        string    `db:"client_tags"`
@@ -58,7 +59,7 @@ func (r userRow) user() (identity.User, error) {
 	}
 	return identity.User{
 		ID: r.ID, Name: identity.Name(r.Name), Email: identity.Email(r.Email), Phone: identity.Phone(r.Phone),
-		Active: r.Active, TFA: r.TFA, Groups: groups, AllowList: allowList, ClientTags: tags,
+		Active: r.Active, BlockedCode: identity.BlockedCode(r.BlockedCode), TFA: r.TFA, Groups: groups, AllowList: allowList, ClientTags: tags,
 		CanViewMaskedData: r.CanViewMaskedData, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time,
 		LastSigninAt: r.LastSigninAt.Time, Version: r.Version,
 	}, nil
@@ -116,10 +117,10 @@ func (t *Tx) InsertUser(ctx context.Context, u identity.User, passwordHash strin
 	}
 	var id int64
 	err = t.get(ctx, &id, `INSERT INTO users (name, name_folded, email, email_folded, password_hash, phone, active, tfa,
-			allow_list, client_tags, can_view_masked_data, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id`,
-		u.Name, identity.Fold(string(u.Name)), u.Email, u.Email.Key(), passwordHash, u.Phone, u.Active, u.TFA,
-		u.AllowList.String(), tags, u.CanViewMaskedData, timestamp{u.CreatedAt})
+			allow_list, client_tags, can_view_masked_data, created_at, blocked_code)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id`,
+		u.Name, u.Name.Key(), u.Email, u.Email.Key(), passwordHash, u.Phone, u.Active, u.TFA,
+		u.AllowList.String(), tags, u.CanViewMaskedData, timestamp{u.CreatedAt}, u.BlockedCode)
 	if err != nil {
 		return 0, err
 	}
@@ -137,10 +138,11 @@ func (t *Tx) UpdateUser(ctx context.Context, before, u identity.User) error {
 		return err
 	}
 	_, err = t.exec(ctx, `UPDATE users SET name = $2, name_folded = $3, email = $4, email_folded = $5, phone = $6,
-			active = $7, tfa = $8, allow_list = $9, client_tags = $10, can_view_masked_data = $11, updated_at = $12, version = $13
+			active = $7, tfa = $8, allow_list = $9, client_tags = $10, can_view_masked_data = $11, updated_at = $12, version = $13,
+			blocked_code = $14
 		WHERE id = $1`,
-		u.ID, u.Name, identity.Fold(string(u.Name)), u.Email, u.Email.Key(), u.Phone, u.Active, u.TFA,
-		u.AllowList.String(), tags, u.CanViewMaskedData, timestamp{u.UpdatedAt}, u.Version)
+		u.ID, u.Name, u.Name.Key(), u.Email, u.Email.Key(), u.Phone, u.Active, u.TFA,
+		u.AllowList.String(), tags, u.CanViewMaskedData, timestamp{u.UpdatedAt}, u.Version, u.BlockedCode)
 	return err
 }
 

@@ -41,6 +41,9 @@ const (
 	EventTypeGROUPCREATED         EventType = "GROUP_CREATED"
 	EventTypeGROUPDELETED         EventType = "GROUP_DELETED"
 	EventTypeGROUPUPDATED         EventType = "GROUP_UPDATED"
+	EventTypeRECORDCREATED        EventType = "RECORD_CREATED"
+	EventTypeRECORDDELETED        EventType = "RECORD_DELETED"
+	EventTypeRECORDUPDATED        EventType = "RECORD_UPDATED"
 	EventTypeTOKENCREATED         EventType = "TOKEN_CREATED"
 	EventTypeTOKENREVOKED         EventType = "TOKEN_REVOKED"
 	EventTypeUSERACCESSREFUSED    EventType = "USER_ACCESS_REFUSED"
@@ -73,6 +76,18 @@ const (
 	PermissionUsersUpdate      Permission = "users.update"
 	PermissionUsersView        Permission = "users.view"
 	PermissionWebhooksManage   Permission = "webhooks.manage"
+)
+
+// Defines values for RecordType.
+const (
+	RecordTypeAccounts     RecordType = "accounts"
+	RecordTypeAttachments  RecordType = "attachments"
+	RecordTypeBills        RecordType = "bills"
+	RecordTypeBudgets      RecordType = "budgets"
+	RecordTypeCategories   RecordType = "categories"
+	RecordTypePiggyBanks   RecordType = "piggy_banks"
+	RecordTypeTags         RecordType = "tags"
+	RecordTypeTransactions RecordType = "transactions"
 )
 
 // Defines values for StatusStatus.
@@ -550,6 +565,52 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// Record Example: {"attributes":{"active":true,"name":"Checking account"},"createTime":"2022-01-01T00:00:00+00:00","id":"17","type":"accounts","updateTime":null}
+type Record struct {
+	// Attributes What the service has to say about the record, at most 64 KiB.
+	//
+	// Example: {"active":true,"name":"Checking account"}
+	Attributes RecordAttributes `json:"attributes"`
+
+	// CreateTime A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	CreateTime Timestamp `json:"createTime"`
+
+	// ID The id that the service has chosen.
+	ID string `json:"id"`
+
+	// Type What kind of record it is.
+	Type RecordType `json:"type"`
+
+	// UpdateTime When the record was last changed; `null` until the first change.
+	UpdateTime *time.Time `json:"updateTime"`
+}
+
+// RecordAttributes What the service has to say about the record, at most 64 KiB.
+//
+// Example: {"active":true,"name":"Checking account"}
+type RecordAttributes map[string]interface{}
+
+// RecordList Example: {"data":[{"attributes":{"active":true,"name":"Checking account"},"createTime":"2022-01-01T00:00:00+00:00","id":"17","type":"accounts","updateTime":null}],"total":1}
+type RecordList struct {
+	Data []Record `json:"data"`
+
+	// Total How many records match in all.
+	Total int64 `json:"total"`
+}
+
+// RecordPut Example: {"attributes":{"active":true,"name":"Checking account"}}
+type RecordPut struct {
+	// Attributes What the service has to say about the record, at most 64 KiB.
+	//
+	// Example: {"active":true,"name":"Checking account"}
+	Attributes RecordAttributes `json:"attributes"`
+}
+
+// RecordType What kind of record it is.
+type RecordType string
+
 // RecoveryCodes Example: {"recoveryCodes":["abcd-efgh-jkmn-pqrs"]}
 type RecoveryCodes struct {
 	RecoveryCodes []string `json:"recoveryCodes"`
@@ -988,6 +1049,9 @@ type Limit = int
 // Offset defines model for Offset.
 type Offset = int64
 
+// RecordID defines model for RecordId.
+type RecordID = string
+
 // TokenID defines model for TokenId.
 type TokenID = int64
 
@@ -1156,6 +1220,18 @@ type PutUserParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListRecordsParams defines parameters for ListRecords.
+type ListRecordsParams struct {
+	// FilterType Only records of this type.
+	FilterType *RecordType `form:"filter[type],omitempty" json:"filter[type],omitempty"`
+
+	// Limit How many to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many to skip.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
 	// Limit How many to return at most.
@@ -1238,6 +1314,9 @@ type UpdateUserJSONRequestBody = UserUpdate
 
 // PutUserJSONRequestBody defines body for PutUser for application/json ContentType.
 type PutUserJSONRequestBody = UserUpdate
+
+// PutRecordJSONRequestBody defines body for PutRecord for application/json ContentType.
+type PutRecordJSONRequestBody = RecordPut
 
 // ConfirmTOTPJSONRequestBody defines body for ConfirmTOTP for application/json ContentType.
 type ConfirmTOTPJSONRequestBody = TOTPConfirm
@@ -1711,8 +1790,9 @@ type ClientInterface interface {
 
 	// DeleteUser Delete a user
 	//
-	// Needs `users.delete`. The user is gone completely, with the tokens that act for them. Deleting yourself is
-	// allowed. The last active administrator is deleted only by a token that acts for no user and may do everything.
+	// Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
+	// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+	// that acts for no user and may do everything.
 	//
 	// Corresponds with DELETE /api/v2/users/{userId} (the `DeleteUser` operationId).
 	DeleteUser(ctx context.Context, userID UserID, params *DeleteUserParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1761,6 +1841,45 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2/users/{userId} (the `PutUser` operationId).
 	PutUser(ctx context.Context, userID UserID, params *PutUserParams, body PutUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRecords Get a list of the records of a user
+	//
+	// Needs `records.manage`.
+	//
+	// Corresponds with GET /api/v2/users/{userId}/records (the `ListRecords` operationId).
+	ListRecords(ctx context.Context, userID UserID, params *ListRecordsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteRecord Delete a record of a user
+	//
+	// Needs `records.manage`.
+	//
+	// Corresponds with DELETE /api/v2/users/{userId}/records/{recordType}/{recordId} (the `DeleteRecord` operationId).
+	DeleteRecord(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRecord Get a record of a user
+	//
+	// Needs `records.manage`.
+	//
+	// Corresponds with GET /api/v2/users/{userId}/records/{recordType}/{recordId} (the `GetRecord` operationId).
+	GetRecord(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutRecordWithBody Create or replace a record of a user
+	//
+	// Needs `records.manage`. To put the same again changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2/users/{userId}/records/{recordType}/{recordId} (the `PutRecord` operationId).
+	PutRecordWithBody(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutRecord Create or replace a record of a user
+	//
+	// Needs `records.manage`. To put the same again changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2/users/{userId}/records/{recordType}/{recordId} (the `PutRecord` operationId).
+	PutRecord(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, body PutRecordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResetTOTP Take an authenticator away
 	//
@@ -2603,8 +2722,9 @@ func (c *Client) CreateUser(ctx context.Context, params *CreateUserParams, body 
 
 // DeleteUser Delete a user
 //
-// Needs `users.delete`. The user is gone completely, with the tokens that act for them. Deleting yourself is
-// allowed. The last active administrator is deleted only by a token that acts for no user and may do everything.
+// Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
+// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+// that acts for no user and may do everything.
 //
 // Corresponds with DELETE /api/v2/users/{userId} (the `DeleteUser` operationId).
 func (c *Client) DeleteUser(ctx context.Context, userID UserID, params *DeleteUserParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2704,6 +2824,95 @@ func (c *Client) PutUserWithBody(ctx context.Context, userID UserID, params *Put
 // Corresponds with PUT /api/v2/users/{userId} (the `PutUser` operationId).
 func (c *Client) PutUser(ctx context.Context, userID UserID, params *PutUserParams, body PutUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutUserRequest(c.Server, userID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRecords Get a list of the records of a user
+//
+// Needs `records.manage`.
+//
+// Corresponds with GET /api/v2/users/{userId}/records (the `ListRecords` operationId).
+func (c *Client) ListRecords(ctx context.Context, userID UserID, params *ListRecordsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRecordsRequest(c.Server, userID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteRecord Delete a record of a user
+//
+// Needs `records.manage`.
+//
+// Corresponds with DELETE /api/v2/users/{userId}/records/{recordType}/{recordId} (the `DeleteRecord` operationId).
+func (c *Client) DeleteRecord(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRecordRequest(c.Server, userID, recordType, recordID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRecord Get a record of a user
+//
+// Needs `records.manage`.
+//
+// Corresponds with GET /api/v2/users/{userId}/records/{recordType}/{recordId} (the `GetRecord` operationId).
+func (c *Client) GetRecord(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRecordRequest(c.Server, userID, recordType, recordID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutRecordWithBody Create or replace a record of a user
+//
+// Needs `records.manage`. To put the same again changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2/users/{userId}/records/{recordType}/{recordId} (the `PutRecord` operationId).
+func (c *Client) PutRecordWithBody(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutRecordRequestWithBody(c.Server, userID, recordType, recordID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutRecord Create or replace a record of a user
+//
+// Needs `records.manage`. To put the same again changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2/users/{userId}/records/{recordType}/{recordId} (the `PutRecord` operationId).
+func (c *Client) PutRecord(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, body PutRecordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutRecordRequest(c.Server, userID, recordType, recordID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4616,6 +4825,248 @@ func NewPutUserRequestWithBody(server string, userID UserID, params *PutUserPara
 	return req, nil
 }
 
+// NewListRecordsRequest constructs an http.Request for the ListRecords method
+func NewListRecordsRequest(server string, userID UserID, params *ListRecordsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/records", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FilterType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[type]", *params.FilterType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteRecordRequest constructs an http.Request for the DeleteRecord method
+func NewDeleteRecordRequest(server string, userID UserID, recordType RecordType, recordID RecordID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "recordType", recordType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "recordId", recordID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/records/%s/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRecordRequest constructs an http.Request for the GetRecord method
+func NewGetRecordRequest(server string, userID UserID, recordType RecordType, recordID RecordID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "recordType", recordType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "recordId", recordID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/records/%s/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutRecordRequest calls the generic PutRecord builder with application/json body
+func NewPutRecordRequest(server string, userID UserID, recordType RecordType, recordID RecordID, body PutRecordJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutRecordRequestWithBody(server, userID, recordType, recordID, "application/json", bodyReader)
+}
+
+// NewPutRecordRequestWithBody constructs an http.Request for the PutRecord method, with any body, and a specified content type
+func NewPutRecordRequestWithBody(server string, userID UserID, recordType RecordType, recordID RecordID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "recordType", recordType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "recordId", recordID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/records/%s/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewResetTOTPRequest constructs an http.Request for the ResetTOTP method
 func NewResetTOTPRequest(server string, userID UserID) (*http.Request, error) {
 	var err error
@@ -5682,8 +6133,9 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteUserWithResponse Delete a user
 	//
-	// Needs `users.delete`. The user is gone completely, with the tokens that act for them. Deleting yourself is
-	// allowed. The last active administrator is deleted only by a token that acts for no user and may do everything.
+	// Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
+	// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+	// that acts for no user and may do everything.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5736,6 +6188,51 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v2/users/{userId} (the `PutUser` operationId).
 	PutUserWithResponse(ctx context.Context, userID UserID, params *PutUserParams, body PutUserJSONRequestBody, reqEditors ...RequestEditorFn) (*PutUserResponse, error)
+
+	// ListRecordsWithResponse Get a list of the records of a user
+	//
+	// Needs `records.manage`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2/users/{userId}/records (the `ListRecords` operationId).
+	ListRecordsWithResponse(ctx context.Context, userID UserID, params *ListRecordsParams, reqEditors ...RequestEditorFn) (*ListRecordsResponse, error)
+
+	// DeleteRecordWithResponse Delete a record of a user
+	//
+	// Needs `records.manage`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2/users/{userId}/records/{recordType}/{recordId} (the `DeleteRecord` operationId).
+	DeleteRecordWithResponse(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, reqEditors ...RequestEditorFn) (*DeleteRecordResponse, error)
+
+	// GetRecordWithResponse Get a record of a user
+	//
+	// Needs `records.manage`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2/users/{userId}/records/{recordType}/{recordId} (the `GetRecord` operationId).
+	GetRecordWithResponse(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, reqEditors ...RequestEditorFn) (*GetRecordResponse, error)
+
+	// PutRecordWithBodyWithResponse Create or replace a record of a user
+	//
+	// Needs `records.manage`. To put the same again changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2/users/{userId}/records/{recordType}/{recordId} (the `PutRecord` operationId).
+	PutRecordWithBodyWithResponse(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRecordResponse, error)
+
+	// PutRecordWithResponse Create or replace a record of a user
+	//
+	// Needs `records.manage`. To put the same again changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2/users/{userId}/records/{recordType}/{recordId} (the `PutRecord` operationId).
+	PutRecordWithResponse(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, body PutRecordJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRecordResponse, error)
 
 	// ResetTOTPWithResponse Take an authenticator away
 	//
@@ -6583,6 +7080,106 @@ func (r PutUserResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r PutUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ListRecordsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RecordList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRecordsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRecordsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type DeleteRecordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRecordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRecordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type GetRecordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Record
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRecordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRecordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type PutRecordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Record
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Record
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r PutRecordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutRecordResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -7518,8 +8115,9 @@ func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, params
 
 // DeleteUserWithResponse Delete a user
 //
-// Needs `users.delete`. The user is gone completely, with the tokens that act for them. Deleting yourself is
-// allowed. The last active administrator is deleted only by a token that acts for no user and may do everything.
+// Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
+// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+// that acts for no user and may do everything.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7607,6 +8205,81 @@ func (c *ClientWithResponses) PutUserWithResponse(ctx context.Context, userID Us
 		return nil, err
 	}
 	return ParsePutUserResponse(rsp)
+}
+
+// ListRecordsWithResponse Get a list of the records of a user
+//
+// Needs `records.manage`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2/users/{userId}/records (the `ListRecords` operationId).
+func (c *ClientWithResponses) ListRecordsWithResponse(ctx context.Context, userID UserID, params *ListRecordsParams, reqEditors ...RequestEditorFn) (*ListRecordsResponse, error) {
+	rsp, err := c.ListRecords(ctx, userID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRecordsResponse(rsp)
+}
+
+// DeleteRecordWithResponse Delete a record of a user
+//
+// Needs `records.manage`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2/users/{userId}/records/{recordType}/{recordId} (the `DeleteRecord` operationId).
+func (c *ClientWithResponses) DeleteRecordWithResponse(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, reqEditors ...RequestEditorFn) (*DeleteRecordResponse, error) {
+	rsp, err := c.DeleteRecord(ctx, userID, recordType, recordID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRecordResponse(rsp)
+}
+
+// GetRecordWithResponse Get a record of a user
+//
+// Needs `records.manage`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2/users/{userId}/records/{recordType}/{recordId} (the `GetRecord` operationId).
+func (c *ClientWithResponses) GetRecordWithResponse(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, reqEditors ...RequestEditorFn) (*GetRecordResponse, error) {
+	rsp, err := c.GetRecord(ctx, userID, recordType, recordID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRecordResponse(rsp)
+}
+
+// PutRecordWithBodyWithResponse Create or replace a record of a user
+//
+// Needs `records.manage`. To put the same again changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2/users/{userId}/records/{recordType}/{recordId} (the `PutRecord` operationId).
+func (c *ClientWithResponses) PutRecordWithBodyWithResponse(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRecordResponse, error) {
+	rsp, err := c.PutRecordWithBody(ctx, userID, recordType, recordID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutRecordResponse(rsp)
+}
+
+// PutRecordWithResponse Create or replace a record of a user
+//
+// Needs `records.manage`. To put the same again changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2/users/{userId}/records/{recordType}/{recordId} (the `PutRecord` operationId).
+func (c *ClientWithResponses) PutRecordWithResponse(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, body PutRecordJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRecordResponse, error) {
+	rsp, err := c.PutRecord(ctx, userID, recordType, recordID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutRecordResponse(rsp)
 }
 
 // ResetTOTPWithResponse Take an authenticator away
@@ -8765,6 +9438,141 @@ func ParsePutUserResponse(rsp *http.Response) (*PutUserResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRecordsResponse parses an HTTP response from a ListRecordsWithResponse call
+func ParseListRecordsResponse(rsp *http.Response) (*ListRecordsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRecordsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RecordList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteRecordResponse parses an HTTP response from a DeleteRecordWithResponse call
+func ParseDeleteRecordResponse(rsp *http.Response) (*DeleteRecordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRecordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetRecordResponse parses an HTTP response from a GetRecordWithResponse call
+func ParseGetRecordResponse(rsp *http.Response) (*GetRecordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRecordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Record
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutRecordResponse parses an HTTP response from a PutRecordWithResponse call
+func ParsePutRecordResponse(rsp *http.Response) (*PutRecordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutRecordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Record
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Record
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

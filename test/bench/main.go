@@ -184,10 +184,11 @@ type subject struct {
 	databaseURL string
 	drop        func()
 
-	normal *server // the released program
-	open   *server // the same without authentication
-	token  string  // the most expensive one to check
-	links  []string
+	normal   *server // the released program
+	uncached *server // the same without remembering what tokens grant
+	open     *server // the same without authentication
+	token    string  // the most expensive one to check
+	links    []string
 
 	ready        time.Duration
 	idle, loaded int64 // bytes
@@ -239,6 +240,9 @@ func (s *subject) start(ctx context.Context, o options) (err error) {
 	if s.idle, err = s.idleMemory(ctx); err != nil {
 		return err
 	}
+	if s.uncached, err = startServer(ctx, s.databaseURL, o.serverLog, o.roster, "serve", "--token-cache-ttl=0"); err != nil {
+		return err
+	}
 	ourselves, err := os.Executable()
 	if err != nil {
 		return err
@@ -262,7 +266,7 @@ func (s *subject) idleMemory(ctx context.Context) (int64, error) {
 
 // close ends the servers and removes the database.
 func (s *subject) close() (err error) {
-	for _, server := range []*server{s.normal, s.open} {
+	for _, server := range []*server{s.normal, s.uncached, s.open} {
 		if server != nil {
 			err = errors.Join(err, server.stop())
 		}

@@ -152,8 +152,8 @@ func findBars(subjects []*subject, trips float64) (bars []bar) {
 				bars = append(bars, atLeast(c.name+" / "+c.against, measured, c.atLeast))
 			}
 		}
-		const most = 2
-		bars = append(bars, bar{"round trips of " + getUser, "≤ 2", fmt.Sprintf("%.2f", trips), trips <= most})
+		const most = 1.1
+		bars = append(bars, bar{"round trips of " + getUser, "≤ 1.1", fmt.Sprintf("%.2f", trips), trips <= most})
 		for _, s := range subjects[1:] {
 			for _, c := range first.scenarios() {
 				if c.keeps > 0 {

@@ -31,7 +31,7 @@ type scenario struct {
 	// request that reads a third of a million rows is nothing to ask 32 times at once.
 	connections int
 
-	open   bool // asks the server without authentication
+	on     func(*subject) *server // which server to ask; nil for the released program as it is
 	method string
 	target func(b []byte, r *rand.Rand) []byte // appends path and query
 	body   func(b []byte, r *rand.Rand) []byte // nil for none
@@ -43,13 +43,17 @@ type scenario struct {
 const (
 	getUser        = "GET /users/{id}"
 	getOpen        = "GET /users/{id}, no authentication"
+	getUncached    = "GET /users/{id}, token looked up each time"
 	firstPage      = "first page of 50"
 	firstPageQuick = "first page of 50, no total"
+	lastPage       = "last page of 50"
 )
 
 const (
 	pageSize = 50
 	pagePath = "/api/v2/users?limit=50"
+
+	fireflyPath = "/api/v1/users?limit=50&page="
 )
 
 // scenarios returns what to ask of a subject, those with bars first: they are
@@ -65,7 +69,8 @@ func (s *subject) scenarios() []scenario {
 	}
 	start := identity.Cursor{Sort: identity.SortByID}.String()
 	list := []scenario{
-		{name: getOpen, open: true, target: s.anyUser},
+		{name: getOpen, on: func(s *subject) *server { return s.open }, target: s.anyUser},
+		{name: getUncached, against: getOpen, on: func(s *subject) *server { return s.uncached }, target: s.anyUser},
 		{name: getUser, against: getOpen, atLeast: 0.6, target: s.anyUser},
 		{name: firstPageQuick, target: fixed(pagePath + "&after=" + start), rows: pageSize},
 		{name: firstPage, against: firstPageQuick, atLeast: 0.5, target: fixed(pagePath), rows: pageSize, total: true},
@@ -76,10 +81,16 @@ func (s *subject) scenarios() []scenario {
 		},
 		{name: "page at offset 90 %", against: firstPage, atLeast: 0.25, target: s.deepOffset, rows: pageSize, total: true},
 		{name: "next page by cursor", against: firstPage, atLeast: 0.9, target: s.anyLink, rows: pageSize},
+		{name: lastPage, target: fixed(pagePath + "&offset=" + strconv.Itoa(s.users-pageSize)), rows: pageSize, total: true},
+		{name: "Firefly: first page of 50", against: firstPage, atLeast: 0.5, target: fixed(fireflyPath + "1"), rows: pageSize},
+		{
+			name: "Firefly: last page of 50", against: lastPage, atLeast: 0.5,
+			target: fixed(fireflyPath + strconv.Itoa(s.users/pageSize)), rows: pageSize,
+		},
 	}
 	for i := range list {
 		list[i].inTurns = true
-		if !list[i].open {
+		if list[i].on == nil {
 			list[i].keeps = 0.6
 		}
 	}
@@ -154,8 +165,8 @@ func (s *subject) request(c scenario) func(b []byte, r *rand.Rand) []byte {
 func (s *subject) load(o options, c scenario) load {
 	s.seeds++
 	server := s.normal
-	if c.open {
-		server = s.open
+	if c.on != nil {
+		server = c.on(s)
 	}
 	connections := o.connections
 	if c.connections > 0 {
@@ -231,7 +242,7 @@ func (s *subject) check(ctx context.Context, c scenario, l load) error {
 		var body struct {
 			ID    int64
 			Total *int64
-			Data  []struct{ ID int64 }
+			Data  []struct{ ID any } // a text in the Firefly dialect
 		}
 		if err := json.Unmarshal(a.body, &body); err != nil {
 			return fmt.Errorf("status %d: %w: %s", a.status, err, a.body)

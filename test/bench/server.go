@@ -190,6 +190,7 @@ func serveOpen(ctx context.Context) (err error) {
 				Source: source, RequestID: requestID,
 			}, nil
 		},
+		Refused: svc.Refused,
 		Ready:   db.Ready,
 		Logger:  logger,
 		Metrics: metrics,

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/api/firefly"
 	"github.com/rosterhq/roster/internal/api/powens"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
@@ -52,6 +54,7 @@ type Server struct {
 	worker    *outbox.Worker
 	mu        sync.Mutex
 	mails     []identity.Mail
+	fail      int // how many more deliveries are to end in an error
 }
 
 // Clock is a clock that stands still until it is moved.
@@ -96,6 +99,11 @@ func New(tb testing.TB, databaseURL string) *Server {
 	return s
 }
 
+// Dialects are all there are, over a service that may be nil where nothing is called.
+func Dialects(s *service.Service, publicURL *url.URL) []api.Dialect {
+	return []api.Dialect{backoffice.New(s, publicURL), firefly.New(s, publicURL), powens.New(s)}
+}
+
 // NewOn is New on a store that is open and set up.
 func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 	tb.Helper()
@@ -112,11 +120,7 @@ func NewWith(tb testing.TB, s *Server, passwords *secret.Passwords) *Server {
 func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.Passwords) *Server {
 	tb.Helper()
 	s := &Server{Log: &Log{}, tb: tb, Store: db, Clock: clock}
-	loopback, err := identity.ParseAddressRange("127.0.0.1")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s.receivers = webhook.New([]identity.AddressRange{loopback}) // which are servers of the tests
+	s.receivers = webhook.New(loopback(tb)) // which are servers of the tests
 	s.Service = service.New(service.Options{
 		Store: s.Store, Passwords: passwords, Clock: s.Clock.Now,
 		AccessTTL: service.DefaultAccessTTL, RefreshTTL: service.DefaultRefreshTTL, BaseURL: BaseURL,
@@ -128,17 +132,13 @@ func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.P
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.mails = append(s.mails, m)
+		if s.fail > 0 {
+			s.fail--
+			return errors.New("the connection was lost after the mail")
+		}
 		return nil
 	})
-	s.HTTP = httptest.NewServer(httpserver.New(httpserver.Options{
-		Dialects:       []api.Dialect{backoffice.New(s.Service, nil), powens.New(s.Service)},
-		Authenticate:   s.Service.Authenticate,
-		Refused:        s.Service.Refused,
-		Ready:          s.Store.Ready,
-		TrustedProxies: []identity.AddressRange{loopback},
-		Logger:         s.Logger,
-		Metrics:        httpserver.NewMetrics(s.Metrics),
-	}))
+	s.HTTP = httptest.NewServer(s.handler(nil, s.Logger))
 	ctx, cancel := context.WithCancel(context.Background())
 	var background sync.WaitGroup
 	ready := make(chan struct{})
@@ -153,6 +153,43 @@ func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.P
 	})
 	s.URL = s.HTTP.URL
 	return s
+}
+
+// loopback is where the tests are.
+func loopback(tb testing.TB) []identity.AddressRange {
+	tb.Helper()
+	addr, err := identity.ParseAddressRange("127.0.0.1")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return []identity.AddressRange{addr}
+}
+
+// handler serves all dialects.
+func (s *Server) handler(publicURL *url.URL, logger *slog.Logger) http.Handler {
+	return httpserver.New(httpserver.Options{
+		Dialects:       Dialects(s.Service, publicURL),
+		Authenticate:   s.Service.Authenticate,
+		Refused:        s.Service.Refused,
+		Ready:          s.Store.Ready,
+		TrustedProxies: loopback(s.tb),
+		Logger:         logger,
+		Metrics:        httpserver.NewMetrics(outbox.NewMetrics(s.Store, s.Clock.Now)),
+	})
+}
+
+// At returns a server of the same service that knows where clients reach it.
+func (s *Server) At(publicURL string) *Server {
+	s.tb.Helper()
+	parsed, err := url.Parse(publicURL)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	at := &Server{Log: s.Log, Clock: s.Clock, Store: s.Store, Service: s.Service, tb: s.tb}
+	at.HTTP = httptest.NewServer(s.handler(parsed, slog.New(slog.NewJSONHandler(s.Log, nil))))
+	s.tb.Cleanup(at.HTTP.Close)
+	at.URL = at.HTTP.URL
+	return at
 }
 
 // NewWorker returns another worker on the service's outbox. deliver is where its
@@ -185,6 +222,13 @@ func (s *Server) checkLog() {
 	if found := secretPattern.FindString(s.Log.String()); found != "" {
 		s.tb.Errorf("the log has a secret: %s", found)
 	}
+}
+
+// FailMails lets the next deliveries arrive and fail all the same.
+func (s *Server) FailMails(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = n
 }
 
 // Mails sends all that is due and returns the mails since the last call.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -33,6 +35,25 @@ var contractRouter = sync.OnceValues(func() (routers.Router, error) {
 	}
 	return gorillamux.NewRouter(document)
 })
+
+// ContractCalls are the calls of a dialect in openapi.yaml, as "METHOD path",
+// sorted.
+func ContractCalls(prefix string) ([]string, error) {
+	document, err := Contract()
+	if err != nil {
+		return nil, err
+	}
+	var calls []string
+	for path, item := range document.Paths.Map() {
+		for method := range item.Operations() {
+			if strings.HasPrefix(path, prefix+"/") {
+				calls = append(calls, method+" "+path)
+			}
+		}
+	}
+	slices.Sort(calls)
+	return calls, nil
+}
 
 // checkContract returns what is wrong with an answer by openapi.yaml: its
 // status, headers or body. Answers for addresses and methods that the contract

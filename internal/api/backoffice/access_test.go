@@ -31,6 +31,7 @@ func calls(userID, groupID, tokenID int64) []struct {
 } {
 	group := fmt.Sprintf("%s/%d", groups, groupID)
 	token := fmt.Sprintf("%s/%d", tokens, tokenID)
+	records := apitest.UserPath(userID) + "/records"
 	return []struct {
 		method, path string
 		body         any
@@ -41,6 +42,10 @@ func calls(userID, groupID, tokenID int64) []struct {
 		{"GET", apitest.UserPath(userID), nil, "users.view"},
 		{"PUT", apitest.UserPath(userID), changes{"name": "X"}, "users.update"},
 		{"PATCH", apitest.UserPath(userID), changes{"name": "X"}, "users.update"},
+		{"PUT", records + "/accounts/17", changes{"attributes": changes{}}, "records.manage"},
+		{"GET", records, nil, "records.manage"},
+		{"GET", records + "/accounts/17", nil, "records.manage"},
+		{"DELETE", records + "/accounts/17", nil, "records.manage"},
 		{"POST", explain, changes{"ip": "192.0.2.1", "userId": userID}, "users.view"},
 		{"DELETE", apitest.UserPath(userID) + "/totp", nil, "users.update"},
 		{"DELETE", apitest.UserPath(userID), nil, "users.delete"},

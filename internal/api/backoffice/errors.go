@@ -3,14 +3,12 @@ package backoffice
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -58,11 +56,11 @@ func writeError(c echo.Context, err error) error {
 	header := c.Response().Header()
 	switch p.Status {
 	case http.StatusUnauthorized:
-		header.Set(echo.HeaderWWWAuthenticate, challenge(p.Code))
+		header.Set(echo.HeaderWWWAuthenticate, api.Challenge(p.Code))
 	case http.StatusForbidden:
-		header.Set(echo.HeaderWWWAuthenticate, challenge("insufficient_scope"))
+		header.Set(echo.HeaderWWWAuthenticate, api.Challenge("insufficient_scope"))
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		header.Set(echo.HeaderRetryAfter, retryAfter(err))
+		header.Set(echo.HeaderRetryAfter, api.RetryAfter(err))
 	}
 	header.Set(echo.HeaderContentType, "application/problem+json")
 	c.Response().Status = p.Status
@@ -86,23 +84,4 @@ func problemFrom(err error) problem {
 	return problem{
 		Status: http.StatusInternalServerError, Code: "internal_error", Detail: "Something went wrong on our side.", Errors: []problemField{},
 	}
-}
-
-// challenge returns the WWW-Authenticate header of RFC 6750 §3: with an error
-// only where it is one of a token's.
-func challenge(code string) string {
-	if code != "invalid_token" && code != "insufficient_scope" {
-		return `Bearer realm="roster"`
-	}
-	return fmt.Sprintf(`Bearer realm="roster", error="%s"`, code)
-}
-
-// retryAfter returns whole seconds, at least one.
-func retryAfter(err error) string {
-	wait := time.Second
-	var ours *identity.Error
-	if errors.As(err, &ours) && ours.RetryAfter > wait {
-		wait = ours.RetryAfter
-	}
-	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
 }

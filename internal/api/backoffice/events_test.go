@@ -128,8 +128,11 @@ func TestNothingHalfDone(t *testing.T) {
 			s := apitest.New(t, url)
 			group := s.CreateGroup("Support")
 			user := s.CreateUser("a@example.com", changes{"groups": []int64{group}})
+			record := apitest.UserPath(user) + "/records/accounts/17"
+			s.Do(http.MethodPut, record, changes{"attributes": changes{"name": "Savings"}}).Want(http.StatusCreated)
 			state := func() string {
-				return string(s.Do(http.MethodGet, users, nil).Want(http.StatusOK).Body) +
+				return string(s.Do(http.MethodGet, record, nil).Want(http.StatusOK).Body) +
+					string(s.Do(http.MethodGet, users, nil).Want(http.StatusOK).Body) +
 					string(s.Do(http.MethodGet, groups, nil).Want(http.StatusOK).Body) +
 					fmt.Sprint(s.Do(http.MethodGet, tokens, nil).Want(http.StatusOK).Object()["total"])
 			}

@@ -17,10 +17,8 @@ import (
 const Prefix = "/api/v2"
 
 type handlers struct {
-	service *service.Service
-	// publicURL is where clients reach the service; nil makes links relative,
-	// for the Host header, which the client chooses, is not to be believed.
-	publicURL *url.URL
+	service   *service.Service
+	publicURL *url.URL // where clients reach the service; nil makes links relative
 }
 
 // New returns the dialect over a service. publicURL may be nil.
@@ -33,6 +31,11 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 		{Method: http.MethodPut, Path: "/users/:userId", Handler: h.updateUser},
 		{Method: http.MethodPatch, Path: "/users/:userId", Handler: h.updateUser},
 		{Method: http.MethodDelete, Path: "/users/:userId", Handler: h.deleteUser},
+
+		{Method: http.MethodGet, Path: "/users/:userId/records", Handler: h.listRecords},
+		{Method: http.MethodGet, Path: "/users/:userId/records/:recordType/:recordId", Handler: h.getRecord},
+		{Method: http.MethodPut, Path: "/users/:userId/records/:recordType/:recordId", Handler: h.putRecord},
+		{Method: http.MethodDelete, Path: "/users/:userId/records/:recordType/:recordId", Handler: h.deleteRecord},
 
 		{Method: http.MethodGet, Path: "/groups", Handler: h.listGroups},
 		{Method: http.MethodPost, Path: "/groups", Handler: h.createGroup},
@@ -90,9 +93,4 @@ func requireJSONAccepted(next api.Handler) api.Handler {
 }
 
 // link returns the address of a path for a client.
-func (h *handlers) link(path string) string {
-	if h.publicURL == nil {
-		return path
-	}
-	return h.publicURL.Scheme + "://" + h.publicURL.Host + path
-}
+func (h *handlers) link(path string) string { return api.Link(h.publicURL, path) }

@@ -342,6 +342,14 @@ func TestBruteForce(t *testing.T) {
 		s[1].Do(http.MethodPost, signin, credentials("mary@example.com", password), owner).Want(http.StatusOK)
 		s[0].CreateUser("john@example.com")
 		s[1].Do(http.MethodPost, signin, credentials("john@example.com", password), attacker).Want(http.StatusOK)
+		// Whether the address is anyone's makes no difference.
+		for i := range 6 {
+			want := http.StatusUnauthorized
+			if i == 5 {
+				want = http.StatusTooManyRequests
+			}
+			s[i%2].Do(http.MethodPost, signin, credentials("nobody@example.com", "WrongSecret1"), attacker).Want(want)
+		}
 		// An IPv6 host has many addresses and is one source.
 		for i := range 6 {
 			want := http.StatusUnauthorized

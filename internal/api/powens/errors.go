@@ -57,6 +57,8 @@ func writeError(c echo.Context, err error) error {
 	switch status {
 	case http.StatusUnauthorized:
 		header.Set(echo.HeaderWWWAuthenticate, `Bearer realm="roster"`)
+	case http.StatusForbidden:
+		header.Set(echo.HeaderWWWAuthenticate, `Bearer realm="roster", error="insufficient_scope"`)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		header.Set(echo.HeaderRetryAfter, retryAfter(err))
 	}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rosterhq/roster/internal/config"
+)
+
+type auditCommands struct {
+	Prune auditPruneCommand `cmd:"" help:"Delete old events."`
+}
+
+type auditPruneCommand struct {
+	OlderThan age `required:"" help:"How old the events are that go, in days or as a duration: 400d, 720h."`
+}
+
+// age is a duration that may be given in days.
+type age time.Duration
+
+// UnmarshalText reads 400d, or what time.ParseDuration reads.
+func (a *age) UnmarshalText(text []byte) error {
+	const day, most = 24 * time.Hour, 100 * 365 // days
+	if digits, inDays := strings.CutSuffix(string(text), "d"); inDays {
+		days, err := strconv.Atoi(digits)
+		if err != nil || days < 0 || days > most {
+			return fmt.Errorf("must be a number of days such as 400d, at most %dd", most)
+		}
+		*a = age(time.Duration(days) * day)
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < 0 {
+		return errors.New("must be a time such as 400d or 720h")
+	}
+	*a = age(d)
+	return nil
+}
+
+// Run deletes.
+func (a auditPruneCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
+	db, svc, err := openService(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	deleted, err := svc.PruneEvents(ctx, time.Duration(a.OlderThan))
+	fmt.Fprintf(env.stdout, "%d events are deleted.\n", deleted)
+	return err
+}

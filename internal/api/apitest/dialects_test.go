@@ -1,0 +1,84 @@
+package apitest_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+func TestRoutesAreThoseOfTheContract(t *testing.T) {
+	t.Parallel()
+	parameter := regexp.MustCompile(`:(\w+)`)
+	for _, dialect := range apitest.Dialects(nil, nil) {
+		var routes []string
+		for _, route := range dialect.Routes {
+			routes = append(routes, route.Method+" "+dialect.Prefix+parameter.ReplaceAllString(route.Path, "{$1}"))
+		}
+		slices.Sort(routes)
+		contract, err := apitest.ContractCalls(dialect.Prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(routes, contract) {
+			t.Errorf("served: %v\ncontract: %v", routes, contract)
+		}
+	}
+}
+
+// TestEveryKindHasItsAnswer: whatever goes wrong, each dialect says it with a
+// status that fits, and tells of nothing that it must not.
+func TestEveryKindHasItsAnswer(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range apitest.Dialects(nil, nil) {
+		answer := func(err error) *httptest.ResponseRecorder {
+			recorder := httptest.NewRecorder()
+			c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, dialect.Prefix+"/users", http.NoBody), recorder)
+			if err := dialect.WriteError(c, err); err != nil {
+				t.Errorf("%s: %v", dialect.Prefix, err)
+			}
+			return recorder
+		}
+		for _, kind := range identity.Kinds {
+			e := identity.Errorf(kind, "some_code", "Some message.").WithCause(errors.New("secret plan"))
+			e.RetryAfter = 90 * time.Second
+			got := answer(fmt.Errorf("wrapped: %w", e))
+			isOurs := kind == identity.Internal || kind == identity.Unavailable
+			if got.Code < 400 || (got.Code >= 500) != isOurs {
+				t.Errorf("%s: kind %d: status %d", dialect.Prefix, kind, got.Code)
+			}
+			if body := got.Body.String(); strings.Contains(body, "secret plan") || !strings.HasPrefix(body, "{") {
+				t.Errorf("%s: kind %d: %s", dialect.Prefix, kind, body)
+			}
+			wants := got.Code == http.StatusUnauthorized || got.Code == http.StatusForbidden
+			if challenge := got.Header().Get("WWW-Authenticate"); wants != (challenge != "") {
+				t.Errorf("%s: kind %d: challenge %q", dialect.Prefix, kind, challenge)
+			}
+			waits := kind == identity.TooManyRequests || kind == identity.Unavailable
+			if after := got.Header().Get("Retry-After"); waits != (after == "90") {
+				t.Errorf("%s: kind %d: Retry-After %q", dialect.Prefix, kind, after)
+			}
+		}
+		for _, err := range []error{errors.New("secret plan"), echo.NewHTTPError(http.StatusBadGateway, "secret plan")} {
+			got := answer(err)
+			if got.Code != http.StatusInternalServerError || strings.Contains(got.Body.String(), "secret plan") {
+				t.Errorf("%s: %d %s", dialect.Prefix, got.Code, got.Body)
+			}
+		}
+		for _, status := range []int{400, 404, 405, 406, 413, 415} {
+			if got := answer(echo.NewHTTPError(status, "Some message.")); got.Code != status {
+				t.Errorf("%s: %d became %d", dialect.Prefix, status, got.Code)
+			}
+		}
+	}
+}

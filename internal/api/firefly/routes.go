@@ -1,0 +1,61 @@
+// Package firefly is the users API of Firefly III at /api/v1, for the clients
+// that there are of it: its JSON:API bodies, its pages, its errors, and all that
+// it lets pass, over the service's operations.
+package firefly
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
+)
+
+// Prefix starts every path of the dialect.
+const Prefix = "/api/v1"
+
+type handlers struct {
+	service   *service.Service
+	publicURL *url.URL // where clients reach the service; nil makes links relative
+}
+
+// New returns the dialect over a service. publicURL may be nil.
+func New(s *service.Service, publicURL *url.URL) api.Dialect {
+	h := &handlers{service: s, publicURL: publicURL}
+	routes := []api.Route{
+		{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
+		{Method: http.MethodPost, Path: "/users", Handler: h.createUser},
+		{Method: http.MethodGet, Path: "/users/:id", Handler: h.getUser},
+		{Method: http.MethodPut, Path: "/users/:id", Handler: h.updateUser},
+		{Method: http.MethodDelete, Path: "/users/:id", Handler: h.deleteUser},
+
+		{Method: http.MethodGet, Path: "/users/:id/:name", Handler: h.getRelated},
+		{Method: http.MethodGet, Path: "/users/:id/relationships/:name", Handler: h.getRelationship},
+	}
+	for i := range routes {
+		routes[i].Handler = forAdministrators(routes[i].Handler)
+	}
+	return api.Dialect{Prefix: Prefix, Routes: routes, WriteError: writeError}
+}
+
+// forAdministrators refuses everyone else, whatever they may do elsewhere, and
+// requests whose answer would not be read: before anything is done.
+func forAdministrators(next api.Handler) api.Handler {
+	return func(c echo.Context, actor identity.Actor) error {
+		if err := actor.RequireAll(); err != nil {
+			return err
+		}
+		accept := c.Request().Header.Get(echo.HeaderAccept)
+		accepts := func(mediaType string) bool { return api.Accepts(accept, mediaType) }
+		if !slices.ContainsFunc([]string{mimeJSONAPI, echo.MIMEApplicationJSON}, accepts) {
+			return echo.NewHTTPError(http.StatusNotAcceptable, "Your request must accept application/json or application/vnd.api+json.")
+		}
+		return next(c, actor)
+	}
+}
+
+func (h *handlers) link(path string) string { return api.Link(h.publicURL, Prefix+path) }

@@ -1,0 +1,147 @@
+package httpserver
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster"
+)
+
+//go:embed docs/*.html docs/*.js docs/*.gz docs/*.txt pages
+var pageFiles embed.FS
+
+// A page runs its own scripts only and reaches nothing but this server.
+const pagePolicy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+
+var pageTypes = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".txt":  "text/plain; charset=utf-8",
+	".yaml": "application/yaml",
+}
+
+// registerPages serves the contract at /openapi.yaml and, as a page for people,
+// at /docs, and the page that the links in mails lead to.
+func registerPages(e *echo.Echo) {
+	serveGet(e, "/openapi.yaml", newAsset("openapi.yaml", roster.OpenAPI).serve)
+	registerPage(e, "docs", "index.html", "/docs", "/docs/:file")
+	registerPage(e, "pages", "reset.html", "/password/reset", "/password/:file")
+}
+
+func serveGet(e *echo.Echo, path string, h echo.HandlerFunc) {
+	e.GET(path, h)
+	e.HEAD(path, h)
+}
+
+// registerPage serves a folder: its page, and the files that the page needs.
+func registerPage(e *echo.Echo, folder, page, pagePath, filePath string) {
+	entries, err := pageFiles.ReadDir(folder)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	assets := map[string]*asset{}
+	for _, entry := range entries {
+		content, err := pageFiles.ReadFile(folder + "/" + entry.Name())
+		if err != nil {
+			panic(err)
+		}
+		a := newAsset(entry.Name(), content)
+		assets[a.name] = a
+	}
+	serveGet(e, pagePath, assets[page].serve)
+	delete(assets, page) // its links are relative to its own path
+	serveGet(e, filePath, func(c echo.Context) error {
+		a, ok := assets[c.Param("file")]
+		if !ok {
+			return echo.ErrNotFound
+		}
+		return a.serve(c)
+	})
+}
+
+// asset is a file that is kept compressed.
+type asset struct {
+	name  string
+	hash  string
+	gzip  []byte
+	plain func() []byte
+}
+
+// newAsset makes an asset of a file; one whose name ends in .gz is compressed already.
+func newAsset(name string, content []byte) *asset {
+	a := &asset{}
+	if plainName, ok := strings.CutSuffix(name, ".gz"); ok {
+		a.name, a.gzip, a.plain = plainName, content, sync.OnceValue(func() []byte { return decompress(content) })
+	} else {
+		a.name, a.gzip, a.plain = name, compress(content), func() []byte { return content }
+	}
+	sum := sha256.Sum256(content)
+	a.hash = hex.EncodeToString(sum[:8])
+	return a
+}
+
+func (a *asset) serve(c echo.Context) error {
+	h := c.Response().Header()
+	h.Set("Content-Type", pageTypes[path.Ext(a.name)])
+	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-cache") // ask every time, by the ETag: an upgrade shows at once
+	h.Add("Vary", "Accept-Encoding")
+
+	content, etag := a.gzip, a.hash+"-gzip"
+	if acceptsGzip(c.Request().Header.Get("Accept-Encoding")) {
+		h.Set("Content-Encoding", "gzip")
+	} else {
+		content, etag = a.plain(), a.hash
+	}
+	h.Set("ETag", strconv.Quote(etag))
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(content))
+	return nil
+}
+
+// acceptsGzip reads an Accept-Encoding header. Without the name gzip in it the answer is no: plain always works.
+func acceptsGzip(header string) bool {
+	for item := range strings.SplitSeq(header, ",") {
+		name, weight, _ := strings.Cut(item, ";")
+		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			continue
+		}
+		q, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(weight), "q="), 64)
+		return err != nil || q > 0
+	}
+	return false
+}
+
+func compress(plain []byte) []byte {
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	_, _ = w.Write(plain) // a bytes.Buffer takes everything
+	_ = w.Close()
+	return buf.Bytes()
+}
+
+func decompress(compressed []byte) []byte {
+	r, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		panic(fmt.Sprintf("embedded file: %v", err))
+	}
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		panic(fmt.Sprintf("embedded file: %v", err))
+	}
+	return plain
+}

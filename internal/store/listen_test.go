@@ -1,0 +1,72 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	_ "github.com/lib/pq"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/store"
+	"github.com/rosterhq/roster/internal/store/storetest"
+)
+
+// TestSilentListener: an instance that has stopped without leaving does not
+// acknowledge a change. The change waits until whatever that instance remembers
+// is over, and no longer.
+func TestSilentListener(t *testing.T) {
+	t.Parallel()
+	const ttl = 50 * time.Millisecond
+	databaseURL := storetest.URL(t, "postgres")
+	s, err := store.Open(databaseURL, store.Options{Prepare: true, MaxConns: 4, GrantTTL: ttl})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var listening sync.WaitGroup
+	ready := make(chan struct{})
+	listening.Go(func() { s.Listen(ctx, func() { close(ready) }) })
+	<-ready
+	t.Cleanup(func() {
+		cancel()
+		listening.Wait()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	change := func() time.Duration {
+		t.Helper()
+		start := time.Now()
+		err := s.InTx(t.Context(), func(tx *store.Tx) error {
+			return tx.UpdateGroup(t.Context(), identity.Group{ID: identity.AdministratorsID, Name: "Administrators", Permissions: identity.AllPermissions})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	change() // with everyone listening: no bound on the time, for the machine may be busy
+
+	named, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := named.Query()
+	query.Set("application_name", "roster listener")
+	named.RawQuery = query.Encode()
+	silent, err := sql.Open("postgres", named.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	if err := silent.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := change(); took < ttl {
+		t.Errorf("answered after %v, when the silent instance may still go by what was", took)
+	}
+}

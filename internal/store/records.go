@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+const recordColumns = "type, id, attributes, created_at, updated_at"
+
+type recordRow struct {
+	Type       string    `db:"type"`
+	ID         string    `db:"id"`
+	Attributes string    `db:"attributes"`
+	CreatedAt  timestamp `db:"created_at"`
+	UpdatedAt  timestamp `db:"updated_at"`
+}
+
+func (r recordRow) record() identity.Record {
+	return identity.Record{
+		Type: identity.RecordType(r.Type), ID: identity.RecordID(r.ID), Attributes: identity.Attributes(r.Attributes),
+		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time,
+	}
+}
+
+// Record returns a record of a user, or NotFound.
+func (r reader) Record(ctx context.Context, userID int64, recordType identity.RecordType, id identity.RecordID) (identity.Record, error) {
+	var row recordRow
+	err := r.get(ctx, &row, "SELECT "+recordColumns+" FROM records WHERE user_id = $1 AND type = $2 AND id = $3", userID, recordType, id)
+	switch {
+	case err == nil:
+		return row.record(), nil
+	case isNoRows(err):
+		return identity.Record{}, identity.Errorf(identity.NotFound, "not_found", "The user has no such record.")
+	}
+	return identity.Record{}, fmt.Errorf("record of user %d: %w", userID, err)
+}
+
+// RecordPage returns one page of a user's records by type and id, and how many
+// there are; those of one type, or with "" of all.
+func (r reader) RecordPage(ctx context.Context, userID int64, recordType identity.RecordType, page identity.Page) ([]identity.Record, int64, error) {
+	where, args := " WHERE user_id = $1", []any{userID}
+	if recordType != "" {
+		where, args = where+" AND type = $2", append(args, recordType)
+	}
+	var total int64
+	if err := r.get(ctx, &total, "SELECT count(*) FROM records"+where, args...); err != nil {
+		return nil, 0, fmt.Errorf("count records: %w", err)
+	}
+	limit := len(args) + 1
+	query := "SELECT " + recordColumns + " FROM records" + where +
+		" ORDER BY type, id LIMIT $" + strconv.Itoa(limit) + " OFFSET $" + strconv.Itoa(limit+1)
+	records, err := r.records(ctx, query, append(args, page.Limit, page.Offset)...)
+	return records, total, err
+}
+
+// Records returns all records of a user that are of these types, by type and id.
+func (r reader) Records(ctx context.Context, userID int64, types []identity.RecordType) ([]identity.Record, error) {
+	if len(types) == 0 {
+		return nil, nil
+	}
+	placeholders, args := make([]string, len(types)), []any{userID}
+	for i, t := range types {
+		args = append(args, t)
+		placeholders[i] = "$" + strconv.Itoa(len(args))
+	}
+	return r.records(ctx, "SELECT "+recordColumns+" FROM records WHERE user_id = $1 AND type IN ("+
+		strings.Join(placeholders, ", ")+") ORDER BY type, id", args...)
+}
+
+func (r reader) records(ctx context.Context, query string, args ...any) ([]identity.Record, error) {
+	var rows []recordRow
+	if err := r.all(ctx, &rows, query, args...); err != nil {
+		return nil, fmt.Errorf("list records: %w", err)
+	}
+	records := make([]identity.Record, len(rows))
+	for i, row := range rows {
+		records[i] = row.record()
+	}
+	return records, nil
+}
+
+// InsertRecord stores a new record of a user.
+func (t *Tx) InsertRecord(ctx context.Context, userID int64, record identity.Record) error {
+	_, err := t.exec(ctx, "INSERT INTO records (user_id, type, id, attributes, created_at) VALUES ($1, $2, $3, $4, $5)",
+		userID, record.Type, record.ID, record.Attributes, timestamp{record.CreatedAt})
+	return err
+}
+
+// UpdateRecord stores the attributes of a record of a user.
+func (t *Tx) UpdateRecord(ctx context.Context, userID int64, record identity.Record) error {
+	_, err := t.exec(ctx, "UPDATE records SET attributes = $4, updated_at = $5 WHERE user_id = $1 AND type = $2 AND id = $3",
+		userID, record.Type, record.ID, record.Attributes, timestamp{record.UpdatedAt})
+	return err
+}
+
+// DeleteRecord deletes a record of a user.
+func (t *Tx) DeleteRecord(ctx context.Context, userID int64, recordType identity.RecordType, id identity.RecordID) error {
+	_, err := t.exec(ctx, "DELETE FROM records WHERE user_id = $1 AND type = $2 AND id = $3", userID, recordType, id)
+	return err
+}
