@@ -186,3 +186,35 @@ func TestOutboxCommands(t *testing.T) {
 	}
 	service.stop(t)
 }
+
+// TestCommandLineIsTold: what the command line changes, the running service tells.
+func TestCommandLineIsTold(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		arrived <- string(body)
+	}))
+	t.Cleanup(receiver.Close)
+	folder := t.TempDir()
+	service := start(t, folder, "ROSTER_WEBHOOK_ALLOW_PRIVATE=127.0.0.1")
+	if code, answer := post(t, service.base+"/api/v2/webhooks", service.token(), map[string]any{"url": receiver.URL, "events": []string{"USER_CREATED"}}); code != http.StatusCreated {
+		t.Fatal(code, answer)
+	}
+	command := roster(t, folder, nil, "user", "create", "--name", "Mary", "--email", "mary@example.com")
+	command.Stdin = strings.NewReader("MySecret123\n")
+	if stdout, stderr, ok := output(t, command); !ok {
+		t.Fatal(stdout, stderr)
+	}
+	if body := <-arrived; !strings.HasPrefix(body, `{"id":1,"signin":"`) {
+		t.Error(body)
+	}
+	service.stop(t)
+	// Without the setting, an address of this host is refused.
+	other := start(t, t.TempDir())
+	code, answer := post(t, other.base+"/api/v2/webhooks", other.token(), map[string]any{"url": receiver.URL, "events": []string{"USER_CREATED"}})
+	if code != http.StatusBadRequest || !strings.Contains(fmt.Sprint(answer), "address_not_public") {
+		t.Error(code, answer)
+	}
+	other.stop(t)
+}

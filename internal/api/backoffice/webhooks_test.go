@@ -297,6 +297,23 @@ func TestOtherWaysToChangeUsers(t *testing.T) {
 		if got := receiver.Take(); len(got) != 1 || got[0].Object(t)["type"] != "USER_UPDATED" || strings.Contains(string(got[0].Body), "assword") {
 			t.Errorf("%+v", got)
 		}
+
+		every, _ := createWebhook(s, receiver.URL, changes{"format": "v2"})
+		expect := func(event string) {
+			t.Helper()
+			s.Send()
+			if log := deliveries(s, every, ""); len(log) == 0 || log[0]["topic"] != event || log[0]["state"] != "done" {
+				t.Errorf("no %s in %v", event, log)
+			}
+		}
+		id := s.Do(http.MethodPost, "/api/v1/users", changes{"email": "fly@example.com", "blocked": false}).Want(http.StatusOK).Object()["data"].(map[string]any)["id"]
+		expect("USER_CREATED")
+		s.Do(http.MethodPut, fmt.Sprintf("/api/v1/users/%v", id), changes{"email": "fly@example.com", "blocked": true, "blocked_code": "email_changed"}).Want(http.StatusOK)
+		expect("USER_UPDATED")
+		s.Do(http.MethodDelete, fmt.Sprintf("/api/v1/users/%v", id), nil).Want(http.StatusNoContent)
+		expect("USER_DELETED")
+		s.Do(http.MethodDelete, fmt.Sprintf("/2.0/users/%d", s.CreateUser("powens@example.com")), nil).Want(http.StatusNoContent)
+		expect("USER_DELETED")
 	})
 }
 
