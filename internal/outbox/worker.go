@@ -42,10 +42,11 @@ type Worker struct {
 }
 
 const (
-	// sendTimeout bounds one attempt, and lease is how long a message is claimed
-	// for: well beyond it, so that nobody else takes it meanwhile.
+	// sendTimeout bounds one attempt.
 	sendTimeout = 12 * time.Second
-	lease       = 30 * time.Second
+	// lease is how long a message is claimed for, and so how long it waits after
+	// its worker has died; it is renewed as long as an attempt takes.
+	lease = 5 * time.Second
 	// perLane is how many messages of a lane are on their way at once.
 	perLane = 4
 	// pollInterval is how often to look for messages that have become due.
@@ -53,6 +54,9 @@ const (
 	// settleTimeout bounds recording an outcome, which is done also at the end.
 	settleTimeout = 3 * time.Second
 )
+
+// renewInterval is how often a claim is renewed.
+var renewInterval = 2 * time.Second // not a constant for its test only
 
 // New returns a worker.
 func New(options Options) *Worker {
@@ -126,7 +130,41 @@ func (w *Worker) drain(ctx context.Context, lane string) {
 		for _, message := range messages {
 			sending.Go(func() { w.handle(ctx, message) })
 		}
-		sending.Wait()
+		settled := make(chan struct{})
+		go func() {
+			sending.Wait()
+			close(settled)
+		}()
+		w.keep(ctx, lane, messages, now.Add(lease), settled)
+	}
+}
+
+// keep renews the lease of messages until they are settled.
+func (w *Worker) keep(ctx context.Context, lane string, messages []identity.Message, leaseEnd time.Time, settled <-chan struct{}) {
+	ticker := time.NewTicker(renewInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-settled:
+			return
+		case <-ticker.C:
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+		next := w.options.Clock().Add(lease)
+		err := w.options.Store.InTx(ctx, func(tx *store.Tx) error {
+			for _, m := range messages {
+				if err := tx.RenewMessage(ctx, m.ID, leaseEnd, next); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		cancel()
+		if err != nil { // another worker may send them once more
+			w.options.Logger.WarnContext(ctx, "renewing the claim of messages", "lane", lane, "error", err)
+			continue
+		}
+		leaseEnd = next
 	}
 }
 

@@ -42,10 +42,16 @@ func newBench(t *testing.T, s *store.Store, send func(identity.Message) (int, er
 		return send(m)
 	}
 	b.Worker = outbox.New(outbox.Options{
-		Store: s, Clock: func() time.Time { return b.now }, Logger: slog.New(slog.DiscardHandler),
+		Store: s, Clock: b.clock, Logger: slog.New(slog.DiscardHandler),
 		Senders: map[string]outbox.Sender{identity.LaneMail: sender, identity.LaneWebhook: sender},
 	})
 	return b
+}
+
+func (b *bench) clock() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now
 }
 
 func (b *bench) enqueue(m identity.Message) int64 {
@@ -282,6 +288,63 @@ func TestEnd(t *testing.T) {
 		running.Wait()
 		if m := b.message(id); m.State != identity.MessagePending || m.Attempts != 0 || m.DueAt.After(noon) {
 			t.Errorf("%+v", m)
+		}
+	})
+}
+
+// TestSlowAttempt: as long as an attempt takes, nobody else gets the message.
+func TestSlowAttempt(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		var b *bench
+		var id int64
+		b = newBench(t, s, func(identity.Message) (int, error) {
+			claimed := b.message(id).DueAt
+			b.mu.Lock()
+			b.now = b.now.Add(4 * time.Second)
+			b.mu.Unlock()
+			for b.message(id).DueAt.Equal(claimed) { // it ends with the test's time if nobody renews
+				if t.Context().Err() != nil {
+					return 0, t.Context().Err()
+				}
+			}
+			if due := b.message(id).DueAt; !due.Equal(noon.Add(9 * time.Second)) {
+				t.Errorf("due at %v", due)
+			}
+			return 200, nil
+		})
+		id = b.enqueue(identity.Message{Lane: "webhook/1", Payload: "x"})
+		if got := b.sent(); got != "x" || b.message(id).State != identity.MessageDone {
+			t.Errorf("sent %q, %+v", got, b.message(id))
+		}
+	})
+}
+
+// TestRenewal: a claim can be put off by who has it, and by nobody else.
+func TestRenewal(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := newBench(t, s, func(identity.Message) (int, error) { return 0, nil })
+		id := b.enqueue(identity.Message{Lane: "webhook/1", Payload: "x"})
+		end := noon.Add(5 * time.Second)
+		renew := func(from, to time.Time) time.Time {
+			t.Helper()
+			err := s.InTx(t.Context(), func(tx *store.Tx) error { return tx.RenewMessage(t.Context(), id, from, to) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b.message(id).DueAt
+		}
+		err := s.InTx(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.ClaimMessages(t.Context(), "webhook/1", noon, end, 1)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := renew(end, end.Add(time.Second)); !got.Equal(end.Add(time.Second)) {
+			t.Errorf("due at %v", got)
+		}
+		if got := renew(end, end.Add(time.Hour)); !got.Equal(end.Add(time.Second)) {
+			t.Errorf("put off by who has it no more: %v", got)
 		}
 	})
 }

@@ -118,6 +118,14 @@ func (t *Tx) RetryMessage(ctx context.Context, m identity.Message, dueAt time.Ti
 	return err
 }
 
+// RenewMessage puts the end of a claim off. Only that of this very claim: what has
+// been settled, put off or taken by another worker since, is due at another time.
+func (t *Tx) RenewMessage(ctx context.Context, id int64, leaseEnd, next time.Time) error {
+	_, err := t.exec(ctx, "UPDATE outbox SET due_at = $3 WHERE id = $1 AND due_at = $2 AND state = 'pending'",
+		id, timestamp{leaseEnd}, timestamp{next})
+	return err
+}
+
 // ReleaseMessage gives a message back that was claimed and not tried.
 func (t *Tx) ReleaseMessage(ctx context.Context, id int64, attempts int, now time.Time) error {
 	_, err := t.exec(ctx, "UPDATE outbox SET due_at = $3, attempts = attempts - 1 WHERE id = $1 AND attempts = $2 AND state = 'pending'",

@@ -189,7 +189,7 @@ func TestLease(t *testing.T) {
 		<-hung
 		receiver.Answer(http.StatusOK)
 		s.Send()
-		s.Clock.Advance(29 * time.Second)
+		s.Clock.Advance(4 * time.Second)
 		s.Send()
 		if got := receiver.Take(); len(got) != 1 {
 			t.Errorf("within the lease: %d", len(got))

@@ -3,14 +3,12 @@ package powens
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -60,7 +58,7 @@ func writeError(c echo.Context, err error) error {
 	case http.StatusForbidden:
 		header.Set(echo.HeaderWWWAuthenticate, `Bearer realm="roster", error="insufficient_scope"`)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		header.Set(echo.HeaderRetryAfter, retryAfter(err))
+		header.Set(echo.HeaderRetryAfter, api.RetryAfter(err))
 	}
 	return c.JSON(status, body)
 }
@@ -94,14 +92,4 @@ func codeOf(status int) string {
 		return code
 	}
 	return "invalidValue"
-}
-
-// retryAfter returns whole seconds, at least one.
-func retryAfter(err error) string {
-	wait := time.Second
-	var ours *identity.Error
-	if errors.As(err, &ours) && ours.RetryAfter > wait {
-		wait = ours.RetryAfter
-	}
-	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
 }

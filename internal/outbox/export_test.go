@@ -1,0 +1,5 @@
+package outbox
+
+import "time"
+
+func init() { renewInterval = 10 * time.Millisecond }
