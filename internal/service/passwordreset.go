@@ -22,12 +22,16 @@ const (
 
 // ForgotPassword asks for a link by mail to choose a new password. Whether there
 // is a user with this address is found out when the mail is to be sent, so that
-// neither the answer nor its time tells. TooManyRequests is the only error that
-// is not the database's.
+// neither the answer nor its time tells. Who asks too often is told nothing else,
+// and nobody is mailed for it. The error can only be the database's.
 func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, email identity.Email) error {
 	now := s.now()
 	attempt := newAttempt("forgot", string(email), actor.Source)
-	if err := s.begin(ctx, attempt, now); err != nil {
+	err := s.begin(ctx, attempt, now)
+	if identity.KindOf(err) == identity.TooManyRequests {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return s.store.InTx(ctx, func(tx *store.Tx) error {

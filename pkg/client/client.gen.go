@@ -1631,7 +1631,7 @@ type ClientInterface interface {
 	// ForgotPasswordWithBody Ask for a link to choose another password
 	//
 	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
-	// link that works once and for an hour.
+	// link that works once and for an hour, and at most five of them in that time.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1641,7 +1641,7 @@ type ClientInterface interface {
 	// ForgotPassword Ask for a link to choose another password
 	//
 	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
-	// link that works once and for an hour.
+	// link that works once and for an hour, and at most five of them in that time.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2393,7 +2393,7 @@ func (c *Client) RetryMessage(ctx context.Context, messageID int64, reqEditors .
 // ForgotPasswordWithBody Ask for a link to choose another password
 //
 // The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
-// link that works once and for an hour.
+// link that works once and for an hour, and at most five of them in that time.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2413,7 +2413,7 @@ func (c *Client) ForgotPasswordWithBody(ctx context.Context, contentType string,
 // ForgotPassword Ask for a link to choose another password
 //
 // The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
-// link that works once and for an hour.
+// link that works once and for an hour, and at most five of them in that time.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5964,7 +5964,7 @@ type ClientWithResponsesInterface interface {
 	// ForgotPasswordWithBodyWithResponse Ask for a link to choose another password
 	//
 	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
-	// link that works once and for an hour.
+	// link that works once and for an hour, and at most five of them in that time.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5974,7 +5974,7 @@ type ClientWithResponsesInterface interface {
 	// ForgotPasswordWithResponse Ask for a link to choose another password
 	//
 	// The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
-	// link that works once and for an hour.
+	// link that works once and for an hour, and at most five of them in that time.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7844,7 +7844,7 @@ func (c *ClientWithResponses) RetryMessageWithResponse(ctx context.Context, mess
 // ForgotPasswordWithBodyWithResponse Ask for a link to choose another password
 //
 // The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
-// link that works once and for an hour.
+// link that works once and for an hour, and at most five of them in that time.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7860,7 +7860,7 @@ func (c *ClientWithResponses) ForgotPasswordWithBodyWithResponse(ctx context.Con
 // ForgotPasswordWithResponse Ask for a link to choose another password
 //
 // The answer is the same, after the same time, whether there is such a user or not. An active user gets a mail with a
-// link that works once and for an hour.
+// link that works once and for an hour, and at most five of them in that time.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
