@@ -39,6 +39,8 @@ type Worker struct {
 	mu   sync.Mutex
 	busy map[string]bool // the lanes that this worker is working on
 	work sync.WaitGroup
+
+	database chan struct{} // a place for each transaction that runs at once
 }
 
 const (
@@ -49,10 +51,12 @@ const (
 	lease = 5 * time.Second
 	// perLane is how many messages of a lane are on their way at once.
 	perLane = 4
+	// transactions is how many transactions a worker has at once at the most, and
+	// transactionTimeout how long each may take.
+	transactions       = 2
+	transactionTimeout = 3 * time.Second
 	// pollInterval is how often to look for messages that have become due.
 	pollInterval = time.Second
-	// settleTimeout bounds recording an outcome, which is done also at the end.
-	settleTimeout = 3 * time.Second
 )
 
 // renewInterval is how often a claim is renewed.
@@ -60,7 +64,7 @@ var renewInterval = 2 * time.Second // not a constant for its test only
 
 // New returns a worker.
 func New(options Options) *Worker {
-	return &Worker{options: options, busy: map[string]bool{}}
+	return &Worker{options: options, busy: map[string]bool{}, database: make(chan struct{}, transactions)}
 }
 
 // Run sends messages as they become due, until ctx ends and what is on its way
@@ -103,7 +107,7 @@ func (w *Worker) startDueLanes(ctx context.Context) {
 	}
 }
 
-// drain sends what is due in one lane.
+// drain sends what is due in one lane, some at a time.
 func (w *Worker) drain(ctx context.Context, lane string) {
 	defer func() {
 		w.mu.Lock()
@@ -113,7 +117,7 @@ func (w *Worker) drain(ctx context.Context, lane string) {
 	for ctx.Err() == nil {
 		now := w.options.Clock()
 		var messages []identity.Message
-		err := w.options.Store.InTx(ctx, func(tx *store.Tx) (err error) {
+		err := w.inTx(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 			messages, err = tx.ClaimMessages(ctx, lane, now, now.Add(lease), perLane)
 			return err
 		})
@@ -126,32 +130,43 @@ func (w *Worker) drain(ctx context.Context, lane string) {
 		if len(messages) == 0 {
 			return
 		}
+		attempts := make([]attempt, len(messages))
 		var sending sync.WaitGroup
-		for _, message := range messages {
-			sending.Go(func() { w.handle(ctx, message) })
+		for i, message := range messages {
+			sending.Go(func() { attempts[i] = w.try(ctx, message) })
 		}
-		settled := make(chan struct{})
+		sent := make(chan struct{})
 		go func() {
 			sending.Wait()
-			close(settled)
+			close(sent)
 		}()
-		w.keep(ctx, lane, messages, now.Add(lease), settled)
+		w.keep(ctx, lane, messages, now.Add(lease), sent)
+		w.settle(ctx, lane, attempts)
 	}
 }
 
-// keep renews the lease of messages until they are settled.
-func (w *Worker) keep(ctx context.Context, lane string, messages []identity.Message, leaseEnd time.Time, settled <-chan struct{}) {
+// inTx runs a transaction as one of a few at a time: what is to be sent can wait,
+// requests should not notice.
+func (w *Worker) inTx(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error) error {
+	w.database <- struct{}{}
+	defer func() { <-w.database }()
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	return w.options.Store.InTx(ctx, func(tx *store.Tx) error { return fn(ctx, tx) })
+}
+
+// keep renews the lease of messages until they are sent.
+func (w *Worker) keep(ctx context.Context, lane string, messages []identity.Message, leaseEnd time.Time, sent <-chan struct{}) {
 	ticker := time.NewTicker(renewInterval)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-settled:
+		case <-sent:
 			return
 		case <-ticker.C:
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 		next := w.options.Clock().Add(lease)
-		err := w.options.Store.InTx(ctx, func(tx *store.Tx) error {
+		err := w.inTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *store.Tx) error {
 			for _, m := range messages {
 				if err := tx.RenewMessage(ctx, m.ID, leaseEnd, next); err != nil {
 					return err
@@ -159,7 +174,6 @@ func (w *Worker) keep(ctx context.Context, lane string, messages []identity.Mess
 			}
 			return nil
 		})
-		cancel()
 		if err != nil { // another worker may send them once more
 			w.options.Logger.WarnContext(ctx, "renewing the claim of messages", "lane", lane, "error", err)
 			continue
@@ -168,49 +182,71 @@ func (w *Worker) keep(ctx context.Context, lane string, messages []identity.Mess
 	}
 }
 
-// handle sends one message and records what became of it.
-func (w *Worker) handle(ctx context.Context, m identity.Message) {
-	var err error
-	expires := !m.ExpiresAt.IsZero() && !w.options.Clock().Before(m.ExpiresAt)
-	m.Status, m.LastError = 0, ""
-	if expires {
-		m.LastError = "it was of no use any more"
-	} else if m.Status, err = w.send(ctx, m); err != nil {
-		m.LastError = explain(err)
+// attempt is what became of sending a message once.
+type attempt struct {
+	identity.Message // with the status and the error of the attempt
+
+	err     error
+	expired bool // it was of no use any more, and not sent
+}
+
+// try sends one message.
+func (w *Worker) try(ctx context.Context, m identity.Message) attempt {
+	a := attempt{Message: m}
+	a.Status, a.LastError = 0, ""
+	if a.expired = !m.ExpiresAt.IsZero() && !w.options.Clock().Before(m.ExpiresAt); a.expired {
+		a.LastError = "it was of no use any more"
+		return a
 	}
-	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	var became outcome
-	settleErr := w.options.Store.InTx(settle, func(tx *store.Tx) (txErr error) {
+	if a.Status, a.err = w.send(ctx, m); a.err != nil {
+		a.LastError = explain(a.err)
+		if ctx.Err() == nil {
+			w.options.Logger.WarnContext(ctx, "sending a message", "message_id", m.ID, "lane", m.Lane, "attempt", m.Attempts, "error", a.err)
+		}
+	}
+	return a
+}
+
+// settle records what became of the attempts.
+func (w *Worker) settle(ctx context.Context, lane string, attempts []attempt) {
+	ending := ctx.Err() != nil
+	became := make([]outcome, len(attempts))
+	err := w.inTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *store.Tx) (err error) {
 		now := w.options.Clock()
-		became, txErr = settleIn(settle, tx, m, err, expires, ctx.Err() != nil, now)
-		return txErr
+		for i, a := range attempts {
+			if became[i], err = settleIn(ctx, tx, a, ending, now); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	if settleErr != nil { // the lease ends, and it will be sent again
-		became = unknown
-		w.options.Logger.WarnContext(ctx, "settling a message", "message_id", m.ID, "error", settleErr)
+	for i := range attempts {
+		if err != nil { // the lease ends, and it will be sent again
+			became[i] = unknown
+		}
+		w.options.Metrics.count(lane, became[i])
 	}
-	w.options.Metrics.count(m.Lane, became)
-	if err != nil && ctx.Err() == nil {
-		w.options.Logger.WarnContext(ctx, "sending a message", "message_id", m.ID, "lane", m.Lane, "attempt", m.Attempts, "error", err)
+	if err != nil {
+		w.options.Logger.WarnContext(ctx, "settling messages", "lane", lane, "error", err)
 	}
 }
 
 // settleIn decides what an attempt means for its message. ending says that we are
 // about to end, so that a failure is no fault of the receiver.
-func settleIn(ctx context.Context, tx *store.Tx, m identity.Message, err error, expires, ending bool, now time.Time) (outcome, error) {
+func settleIn(ctx context.Context, tx *store.Tx, a attempt, ending bool, now time.Time) (outcome, error) {
+	m := a.Message
 	switch {
-	case expires:
+	case a.expired:
 		return expired, tx.SettleMessage(ctx, m, identity.MessageDead, now)
-	case err == nil && m.Lane == identity.LaneMail:
+	case a.err == nil && m.Lane == identity.LaneMail:
 		return sent, tx.DropMessage(ctx, m.ID) // what it said is nobody's business any more
-	case err == nil:
+	case a.err == nil:
 		return sent, tx.SettleMessage(ctx, m, identity.MessageDone, now)
 	case ending:
 		return released, tx.ReleaseMessage(ctx, m.ID, m.Attempts, now)
 	}
 	wait, again := identity.RetryAfter(m.Attempts, rand.Float64()) //nolint:gosec // jitter, no secret
-	if !again || identity.IsPermanent(err) {
+	if !again || identity.IsPermanent(a.err) {
 		return dead, tx.SettleMessage(ctx, m, identity.MessageDead, now)
 	}
 	return failed, tx.RetryMessage(ctx, m, now.Add(wait))
