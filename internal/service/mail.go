@@ -57,7 +57,7 @@ func (s *Service) compose(ctx context.Context, order mailOrder, mail *identity.M
 	if order.UserID != 0 {
 		user, err = s.store.User(ctx, order.UserID)
 	} else {
-		user, err = s.store.UserByEmail(ctx, order.To)
+		user, _, err = s.store.UserByEmail(ctx, order.To)
 	}
 	if identity.KindOf(err) == identity.NotFound {
 		return false, nil

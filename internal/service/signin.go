@@ -32,8 +32,8 @@ func (s *Service) SignIn(ctx context.Context, actor identity.Actor, email string
 	if err := s.begin(ctx, attempt, now); err != nil {
 		return SignIn{}, err
 	}
-	user, hash, err := s.signinUser(ctx, email)
-	if err != nil {
+	user, hash, err := s.store.UserByEmail(ctx, email)
+	if err != nil && identity.KindOf(err) != identity.NotFound {
 		return SignIn{}, err
 	}
 	usableHash := hash
@@ -97,22 +97,6 @@ func (s *Service) SignIn(ctx context.Context, actor identity.Actor, email string
 		err = outcome
 	}
 	return result, err
-}
-
-// signinUser returns the user with an address and its password hash; the zero
-// User where there is none.
-func (s *Service) signinUser(ctx context.Context, email string) (identity.User, string, error) {
-	user, err := s.store.UserByEmail(ctx, email)
-	if err == nil {
-		var hash string
-		if hash, err = s.store.PasswordHash(ctx, user.ID); err == nil {
-			return user, hash, nil
-		}
-	}
-	if identity.KindOf(err) == identity.NotFound {
-		err = nil
-	}
-	return identity.User{}, "", err
 }
 
 func signinFailure(user identity.User) string {

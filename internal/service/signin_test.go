@@ -39,7 +39,7 @@ func TestSignInTakesTheSameTime(t *testing.T) {
 		create(svc, "inactive@example.com", false)
 		create(svc, "passwordless@example.com", true)
 		create(old, "old@example.com", true) // hashed at a lower cost
-		user, err := s.UserByEmail(ctx, "passwordless@example.com")
+		user, _, err := s.UserByEmail(ctx, "passwordless@example.com")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -76,23 +76,34 @@ func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error)
 	return t.user(ctx, selectUser+t.pool.engine.forUpdate, id)
 }
 
-func (r reader) user(ctx context.Context, query string, key any) (identity.User, error) {
+func (r reader) user(ctx context.Context, query string, id int64) (identity.User, error) {
 	var row userRow
-	if err := r.get(ctx, &row, query, key); err != nil {
-		id, _ := key.(int64)
+	if err := r.get(ctx, &row, query, id); err != nil {
 		return identity.User{}, one(err, "user", id)
 	}
 	return row.user()
 }
 
-// UserByEmail returns the user with this address, without regard to case, or
-// NotFound.
-func (r reader) UserByEmail(ctx context.Context, email string) (identity.User, error) {
-	return r.user(ctx, "SELECT "+userColumns+", "+membershipsColumn+" FROM users WHERE email_folded = $1", identity.FoldASCII(email))
+// UserByEmail returns the user with this address, without regard to case, and the
+// password hash; or NotFound. It is one query, so that it takes the same time
+// whether there is one.
+func (r reader) UserByEmail(ctx context.Context, email string) (u identity.User, passwordHash string, err error) {
+	var row struct {
+		userRow
+
+		PasswordHash string `db:"password_hash"`
+	}
+	err = r.get(ctx, &row, "SELECT "+userColumns+", "+membershipsColumn+", password_hash FROM users WHERE email_folded = $1",
+		identity.FoldASCII(email))
+	if err != nil {
+		return identity.User{}, "", one(err, "user", 0)
+	}
+	u, err = row.user()
+	return u, row.PasswordHash, err
 }
 
-// PasswordHash returns a user's password hash, or NotFound. It is the only way
-// to it; the empty hash matches no password.
+// PasswordHash returns a user's password hash, or NotFound. The empty hash matches
+// no password.
 func (r reader) PasswordHash(ctx context.Context, userID int64) (string, error) {
 	var hash string
 	err := r.get(ctx, &hash, "SELECT password_hash FROM users WHERE id = $1", userID)
