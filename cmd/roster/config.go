@@ -22,7 +22,7 @@ func (configCommand) Run(line *kong.Context, env environment) error {
 		if flag.Tag.Has("secret") && value != "" && !flag.Target.IsZero() && value != flag.Default {
 			value = "(hidden)"
 		}
-		if flag.Target.IsZero() {
+		if flag.Target.IsZero() && flag.Default == "" {
 			value = "-"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\n", flag.Envs[0], value, origin(line, flag))
