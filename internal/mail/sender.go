@@ -179,7 +179,8 @@ func (s *Sender) transmit(ctx context.Context, message *gomail.Msg, to string) e
 		return refusal("the sender", err, true) // the same for every mail: to be mended in the configuration
 	}
 	if err := client.Rcpt((&netmail.Address{Address: to}).String()); err != nil {
-		return permanent(refusal("the recipient", err, true), err)
+		refused := refusal("the recipient", err, true).Error() // which may name the address
+		return permanent(errors.New(strings.ReplaceAll(refused, to, string(identity.Email(to).Masked()))), err)
 	}
 	content, err := client.Data()
 	if err != nil {

@@ -396,3 +396,16 @@ func TestLog(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRefusalsNameNobody: whoever looks at what did not arrive may be someone
+// who must not see addresses.
+func TestRefusalsNameNobody(t *testing.T) {
+	t.Parallel()
+	server := mailtest.Start(t, mailtest.Config{})
+	s := newSender(t, Config{URL: server.URL(), PublicURL: public})
+	server.Refuse(mailtest.StepRcpt, 1, 550, "5.1.1 <zoe@example.com>: no such user")
+	err := s.Send(t.Context(), codeMail())
+	if !identity.IsPermanent(err) || strings.Contains(err.Error(), "zoe@") || !strings.Contains(err.Error(), "no such user") || !strings.Contains(err.Error(), "z***@example.com") {
+		t.Errorf("%v", err)
+	}
+}
