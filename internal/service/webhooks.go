@@ -12,6 +12,10 @@ import (
 	"github.com/rosterhq/roster/pkg/webhooksig"
 )
 
+// maxWebhooks bounds the webhooks: each one is a row in the transaction of each
+// change that it tells of.
+const maxWebhooks = 100
+
 // oldSecretPeriod is how long a secret still signs after it was replaced.
 const oldSecretPeriod = 24 * time.Hour
 
@@ -33,7 +37,8 @@ func (s *Service) Webhooks(ctx context.Context, actor identity.Actor, page ident
 
 // CreateWebhook creates a webhook from what a change makes of nothing, and
 // returns it with its secret, which cannot be had again. One that reveals masked
-// data needs a caller who sees them. The errors are Forbidden and Invalid.
+// data needs a caller who sees them. The errors are Forbidden, Invalid and, where
+// there are too many, Conflict.
 func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in identity.WebhookChange) (identity.Webhook, string, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return identity.Webhook{}, "", err
@@ -49,6 +54,13 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 	}
 	key := webhooksig.NewSecret()
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		_, total, err := tx.Webhooks(ctx, identity.Page{Limit: 1})
+		if err != nil {
+			return err
+		}
+		if total >= maxWebhooks {
+			return identity.Errorf(identity.Conflict, "too_many_webhooks", "There are %d webhooks already. Delete one first.", total)
+		}
 		if webhook.ID, err = tx.InsertWebhook(ctx, webhook); err != nil {
 			return err
 		}

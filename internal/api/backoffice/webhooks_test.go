@@ -639,3 +639,17 @@ func TestOutbox(t *testing.T) {
 		s.Do(http.MethodPost, fmt.Sprintf("%s/%d/retry", outboxURL, messages[0].ID), nil).WantProblem(http.StatusConflict, "message_expired")
 	})
 }
+
+// TestWebhooksAreBounded: each one costs every change a row.
+func TestWebhooksAreBounded(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		body := changes{"url": "https://example.com/hook", "events": allEvents}
+		for range 100 {
+			s.Do(http.MethodPost, webhooks, body).Want(http.StatusCreated)
+		}
+		s.Do(http.MethodPost, webhooks, body).WantProblem(http.StatusConflict, "too_many_webhooks")
+		s.Do(http.MethodDelete, webhooks+"/7", nil).Want(http.StatusNoContent)
+		s.Do(http.MethodPost, webhooks, body).Want(http.StatusCreated)
+	})
+}
