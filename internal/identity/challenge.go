@@ -1,0 +1,29 @@
+package identity
+
+import "time"
+
+// Provider is where the code of a second factor comes from.
+type Provider string
+
+// The providers of codes.
+const (
+	ProviderEmail Provider = "email" // six digits by mail
+	ProviderTOTP  Provider = "totp"  // an authenticator app (RFC 6238), or a recovery code
+)
+
+// Challenge is a sign-in that waits for its second factor.
+type Challenge struct {
+	ID         int64
+	UserID     int64
+	Provider   Provider
+	WrongCodes int
+	ExpiresAt  time.Time
+}
+
+// MaxWrongCodes is how many wrong codes end a challenge.
+const MaxWrongCodes = 5
+
+// OverAt reports whether the challenge can be answered no more.
+func (c Challenge) OverAt(now time.Time) bool {
+	return c.WrongCodes >= MaxWrongCodes || !now.Before(c.ExpiresAt)
+}
