@@ -76,9 +76,6 @@ func (l AllowList) Masked() AllowList {
 	return AllowList{AddressRange{}}
 }
 
-// IsMask reports whether the list is one that Masked has made.
-func (l AllowList) IsMask() bool { return slices.Equal(l, AllowList{AddressRange{}}) }
-
 // Masked returns the user as others see it without CanViewMaskedData.
 func (u User) Masked() User {
 	u.Name, u.Email, u.Phone, u.AllowList = u.Name.Masked(), u.Email.Masked(), u.Phone.Masked(), u.AllowList.Masked()

@@ -18,7 +18,7 @@ type eventRow struct {
 	changes                         string
 }
 
-// readEvents reads the table past the service: there is no call for it yet.
+// readEvents reads the table itself, in which nothing is masked or left out.
 func readEvents(t *testing.T, engine, url string) []eventRow {
 	t.Helper()
 	db := openDatabase(t, engine, url)
