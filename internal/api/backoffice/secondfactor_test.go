@@ -334,3 +334,26 @@ func TestAuthenticatorRights(t *testing.T) {
 		s.Do(http.MethodDelete, path(999), nil).WantProblem(http.StatusNotFound, "not_found")
 	})
 }
+
+// TestSixthCode: after five wrong codes the source has to wait, and the challenge
+// is over for everyone.
+func TestSixthCode(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.CreateUser("mary@example.com", changes{"tfa": true})
+		from := noToken("192.0.2.1")
+		c := challenged(t, s, "mary@example.com", "email", from)
+		code := s.Mail().Code
+		for range 5 {
+			s.Do(http.MethodPost, confirm, confirmation(c, anotherCode(code)), from).WantProblem(http.StatusUnauthorized, "invalid_code")
+		}
+		answer := s.Do(http.MethodPost, confirm, confirmation(c, code), from).WantProblem(http.StatusTooManyRequests, "too_many_attempts")
+		if wait := answer.Header.Get("Retry-After"); wait != "600" {
+			t.Errorf("Retry-After: %s", wait)
+		}
+		s.Do(http.MethodPost, confirm, confirmation(c, code), noToken("192.0.2.2")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Clock.Advance(10 * time.Minute)
+		c = challenged(t, s, "mary@example.com", "email", from)
+		s.Do(http.MethodPost, confirm, confirmation(c, s.Mail().Code), from).Want(http.StatusOK)
+	})
+}
