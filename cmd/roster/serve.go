@@ -55,6 +55,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 	defer func() { err = errors.Join(err, db.Close()) }()
 	newToken, err := svc.SetUp(ctx, service.Setup{
 		Token: c.AdminToken, Email: identity.Email(c.AdminEmail), Password: identity.Password(c.AdminPassword),
+		RequireAdminTFA: c.RequireAdminTFA,
 	})
 	if err != nil {
 		return err
@@ -128,7 +129,7 @@ func openService(ctx context.Context, c *config.Config) (*store.Store, *service.
 	runtime.GOMAXPROCS(2 * processors)
 	return db, service.New(service.Options{
 		Store: db, Passwords: secret.NewPasswords(c.BcryptCost, processors), Clock: time.Now,
-		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SecretKey: c.SecretKey, BaseURL: c.BaseURL(),
+		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SessionTTL: c.SessionTTL, SecretKey: c.SecretKey, BaseURL: c.BaseURL(),
 		CheckWebhookURL: webhook.New(c.WebhookAllowPrivate).Check,
 	}), nil
 }
@@ -151,7 +152,7 @@ func greet(w io.Writer, addr net.Addr, newToken string) {
 }
 
 const firstStart = `
-This is the first start. Here is your administrator token, shown this once:
+This is the first start. Here is your administrator token, shown this once and good for 30 days:
 
   %s
 

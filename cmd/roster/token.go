@@ -71,7 +71,7 @@ func (tokenListCommand) Run(ctx context.Context, c *config.Config, env environme
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tNAME\tUSER\tPERMISSIONS\tFROM\tEXPIRES\tLAST USED")
 	for page := (identity.Page{Limit: identity.MaxPageSize}); ; page.Offset += identity.MaxPageSize {
-		tokens, _, err := svc.Tokens(ctx, identity.CommandLine(), page)
+		tokens, _, err := svc.Tokens(ctx, identity.CommandLine(), identity.TokenFilter{}, page)
 		if err != nil {
 			return err
 		}

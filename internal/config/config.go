@@ -36,6 +36,8 @@ type Config struct {
 	BcryptCost          int                     `env:"ROSTER_BCRYPT_COST"         default:"10"               help:"Cost of a password hash, 4 to 15; each step doubles the time."`
 	AccessTokenTTL      time.Duration           `env:"ROSTER_ACCESS_TOKEN_TTL"    default:"1h"               help:"How long an access token of a session lives."                                     name:"access-token-ttl"`
 	RefreshTokenTTL     time.Duration           `env:"ROSTER_REFRESH_TOKEN_TTL"   default:"720h"             help:"How long a session lasts without being used."                                     name:"refresh-token-ttl"`
+	SessionTTL          time.Duration           `env:"ROSTER_SESSION_TTL"         default:"720h"             help:"How long a session lasts however much it is used."                                name:"session-ttl"`
+	RequireAdminTFA     bool                    `env:"ROSTER_REQUIRE_ADMIN_TFA"                              help:"Let administrators without a second factor do nothing but enrol one."             name:"require-admin-tfa"`
 	SecretKey           string                  `env:"ROSTER_SECRET_KEY"                                     help:"What secrets in the database are sealed with (at least 32 characters); a key in the database itself without it." secret:""`
 	TokenCacheTTL       time.Duration           `env:"ROSTER_TOKEN_CACHE_TTL"     default:"1s"               help:"How long to remember what a token grants, at most 10s; changes are seen before. 0 asks the database on every request." name:"token-cache-ttl"`
 	SMTPURL             string                  `env:"ROSTER_SMTP_URL"                                       help:"Where to send mail: smtp://user:password@host:port, or smtps://…; to the log without it." name:"smtp-url" secret:""`
@@ -76,6 +78,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("ROSTER_BCRYPT_COST (--bcrypt-cost) must be from %d to %d", secret.MinCost, secret.MaxCost)
 	case c.AccessTokenTTL < time.Minute || c.RefreshTokenTTL < c.AccessTokenTTL:
 		return errors.New("ROSTER_ACCESS_TOKEN_TTL (--access-token-ttl) must be at least 1m, and ROSTER_REFRESH_TOKEN_TTL no less than that")
+	case c.SessionTTL < c.AccessTokenTTL:
+		return errors.New("ROSTER_SESSION_TTL (--session-ttl) must be no less than ROSTER_ACCESS_TOKEN_TTL")
 	case c.SecretKey != "" && utf8.RuneCountInString(c.SecretKey) < minSecret:
 		return fmt.Errorf("ROSTER_SECRET_KEY (--secret-key) must have at least %d characters", minSecret)
 	case c.TokenCacheTTL < 0 || c.TokenCacheTTL > maxTokenCacheTTL:

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/labstack/echo/v4"
 
@@ -122,6 +123,7 @@ func (s *Server) authenticated(next api.Handler) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		actor.Client = client(c.Request())
 		c.Set(actorKey, actor)
 		err = next(c, actor)
 		if identity.KindOf(err) == identity.Forbidden {
@@ -135,8 +137,24 @@ func (s *Server) authenticated(next api.Handler) echo.HandlerFunc {
 func (s *Server) anonymous(next api.Handler) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-		return next(c, identity.Anonymous(s.source(c.Request()), requestID(c)))
+		actor := identity.Anonymous(s.source(c.Request()), requestID(c))
+		actor.Client = client(c.Request())
+		return next(c, actor)
 	}
+}
+
+// client is what a client calls itself, as far as it is fit to be kept and shown.
+func client(r *http.Request) string {
+	name := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(r.UserAgent(), ""))
+	if runes := []rune(name); len(runes) > identity.MaxClientLength {
+		return string(runes[:identity.MaxClientLength])
+	}
+	return name
 }
 
 // bearerToken reads the token of a request as RFC 6750 §2.1 has it: from the

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -101,6 +102,44 @@ func (l AllowList) Allows(addr netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// Within reports whether every address of the list is one of other. The empty
+// list, which allows every address, is within the empty list only.
+func (l AllowList) Within(other AllowList) bool {
+	if len(other) == 0 {
+		return true
+	}
+	return len(l) > 0 && !slices.ContainsFunc(l, func(r AddressRange) bool { return !r.within(other) })
+}
+
+func (r AddressRange) within(list AllowList) bool {
+	return slices.ContainsFunc(list, func(wide AddressRange) bool {
+		return wide.prefix.Bits() <= r.prefix.Bits() && wide.prefix.Overlaps(r.prefix)
+	})
+}
+
+// Intersect returns a list of the addresses that both lists allow. They must have
+// one in common: no list says "nobody".
+func (l AllowList) Intersect(other AllowList) AllowList {
+	if len(l) == 0 {
+		return other
+	}
+	if len(other) == 0 {
+		return l
+	}
+	var both AllowList
+	for _, r := range l {
+		if r.within(other) {
+			both = append(both, r)
+		}
+	}
+	for _, r := range other {
+		if r.within(l) && !slices.Contains(both, r) {
+			both = append(both, r)
+		}
+	}
+	return both
 }
 
 // String returns the entries separated by spaces.

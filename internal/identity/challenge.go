@@ -11,10 +11,11 @@ const (
 	ProviderTOTP  Provider = "totp"  // an authenticator app (RFC 6238), or a recovery code
 )
 
-// Challenge is a sign-in that waits for its second factor.
+// Challenge is a sign-in, or the proof of a session, that waits for its second factor.
 type Challenge struct {
 	ID         int64
 	UserID     int64
+	SessionID  int64 // the session that it makes fresh again; 0 for a sign-in
 	Provider   Provider
 	WrongCodes int
 	ExpiresAt  time.Time

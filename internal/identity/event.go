@@ -19,14 +19,15 @@ const (
 	TokenCreated EventType = "TOKEN_CREATED"
 	TokenRevoked EventType = "TOKEN_REVOKED"
 
-	UserSignedIn       EventType = "USER_SIGNED_IN"
-	UserSigninFailed   EventType = "USER_SIGNIN_FAILED"
-	UserSignedOut      EventType = "USER_SIGNED_OUT"
-	UserSessionRevoked EventType = "USER_SESSION_REVOKED" // a refresh token was presented twice
-	UserTOTPEnabled    EventType = "USER_TOTP_ENABLED"
-	UserTOTPReset      EventType = "USER_TOTP_RESET"
-	UserAccessRefused  EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
-	UserSynced         EventType = "USER_SYNCED"         // another service has synchronised the user's accounts
+	UserSignedIn        EventType = "USER_SIGNED_IN"
+	UserSigninFailed    EventType = "USER_SIGNIN_FAILED"
+	UserSignedOut       EventType = "USER_SIGNED_OUT"
+	UserSessionRevoked  EventType = "USER_SESSION_REVOKED" // by the user or an administrator, or a refresh token was presented twice
+	UserReauthenticated EventType = "USER_REAUTHENTICATED"
+	UserTOTPEnabled     EventType = "USER_TOTP_ENABLED"
+	UserTOTPReset       EventType = "USER_TOTP_RESET"
+	UserAccessRefused   EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
+	UserSynced          EventType = "USER_SYNCED"         // another service has synchronised the user's accounts
 
 	RecordCreated EventType = "RECORD_CREATED"
 	RecordUpdated EventType = "RECORD_UPDATED"
@@ -41,7 +42,7 @@ const (
 // EventTypes lists the types.
 var EventTypes = []EventType{
 	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
-	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
+	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserReauthenticated, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
 	RecordCreated, RecordUpdated, RecordDeleted,
 	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated,
 }

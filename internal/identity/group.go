@@ -11,21 +11,29 @@ type Group struct {
 	ID          int64
 	Name        Label // unique without regard to case
 	Permissions Permissions
-	CreatedAt   time.Time
-	UpdatedAt   time.Time // zero until the first change
-	Version     int64
+	// RequireTFA lets members without a second factor get, after their password,
+	// no further than to enrolling one.
+	RequireTFA bool
+	CreatedAt  time.Time
+	UpdatedAt  time.Time // zero until the first change
+	Version    int64
 }
 
 // GroupChange is a partial update: nil leaves a field as it is.
 type GroupChange struct {
 	Name        *Label
 	Permissions *Permissions
+	RequireTFA  *bool
 }
+
+// TouchesRights reports whether the change is one of what members may do or need.
+func (c GroupChange) TouchesRights() bool { return c.Permissions != nil || c.RequireTFA != nil }
 
 // Apply returns g as it is after the change.
 func (c GroupChange) Apply(g Group) Group {
 	set(&g.Name, c.Name)
 	set(&g.Permissions, c.Permissions)
+	set(&g.RequireTFA, c.RequireTFA)
 	return g
 }
 
@@ -33,6 +41,7 @@ func (c GroupChange) Apply(g Group) Group {
 func (g Group) Diff(after Group) Changes {
 	changes := Changes{}
 	changed(changes, "name", g.Name, after.Name)
+	changed(changes, "requireTfa", g.RequireTFA, after.RequireTFA)
 	if g.Permissions != after.Permissions {
 		changes["permissions"] = Change{g.Permissions.Names(), after.Permissions.Names()}
 	}

@@ -84,7 +84,7 @@ func (u User) Masked() User {
 
 // Sees returns the user as the actor may see it; oneself is never masked.
 func (a Actor) Sees(u User) User {
-	if a.CanViewMaskedData || a.UserID == u.ID {
+	if a.SeesUnmasked(u.ID) {
 		return u
 	}
 	return u.Masked()
@@ -92,7 +92,7 @@ func (a Actor) Sees(u User) User {
 
 // SeesUnmasked reports whether nothing of a user is hidden from the actor.
 func (a Actor) SeesUnmasked(userID int64) bool {
-	return a.CanViewMaskedData || a.UserID == userID && userID != 0
+	return a.CanViewMaskedData || a.Is(userID)
 }
 
 // Unmasked returns the change without the masks that were written back: they

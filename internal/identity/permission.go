@@ -1,6 +1,9 @@
 package identity
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Permission is one thing a caller may do.
 type Permission uint8
@@ -11,6 +14,7 @@ const (
 	UsersCreate
 	UsersUpdate
 	UsersDelete
+	UsersSelf // what a token may do to the user that it acts for, and to nobody else
 	GroupsView
 	GroupsManage
 	TokensManage
@@ -18,42 +22,62 @@ const (
 	WebhooksManage
 	RecordsManage
 	AuditView
+
+	// Everything stands for all permissions, those of later releases too.
+	Everything Permission = 31
 )
 
+// everythingName is how Everything is written.
+const everythingName = "*"
+
 var permissionNames = [...]string{
-	"users.view", "users.create", "users.update", "users.delete", "groups.view", "groups.manage",
+	"users.view", "users.create", "users.update", "users.delete", "users.self", "groups.view", "groups.manage",
 	"tokens.manage", "tokens.introspect", "webhooks.manage", "records.manage", "audit.view",
 }
 
 // String returns the name, such as users.view.
-func (p Permission) String() string { return permissionNames[p] }
+func (p Permission) String() string {
+	if p == Everything {
+		return everythingName
+	}
+	return permissionNames[p]
+}
 
 // UnmarshalText reads a permission's name; an unknown one is a *ValueError.
 func (p *Permission) UnmarshalText(text []byte) error {
-	for i, name := range permissionNames {
-		if name == string(text) {
-			*p = Permission(i)
-			return nil
-		}
+	if string(text) == everythingName {
+		*p = Everything
+		return nil
 	}
-	return invalid("unknown_permission", "must be one of %s", strings.Join(permissionNames[:], ", "))
+	i := slices.Index(permissionNames[:], string(text))
+	if i < 0 {
+		return invalid("unknown_permission", "must be * or one of %s", strings.Join(permissionNames[:], ", "))
+	}
+	*p = Permission(i) //nolint:gosec // G115: there are twelve
+	return nil
 }
 
-// Permissions is a set of permissions.
+// Permissions is a set of permissions. A set is closed: to create, change or
+// delete users includes to view them, and Everything includes all.
 type Permissions uint32
 
-// AllPermissions holds every permission there is.
-const AllPermissions = Permissions(1)<<len(permissionNames) - 1
+// everyNamed holds every permission that this release knows.
+const everyNamed = Permissions(1)<<len(permissionNames) - 1
 
-// allPermissionsText is how the full set is kept: whoever holds everything also
-// holds the permissions that a later release brings.
-const allPermissionsText = "*"
+// AllPermissions holds every permission, those of later releases too.
+const AllPermissions = everyNamed | 1<<Everything
 
-// PermissionSet returns the set of the given permissions.
+// PermissionSet returns the closed set of the given permissions.
 func PermissionSet(list ...Permission) Permissions {
 	var s Permissions
 	for _, p := range list {
 		s |= 1 << p
+	}
+	if s.Has(Everything) {
+		return AllPermissions
+	}
+	if s&(1<<UsersCreate|1<<UsersUpdate|1<<UsersDelete) != 0 {
+		s |= 1 << UsersView
 	}
 	return s
 }
@@ -64,11 +88,19 @@ func (s Permissions) Has(p Permission) bool { return s&(1<<p) != 0 }
 // Contains reports whether every permission of other is in the set.
 func (s Permissions) Contains(other Permissions) bool { return other&^s == 0 }
 
-// Names returns the permissions' names in their fixed order; never nil.
+// HasAllNamed reports whether every permission that this release knows is in
+// the set.
+func (s Permissions) HasAllNamed() bool { return s.Contains(everyNamed) }
+
+// Names returns the permissions' names in their fixed order, "*" first where the
+// set holds Everything; never nil.
 func (s Permissions) Names() []string {
-	names := make([]string, 0, len(permissionNames))
+	names := make([]string, 0, 1+len(permissionNames))
+	if s.Has(Everything) {
+		names = append(names, everythingName)
+	}
 	for i, name := range permissionNames {
-		if s.Has(Permission(i)) {
+		if s&(1<<i) != 0 {
 			names = append(names, name)
 		}
 	}
@@ -78,10 +110,11 @@ func (s Permissions) Names() []string {
 // Scope returns the names separated by spaces, as RFC 6749 §3.3 writes scopes.
 func (s Permissions) Scope() string { return strings.Join(s.Names(), " ") }
 
-// String is Scope, or "*" for the full set.
+// String is how a set is kept: "*" where it holds Everything, else Scope. So a
+// later release adds nothing to a set that only lists all the names of this one.
 func (s Permissions) String() string {
-	if s == AllPermissions {
-		return allPermissionsText
+	if s.Has(Everything) {
+		return everythingName
 	}
 	return s.Scope()
 }
@@ -89,15 +122,12 @@ func (s Permissions) String() string {
 // PermissionsFrom reads what String writes. Names that this release does not
 // know are passed over: they may have been stored by a newer one.
 func PermissionsFrom(text string) Permissions {
-	var s Permissions
+	var list []Permission
 	for name := range strings.FieldsSeq(text) {
-		if name == allPermissionsText {
-			return AllPermissions
-		}
 		var p Permission
 		if p.UnmarshalText([]byte(name)) == nil {
-			s |= 1 << p
+			list = append(list, p)
 		}
 	}
-	return s
+	return PermissionSet(list...)
 }

@@ -60,8 +60,8 @@ type UserChange struct {
 // OnlyOwn reports whether the change is confined to what everyone may change of
 // oneself: name, phone and password.
 func (c UserChange) OnlyOwn() bool {
-	return c.Email == nil && c.Active == nil && c.BlockedCode == nil && c.TFA == nil && c.Groups == nil &&
-		c.AllowList == nil && c.ClientTags == nil && c.CanViewMaskedData == nil
+	c.Name, c.Phone, c.Password = nil, nil, nil
+	return c == UserChange{} // so that a new field is nobody's own until it is named here
 }
 
 // Apply returns u as it is after the change, the password aside. The reason for

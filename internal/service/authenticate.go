@@ -30,17 +30,47 @@ func (s *Service) Authenticate(ctx context.Context, credential string, source ne
 	if !usable(grant, now) {
 		return identity.Actor{}, errInvalidToken()
 	}
-	actor := actorOf(grant)
-	actor.Source, actor.RequestID = source, requestID
+	actor := actorOf(grant, now)
+	actor.Source, actor.RequestID, actor.Credential = source, requestID, secret.Digest(credential)
 	if !allows(grant, source) {
 		err := errAddressNotAllowed()
 		s.Refused(ctx, actor, err)
 		return identity.Actor{}, err
 	}
 	if now.Sub(grant.Token.LastUsedAt) >= lastUseResolution {
-		s.touch(ctx, grant.Token, now)
+		s.touch(ctx, grant.Token, source, now)
 	}
 	return actor, nil
+}
+
+// current returns the caller as it is now, seen from inside a transaction. An
+// operation calls it once it holds its locks: rights that were taken away while
+// it waited are gone. The errors are those of Authenticate.
+func (s *Service) current(ctx context.Context, tx *store.Tx, actor identity.Actor) (identity.Actor, error) {
+	now, _, err := s.regrant(ctx, tx, actor)
+	return now, err
+}
+
+// regrant is current, and returns what was looked up; the zero Grant for callers
+// without a credential.
+func (s *Service) regrant(ctx context.Context, tx *store.Tx, actor identity.Actor) (identity.Actor, store.Grant, error) {
+	if actor.Credential == "" { // the command line
+		return actor, store.Grant{}, nil
+	}
+	grant, err := tx.Grant(ctx, actor.Credential)
+	now := s.now()
+	switch {
+	case identity.KindOf(err) == identity.NotFound, err == nil && !usable(grant, now):
+		return actor, store.Grant{}, errInvalidToken()
+	case err != nil:
+		return actor, store.Grant{}, err
+	case !allows(grant, actor.Source):
+		return actor, store.Grant{}, errAddressNotAllowed()
+	}
+	again := actorOf(grant, now)
+	actor.Permissions, actor.CanViewMaskedData = again.Permissions, again.CanViewMaskedData
+	actor.Fresh, actor.MustEnrol = again.Fresh, again.MustEnrol
+	return actor, grant, nil
 }
 
 // usable reports whether a token still stands for someone.
@@ -53,19 +83,25 @@ func allows(grant store.Grant, source netip.Addr) bool {
 	return grant.Token.AllowList.Allows(source) && grant.UserAllowList.Allows(source)
 }
 
-// actorOf returns whom a token stands for and what that one may do.
-func actorOf(grant store.Grant) identity.Actor {
+// actorOf returns the caller that a token stands for, and what that caller may do.
+func actorOf(grant store.Grant, now time.Time) identity.Actor {
 	token := grant.Token
 	actor := identity.Actor{
 		Name: string(token.Name), TokenID: token.ID, UserID: token.UserID, SessionID: token.SessionID,
 		Permissions: token.Permissions, CanViewMaskedData: token.CanViewMaskedData,
 	}
+	if token.UserID != 0 { // it acts for the user, so never beyond the user's own rights
+		// What users.self gives is about oneself, so that every user has it.
+		actor.Permissions &= grant.UserPermissions | identity.PermissionSet(identity.UsersSelf)
+		actor.CanViewMaskedData = actor.CanViewMaskedData && grant.UserCanViewMaskedData
+	}
 	if token.SessionID != 0 { // its access tokens come and go; it is the user who acts
 		actor.TokenID = 0
+		actor.Fresh = now.Before(grant.SessionFreshUntil)
+		actor.MustEnrol = grant.UserMustEnrol
 	}
-	if token.UserID != 0 { // it acts for the user, so never beyond the user's own rights
-		actor.Permissions &= grant.UserPermissions
-		actor.CanViewMaskedData = actor.CanViewMaskedData && grant.UserCanViewMaskedData
+	if actor.MustEnrol {
+		actor.Permissions, actor.CanViewMaskedData = 0, false
 	}
 	return actor
 }
@@ -76,14 +112,22 @@ func errInvalidToken() error {
 
 // touch records the use of a token. That it fails, say because the database
 // takes no writes, is no reason to refuse a request that may only read.
-func (s *Service) touch(ctx context.Context, token identity.Token, now time.Time) {
+func (s *Service) touch(ctx context.Context, token identity.Token, source netip.Addr, now time.Time) {
 	const patience = time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
-		return tx.TouchToken(ctx, token.ID, now, now.Add(-lastUseResolution))
+		return tx.TouchToken(ctx, token.ID, token.SessionID, sourceText(source), now, now.Add(-lastUseResolution))
 	})
 	if err != nil {
 		slog.WarnContext(ctx, "recording the use of a token", "token_id", token.ID, "error", err)
 	}
+}
+
+// sourceText is how an address is kept; "" where it could not be told.
+func sourceText(source netip.Addr) string {
+	if !source.IsValid() {
+		return ""
+	}
+	return source.String()
 }

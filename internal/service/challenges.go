@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -18,16 +19,10 @@ const challengeTTL = 10 * time.Minute
 // challenge asks a user for a second factor: a code of the authenticator, or
 // one by mail as long as there is none.
 func (s *Service) challenge(ctx context.Context, tx *store.Tx, user identity.User, now time.Time) (SignIn, error) {
-	challenge := identity.Challenge{
-		UserID: user.ID, Provider: identity.ProviderEmail, ExpiresAt: now.Add(challengeTTL).Truncate(time.Second),
-	}
-	totp, err := tx.TOTP(ctx, user.ID)
-	switch {
-	case identity.KindOf(err) == identity.NotFound:
-	case err != nil:
+	challenge := identity.Challenge{UserID: user.ID, ExpiresAt: now.Add(challengeTTL).Truncate(time.Second)}
+	var err error
+	if challenge.Provider, err = providerOf(ctx, tx, user.ID); err != nil {
 		return SignIn{}, err
-	case !totp.ConfirmedAt.IsZero():
-		challenge.Provider = identity.ProviderTOTP
 	}
 	token := secret.NewToken()
 	if challenge.ID, err = tx.InsertChallenge(ctx, challenge, secret.Digest(token)); err != nil {
@@ -37,6 +32,23 @@ func (s *Service) challenge(ctx context.Context, tx *store.Tx, user identity.Use
 		err = enqueueMail(ctx, tx, mailOrder{Kind: identity.MailSigninCode, UserID: user.ID, ChallengeID: challenge.ID}, now, challenge.ExpiresAt)
 	}
 	return SignIn{ChallengeToken: token, Challenge: challenge}, err
+}
+
+// providerOf returns where the codes of a user's second factor come from.
+func providerOf(ctx context.Context, tx *store.Tx, userID int64) (identity.Provider, error) {
+	totp, err := tx.TOTP(ctx, userID)
+	switch {
+	case identity.KindOf(err) == identity.NotFound || err == nil && totp.ConfirmedAt.IsZero():
+		return identity.ProviderEmail, nil
+	case err != nil:
+		return "", err
+	}
+	return identity.ProviderTOTP, nil
+}
+
+// codeAttempt is what one code counts for, at sign-in and in a session.
+func codeAttempt(user identity.User, source netip.Addr) attempt {
+	return append(newAttempt("code", string(user.Email), source), throttled{secret.Digest("code " + strconv.FormatInt(user.ID, 10)), codeRule})
 }
 
 // ConfirmSignIn answers a challenge with a code: of the authenticator, a
@@ -60,8 +72,7 @@ func (s *Service) ConfirmSignIn(ctx context.Context, actor identity.Actor, token
 
 func (s *Service) confirm(ctx context.Context, actor identity.Actor, user identity.User, found identity.Challenge, code string, now time.Time,
 ) (identity.TokenPair, error) {
-	attempt := append(newAttempt("code", string(user.Email), actor.Source),
-		throttled{secret.Digest("code " + strconv.FormatInt(user.ID, 10)), codeRule})
+	attempt := codeAttempt(user, actor.Source)
 	if err := s.begin(ctx, attempt, now); err != nil {
 		return identity.TokenPair{}, err
 	}

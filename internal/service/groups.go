@@ -25,19 +25,32 @@ func (s *Service) Groups(ctx context.Context, actor identity.Actor, page identit
 	return s.store.Groups(ctx, page)
 }
 
-// CreateGroup creates a group with permissions that the caller holds. The
-// errors are Forbidden and Conflict.
-func (s *Service) CreateGroup(ctx context.Context, actor identity.Actor, group identity.Group) (identity.Group, error) {
+func mayCreateGroup(actor identity.Actor, group identity.Group) error {
 	if err := actor.Require(identity.GroupsManage); err != nil {
-		return identity.Group{}, err
+		return err
 	}
 	if err := actor.RequireCover(group.Permissions, false); err != nil {
+		return err
+	}
+	return actor.RequireFresh()
+}
+
+// CreateGroup creates a group with permissions that the caller holds; a session
+// has to be fresh. The errors are Forbidden and Conflict.
+func (s *Service) CreateGroup(ctx context.Context, actor identity.Actor, group identity.Group) (identity.Group, error) {
+	if err := mayCreateGroup(actor, group); err != nil {
 		return identity.Group{}, err
 	}
 	now := s.now()
 	group.CreatedAt, group.Version = now, 1
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
-		var err error
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := mayCreateGroup(actor, group); err != nil {
+			return err
+		}
 		if group.ID, err = tx.InsertGroup(ctx, group); err != nil {
 			return err
 		}
@@ -47,7 +60,7 @@ func (s *Service) CreateGroup(ctx context.Context, actor identity.Actor, group i
 }
 
 // UpdateGroup changes a group whose permissions, before and after, the caller
-// holds. The errors are Forbidden, NotFound, Conflict and Precondition.
+// holds; a session has to be fresh to change what members may do or need. The errors are Forbidden, NotFound, Conflict and Precondition.
 func (s *Service) UpdateGroup(ctx context.Context, actor identity.Actor, id int64, change identity.GroupChange, match identity.VersionMatch,
 ) (identity.Group, error) {
 	if err := actor.Require(identity.GroupsManage); err != nil {
@@ -56,9 +69,14 @@ func (s *Service) UpdateGroup(ctx context.Context, actor identity.Actor, id int6
 	now := s.now()
 	var after identity.Group
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
-		before, err := mayChangeGroup(ctx, tx, actor, id, match)
+		before, actor, err := s.mayChangeGroup(ctx, tx, actor, id, match)
 		if err != nil {
 			return err
+		}
+		if change.TouchesRights() {
+			if err := actor.RequireFresh(); err != nil {
+				return err
+			}
 		}
 		after = change.Apply(before)
 		if err := actor.RequireCover(after.Permissions, false); err != nil {
@@ -85,7 +103,7 @@ func (s *Service) DeleteGroup(ctx context.Context, actor identity.Actor, id int6
 	}
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
-		group, err := mayChangeGroup(ctx, tx, actor, id, match)
+		group, actor, err := s.mayChangeGroup(ctx, tx, actor, id, match)
 		if err != nil {
 			return err
 		}
@@ -103,19 +121,27 @@ func (s *Service) DeleteGroup(ctx context.Context, actor identity.Actor, id int6
 	})
 }
 
-// mayChangeGroup locks a group and checks that the caller may touch it.
-func mayChangeGroup(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, match identity.VersionMatch) (identity.Group, error) {
+// mayChangeGroup locks a group and checks that the caller, as it is then, may
+// touch it.
+func (s *Service) mayChangeGroup(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, match identity.VersionMatch,
+) (identity.Group, identity.Actor, error) {
 	group, err := tx.GroupForDeletion(ctx, id)
 	if err != nil {
-		return group, err
+		return group, actor, err
+	}
+	if actor, err = s.current(ctx, tx, actor); err != nil {
+		return group, actor, err
+	}
+	if err := actor.Require(identity.GroupsManage); err != nil {
+		return group, actor, err
 	}
 	if id == identity.AdministratorsID {
-		return group, identity.Errorf(identity.Conflict, "group_protected", "Administrators can be neither changed nor deleted.")
+		return group, actor, identity.Errorf(identity.Conflict, "group_protected", "Administrators can be neither changed nor deleted.")
 	}
 	if err := match.Check(group.Version); err != nil {
-		return group, err
+		return group, actor, err
 	}
-	return group, actor.RequireCover(group.Permissions, false)
+	return group, actor, actor.RequireCover(group.Permissions, false)
 }
 
 // lockGroups locks the groups that a user has and gets, and returns all the

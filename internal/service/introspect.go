@@ -20,14 +20,19 @@ type Introspection struct {
 
 // Introspect tells another service what a token stands for that it was shown. A
 // token that would be refused, for whatever reason but the address, is not
-// active. The error is Forbidden.
+// active. Asking about an address takes seeing unmasked data where the token is a
+// user's: asking often enough would spell the allow-list out. The error is Forbidden.
 func (s *Service) Introspect(ctx context.Context, actor identity.Actor, credential string, ip netip.Addr) (Introspection, error) {
 	if err := actor.Require(identity.TokensIntrospect); err != nil {
 		return Introspection{}, err
 	}
 	grant, err := s.store.Grant(ctx, secret.Digest(credential))
-	if err == nil && !usable(grant, s.now()) {
+	now := s.now()
+	if err == nil && !usable(grant, now) {
 		return Introspection{}, nil
+	}
+	if err == nil && ip.IsValid() && grant.Token.UserID != 0 && !actor.CanViewMaskedData {
+		return Introspection{}, errMasked("Asking about addresses would spell out the user's allow-list, which is masked for you.")
 	}
 	var user identity.User
 	if err == nil && grant.Token.UserID != 0 {
@@ -40,7 +45,7 @@ func (s *Service) Introspect(ctx context.Context, actor identity.Actor, credenti
 		return Introspection{}, err
 	}
 	return Introspection{
-		Active: true, Token: grant.Token, Actor: actorOf(grant), ClientTags: user.ClientTags, AddressAllowed: allows(grant, ip),
+		Active: true, Token: grant.Token, Actor: actorOf(grant, now), ClientTags: user.ClientTags, AddressAllowed: allows(grant, ip),
 	}, nil
 }
 

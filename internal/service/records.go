@@ -57,6 +57,13 @@ func (s *Service) PutRecord(ctx context.Context, actor identity.Actor, userID in
 		if _, err := tx.UserForUpdate(ctx, userID); err != nil {
 			return err
 		}
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := actor.Require(identity.RecordsManage); err != nil {
+			return err
+		}
 		before, err := tx.Record(ctx, userID, record.Type, record.ID)
 		created = identity.KindOf(err) == identity.NotFound
 		switch {
@@ -91,6 +98,13 @@ func (s *Service) DeleteRecord(ctx context.Context, actor identity.Actor, userID
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
 		if _, err := tx.UserForUpdate(ctx, userID); err != nil {
+			return err
+		}
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := actor.Require(identity.RecordsManage); err != nil {
 			return err
 		}
 		record, err := tx.Record(ctx, userID, recordType, id)

@@ -20,6 +20,7 @@ import (
 const (
 	DefaultAccessTTL  = time.Hour
 	DefaultRefreshTTL = 30 * 24 * time.Hour
+	DefaultSessionTTL = 30 * 24 * time.Hour
 )
 
 // Options are what a service is made of.
@@ -27,9 +28,11 @@ type Options struct {
 	Store     *store.Store // migrated
 	Passwords *secret.Passwords
 	Clock     func() time.Time // time.Now but in tests
-	// AccessTTL and RefreshTTL are how long a session's tokens live.
+	// AccessTTL and RefreshTTL are how long a session's tokens live, SessionTTL how
+	// long a session lasts however much it is used.
 	AccessTTL  time.Duration
 	RefreshTTL time.Duration
+	SessionTTL time.Duration
 	// SecretKey is what secrets are sealed with; "" for a key that the database
 	// itself has.
 	SecretKey string

@@ -15,11 +15,14 @@ const sessionName = "session"
 
 // openSession starts a session of a user who has shown everything that it takes.
 func (s *Service) openSession(ctx context.Context, tx *store.Tx, actor identity.Actor, user identity.User, now time.Time) (identity.TokenPair, error) {
-	id, err := tx.InsertSession(ctx, user.ID, now, now.Add(s.options.RefreshTTL))
+	id, err := tx.InsertSession(ctx, user.ID, identity.Session{
+		CreatedAt: now, LastUsedAt: now, ExpiresAt: s.refreshEnd(now, now), FreshUntil: now.Add(identity.FreshPeriod),
+		Source: sourceText(actor.Source), Client: actor.Client,
+	})
 	if err != nil {
 		return identity.TokenPair{}, err
 	}
-	pair, err := s.issue(ctx, tx, id, user.ID, now)
+	pair, err := s.issue(ctx, tx, id, user.ID, now, now)
 	if err != nil {
 		return identity.TokenPair{}, err
 	}
@@ -29,13 +32,29 @@ func (s *Service) openSession(ctx context.Context, tx *store.Tx, actor identity.
 	return pair, emit(ctx, tx, actor, now, identity.UserSignedIn, user.ID, nil)
 }
 
+// refreshEnd is when a session ends that is not used after now. However much it is
+// used, it ends SessionTTL after the sign-in.
+func (s *Service) refreshEnd(signedInAt, now time.Time) time.Time {
+	return earlier(now.Add(s.options.RefreshTTL), signedInAt.Add(s.options.SessionTTL)).Truncate(time.Second)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // issue gives a session its next pair of tokens. An access token is a token
 // that acts for the user with whatever the user may do at each moment.
-func (s *Service) issue(ctx context.Context, tx *store.Tx, sessionID, userID int64, now time.Time) (identity.TokenPair, error) {
-	issued := func(ttl time.Duration) identity.IssuedToken {
-		return identity.IssuedToken{Token: secret.NewToken(), CreatedAt: now, ExpiresAt: now.Add(ttl).Truncate(time.Second)}
+func (s *Service) issue(ctx context.Context, tx *store.Tx, sessionID, userID int64, signedInAt, now time.Time) (identity.TokenPair, error) {
+	end := s.refreshEnd(signedInAt, now)
+	pair := identity.TokenPair{
+		Access: identity.IssuedToken{
+			Token: secret.NewToken(), CreatedAt: now, ExpiresAt: earlier(now.Add(s.options.AccessTTL).Truncate(time.Second), end),
+		},
+		Refresh: identity.IssuedToken{Token: secret.NewToken(), CreatedAt: now, ExpiresAt: end},
 	}
-	pair := identity.TokenPair{Access: issued(s.options.AccessTTL), Refresh: issued(s.options.RefreshTTL)}
 	_, err := tx.InsertToken(ctx, identity.Token{
 		Name: sessionName, UserID: userID, SessionID: sessionID, Permissions: identity.AllPermissions, CanViewMaskedData: true,
 		CreatedAt: now, ExpiresAt: pair.Access.ExpiresAt, LastUsedAt: now,
@@ -77,7 +96,7 @@ func (s *Service) Refresh(ctx context.Context, actor identity.Actor, token strin
 			return nil
 		case err != nil:
 			return err
-		case !now.Before(refresh.ExpiresAt):
+		case !now.Before(refresh.ExpiresAt), !now.Before(refresh.SignedInAt.Add(s.options.SessionTTL)):
 			return nil
 		case !refresh.UsedAt.IsZero():
 			if _, err := tx.DeleteSession(ctx, refresh.SessionID, user.ID); err != nil {
@@ -94,10 +113,10 @@ func (s *Service) Refresh(ctx context.Context, actor identity.Actor, token strin
 		if err := tx.UseRefreshToken(ctx, refresh.ID, now); err != nil {
 			return err
 		}
-		if err := tx.ExtendSession(ctx, refresh.SessionID, now, now.Add(s.options.RefreshTTL)); err != nil {
+		if err := tx.ExtendSession(ctx, refresh.SessionID, now, s.refreshEnd(refresh.SignedInAt, now)); err != nil {
 			return err
 		}
-		pair, err = s.issue(ctx, tx, refresh.SessionID, user.ID, now)
+		pair, err = s.issue(ctx, tx, refresh.SessionID, user.ID, refresh.SignedInAt, now)
 		return err
 	})
 	if err == nil {
@@ -110,7 +129,7 @@ func (s *Service) Refresh(ctx context.Context, actor identity.Actor, token strin
 // such as a service token, gets a Conflict.
 func (s *Service) SignOut(ctx context.Context, actor identity.Actor) error {
 	if actor.SessionID == 0 {
-		return identity.Errorf(identity.Conflict, "no_session", "This token belongs to no session. Revoke it instead.")
+		return errNoSession("This token belongs to no session. Revoke it instead.")
 	}
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
@@ -119,6 +138,97 @@ func (s *Service) SignOut(ctx context.Context, actor identity.Actor) error {
 			return err
 		}
 		return emit(ctx, tx, actor, now, identity.UserSignedOut, actor.UserID, nil)
+	})
+}
+
+func errNoSession(message string) error {
+	return identity.Errorf(identity.Conflict, "no_session", "%s", message)
+}
+
+// Sessions returns a page of a user's sessions, the latest first, and how many
+// there are. Everyone may see one's own, others take users.view; where a session
+// comes from is masked for a caller who sees masks.
+func (s *Service) Sessions(ctx context.Context, actor identity.Actor, userID int64, page identity.Page) ([]identity.Session, int64, error) {
+	if !actor.Is(userID) {
+		if err := actor.Require(identity.UsersView); err != nil {
+			return nil, 0, err
+		}
+	}
+	if _, err := s.store.User(ctx, userID); err != nil {
+		return nil, 0, err
+	}
+	sessions, total, err := s.store.Sessions(ctx, userID, s.now(), page)
+	if !actor.SeesUnmasked(userID) {
+		for i := range sessions {
+			sessions[i] = sessions[i].Masked()
+		}
+	}
+	return sessions, total, err
+}
+
+// EndSession ends one session of a user. Everyone may end one's own; others take
+// users.update and every permission of the user. The errors are Forbidden and
+// NotFound.
+func (s *Service) EndSession(ctx context.Context, actor identity.Actor, userID, id int64) error {
+	return s.endSessions(ctx, actor, userID, func(tx *store.Tx, actor identity.Actor, now time.Time) error {
+		deleted, err := tx.DeleteSession(ctx, id, userID)
+		if err == nil && !deleted {
+			err = identity.Errorf(identity.NotFound, "not_found", "The user has no session with the id %d.", id)
+		}
+		if err != nil {
+			return err
+		}
+		return emit(ctx, tx, actor, now, identity.UserSessionRevoked, userID, identity.Changes{"session": {Old: id}})
+	})
+}
+
+// EndSessions ends all sessions of a user, but for the caller's own, and what else
+// a password has opened. The rights are those of EndSession.
+func (s *Service) EndSessions(ctx context.Context, actor identity.Actor, userID int64) error {
+	return s.endSessions(ctx, actor, userID, func(tx *store.Tx, actor identity.Actor, now time.Time) error {
+		if err := tx.EndSessions(ctx, userID, ownSession(actor, userID)); err != nil {
+			return err
+		}
+		return emit(ctx, tx, actor, now, identity.UserSessionRevoked, userID, nil)
+	})
+}
+
+func (s *Service) endSessions(ctx context.Context, actor identity.Actor, userID int64, end func(*store.Tx, identity.Actor, time.Time) error) error {
+	mayTry := func(actor identity.Actor) error {
+		switch {
+		case actor.Is(userID):
+			return nil
+		case actor.ActsFor(userID):
+			return actor.RequireSession(userID)
+		}
+		return actor.Require(identity.UsersUpdate)
+	}
+	if err := mayTry(actor); err != nil {
+		return err
+	}
+	now := s.now()
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
+		user, err := tx.UserForUpdate(ctx, userID)
+		if err != nil {
+			return err
+		}
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := mayTry(actor); err != nil {
+			return err
+		}
+		if !actor.Is(userID) {
+			permissions, err := lockGroups(ctx, tx, nil, user.Groups, false)
+			if err != nil {
+				return err
+			}
+			if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
+				return err
+			}
+		}
+		return end(tx, actor, now)
 	})
 }
 

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
@@ -16,15 +17,23 @@ type Setup struct {
 	// Email and Password are the first administrator's; "" for none.
 	Email    identity.Email
 	Password identity.Password
+	// RequireAdminTFA lets administrators without a second factor do nothing but
+	// enrol one.
+	RequireAdminTFA bool
 }
 
-// configuredTokenName names the token that the configuration gives.
+// configuredTokenName names the token that the configuration gives. No other token
+// may have this name.
 const configuredTokenName = "ROSTER_ADMIN_TOKEN"
+
+// firstTokenPeriod is how long the token of a first start lasts: long enough to set
+// up what takes its place.
+const firstTokenPeriod = 30 * 24 * time.Hour
 
 // SetUp gives a new installation its first administrator. On an empty database
 // it creates what Setup names, or else a token, which it returns: the only time
-// that it is shown. A configured token is made to work at every start, in place
-// of an earlier one. Any number of instances may call it at once.
+// that it is shown. A configured token is made to work at every start; one that is
+// configured no more stops working. Any number of instances may call it at once.
 func (s *Service) SetUp(ctx context.Context, setup Setup) (newToken string, err error) {
 	hash := ""
 	inUse, err := s.store.HasUsersOrTokens(ctx)
@@ -48,7 +57,8 @@ func (s *Service) SetUp(ctx context.Context, setup Setup) (newToken string, err 
 
 func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor, setup Setup, hash string) (newToken string, err error) {
 	// One instance at a time.
-	if _, err := tx.LockGroups(ctx, []int64{identity.AdministratorsID}, true); err != nil {
+	administrators, err := tx.GroupForDeletion(ctx, identity.AdministratorsID)
+	if err != nil {
 		return "", err
 	}
 	inUse, err := tx.HasUsersOrTokens(ctx)
@@ -56,18 +66,13 @@ func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor,
 		return "", err
 	}
 	now := s.now()
-	if setup.Token != "" {
-		digest := secret.Digest(setup.Token)
-		if err := tx.DeleteTokensNamed(ctx, configuredTokenName, digest); err != nil {
+	if administrators.RequireTFA != setup.RequireAdminTFA {
+		if err := requireAdminTFA(ctx, tx, actor, administrators, setup.RequireAdminTFA, now); err != nil {
 			return "", err
 		}
-		_, err := tx.Grant(ctx, digest)
-		if identity.KindOf(err) == identity.NotFound {
-			_, err = insertToken(ctx, tx, actor, administratorToken(configuredTokenName), setup.Token, now)
-		}
-		if err != nil {
-			return "", err
-		}
+	}
+	if err := configureToken(ctx, tx, actor, setup.Token, now); err != nil {
+		return "", err
 	}
 	switch {
 	case inUse:
@@ -83,9 +88,44 @@ func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor,
 		return "", emit(ctx, tx, actor, now, identity.UserCreated, user.ID, identity.User{}.Diff(user))
 	case setup.Token == "":
 		newToken = secret.NewToken()
-		_, err = insertToken(ctx, tx, actor, administratorToken("first administrator"), newToken, now)
+		token := administratorToken("first administrator")
+		token.ExpiresAt = now.Add(firstTokenPeriod).Truncate(time.Second)
+		_, err = insertToken(ctx, tx, actor, token, newToken, now)
 	}
 	return newToken, err
+}
+
+func requireAdminTFA(ctx context.Context, tx *store.Tx, actor identity.Actor, before identity.Group, required bool, now time.Time) error {
+	after := before
+	after.RequireTFA, after.UpdatedAt, after.Version = required, now, before.Version+1
+	if err := tx.UpdateGroup(ctx, after); err != nil {
+		return err
+	}
+	return emit(ctx, tx, actor, now, identity.GroupUpdated, after.ID, before.Diff(after))
+}
+
+// configureToken makes the configured token the only one of its name; "" for none.
+func configureToken(ctx context.Context, tx *store.Tx, actor identity.Actor, configured string, now time.Time) error {
+	digest := ""
+	if configured != "" {
+		digest = secret.Digest(configured)
+	}
+	old, err := tx.TokensNamed(ctx, configuredTokenName, digest)
+	if err != nil {
+		return err
+	}
+	for _, token := range old {
+		if err := revokeToken(ctx, tx, actor, token, now); err != nil {
+			return err
+		}
+	}
+	if configured == "" {
+		return nil
+	}
+	if _, err = tx.Grant(ctx, digest); identity.KindOf(err) == identity.NotFound {
+		_, err = insertToken(ctx, tx, actor, administratorToken(configuredTokenName), configured, now)
+	}
+	return err
 }
 
 func administratorToken(name identity.Label) identity.Token {

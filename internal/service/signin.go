@@ -15,6 +15,8 @@ type SignIn struct {
 	Pair           identity.TokenPair // zero where there is a challenge
 	ChallengeToken string             // "" where there is a pair
 	Challenge      identity.Challenge
+	// MustEnrol says that the pair is good for enrolling a second factor only.
+	MustEnrol bool
 }
 
 // SignIn signs a user in with a password. Whether the address is unknown, the
@@ -83,6 +85,9 @@ func (s *Service) SignIn(ctx context.Context, actor identity.Actor, email string
 			return err
 		}
 		if err := attempt.succeed(ctx, tx); err != nil {
+			return err
+		}
+		if result.MustEnrol, err = tx.RequiresTFA(ctx, user.ID); err != nil {
 			return err
 		}
 		result.Pair, err = s.openSession(ctx, tx, asUser(actor, user), user, now)

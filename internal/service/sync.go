@@ -20,6 +20,13 @@ func (s *Service) SyncUser(ctx context.Context, actor identity.Actor, id int64, 
 		if _, err := tx.UserForUpdate(ctx, id); err != nil { // so that it comes before a deletion, or not at all
 			return err
 		}
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := actor.Require(identity.UsersUpdate); err != nil {
+			return err
+		}
 		return record(ctx, tx, identity.Event{Type: identity.UserSynced, Time: now, Actor: actor, SubjectID: id}, connections)
 	})
 }

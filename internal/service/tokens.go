@@ -18,61 +18,145 @@ func (s *Service) Token(ctx context.Context, actor identity.Actor, id int64) (id
 	return s.store.Token(ctx, id)
 }
 
-// Tokens returns a page of the service tokens by id, and how many there are.
-func (s *Service) Tokens(ctx context.Context, actor identity.Actor, page identity.Page) ([]identity.Token, int64, error) {
+// Tokens returns a page of the service tokens that match, by id, and how many
+// there are.
+func (s *Service) Tokens(ctx context.Context, actor identity.Actor, filter identity.TokenFilter, page identity.Page,
+) ([]identity.Token, int64, error) {
 	if err := actor.Require(identity.TokensManage); err != nil {
 		return nil, 0, err
 	}
-	return s.store.Tokens(ctx, page)
+	return s.store.Tokens(ctx, filter, page)
 }
 
-// CreateToken creates a service token with permissions that the caller holds,
-// and returns it with its secret, which cannot be had again. A token that acts
-// for a user needs every permission of that user, too. Without expiresAt it is
-// valid for ever. The errors are Forbidden and Invalid.
+// CreateToken creates a service token that lies within what its creator has, and
+// returns it with its secret, which cannot be had again.
+//
+// Its permissions and what it sees are the caller's at the most; so are its
+// allow-list, which is the caller's where none is given, and its end. Without
+// expiresAt the token lasts as long as the caller may let it: for ever if the
+// caller holds every permission and itself never ends, else MaxTokenPeriod at the
+// most. The zero time asks for for ever. A session may make tokens that outlast
+// it, but has to be fresh. A token that acts for somebody else takes every
+// permission of that user, and seeing unmasked data.
+//
+// The errors are Forbidden and Invalid.
 func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token identity.Token, expiresAt *time.Time) (identity.Token, string, error) {
-	if err := actor.Require(identity.TokensManage); err != nil {
+	if err := mayTryCreateToken(actor, token); err != nil {
 		return identity.Token{}, "", err
 	}
-	if err := actor.RequireCover(token.Permissions, token.CanViewMaskedData); err != nil {
-		return identity.Token{}, "", err
+	if token.Name == configuredTokenName {
+		return identity.Token{}, "", identity.InvalidField("name", "reserved", "is the name of the token that the configuration gives")
 	}
 	now := s.now()
-	if expiresAt != nil {
-		token.ExpiresAt = expiresAt.UTC().Truncate(time.Second) // as exact as it is shown
-		const lastYear = 9999                                   // that is written with four digits
-		if !token.ExpiresAt.After(now) || token.ExpiresAt.Year() > lastYear {
-			return identity.Token{}, "", identity.InvalidField("expiresAt", "out_of_range", "must be in the future, and before the year 10000")
-		}
-	}
 	credential := secret.NewToken()
+	var created identity.Token
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
-		var err error
-		token, err = insertToken(ctx, tx, actor, token, credential, now)
+		user, permissions, err := lockActedFor(ctx, tx, token.UserID)
+		if err != nil {
+			return err
+		}
+		actor, grant, err := s.regrant(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := mayTryCreateToken(actor, token); err != nil {
+			return err
+		}
+		if token.UserID != 0 && !actor.Is(token.UserID) {
+			if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
+				return err
+			}
+			if err := actor.RequireWayIn(); err != nil {
+				return err
+			}
+		}
+		created = token
+		if created.AllowList, err = allowListWithin(token.AllowList, grant); err != nil {
+			return err
+		}
+		if created.ExpiresAt, err = endWithin(expiresAt, actor, grant.Token, now); err != nil {
+			return err
+		}
+		created, err = insertToken(ctx, tx, actor, created, credential, now)
 		return err
 	})
-	return token, credential, err
+	return created, credential, err
+}
+
+func mayTryCreateToken(actor identity.Actor, token identity.Token) error {
+	if err := actor.Require(identity.TokensManage); err != nil {
+		return err
+	}
+	if err := actor.RequireCover(token.Permissions, token.CanViewMaskedData); err != nil {
+		return err
+	}
+	return actor.RequireFresh()
+}
+
+// lockActedFor locks the user that a token is to act for, and returns all the
+// permissions of that user; nothing for the id 0. The error is Invalid for a user
+// that does not exist.
+func lockActedFor(ctx context.Context, tx *store.Tx, id int64) (identity.User, identity.Permissions, error) {
+	if id == 0 {
+		return identity.User{}, 0, nil
+	}
+	user, err := tx.UserForUpdate(ctx, id)
+	if identity.KindOf(err) == identity.NotFound {
+		err = identity.InvalidField("userId", "unknown_user", fmt.Sprintf("there is no user with the id %d", id))
+	}
+	if err != nil {
+		return user, 0, err
+	}
+	permissions, err := lockGroups(ctx, tx, nil, user.Groups, false)
+	return user, permissions, err
+}
+
+// allowListWithin returns the allow-list of a token that is made by the holder of
+// a grant: the given one, which has to lie within the holder's own, or that one.
+func allowListWithin(given identity.AllowList, creator store.Grant) (identity.AllowList, error) {
+	own := creator.Token.AllowList.Intersect(creator.UserAllowList)
+	switch {
+	case len(given) == 0:
+		return own, nil
+	case !given.Within(own):
+		return nil, identity.ErrEscalation("The addresses of the token must be among those from which you may come yourself.").
+			WithField("ipWhitelist")
+	}
+	return given, nil
+}
+
+// endWithin returns when a token ends; zero for never. creator is the token that
+// makes it, or the zero Token for the command line.
+func endWithin(wanted *time.Time, actor identity.Actor, creator identity.Token, now time.Time) (time.Time, error) {
+	longest := now.Add(identity.MaxTokenPeriod).Truncate(time.Second)
+	ends := creator.SessionID == 0 && !creator.ExpiresAt.IsZero() // a session's tokens may outlast it
+	mayBeForEver := actor.Permissions.HasAllNamed() && !ends
+	if wanted == nil {
+		switch {
+		case mayBeForEver:
+			return time.Time{}, nil
+		case ends && creator.ExpiresAt.Before(longest):
+			return creator.ExpiresAt, nil
+		}
+		return longest, nil
+	}
+	end := wanted.UTC().Truncate(time.Second) // as exact as it is shown
+	switch {
+	case wanted.IsZero() && mayBeForEver:
+		return time.Time{}, nil
+	case wanted.IsZero() && ends, ends && end.After(creator.ExpiresAt):
+		return end, identity.ErrEscalation("The token must not last longer than the one that makes it.").WithField("expiresAt")
+	case wanted.IsZero():
+		return end, identity.ErrEscalation("Only those who hold every permission may make a token that lasts for ever.").WithField("expiresAt")
+	case !end.After(now) || end.After(now.Add(identity.MaxTokenPeriod)):
+		return end, identity.InvalidField("expiresAt", "out_of_range", "must be in the future, and at most 366 days away")
+	}
+	return end, nil
 }
 
 func insertToken(ctx context.Context, tx *store.Tx, actor identity.Actor, token identity.Token, credential string, now time.Time,
 ) (identity.Token, error) {
-	if token.UserID != 0 {
-		user, err := tx.UserForUpdate(ctx, token.UserID)
-		if identity.KindOf(err) == identity.NotFound {
-			err = identity.InvalidField("userId", "unknown_user", fmt.Sprintf("there is no user with the id %d", token.UserID))
-		}
-		if err != nil {
-			return token, err
-		}
-		permissions, err := lockGroups(ctx, tx, nil, user.Groups, false)
-		if err != nil {
-			return token, err
-		}
-		if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
-			return token, err
-		}
-	}
-	token.CreatedAt = now
+	token.CreatedAt, token.CreatedBy = now, identity.Creator{UserID: actor.UserID, TokenID: actor.TokenID}
 	var err error
 	if token.ID, err = tx.InsertToken(ctx, token, secret.Digest(credential)); err != nil {
 		return token, err
@@ -92,16 +176,24 @@ func (s *Service) RevokeToken(ctx context.Context, actor identity.Actor, id int6
 		if err != nil {
 			return err
 		}
-		if err := actor.RequireCover(token.Permissions, token.CanViewMaskedData); err != nil {
-			return err
-		}
-		deleted, err := tx.DeleteToken(ctx, id)
+		actor, err := s.current(ctx, tx, actor)
 		if err != nil {
 			return err
 		}
-		if !deleted { // someone else was faster, and has recorded it
-			return nil
+		if err := actor.Require(identity.TokensManage); err != nil {
+			return err
 		}
-		return emit(ctx, tx, actor, now, identity.TokenRevoked, id, token.Diff(identity.Token{}))
+		if err := actor.RequireCover(token.Permissions, token.CanViewMaskedData); err != nil {
+			return err
+		}
+		return revokeToken(ctx, tx, actor, token, now)
 	})
+}
+
+func revokeToken(ctx context.Context, tx *store.Tx, actor identity.Actor, token identity.Token, now time.Time) error {
+	deleted, err := tx.DeleteToken(ctx, token.ID)
+	if err != nil || !deleted { // someone else was faster, and has recorded it
+		return err
+	}
+	return emit(ctx, tx, actor, now, identity.TokenRevoked, token.ID, token.Diff(identity.Token{}))
 }

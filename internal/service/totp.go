@@ -12,11 +12,12 @@ import (
 // totpPurpose is what the secret of a user's authenticator is sealed for.
 func totpPurpose(userID int64) string { return "totp " + strconv.FormatInt(userID, 10) }
 
-// EnrolTOTP gives the caller, a user, a secret for an authenticator. It counts
-// once ConfirmTOTP has shown that it works; until then another call replaces
-// it. Conflict is for a user who has one already.
+// EnrolTOTP gives the caller, a user in person, a secret for an authenticator. It
+// counts once ConfirmTOTP has shown that it works; until then another call replaces
+// it. The errors are Forbidden, and Conflict for a user whose second factor is an
+// authenticator already.
 func (s *Service) EnrolTOTP(ctx context.Context, actor identity.Actor, userID int64) (secret.TOTPEnrolment, error) {
-	if err := requireOneself(actor, userID); err != nil {
+	if err := mayEnrol(actor, userID); err != nil {
 		return secret.TOTPEnrolment{}, err
 	}
 	sealer, err := s.sealing(ctx)
@@ -32,29 +33,41 @@ func (s *Service) EnrolTOTP(ctx context.Context, actor identity.Actor, userID in
 		return secret.TOTPEnrolment{}, err
 	}
 	return enrolment, s.store.InTx(ctx, func(tx *store.Tx) error {
-		if _, err := tx.UserForUpdate(ctx, userID); err != nil {
+		user, err := tx.UserForUpdate(ctx, userID)
+		if err != nil {
 			return err
 		}
-		if err := requireNoTOTP(ctx, tx, userID); err != nil {
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := mayEnrol(actor, userID); err != nil {
+			return err
+		}
+		if err := requireNoTOTP(ctx, tx, user); err != nil {
 			return err
 		}
 		return tx.ReplaceTOTP(ctx, identity.TOTP{UserID: userID, Secret: sealer.Seal(enrolment.Secret, totpPurpose(userID))})
 	})
 }
 
-func requireOneself(actor identity.Actor, userID int64) error {
-	if actor.UserID == userID {
-		return nil
+// mayEnrol lets everyone enrol their own authenticator, in person and just proved:
+// also those who can do nothing else before they have one.
+func mayEnrol(actor identity.Actor, userID int64) error {
+	if err := actor.RequireSession(userID); err != nil {
+		return err
 	}
-	return identity.Errorf(identity.Forbidden, "permission_denied", "Everyone enrols their own authenticator.")
+	return actor.RequireFresh()
 }
 
-func requireNoTOTP(ctx context.Context, tx *store.Tx, userID int64) error {
-	totp, err := tx.TOTP(ctx, userID)
+// requireNoTOTP is a Conflict for a user whose second factor is an authenticator.
+// One that is left from when the user had a second factor is nobody's factor now.
+func requireNoTOTP(ctx context.Context, tx *store.Tx, user identity.User) error {
+	totp, err := tx.TOTP(ctx, user.ID)
 	switch {
 	case identity.KindOf(err) == identity.NotFound:
 		return nil
-	case err == nil && !totp.ConfirmedAt.IsZero():
+	case err == nil && user.TFA && !totp.ConfirmedAt.IsZero():
 		return identity.Errorf(identity.Conflict, "totp_enrolled", "There is an authenticator already. Reset it first.")
 	}
 	return err
@@ -64,11 +77,11 @@ func requireNoTOTP(ctx context.Context, tx *store.Tx, userID int64) error {
 const recoveryCodes = 10
 
 // ConfirmTOTP switches on the caller's authenticator with a first code of it,
-// and the second factor with it, and returns the recovery codes, this once.
-// The errors are Forbidden, Conflict (nothing was enrolled, or it is on
-// already) and Invalid (code).
+// and the second factor with it, and returns the recovery codes, this once. All
+// other sessions of the user end. The errors are Forbidden, Conflict (nothing was
+// enrolled, or it is on already) and Invalid (code).
 func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID int64, code string) ([]string, error) {
-	if err := requireOneself(actor, userID); err != nil {
+	if err := mayEnrol(actor, userID); err != nil {
 		return nil, err
 	}
 	sealer, err := s.sealing(ctx)
@@ -86,11 +99,18 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID 
 		if err != nil {
 			return err
 		}
-		if err := requireNoTOTP(ctx, tx, userID); err != nil {
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := mayEnrol(actor, userID); err != nil {
+			return err
+		}
+		if err := requireNoTOTP(ctx, tx, before); err != nil {
 			return err
 		}
 		totp, err := tx.TOTP(ctx, userID)
-		if identity.KindOf(err) == identity.NotFound {
+		if identity.KindOf(err) == identity.NotFound || err == nil && !totp.ConfirmedAt.IsZero() {
 			return identity.Errorf(identity.Conflict, "totp_not_enrolled", "There is no authenticator to confirm. Enrol one first.")
 		}
 		if err != nil {
@@ -111,6 +131,9 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID 
 		if err := tx.ReplaceRecoveryCodes(ctx, userID, digests); err != nil {
 			return err
 		}
+		if err := tx.EndSessions(ctx, userID, ownSession(actor, userID)); err != nil {
+			return err
+		}
 		if !before.TFA {
 			after := before
 			after.TFA, after.UpdatedAt, after.Version = true, now, before.Version+1
@@ -125,14 +148,21 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID 
 	})
 }
 
-// ResetTOTP takes a user's authenticator and recovery codes away: one's own, or
-// with users.update that of a user whose every permission the caller holds. A
-// user who needs a second factor gets codes by mail from then on.
+// ResetTOTP takes a user's authenticator and recovery codes away: one's own in
+// person and just proved, or with users.update, and seeing unmasked data, that of a
+// user whose every permission the caller holds. A user who needs a second factor
+// gets codes by mail from then on. All other sessions of the user end.
 func (s *Service) ResetTOTP(ctx context.Context, actor identity.Actor, userID int64) error {
-	if actor.UserID != userID {
-		if err := actor.Require(identity.UsersUpdate); err != nil {
-			return err
+	mayTry := func(actor identity.Actor) error {
+		if !actor.Is(userID) {
+			if err := actor.Require(identity.UsersUpdate); err != nil {
+				return err
+			}
 		}
+		return mayTouchWayIn(actor, userID, true)
+	}
+	if err := mayTry(actor); err != nil {
+		return err
 	}
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
@@ -140,7 +170,14 @@ func (s *Service) ResetTOTP(ctx context.Context, actor identity.Actor, userID in
 		if err != nil {
 			return err
 		}
-		if actor.UserID != userID {
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := mayTry(actor); err != nil {
+			return err
+		}
+		if !actor.Is(userID) {
 			permissions, err := lockGroups(ctx, tx, nil, user.Groups, false)
 			if err != nil {
 				return err
@@ -151,6 +188,9 @@ func (s *Service) ResetTOTP(ctx context.Context, actor identity.Actor, userID in
 		}
 		deleted, err := tx.DeleteTOTP(ctx, userID)
 		if err != nil || !deleted {
+			return err
+		}
+		if err := tx.EndSessions(ctx, userID, ownSession(actor, userID)); err != nil {
 			return err
 		}
 		return emit(ctx, tx, actor, now, identity.UserTOTPReset, userID, nil)

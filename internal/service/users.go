@@ -8,15 +8,21 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// User returns a user. Everyone may read oneself; others need users.view.
+// User returns a user. Everyone may read oneself in person, a token with
+// users.self the user that it acts for; others need users.view.
 func (s *Service) User(ctx context.Context, actor identity.Actor, id int64) (identity.User, error) {
-	if actor.UserID != id {
+	if !actor.Is(id) && !mayAsSelf(actor, id) {
 		if err := actor.Require(identity.UsersView); err != nil {
 			return identity.User{}, err
 		}
 	}
 	user, err := s.store.User(ctx, id)
 	return actor.Sees(user), err
+}
+
+// mayAsSelf reports whether a token may read and delete the user that it acts for.
+func mayAsSelf(actor identity.Actor, id int64) bool {
+	return actor.ActsFor(id) && actor.Permissions.Has(identity.UsersSelf)
 }
 
 // Users returns a page of the users that match. A caller who sees masked data
@@ -74,6 +80,13 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 		if err != nil {
 			return err
 		}
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := actor.Require(identity.UsersCreate); err != nil {
+			return err
+		}
 		if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
 			return err
 		}
@@ -103,7 +116,8 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 type UpdateUser struct {
 	Change identity.UserChange
 	Match  identity.VersionMatch
-	// CurrentPassword is needed to change one's own password without users.update.
+	// CurrentPassword is needed to change one's own password, and has no place in a
+	// change of anybody else.
 	CurrentPassword *identity.Password
 	// Force allows a change that shuts its own author out.
 	Force bool
@@ -112,16 +126,15 @@ type UpdateUser struct {
 }
 
 // UpdateUser changes a user and returns the new state; what is the same already
-// is no change. Everyone may change one's own name, phone and password (giving
-// the current one); all else needs users.update and every permission that the
-// user has or gets. The errors are Forbidden, NotFound, Invalid, Conflict,
-// Precondition and Unavailable.
+// is no change. In person everyone may change one's own name, phone and password
+// (giving the current one); all else needs users.update and every permission that
+// the user has or gets. What somebody else signs in with takes, beside that, seeing
+// unmasked data; one's own address and second factor take a fresh session. The
+// errors are Forbidden, NotFound, Invalid, Conflict, Precondition, TooManyRequests
+// and Unavailable.
 func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64, in UpdateUser) (identity.User, error) {
-	own := actor.UserID == id && in.Change.OnlyOwn()
-	if !own {
-		if err := actor.Require(identity.UsersUpdate); err != nil {
-			return identity.User{}, err
-		}
+	if err := mayTryUpdate(actor, id, in); err != nil {
+		return identity.User{}, err
 	}
 	password, err := s.preparePassword(ctx, actor, id, in)
 	if err != nil {
@@ -134,6 +147,10 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 		if err != nil {
 			return err
 		}
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
 		if err := in.Match.Check(before.Version); err != nil {
 			return err
 		}
@@ -143,7 +160,7 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 		}
 		after = change.Apply(before)
 		after.Groups = sortedSet(after.Groups)
-		if err := mayUpdate(ctx, tx, actor, before, after, in, own, password); err != nil {
+		if err := mayUpdate(ctx, tx, actor, before, after, in, password); err != nil {
 			return err
 		}
 		changes := before.Diff(after)
@@ -162,12 +179,13 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 				return err
 			}
 		}
-		if in.Change.Password != nil || before.Active && !after.Active {
-			except := int64(0)
-			if actor.UserID == id {
-				except = actor.SessionID
+		if in.Change.Password != nil || endsSessions(before, after) {
+			if err := tx.EndSessions(ctx, id, ownSession(actor, id)); err != nil {
+				return err
 			}
-			if err := tx.EndSessions(ctx, id, except); err != nil {
+		}
+		if before.Active && !after.Active {
+			if err := countCreatedTokens(ctx, tx, id, changes); err != nil {
 				return err
 			}
 		}
@@ -184,6 +202,54 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 		return emit(ctx, tx, actor, now, identity.UserUpdated, id, changes)
 	})
 	return actor.Sees(after), err
+}
+
+// endsSessions reports whether a change ends what was opened before it: the ways
+// in that it replaces must not have left anything behind.
+func endsSessions(before, after identity.User) bool {
+	return before.Active && !after.Active || before.Email != after.Email || !before.TFA && after.TFA
+}
+
+// ownSession is the session that the change of a user leaves alone: the caller's,
+// where that is the user; 0 for none.
+func ownSession(actor identity.Actor, userID int64) int64 {
+	if actor.UserID == userID {
+		return actor.SessionID
+	}
+	return 0
+}
+
+// countCreatedTokens adds to the changes how many tokens a user has made that
+// outlast the user, or the user's access.
+func countCreatedTokens(ctx context.Context, tx *store.Tx, userID int64, changes identity.Changes) error {
+	n, err := tx.CountTokensCreatedBy(ctx, userID)
+	if err == nil && n > 0 {
+		changes["createdTokens"] = identity.Change{New: n}
+	}
+	return err
+}
+
+// mayTryUpdate checks what can be told of a change without looking at the user.
+func mayTryUpdate(actor identity.Actor, id int64, in UpdateUser) error {
+	self := actor.Is(id)
+	if in.CurrentPassword != nil && !self {
+		return identity.InvalidField("currentPassword", "not_oneself", "is for changing your own password only")
+	}
+	if !self || !in.Change.OnlyOwn() {
+		if err := actor.Require(identity.UsersUpdate); err != nil {
+			return err
+		}
+	}
+	if self && in.Change.Password != nil && in.CurrentPassword == nil {
+		return identity.InvalidField("currentPassword", "required", "is required to change your own password")
+	}
+	if actor.ActsFor(id) && in.Change.Password != nil {
+		return actor.RequireSession(id)
+	}
+	if !self && in.Change.Password != nil {
+		return actor.RequireWayIn()
+	}
+	return nil
 }
 
 // preparedPassword is the slow part of changing a password, done before the
@@ -207,7 +273,7 @@ func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id 
 		return p, err
 	}
 	if in.CurrentPassword != nil {
-		if p.verifiedHash, err = s.verifyCurrentPassword(ctx, actor, user, *in.CurrentPassword); err != nil {
+		if p.verifiedHash, err = s.verifyPassword(ctx, actor, user, *in.CurrentPassword, "currentPassword"); err != nil {
 			return p, err
 		}
 	}
@@ -217,9 +283,10 @@ func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id 
 	return p, err
 }
 
-// verifyCurrentPassword returns the hash of a user's password if this is it. It
-// bounds guesses as SignIn does, and together with it.
-func (s *Service) verifyCurrentPassword(ctx context.Context, actor identity.Actor, user identity.User, password identity.Password) (string, error) {
+// verifyPassword returns the hash of a user's password if this is it; else the error
+// names the field. It bounds guesses as SignIn does, and together with it.
+func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user identity.User, password identity.Password, field string,
+) (string, error) {
 	now := s.now()
 	attempt := signinAttempt(string(user.Email), actor.Source)
 	if err := s.begin(ctx, attempt, now); err != nil {
@@ -241,15 +308,19 @@ func (s *Service) verifyCurrentPassword(ctx context.Context, actor identity.Acto
 		return attempt.fail(ctx, tx, now)
 	})
 	if err == nil && !matches {
-		err = identity.InvalidField("currentPassword", "wrong_password", "is not the current password")
+		err = identity.InvalidField(field, "wrong_password", "is not the current password")
 	}
 	return hash, err
 }
 
-// mayUpdate checks a change against the locked state of what it touches.
-func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User,
-	in UpdateUser, own bool, password preparedPassword,
+// mayUpdate checks a change against the locked state of what it touches, for the
+// caller as it is then.
+func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User, in UpdateUser,
+	password preparedPassword,
 ) error {
+	if err := mayTryUpdate(actor, before.ID, in); err != nil {
+		return err
+	}
 	losesAdministrator := before.IsAdministrator() && !after.IsAdministrator()
 	wanted := after.Groups
 	if in.Change.Groups != nil {
@@ -259,15 +330,19 @@ func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, 
 	if err != nil {
 		return err
 	}
-	err = actor.Require(identity.UsersUpdate)
-	if err == nil {
-		err = actor.RequireCover(permissions, before.CanViewMaskedData || after.CanViewMaskedData)
-	}
-	if err != nil {
-		if !own {
+	self := actor.Is(before.ID)
+	if !self || !in.Change.OnlyOwn() {
+		if err := actor.RequireCover(permissions, before.CanViewMaskedData || after.CanViewMaskedData); err != nil {
 			return err
 		}
-		if err := checkCurrentPassword(ctx, tx, in, before.ID, password); err != nil {
+	}
+	if before.Email != after.Email || before.TFA != after.TFA {
+		if err := mayTouchWayIn(actor, before.ID, before.TFA != after.TFA); err != nil {
+			return err
+		}
+	}
+	if self && in.Change.Password != nil {
+		if err := checkCurrentPassword(ctx, tx, before.ID, password); err != nil {
 			return err
 		}
 	}
@@ -283,13 +358,21 @@ func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, 
 	return nil
 }
 
-func checkCurrentPassword(ctx context.Context, tx *store.Tx, in UpdateUser, id int64, password preparedPassword) error {
-	if in.Change.Password == nil {
-		return nil
+// mayTouchWayIn checks a change of a user's address, or second factor, by a caller
+// who may change the user: one's own takes a fresh session, anybody else's takes
+// seeing unmasked data. The second factor of the user that a token acts for is not
+// the token's to touch.
+func mayTouchWayIn(actor identity.Actor, userID int64, secondFactor bool) error {
+	switch {
+	case actor.Is(userID):
+		return actor.RequireFresh()
+	case secondFactor && actor.ActsFor(userID):
+		return actor.RequireSession(userID)
 	}
-	if in.CurrentPassword == nil {
-		return identity.InvalidField("currentPassword", "required", "is required to change your own password")
-	}
+	return actor.RequireWayIn()
+}
+
+func checkCurrentPassword(ctx context.Context, tx *store.Tx, id int64, password preparedPassword) error {
 	hash, err := tx.PasswordHash(ctx, id)
 	if err == nil && hash != password.verifiedHash { // it has just been changed
 		err = identity.InvalidField("currentPassword", "wrong_password", "is not the current password")
@@ -297,26 +380,41 @@ func checkCurrentPassword(ctx context.Context, tx *store.Tx, in UpdateUser, id i
 	return err
 }
 
-// DeleteUser deletes a user, oneself too, with all that belongs to it. It needs
-// users.delete and every permission that the user has.
+// DeleteUser deletes a user with all that belongs to it. In person everyone may
+// leave; all else needs users.delete and every permission that the user has.
 func (s *Service) DeleteUser(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch) error {
-	if err := actor.Require(identity.UsersDelete); err != nil {
+	return s.deleteUser(ctx, actor, id, match, func(actor identity.Actor) bool { return actor.Is(id) })
+}
+
+// DeleteAsSelf is DeleteUser, and lets a token with users.self delete the user
+// that it acts for, as the Powens API does.
+func (s *Service) DeleteAsSelf(ctx context.Context, actor identity.Actor, id int64) error {
+	return s.deleteUser(ctx, actor, id, identity.VersionMatch{}, func(actor identity.Actor) bool {
+		return actor.Is(id) || mayAsSelf(actor, id)
+	})
+}
+
+func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch, leaves func(identity.Actor) bool) error {
+	mayTry := func(actor identity.Actor) error {
+		if leaves(actor) {
+			return nil
+		}
+		return actor.Require(identity.UsersDelete)
+	}
+	if err := mayTry(actor); err != nil {
 		return err
 	}
-	return s.deleteUser(ctx, actor, id, match)
-}
-
-// DeleteOneself deletes the caller's own user, as the Powens API lets everyone
-// do. A caller without one gets NotFound.
-func (s *Service) DeleteOneself(ctx context.Context, actor identity.Actor) error {
-	return s.deleteUser(ctx, actor, actor.UserID, identity.VersionMatch{})
-}
-
-func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch) error {
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
 		user, err := tx.UserForUpdate(ctx, id)
 		if err != nil {
+			return err
+		}
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := mayTry(actor); err != nil {
 			return err
 		}
 		if err := match.Check(user.Version); err != nil {
@@ -326,7 +424,7 @@ func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64
 		if err != nil {
 			return err
 		}
-		if actor.UserID != id {
+		if !leaves(actor) {
 			if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
 				return err
 			}
@@ -337,7 +435,11 @@ func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64
 			}
 		}
 		// Not what the user was: personal values go with the user.
-		if err := emit(ctx, tx, actor, now, identity.UserDeleted, id, nil); err != nil {
+		changes := identity.Changes{}
+		if err := countCreatedTokens(ctx, tx, id, changes); err != nil {
+			return err
+		}
+		if err := emit(ctx, tx, actor, now, identity.UserDeleted, id, changes); err != nil {
 			return err
 		}
 		return tx.DeleteUser(ctx, id)

@@ -6,11 +6,12 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-const challengeColumns = "id, user_id, provider, wrong_codes, expires_at, code_digest"
+const challengeColumns = "id, user_id, coalesce(session_id, 0) AS session_id, provider, wrong_codes, expires_at, code_digest"
 
 type challengeRow struct {
 	ID         int64     `db:"id"`
 	UserID     int64     `db:"user_id"`
+	SessionID  int64     `db:"session_id"`
 	Provider   string    `db:"provider"`
 	WrongCodes int       `db:"wrong_codes"`
 	ExpiresAt  timestamp `db:"expires_at"`
@@ -19,23 +20,24 @@ type challengeRow struct {
 
 func (r challengeRow) challenge() identity.Challenge {
 	return identity.Challenge{
-		ID: r.ID, UserID: r.UserID, Provider: identity.Provider(r.Provider), WrongCodes: r.WrongCodes, ExpiresAt: r.ExpiresAt.Time,
+		ID: r.ID, UserID: r.UserID, SessionID: r.SessionID, Provider: identity.Provider(r.Provider), WrongCodes: r.WrongCodes, ExpiresAt: r.ExpiresAt.Time,
 	}
 }
 
-// InsertChallenge stores a sign-in that waits for its second factor, by the
-// digest of its token, and returns its id.
+// InsertChallenge stores what waits for its second factor, by the digest of its
+// token, and returns its id.
 func (t *Tx) InsertChallenge(ctx context.Context, c identity.Challenge, digest string) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, "INSERT INTO challenges (digest, user_id, provider, expires_at) VALUES ($1, $2, $3, $4) RETURNING id",
-		digest, c.UserID, string(c.Provider), timestamp{c.ExpiresAt})
+	err := t.get(ctx, &id, "INSERT INTO challenges (digest, user_id, session_id, provider, expires_at) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+		digest, c.UserID, orNull(c.SessionID), string(c.Provider), timestamp{c.ExpiresAt})
 	return id, err
 }
 
-// Challenge finds a challenge by the digest of its token, or NotFound.
+// Challenge finds the challenge of a sign-in by the digest of its token, or
+// NotFound.
 func (r reader) Challenge(ctx context.Context, digest string) (identity.Challenge, error) {
 	var row challengeRow
-	err := r.get(ctx, &row, "SELECT "+challengeColumns+" FROM challenges WHERE digest = $1", digest)
+	err := r.get(ctx, &row, "SELECT "+challengeColumns+" FROM challenges WHERE digest = $1 AND session_id IS NULL", digest)
 	return row.challenge(), one(err, "challenge", 0)
 }
 
@@ -46,6 +48,19 @@ func (t *Tx) ChallengeForUpdate(ctx context.Context, id int64) (c identity.Chall
 	var row challengeRow
 	err = t.get(ctx, &row, "SELECT "+challengeColumns+" FROM challenges WHERE id = $1"+t.pool.engine.forUpdate, id)
 	return row.challenge(), row.CodeDigest, one(err, "challenge", id)
+}
+
+// SessionChallenge finds the challenge of a session, or NotFound.
+func (t *Tx) SessionChallenge(ctx context.Context, sessionID int64) (c identity.Challenge, codeDigest string, err error) {
+	var row challengeRow
+	err = t.get(ctx, &row, "SELECT "+challengeColumns+" FROM challenges WHERE session_id = $1"+t.pool.engine.forUpdate, sessionID)
+	return row.challenge(), row.CodeDigest, one(err, "challenge of session", sessionID)
+}
+
+// DeleteSessionChallenges forgets what a session was asked.
+func (t *Tx) DeleteSessionChallenges(ctx context.Context, sessionID int64) error {
+	_, err := t.exec(ctx, "DELETE FROM challenges WHERE session_id = $1", sessionID)
+	return err
 }
 
 // SetChallengeCode stores the digest of the code that is being mailed.

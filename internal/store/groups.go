@@ -10,12 +10,13 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-const groupColumns = "id, name, permissions, created_at, updated_at, version"
+const groupColumns = "id, name, permissions, require_tfa, created_at, updated_at, version"
 
 type groupRow struct {
 	ID          int64     `db:"id"`
 	Name        string    `db:"name"`
 	Permissions string    `db:"permissions"`
+	RequireTFA  bool      `db:"require_tfa"`
 	CreatedAt   timestamp `db:"created_at"`
 	UpdatedAt   timestamp `db:"updated_at"`
 	Version     int64     `db:"version"`
@@ -23,7 +24,7 @@ type groupRow struct {
 
 func (r groupRow) group() identity.Group {
 	return identity.Group{
-		ID: r.ID, Name: identity.Label(r.Name), Permissions: identity.PermissionsFrom(r.Permissions),
+		ID: r.ID, Name: identity.Label(r.Name), Permissions: identity.PermissionsFrom(r.Permissions), RequireTFA: r.RequireTFA,
 		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Version: r.Version,
 	}
 }
@@ -101,19 +102,27 @@ func (r reader) HasMembers(ctx context.Context, groupID int64) (bool, error) {
 	return found, err
 }
 
+// RequiresTFA reports whether a group of the user requires a second factor.
+func (r reader) RequiresTFA(ctx context.Context, userID int64) (bool, error) {
+	var required bool
+	err := r.get(ctx, &required, `SELECT EXISTS (SELECT 1 FROM memberships JOIN groups ON groups.id = memberships.group_id
+		WHERE memberships.user_id = $1 AND groups.require_tfa)`, userID)
+	return required, err
+}
+
 // InsertGroup stores a new group and returns its id. A taken name is a Conflict.
 func (t *Tx) InsertGroup(ctx context.Context, g identity.Group) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, "INSERT INTO groups (name, name_folded, permissions, created_at) VALUES ($1, $2, $3, $4) RETURNING id",
-		g.Name, identity.Fold(string(g.Name)), g.Permissions.String(), timestamp{g.CreatedAt})
+	err := t.get(ctx, &id, "INSERT INTO groups (name, name_folded, permissions, created_at, require_tfa) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+		g.Name, identity.Fold(string(g.Name)), g.Permissions.String(), timestamp{g.CreatedAt}, g.RequireTFA)
 	return id, err
 }
 
 // UpdateGroup stores the group's fields, version included.
 func (t *Tx) UpdateGroup(ctx context.Context, g identity.Group) error {
 	t.effects.access = append(t.effects.access, accessChange{}) // of all its members
-	_, err := t.exec(ctx, "UPDATE groups SET name = $2, name_folded = $3, permissions = $4, updated_at = $5, version = $6 WHERE id = $1",
-		g.ID, g.Name, identity.Fold(string(g.Name)), g.Permissions.String(), timestamp{g.UpdatedAt}, g.Version)
+	_, err := t.exec(ctx, "UPDATE groups SET name = $2, name_folded = $3, permissions = $4, updated_at = $5, version = $6, require_tfa = $7 WHERE id = $1",
+		g.ID, g.Name, identity.Fold(string(g.Name)), g.Permissions.String(), timestamp{g.UpdatedAt}, g.Version, g.RequireTFA)
 	return err
 }
 

@@ -2,16 +2,54 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
 
+const sessionColumns = "id, created_at, last_used_at, expires_at, fresh_until, source, client"
+
+type sessionRow struct {
+	ID         int64     `db:"id"`
+	CreatedAt  timestamp `db:"created_at"`
+	LastUsedAt timestamp `db:"last_used_at"`
+	ExpiresAt  timestamp `db:"expires_at"`
+	FreshUntil timestamp `db:"fresh_until"`
+	Source     string    `db:"source"`
+	Client     string    `db:"client"`
+}
+
+// Sessions returns one page of a user's sessions that are not over, the latest
+// first, and how many there are.
+func (r reader) Sessions(ctx context.Context, userID int64, now time.Time, page identity.Page) ([]identity.Session, int64, error) {
+	var total int64
+	err := r.get(ctx, &total, "SELECT count(*) FROM sessions WHERE user_id = $1 AND expires_at > $2", userID, timestamp{now})
+	if err != nil {
+		return nil, 0, fmt.Errorf("count sessions: %w", err)
+	}
+	var rows []sessionRow
+	err = r.all(ctx, &rows, "SELECT "+sessionColumns+` FROM sessions WHERE user_id = $1 AND expires_at > $2
+		ORDER BY id DESC LIMIT $3 OFFSET $4`, userID, timestamp{now}, page.Limit, page.Offset)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list sessions: %w", err)
+	}
+	sessions := make([]identity.Session, len(rows))
+	for i, row := range rows {
+		sessions[i] = identity.Session{
+			ID: row.ID, CreatedAt: row.CreatedAt.Time, LastUsedAt: row.LastUsedAt.Time, ExpiresAt: row.ExpiresAt.Time,
+			FreshUntil: row.FreshUntil.Time, Source: row.Source, Client: row.Client,
+		}
+	}
+	return sessions, total, nil
+}
+
 // InsertSession stores a new session of a user and returns its id.
-func (t *Tx) InsertSession(ctx context.Context, userID int64, now, expiresAt time.Time) (int64, error) {
+func (t *Tx) InsertSession(ctx context.Context, userID int64, s identity.Session) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, "INSERT INTO sessions (user_id, created_at, expires_at) VALUES ($1, $2, $3) RETURNING id",
-		userID, timestamp{now}, timestamp{expiresAt})
+	err := t.get(ctx, &id, `INSERT INTO sessions (user_id, created_at, last_used_at, expires_at, fresh_until, source, client)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
+		userID, timestamp{s.CreatedAt}, timestamp{s.LastUsedAt}, timestamp{s.ExpiresAt}, timestamp{s.FreshUntil}, s.Source, s.Client)
 	return id, err
 }
 
@@ -25,9 +63,17 @@ func (t *Tx) ExtendSession(ctx context.Context, id int64, now, expiresAt time.Ti
 	return err
 }
 
-// DeleteSession ends a session with all its tokens and tells whether it was there.
+// FreshenSession makes a session of a user fresh until a time.
+func (t *Tx) FreshenSession(ctx context.Context, id, userID int64, until time.Time) error {
+	_, err := t.exec(ctx, "UPDATE sessions SET fresh_until = $2 WHERE id = $1", id, timestamp{until})
+	t.accessChanged(userID)
+	return err
+}
+
+// DeleteSession ends a session of a user with all its tokens and tells whether it
+// was there.
 func (t *Tx) DeleteSession(ctx context.Context, id, userID int64) (bool, error) {
-	deleted, err := t.exec(ctx, "DELETE FROM sessions WHERE id = $1", id)
+	deleted, err := t.exec(ctx, "DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, userID)
 	t.accessChanged(userID)
 	return deleted > 0, err
 }
@@ -65,7 +111,8 @@ func (t *Tx) RefreshTokenForUpdate(ctx context.Context, digest string) (identity
 	return t.refreshToken(ctx, selectRefresh+t.pool.engine.forUpdate, digest)
 }
 
-const selectRefresh = `SELECT id, session_id, (SELECT user_id FROM sessions WHERE sessions.id = session_id) AS user_id, expires_at, used_at
+const selectRefresh = `SELECT id, session_id, (SELECT user_id FROM sessions WHERE sessions.id = session_id) AS user_id,
+		(SELECT created_at FROM sessions WHERE sessions.id = session_id) AS signed_in_at, expires_at, used_at
 	FROM refresh_tokens WHERE digest = $1`
 
 func (r reader) refreshToken(ctx context.Context, query, digest string) (identity.RefreshToken, error) {
@@ -73,12 +120,13 @@ func (r reader) refreshToken(ctx context.Context, query, digest string) (identit
 		ID        int64     `db:"id"`
 		SessionID int64     `db:"session_id"`
 		UserID    int64     `db:"user_id"`
+		SignedIn  timestamp `db:"signed_in_at"`
 		ExpiresAt timestamp `db:"expires_at"`
 		UsedAt    timestamp `db:"used_at"`
 	}
 	err := r.get(ctx, &row, query, digest)
 	return identity.RefreshToken{
-		ID: row.ID, SessionID: row.SessionID, UserID: row.UserID, ExpiresAt: row.ExpiresAt.Time, UsedAt: row.UsedAt.Time,
+		ID: row.ID, SessionID: row.SessionID, UserID: row.UserID, SignedInAt: row.SignedIn.Time, ExpiresAt: row.ExpiresAt.Time, UsedAt: row.UsedAt.Time,
 	}, one(err, "refresh token", 0)
 }
 

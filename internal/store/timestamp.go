@@ -23,6 +23,8 @@ func (t *timestamp) Scan(src any) error {
 		t.Time = v.UTC()
 	case int64:
 		t.Time = time.UnixMicro(v).UTC()
+	case nil: // of a row that an outer join has not found
+		t.Time = time.Time{}
 	default:
 		return fmt.Errorf("cannot read a time from %T", src)
 	}

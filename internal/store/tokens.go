@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
@@ -11,7 +12,12 @@ import (
 
 const tokenColumns = "tokens.id, tokens.name, coalesce(tokens.user_id, 0) AS user_id, " +
 	"coalesce(tokens.session_id, 0) AS session_id, tokens.permissions, " +
-	"tokens.can_view_masked_data, tokens.allow_list, tokens.created_at, tokens.expires_at, tokens.last_used_at"
+	"tokens.can_view_masked_data, tokens.allow_list, tokens.created_at, tokens.expires_at, tokens.last_used_at, " +
+	"tokens.created_by_user, tokens.created_by_token"
+
+// issuerGone is whether who made a service token is no more, or may not sign in.
+const issuerGone = "(created_by_user <> 0 AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = created_by_user AND active)" +
+	" OR created_by_token <> 0 AND NOT EXISTS (SELECT 1 FROM tokens AS issuers WHERE issuers.id = tokens.created_by_token)) AS issuer_gone"
 
 type tokenRow struct {
 	ID                int64     `db:"id"`
@@ -24,6 +30,9 @@ type tokenRow struct {
 	CreatedAt         timestamp `db:"created_at"`
 	ExpiresAt         timestamp `db:"expires_at"`
 	LastUsedAt        timestamp `db:"last_used_at"`
+	CreatedByUser     int64     `db:"created_by_user"`
+	CreatedByToken    int64     `db:"created_by_token"`
+	IssuerGone        bool      `db:"issuer_gone"` // false where it was not asked for
 }
 
 func (r tokenRow) token() (identity.Token, error) {
@@ -36,6 +45,7 @@ func (r tokenRow) token() (identity.Token, error) {
 		Permissions:       identity.PermissionsFrom(r.Permissions),
 		CanViewMaskedData: r.CanViewMaskedData, AllowList: allowList,
 		CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time, LastUsedAt: r.LastUsedAt.Time,
+		CreatedBy: identity.Creator{UserID: r.CreatedByUser, TokenID: r.CreatedByToken}, IssuerGone: r.IssuerGone,
 	}, nil
 }
 
@@ -48,6 +58,11 @@ type Grant struct {
 	UserPermissions       identity.Permissions
 	UserCanViewMaskedData bool
 	UserAllowList         identity.AllowList
+	// UserMustEnrol: a group of the user requires a second factor, which the user
+	// does not have.
+	UserMustEnrol bool
+	// SessionFreshUntil is for a session's access token.
+	SessionFreshUntil time.Time
 }
 
 // Grant finds a token by its digest, with its user's rights as they are now, in
@@ -60,14 +75,21 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 		UserCanViewMaskedData bool   `db:"user_can_view_masked_data"`
 		UserAllowList         string `db:"user_allow_list"`
 		UserPermissions       string `db:"user_permissions"`
+		UserMustEnrol         bool   `db:"user_must_enrol"`
+
+		SessionFreshUntil timestamp `db:"session_fresh_until"`
 	}
 	err := r.get(ctx, &row, "SELECT "+tokenColumns+`,
 			coalesce(users.active, false) AS user_active,
 			coalesce(users.can_view_masked_data, false) AS user_can_view_masked_data,
 			coalesce(users.allow_list, '') AS user_allow_list,
 			(SELECT coalesce(string_agg((SELECT permissions FROM groups WHERE groups.id = memberships.group_id), ' '), '')
-				FROM memberships WHERE memberships.user_id = tokens.user_id) AS user_permissions
-		FROM tokens LEFT JOIN users ON users.id = tokens.user_id WHERE tokens.digest = $1`, digest)
+				FROM memberships WHERE memberships.user_id = tokens.user_id) AS user_permissions,
+			NOT coalesce(users.tfa, true) AND EXISTS (SELECT 1 FROM memberships JOIN groups ON groups.id = memberships.group_id
+				WHERE memberships.user_id = tokens.user_id AND groups.require_tfa) AS user_must_enrol,
+			sessions.fresh_until AS session_fresh_until
+		FROM tokens LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id
+		WHERE tokens.digest = $1`, digest)
 	if err != nil {
 		if isNoRows(err) {
 			return Grant{}, identity.Errorf(identity.NotFound, "not_found", "There is no such token.")
@@ -85,54 +107,75 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 	return Grant{
 		Token: token, UserActive: row.UserActive, UserCanViewMaskedData: row.UserCanViewMaskedData,
 		UserAllowList: allowList, UserPermissions: identity.PermissionsFrom(row.UserPermissions),
+		UserMustEnrol: row.UserMustEnrol, SessionFreshUntil: row.SessionFreshUntil.Time,
 	}, nil
 }
 
 // Token returns the service token with this id, or NotFound.
 func (r reader) Token(ctx context.Context, id int64) (identity.Token, error) {
 	var row tokenRow
-	if err := r.get(ctx, &row, "SELECT "+tokenColumns+" FROM tokens WHERE id = $1 AND session_id IS NULL", id); err != nil {
+	if err := r.get(ctx, &row, "SELECT "+tokenColumns+", "+issuerGone+" FROM tokens WHERE id = $1 AND session_id IS NULL", id); err != nil {
 		return identity.Token{}, one(err, "token", id)
 	}
 	return row.token()
 }
 
-// Tokens returns one page of the service tokens by id, and how many there are.
-func (r reader) Tokens(ctx context.Context, page identity.Page) ([]identity.Token, int64, error) {
+// Tokens returns one page of the service tokens that match, by id, and how many
+// there are.
+func (r reader) Tokens(ctx context.Context, f identity.TokenFilter, page identity.Page) ([]identity.Token, int64, error) {
+	where := &conditions{texts: []string{"session_id IS NULL"}}
+	if f.CreatedBy.UserID != 0 {
+		where.add("created_by_user = $%d", f.CreatedBy.UserID)
+	}
+	if f.CreatedBy.TokenID != 0 {
+		where.add("created_by_token = $%d", f.CreatedBy.TokenID)
+	}
 	var total int64
-	if err := r.get(ctx, &total, "SELECT count(*) FROM tokens WHERE session_id IS NULL"); err != nil {
+	if err := r.get(ctx, &total, "SELECT count(*) FROM tokens"+where.String(), where.args...); err != nil {
 		return nil, 0, fmt.Errorf("count tokens: %w", err)
 	}
 	var rows []tokenRow
-	if err := r.all(ctx, &rows, "SELECT "+tokenColumns+" FROM tokens WHERE session_id IS NULL ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset); err != nil {
+	n := len(where.args)
+	err := r.all(ctx, &rows, "SELECT "+tokenColumns+", "+issuerGone+" FROM tokens"+where.String()+
+		" ORDER BY id LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(where.args, page.Limit, page.Offset)...)
+	if err != nil {
 		return nil, 0, fmt.Errorf("list tokens: %w", err)
 	}
+	tokens, err := tokensFrom(rows)
+	return tokens, total, err
+}
+
+func tokensFrom(rows []tokenRow) ([]identity.Token, error) {
 	tokens := make([]identity.Token, len(rows))
 	for i, row := range rows {
 		var err error
 		if tokens[i], err = row.token(); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
-	return tokens, total, nil
+	return tokens, nil
 }
 
 // InsertToken stores a new token by the digest of its secret and returns its id.
 func (t *Tx) InsertToken(ctx context.Context, token identity.Token, digest string) (int64, error) {
 	var id int64
-	orNull := func(id int64) sql.NullInt64 { return sql.NullInt64{Int64: id, Valid: id != 0} }
 	err := t.get(ctx, &id, `INSERT INTO tokens (name, digest, user_id, session_id, permissions, can_view_masked_data, allow_list,
-			created_at, expires_at, last_used_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
+			created_at, expires_at, last_used_at, created_by_user, created_by_token)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id`,
 		token.Name, digest, orNull(token.UserID), orNull(token.SessionID), token.Permissions.String(), token.CanViewMaskedData,
-		token.AllowList.String(), timestamp{token.CreatedAt}, timestamp{token.ExpiresAt}, timestamp{token.LastUsedAt})
+		token.AllowList.String(), timestamp{token.CreatedAt}, timestamp{token.ExpiresAt}, timestamp{token.LastUsedAt},
+		token.CreatedBy.UserID, token.CreatedBy.TokenID)
 	return id, err
 }
 
-// TouchToken records a use of the token, unless one was recorded since.
-func (t *Tx) TouchToken(ctx context.Context, id int64, now, since time.Time) error {
+// TouchToken records a use of the token, and of its session if it has one, from
+// an address, unless one was recorded since.
+func (t *Tx) TouchToken(ctx context.Context, id, sessionID int64, source string, now, since time.Time) error {
 	_, err := t.exec(ctx, "UPDATE tokens SET last_used_at = $2 WHERE id = $1 AND last_used_at < $3",
 		id, timestamp{now}, timestamp{since})
+	if err == nil && sessionID != 0 {
+		_, err = t.exec(ctx, "UPDATE sessions SET last_used_at = $2, source = $3 WHERE id = $1", sessionID, timestamp{now}, source)
+	}
 	t.effects.touched = append(t.effects.touched, accessChange{tokenID: id})
 	return err
 }
@@ -145,12 +188,25 @@ func (t *Tx) DeleteToken(ctx context.Context, id int64) (bool, error) {
 	return deleted > 0, err
 }
 
-// DeleteTokensNamed deletes the tokens of services with this name, but for the
-// one with this digest.
-func (t *Tx) DeleteTokensNamed(ctx context.Context, name identity.Label, exceptDigest string) error {
-	deleted, err := t.exec(ctx, "DELETE FROM tokens WHERE name = $1 AND user_id IS NULL AND digest <> $2", name, exceptDigest)
-	if deleted > 0 {
-		t.effects.access = append(t.effects.access, accessChange{})
+// TokensNamed returns the tokens of services with this name, but for the one with
+// this digest.
+func (t *Tx) TokensNamed(ctx context.Context, name identity.Label, exceptDigest string) ([]identity.Token, error) {
+	var rows []tokenRow
+	err := t.all(ctx, &rows, "SELECT "+tokenColumns+" FROM tokens WHERE name = $1 AND user_id IS NULL AND digest <> $2 ORDER BY id",
+		name, exceptDigest)
+	if err != nil {
+		return nil, fmt.Errorf("tokens named %s: %w", name, err)
 	}
-	return err
+	return tokensFrom(rows)
 }
+
+// CountTokensCreatedBy returns how many service tokens a user has made that are
+// still there.
+func (t *Tx) CountTokensCreatedBy(ctx context.Context, userID int64) (int64, error) {
+	var n int64
+	err := t.get(ctx, &n, "SELECT count(*) FROM tokens WHERE created_by_user = $1 AND created_by_user <> 0", userID)
+	return n, err
+}
+
+// orNull is NULL for the id 0.
+func orNull(id int64) sql.NullInt64 { return sql.NullInt64{Int64: id, Valid: id != 0} }

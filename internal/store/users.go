@@ -67,21 +67,25 @@ func (r userRow) user() (identity.User, error) {
 
 // User returns the user with this id, or NotFound.
 func (r reader) User(ctx context.Context, id int64) (identity.User, error) {
-	return r.user(ctx, selectUser, id)
-}
-
-// UserForUpdate is User, and keeps others from changing the user until the
-// transaction ends.
-func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error) {
-	return t.user(ctx, selectUser+t.pool.engine.forUpdate, id)
-}
-
-func (r reader) user(ctx context.Context, query string, id int64) (identity.User, error) {
 	var row userRow
-	if err := r.get(ctx, &row, query, id); err != nil {
+	if err := r.get(ctx, &row, selectUser, id); err != nil {
 		return identity.User{}, one(err, "user", id)
 	}
 	return row.user()
+}
+
+// UserForUpdate is User, and keeps others from changing the user until the
+// transaction ends. It locks first and reads after: a statement that waits for a
+// lock sees the locked row as it is then, but memberships, which come from
+// another table, as they were before the wait.
+func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error) {
+	if lock := t.pool.engine.forUpdate; lock != "" {
+		var locked int64
+		if err := t.get(ctx, &locked, "SELECT id FROM users WHERE id = $1"+lock, id); err != nil {
+			return identity.User{}, one(err, "user", id)
+		}
+	}
+	return t.User(ctx, id)
 }
 
 // UserByEmail returns the user with this address, without regard to case, and the
@@ -141,7 +145,8 @@ func (t *Tx) InsertUser(ctx context.Context, u identity.User, passwordHash strin
 // UpdateUser stores the fields of a user that was before, version included, but
 // for the password and the memberships.
 func (t *Tx) UpdateUser(ctx context.Context, before, u identity.User) error {
-	if before.Active != u.Active || before.CanViewMaskedData != u.CanViewMaskedData || !slices.Equal(before.AllowList, u.AllowList) {
+	if before.Active != u.Active || before.TFA != u.TFA ||
+		before.CanViewMaskedData != u.CanViewMaskedData || !slices.Equal(before.AllowList, u.AllowList) {
 		t.accessChanged(u.ID)
 	}
 	tags, err := identity.ClientTagsText(u.ClientTags)

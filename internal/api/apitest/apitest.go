@@ -123,7 +123,7 @@ func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.P
 	s.receivers = webhook.New(loopback(tb)) // which are servers of the tests
 	s.Service = service.New(service.Options{
 		Store: s.Store, Passwords: passwords, Clock: s.Clock.Now,
-		AccessTTL: service.DefaultAccessTTL, RefreshTTL: service.DefaultRefreshTTL, BaseURL: BaseURL,
+		AccessTTL: service.DefaultAccessTTL, RefreshTTL: service.DefaultRefreshTTL, SessionTTL: service.DefaultSessionTTL, BaseURL: BaseURL,
 		CheckWebhookURL: s.receivers.Check,
 	})
 	s.Logger = slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -473,8 +473,21 @@ func (s *Server) CreateToken(userID int64, permissions []string, changes ...map[
 	return answer.Token
 }
 
-// AllPermissions are the names of all permissions.
-func AllPermissions() []string { return identity.AllPermissions.Names() }
+// AllPermissions is the list that stands for all permissions.
+func AllPermissions() []string { return []string{"*"} }
+
+// NamedPermissions are the names of all permissions that there are now.
+func NamedPermissions() []string { return identity.AllPermissions.Names()[1:] }
+
+// SignIn signs in a user who was created with the password of NewUser, and
+// returns the access token.
+func (s *Server) SignIn(email string, options ...Option) string {
+	s.tb.Helper()
+	var answer struct{ AccessToken struct{ Token string } }
+	body := map[string]any{"email": email, "password": "MySecret123"}
+	s.Do(http.MethodPost, "/api/v2/signin", body, append([]Option{As("")}, options...)...).Want(http.StatusOK).Decode(&answer)
+	return answer.AccessToken.Token
+}
 
 // UserPath returns the path of a user.
 func UserPath(id int64) string { return fmt.Sprintf("/api/v2/users/%d", id) }

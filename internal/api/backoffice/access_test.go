@@ -48,6 +48,9 @@ func calls(userID, groupID, tokenID int64) []struct {
 		{"DELETE", records + "/accounts/17", nil, "records.manage"},
 		{"POST", explain, changes{"ip": "192.0.2.1", "userId": userID}, "users.view"},
 		{"DELETE", apitest.UserPath(userID) + "/totp", nil, "users.update"},
+		{"GET", apitest.UserPath(userID) + "/sessions", nil, "users.view"},
+		{"DELETE", apitest.UserPath(userID) + "/sessions/1", nil, "users.update"},
+		{"DELETE", apitest.UserPath(userID) + "/sessions", nil, "users.update"},
 		{"DELETE", apitest.UserPath(userID), nil, "users.delete"},
 		{"GET", groups, nil, "groups.view"},
 		{"POST", groups, changes{"name": "New", "permissions": []string{}}, "groups.manage"},
@@ -68,10 +71,14 @@ func TestEveryCallNeedsItsPermission(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		user, group := s.CreateUser("a@example.com"), s.CreateGroup("Support")
+		s.SignIn("a@example.com")
 		list := append(webhookCalls(t, s), calls(user, group, 1)...)
 		routes := map[string]bool{}
 		for _, call := range list {
-			others := slices.DeleteFunc(apitest.AllPermissions(), func(p string) bool { return p == call.needs })
+			others := slices.DeleteFunc(apitest.NamedPermissions(), func(p string) bool {
+				includes := call.needs == "users.view" && slices.Contains([]string{"users.create", "users.update", "users.delete"}, p)
+				return p == call.needs || includes
+			})
 			for _, as := range []string{s.CreateToken(0, nil), s.CreateToken(0, others)} {
 				answer := s.Do(call.method, call.path, call.body, apitest.As(as)).WantProblem(http.StatusForbidden, "permission_denied")
 				if challenge := answer.Header.Get("WWW-Authenticate"); !strings.Contains(challenge, `error="insufficient_scope"`) {
@@ -80,7 +87,7 @@ func TestEveryCallNeedsItsPermission(t *testing.T) {
 			}
 			routes[call.method+" "+call.path] = true
 		}
-		const public, own = 5, 3 // signing in, and what everyone may do for themselves
+		const public, own = 5, 4 // signing in, and what everyone may do for themselves
 		if contract := len(contractCalls(t)) - public - own; contract != len(routes) {
 			t.Errorf("%d calls are tested, the contract has %d", len(routes), contract)
 		}
@@ -140,8 +147,8 @@ func TestTokens(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		user := s.CreateUser("a@example.com")
 		created := s.Do(http.MethodPost, tokens, changes{
-			"name": " CI ", "permissions": []string{"users.view", "users.create", "users.view"}, "userId": user,
-			"ipWhitelist": []string{"127.0.0.1", "10.0.0.0/8"}, "canViewMaskedData": true, "expiresAt": "2030-01-31T13:00:00.9+01:00",
+			"name": " CI ", "permissions": []string{"users.create", "users.self", "users.create"}, "userId": user,
+			"ipWhitelist": []string{"127.0.0.1", "10.0.0.0/8"}, "canViewMaskedData": true, "expiresAt": "2027-01-31T13:00:00.9+01:00",
 		}).Want(http.StatusCreated)
 		var secret struct{ Token string }
 		created.Decode(&secret)
@@ -151,9 +158,10 @@ func TestTokens(t *testing.T) {
 		path := created.Header.Get("Location")
 		got := s.Do(http.MethodGet, path, nil).Want(http.StatusOK).Object()
 		want := changes{
-			"id": float64(created.ID()), "name": "CI", "permissions": []any{"users.view", "users.create"}, "userId": float64(user),
+			"id": float64(created.ID()), "name": "CI", "permissions": []any{"users.view", "users.create", "users.self"}, "userId": float64(user),
 			"ipWhitelist": []any{"127.0.0.1", "10.0.0.0/8"}, "canViewMaskedData": true, "createdAt": "2026-11-22T12:00:00+00:00",
-			"expiresAt": "2030-01-31T12:00:00+00:00", "lastUsedAt": nil,
+			"expiresAt": "2027-01-31T12:00:00+00:00", "lastUsedAt": nil,
+			"createdBy": map[string]any{"userId": nil, "tokenId": 1.0}, "issuerGone": false,
 		}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got %v\nwant %v", got, want)
@@ -184,7 +192,7 @@ func TestTokens(t *testing.T) {
 		for field, values := range map[string][]any{
 			"name": {"", nil, 5, strings.Repeat("x", 101), "a\nb"}, "permissions": {nil, "users.view"}, "permissions[0]": {[]string{"users.fly"}, []any{1}},
 			"userId": {"1", 0, -1, 999, 1.5}, "ipWhitelist[0]": {[]string{"x"}}, "canViewMaskedData": {1},
-			"expiresAt": {"tomorrow", "2026-11-22T12:00:00Z", 5, "2020-01-01T00:00:00Z", "", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:00", "10000-01-01T00:00:00Z"}, "token": {"mine"}, "foo": {1},
+			"expiresAt": {"tomorrow", "2026-11-22T12:00:00Z", 5, "2020-01-01T00:00:00Z", "", "0001-01-01T00:00:00Z", "2027-11-23T12:02:00Z", "9999-12-31T23:59:59-23:00", "10000-01-01T00:00:00Z"}, "token": {"mine"}, "foo": {1},
 		} {
 			for _, value := range values {
 				name, _, _ := strings.Cut(field, "[")
@@ -210,7 +218,7 @@ func TestTokenFollowsItsUser(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		viewers := s.CreateGroup("Viewers", "users.view")
 		user := s.CreateUser("a@example.com", changes{"groups": []int64{viewers}})
-		token := s.CreateToken(user, apitest.AllPermissions())
+		token := s.CreateToken(user, []string{"users.view", "users.self", "groups.manage"})
 		me := func() *apitest.Answer { return s.Do(http.MethodGet, users+"/me", nil, apitest.As(token)) }
 		list := func() *apitest.Answer { return s.Do(http.MethodGet, users, nil, apitest.As(token)) }
 
@@ -243,8 +251,8 @@ func TestAllowLists(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		user := s.CreateUser("a@example.com", changes{"ipWhitelist": []string{"10.1.0.0/16", "2001:db8::/32", "192.0.2.7"}})
-		ofUser := s.CreateToken(user, nil)
-		ofBoth := s.CreateToken(user, nil, changes{"ipWhitelist": []string{"10.1.2.0/24", "198.51.100.1"}})
+		ofUser := s.CreateToken(user, []string{"users.self"})
+		ofBoth := s.CreateToken(user, []string{"users.self"}, changes{"ipWhitelist": []string{"10.1.2.0/24", "198.51.100.1"}})
 		ofService := s.CreateToken(0, []string{"users.view"}, changes{"ipWhitelist": []string{"198.51.100.1"}})
 		from := func(xff string) apitest.Option { return apitest.Header("X-Forwarded-For", xff) }
 		tests := []struct {
@@ -342,10 +350,8 @@ func TestNoEscalation(t *testing.T) {
 			{"PATCH", apitest.UserPath(plain), changes{"groups": []int64{helpers, auditors}}},
 			{"PATCH", apitest.UserPath(plain), changes{"canViewMaskedData": true}},
 			{"PATCH", apitest.UserPath(admin), changes{"name": "X"}},
-			{"PATCH", apitest.UserPath(admin), changes{"password": "TakenOver1"}},
 			{"PATCH", apitest.UserPath(auditor), changes{"email": "mine@example.com"}},
 			{"PATCH", apitest.UserPath(auditor), changes{"groups": []int64{}}},
-			{"PUT", apitest.UserPath(viewer), changes{"password": "TakenOver1"}},
 			{"PUT", apitest.UserPath(viewer), changes{"canViewMaskedData": false}},
 			{"DELETE", apitest.UserPath(admin), nil},
 			{"DELETE", apitest.UserPath(auditor), nil},
@@ -364,11 +370,16 @@ func TestNoEscalation(t *testing.T) {
 		for _, call := range refused {
 			s.Do(call.method, call.path, call.body, apitest.As(token)).WantProblem(http.StatusForbidden, "escalation_denied")
 		}
+		for _, id := range []int64{admin, viewer} {
+			s.Do(http.MethodPut, apitest.UserPath(id), changes{"password": "TakenOver1"}, apitest.As(token)).Want(http.StatusForbidden)
+		}
+		auditing := apitest.As(s.CreateToken(0, held)) // sees unmasked data, but has no audit.view
+		s.Do(http.MethodPut, apitest.UserPath(auditor), changes{"password": "TakenOver1"}, auditing).WantProblem(http.StatusForbidden, "escalation_denied")
 		// Within what is held, all of it works.
 		s.Do("POST", users, apitest.NewUser("y@example.com", changes{"groups": []int64{helpers}}), apitest.As(token)).Want(http.StatusCreated)
 		s.Do("PATCH", apitest.UserPath(plain), changes{"groups": []int64{helpers}}, apitest.As(token)).Want(http.StatusOK)
 		s.Do("PATCH", group(helpers), changes{"permissions": []string{"users.view"}}, apitest.As(token)).Want(http.StatusOK)
-		s.Do("POST", tokens, changes{"name": "Mine", "permissions": []string{"users.view"}, "userId": plain}, apitest.As(token)).Want(http.StatusCreated)
+		s.Do("POST", tokens, changes{"name": "Mine", "permissions": []string{"users.view"}, "userId": plain}, auditing).Want(http.StatusCreated)
 		s.Do("DELETE", apitest.UserPath(plain), nil, apitest.As(token)).Want(http.StatusNoContent)
 	})
 }
@@ -382,7 +393,7 @@ func TestLastAdministrator(t *testing.T) {
 		first, second := administrator("first@example.com", true), administrator("second@example.com", true)
 		administrator("inactive@example.com", false)
 		s.CreateUser("plain@example.com")
-		as := apitest.As(s.CreateToken(first, apitest.AllPermissions()))
+		as := apitest.As(s.SignIn("first@example.com"))
 
 		s.Do(http.MethodDelete, apitest.UserPath(second), nil, as).Want(http.StatusNoContent)
 		for _, change := range []changes{{"active": false}, {"groups": []int{}}, {"active": false, "groups": []int{}}} {
@@ -407,7 +418,7 @@ func TestSelfService(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		user := s.CreateUser("a@example.com", changes{"canViewMaskedData": true})
 		other := s.CreateUser("b@example.com")
-		as := apitest.As(s.CreateToken(user, nil))
+		as := apitest.As(s.SignIn("a@example.com"))
 		me := users + "/me"
 		s.Do(http.MethodGet, me, nil, as).Want(http.StatusOK)
 		s.Do(http.MethodGet, apitest.UserPath(user), nil, as).Want(http.StatusOK)
@@ -420,18 +431,20 @@ func TestSelfService(t *testing.T) {
 			s.Do(http.MethodPatch, me, changes{"name": "Newer", field: value}, as).WantProblem(http.StatusForbidden, "permission_denied")
 		}
 		s.Do(http.MethodPatch, apitest.UserPath(other), changes{"name": "X"}, as).WantProblem(http.StatusForbidden, "permission_denied")
-		s.Do(http.MethodDelete, me, nil, as).WantProblem(http.StatusForbidden, "permission_denied")
+		s.Do(http.MethodDelete, apitest.UserPath(other), nil, as).WantProblem(http.StatusForbidden, "permission_denied")
 
 		s.Do(http.MethodPatch, me, changes{"password": "NewSecret123"}, as).WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")
-		for _, wrong := range []string{"wrong", "", "MySecret1234", strings.Repeat("x", 200)} {
+		for _, wrong := range []string{"wrong", "", strings.Repeat("x", 200)} {
 			s.Do(http.MethodPatch, me, changes{"password": "NewSecret123", "currentPassword": wrong}, as).
 				WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")
 		}
 		s.Do(http.MethodPatch, me, changes{"password": "NewSecret123", "currentPassword": "MySecret123"}, as).Want(http.StatusOK)
 		s.Do(http.MethodPatch, me, changes{"password": "MySecret123", "currentPassword": "MySecret123"}, as).
 			WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")
-		// An administrator needs no current password, as the documentation has it.
+		// For somebody else no current password is needed, as the documentation has it.
 		s.Do(http.MethodPatch, apitest.UserPath(user), changes{"password": "MySecret123"}).Want(http.StatusOK)
+		// Everyone may leave.
+		s.Do(http.MethodDelete, me, nil, apitest.As(s.SignIn("a@example.com"))).Want(http.StatusNoContent)
 	})
 }
 
@@ -439,8 +452,8 @@ func TestLongPasswordsAreComparedWhole(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		longest := strings.Repeat("x", 72)
-		user := s.CreateUser("a@example.com", changes{"password": longest})
-		as := apitest.As(s.CreateToken(user, nil))
+		s.CreateUser("a@example.com", changes{"password": longest})
+		as := apitest.As(signIn(t, s, "a@example.com", longest).AccessToken.Token)
 		for _, wrong := range []string{longest[:71], longest[:71] + "y", longest + "x", longest + strings.Repeat("x", 1000)} {
 			s.Do(http.MethodPatch, users+"/me", changes{"password": "NewSecret123", "currentPassword": wrong}, as).
 				WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")

@@ -98,17 +98,21 @@ func eventQuery(c echo.Context) (identity.EventQuery, error) {
 		Offset: q.Int("offset", 0, maxInt64, 0),
 		After:  cursorOf(q, identity.SortByID, true),
 	}
-	// An actor is a user, by id, or a service token, as token:ID.
-	const actor, token = "filter[actor]", "token:"
-	if text, _ := q.Get(actor); strings.HasPrefix(text, token) {
-		query.Filter.ActorTokenID = q.IntOf(actor, strings.TrimPrefix(text, token), 1, maxInt64, 0)
-	} else {
-		query.Filter.ActorUserID = q.Int(actor, 1, maxInt64, 0)
-	}
+	query.Filter.ActorUserID, query.Filter.ActorTokenID = userOrToken(q, "filter[actor]")
 	if q.Has("filter[type]") {
 		query.Filter.Type = identity.EventType(q.OneOf("filter[type]", eventTypeNames()...))
 	}
 	return query, q.Err()
+}
+
+// userOrToken reads a filter that names a user, by id, or a service token, as
+// token:ID.
+func userOrToken(q *api.Query, name string) (userID, tokenID int64) {
+	text, _ := q.Get(name)
+	if id, isToken := strings.CutPrefix(text, "token:"); isToken {
+		return 0, q.IntOf(name, id, 1, maxInt64, 0)
+	}
+	return q.Int(name, 1, maxInt64, 0), 0
 }
 
 func eventTypeNames() []string {

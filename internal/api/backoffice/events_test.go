@@ -128,6 +128,7 @@ func TestNothingHalfDone(t *testing.T) {
 			s := apitest.New(t, url)
 			group := s.CreateGroup("Support")
 			user := s.CreateUser("a@example.com", changes{"groups": []int64{group}})
+			s.SignIn("a@example.com")
 			record := apitest.UserPath(user) + "/records/accounts/17"
 			s.Do(http.MethodPut, record, changes{"attributes": changes{"name": "Savings"}}).Want(http.StatusCreated)
 			state := func() string {

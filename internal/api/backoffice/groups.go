@@ -14,6 +14,7 @@ type groupBody struct {
 	ID          int64          `json:"id"`
 	Name        identity.Label `json:"name"`
 	Permissions []string       `json:"permissions"`
+	RequireTFA  bool           `json:"requireTfa"`
 	CreateTime  wireTime       `json:"createTime"`
 	UpdateTime  wireTime       `json:"updateTime"`
 	Version     int64          `json:"version"`
@@ -21,7 +22,7 @@ type groupBody struct {
 
 func groupFrom(g identity.Group) groupBody {
 	return groupBody{
-		ID: g.ID, Name: g.Name, Permissions: g.Permissions.Names(),
+		ID: g.ID, Name: g.Name, Permissions: g.Permissions.Names(), RequireTFA: g.RequireTFA,
 		CreateTime: wireTime(g.CreatedAt), UpdateTime: wireTime(g.UpdatedAt), Version: g.Version,
 	}
 }
@@ -29,15 +30,17 @@ func groupFrom(g identity.Group) groupBody {
 type createGroupRequest struct {
 	Name        *identity.Label        `json:"name"        validate:"required"`
 	Permissions *[]identity.Permission `json:"permissions" validate:"required"`
+	RequireTFA  *bool                  `json:"requireTfa"`
 }
 
 type updateGroupRequest struct {
 	Name        *identity.Label        `json:"name"`
 	Permissions *[]identity.Permission `json:"permissions"`
+	RequireTFA  *bool                  `json:"requireTfa"`
 }
 
 func (r updateGroupRequest) change() identity.GroupChange {
-	change := identity.GroupChange{Name: r.Name}
+	change := identity.GroupChange{Name: r.Name, RequireTFA: r.RequireTFA}
 	if r.Permissions != nil {
 		permissions := identity.PermissionSet(*r.Permissions...)
 		change.Permissions = &permissions
@@ -81,7 +84,7 @@ func (h *handlers) createGroup(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	group, err := h.service.CreateGroup(c.Request().Context(), actor, identity.Group{
-		Name: *request.Name, Permissions: identity.PermissionSet(*request.Permissions...),
+		Name: *request.Name, Permissions: identity.PermissionSet(*request.Permissions...), RequireTFA: orZero(request.RequireTFA),
 	})
 	if err != nil {
 		return err

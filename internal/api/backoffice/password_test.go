@@ -149,7 +149,7 @@ func TestNewPasswordEndsOtherSessions(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("mary@example.com")
 		mine, other := signIn(t, s, "mary@example.com", password), signIn(t, s, "mary@example.com", password)
-		service := s.CreateToken(id, nil)
+		service := s.CreateToken(id, []string{"users.self"})
 		token := resetToken(t, s, "mary@example.com")
 		change := changes{"password": "NewSecret123", "currentPassword": password}
 		s.Do(http.MethodPatch, me, change, apitest.As(mine.AccessToken.Token)).Want(http.StatusOK)

@@ -324,10 +324,13 @@ func TestAuthenticatorRights(t *testing.T) {
 			as[id] = apitest.As(p.AccessToken.Token)
 		}
 		path := func(id int64) string { return apitest.UserPath(id) + "/totp" }
-		s.Do(http.MethodPost, path(anna), nil, as[john]).WantProblem(http.StatusForbidden, "permission_denied")
-		s.Do(http.MethodPost, path(anna)+"/confirm", changes{"code": "1"}, as[mary]).WantProblem(http.StatusForbidden, "permission_denied")
+		s.Do(http.MethodPost, path(anna), nil, as[john]).WantProblem(http.StatusForbidden, "session_required")
+		s.Do(http.MethodPost, path(anna)+"/confirm", changes{"code": "1"}, as[mary]).WantProblem(http.StatusForbidden, "session_required")
 		s.Do(http.MethodPost, me+"/totp", nil).WantProblem(http.StatusNotFound, "not_found")
 		s.Do(http.MethodDelete, path(john), nil, as[anna]).WantProblem(http.StatusForbidden, "permission_denied")
+		s.Do(http.MethodDelete, path(mary), nil, as[john]).WantProblem(http.StatusForbidden, "masked_data")
+		s.Do(http.MethodDelete, path(anna), nil, as[john]).WantProblem(http.StatusForbidden, "masked_data")
+		s.Do(http.MethodPatch, apitest.UserPath(john), changes{"canViewMaskedData": true}).Want(http.StatusOK)
 		s.Do(http.MethodDelete, path(mary), nil, as[john]).WantProblem(http.StatusForbidden, "escalation_denied")
 		s.Do(http.MethodDelete, path(anna), nil, as[john]).Want(http.StatusNoContent)
 		s.Do(http.MethodDelete, me+"/totp", nil, as[john]).Want(http.StatusNoContent)

@@ -32,6 +32,8 @@ func tokenPairFrom(p identity.TokenPair) tokenPairBody {
 // that does.
 type signedInBody struct {
 	TwoFactorRequired bool `json:"2faRequired"`
+	// EnrolmentRequired: the pair is good for enrolling a second factor only.
+	EnrolmentRequired bool `json:"2faEnrolmentRequired,omitempty"`
 	tokenPairBody
 }
 
@@ -63,7 +65,7 @@ func (h *handlers) signIn(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	if result.ChallengeToken == "" {
-		return c.JSON(http.StatusOK, signedInBody{tokenPairBody: tokenPairFrom(result.Pair)})
+		return c.JSON(http.StatusOK, signedInBody{EnrolmentRequired: result.MustEnrol, tokenPairBody: tokenPairFrom(result.Pair)})
 	}
 	return c.JSON(http.StatusOK, challengeBody{TwoFactorRequired: true, TwoFactorDetails: challengeDetails{
 		Token: result.ChallengeToken, Provider: result.Challenge.Provider, ExpiresAt: wireTime(result.Challenge.ExpiresAt),

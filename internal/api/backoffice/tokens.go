@@ -24,12 +24,25 @@ type tokenBody struct {
 	CreatedAt         wireTime           `json:"createdAt"`
 	ExpiresAt         wireTime           `json:"expiresAt"`
 	LastUsedAt        wireTime           `json:"lastUsedAt"`
+	CreatedBy         *creatorBody       `json:"createdBy"`
+	IssuerGone        bool               `json:"issuerGone"`
+}
+
+// creatorBody is who made a token: a user in person, a token, or one that acts for
+// a user.
+type creatorBody struct {
+	UserID  *int64 `json:"userId"`
+	TokenID *int64 `json:"tokenId"`
 }
 
 func tokenFrom(t identity.Token) tokenBody {
 	body := tokenBody{
 		ID: t.ID, Name: t.Name, Permissions: t.Permissions.Names(), IPWhitelist: t.AllowList, CanViewMaskedData: t.CanViewMaskedData,
 		CreatedAt: wireTime(t.CreatedAt), ExpiresAt: wireTime(t.ExpiresAt), LastUsedAt: wireTime(t.LastUsedAt),
+		IssuerGone: t.IssuerGone,
+	}
+	if t.CreatedBy != (identity.Creator{}) {
+		body.CreatedBy = &creatorBody{UserID: orNull(t.CreatedBy.UserID), TokenID: orNull(t.CreatedBy.TokenID)}
 	}
 	if t.UserID != 0 {
 		body.UserID = &t.UserID
@@ -46,16 +59,30 @@ type createTokenRequest struct {
 	UserID            *int64                 `json:"userId"            validate:"omitnil,min=1"   null:"absent"`
 	IPWhitelist       *identity.AllowList    `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
 	CanViewMaskedData *bool                  `json:"canViewMaskedData"`
-	ExpiresAt         *time.Time             `json:"expiresAt"         null:"absent"`
+	ExpiresAt         *endTime               `json:"expiresAt"         null:"empty"` // null is never
+}
+
+// endTime is when a token is to end; zero for never.
+type endTime time.Time
+
+// UnmarshalText reads a time of RFC 3339; the error is a *identity.ValueError.
+func (t *endTime) UnmarshalText(text []byte) error {
+	at, err := time.Parse(time.RFC3339, string(text))
+	if err != nil || at.IsZero() {
+		return &identity.ValueError{Code: "invalid_time", Message: "must be a time such as 2030-01-31T12:00:00Z"}
+	}
+	*t = endTime(at)
+	return nil
 }
 
 func (h *handlers) listTokens(c echo.Context, actor identity.Actor) error {
 	q := api.NewQuery(c)
-	page := pageOf(q)
+	page, filter := pageOf(q), identity.TokenFilter{}
+	filter.CreatedBy.UserID, filter.CreatedBy.TokenID = userOrToken(q, "filter[createdBy]")
 	if err := q.Err(); err != nil {
 		return err
 	}
-	tokens, total, err := h.service.Tokens(c.Request().Context(), actor, page)
+	tokens, total, err := h.service.Tokens(c.Request().Context(), actor, filter, page)
 	if err != nil {
 		return err
 	}
@@ -86,7 +113,7 @@ func (h *handlers) createToken(c echo.Context, actor identity.Actor) error {
 	token, secret, err := h.service.CreateToken(c.Request().Context(), actor, identity.Token{
 		Name: *request.Name, Permissions: identity.PermissionSet(*request.Permissions...), UserID: orZero(request.UserID),
 		AllowList: orZero(request.IPWhitelist), CanViewMaskedData: orZero(request.CanViewMaskedData),
-	}, request.ExpiresAt)
+	}, (*time.Time)(request.ExpiresAt))
 	if err != nil {
 		return err
 	}

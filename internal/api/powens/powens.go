@@ -86,12 +86,10 @@ func (h *handlers) getUser(c echo.Context, actor identity.Actor) error {
 
 func (h *handlers) deleteUser(c echo.Context, actor identity.Actor) error {
 	id, err := userID(c, actor)
-	if err == nil && id == actor.UserID {
-		err = h.service.DeleteOneself(c.Request().Context(), actor)
-	} else if err == nil {
-		err = h.service.DeleteUser(c.Request().Context(), actor, id, identity.VersionMatch{})
-	}
 	if err != nil {
+		return err
+	}
+	if err := h.service.DeleteAsSelf(c.Request().Context(), actor, id); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

@@ -23,7 +23,7 @@ func TestGolden(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		mary, ann := s.CreateUser("mary@example.com"), s.CreateUser("ann@example.com")
-		asMary := apitest.As(s.CreateToken(mary, nil))
+		asMary := apitest.As(s.CreateToken(mary, []string{"users.self"}))
 		asNobody := apitest.As(s.CreateToken(0, nil))
 		for _, call := range []struct {
 			name, method, path string

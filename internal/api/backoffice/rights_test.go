@@ -1,0 +1,687 @@
+package backoffice_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/service"
+)
+
+const (
+	reauthenticate = "/api/v2/reauthenticate"
+	meSessions     = me + "/sessions"
+)
+
+// wantFresh checks that a session has to prove itself for a call.
+func wantFresh(s *apitest.Server, method, path string, body any, as apitest.Option) {
+	s.Do(method, path, body, as).WantProblem(http.StatusForbidden, "reauthentication_required")
+}
+
+// TestTokenIsNobody: a token that acts for a user has what its list says and
+// nothing by being that user.
+func TestTokenIsNobody(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		id := s.CreateUser("mary@website.com", changes{"phone": "+18043257762", "tfa": false})
+		session := apitest.As(s.SignIn("mary@website.com"))
+		bare := apitest.As(s.CreateToken(id, nil))
+		self := apitest.As(s.CreateToken(id, []string{"users.self"}, changes{"canViewMaskedData": true}))
+		for _, path := range []string{me, apitest.UserPath(id), "/2.0/users/me", me + "/sessions"} {
+			s.Do(http.MethodGet, path, nil, bare).Want(http.StatusForbidden)
+		}
+		// users.self reads that user, as masked as anybody is for the token.
+		wantMasked(t, s.Do(http.MethodGet, me, nil, self).Want(http.StatusOK))
+		s.Do(http.MethodGet, users, nil, self).WantProblem(http.StatusForbidden, "permission_denied")
+		for _, as := range []apitest.Option{bare, self} {
+			for _, call := range []struct {
+				method, path string
+				body         any
+			}{
+				{"PATCH", me, changes{"name": "Mine"}},
+				{"PATCH", me, changes{"phone": nil}},
+				{"PATCH", me, changes{"password": "TakenOver1"}},
+				{"PATCH", me, changes{"email": "mine@website.com"}},
+				{"POST", me + "/totp", nil},
+				{"POST", me + "/totp/confirm", changes{"code": "123456"}},
+				{"DELETE", me + "/totp", nil},
+				{"DELETE", me, nil},
+				{"DELETE", meSessions, nil},
+				{"DELETE", meSessions + "/1", nil},
+				{"POST", explain, changes{"ip": "192.0.2.1", "userId": id}},
+			} {
+				s.Do(call.method, call.path, call.body, as).Want(http.StatusForbidden)
+			}
+			s.Do(http.MethodPatch, me, changes{"password": "TakenOver1", "currentPassword": password}, as).
+				WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")
+			s.Do(http.MethodPost, reauthenticate, changes{"password": password}, as).WantProblem(http.StatusConflict, "no_session")
+		}
+		s.Do(http.MethodDelete, "/2.0/users/me", nil, bare).Want(http.StatusForbidden)
+		if got := s.Do(http.MethodGet, me, nil, session).Want(http.StatusOK).Object(); got["name"] != "Mary" || got["version"] != 1.0 {
+			t.Errorf("%v", got)
+		}
+		s.Do(http.MethodDelete, "/2.0/users/me", nil, self).Want(http.StatusNoContent)
+	})
+}
+
+// TestTokenNeverTouchesItsUsersWayIn: also one whose list has users.update, and
+// that may do it to anybody else.
+func TestTokenNeverTouchesItsUsersWayIn(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		id := s.CreateUser("mary@website.com", changes{"groups": []int{1}, "canViewMaskedData": true})
+		other := s.CreateUser("john@website.com")
+		session := s.SignIn("mary@website.com")
+		enrol(t, s, session)
+		as := apitest.As(s.CreateToken(id, apitest.AllPermissions()))
+		for _, change := range []changes{{"password": "TakenOver1"}, {"tfa": false}} {
+			s.Do(http.MethodPatch, me, change, as).WantProblem(http.StatusForbidden, "session_required")
+			s.Do(http.MethodPatch, apitest.UserPath(id), change, as).WantProblem(http.StatusForbidden, "session_required")
+		}
+		for _, path := range []string{me + "/totp", meSessions, meSessions + "/1"} {
+			s.Do(http.MethodDelete, path, nil, as).WantProblem(http.StatusForbidden, "session_required")
+		}
+		s.Do(http.MethodPost, me+"/totp", nil, as).WantProblem(http.StatusForbidden, "session_required")
+		s.Do(http.MethodGet, me, nil, apitest.As(session)).Want(http.StatusOK)
+		s.Do(http.MethodPatch, me, changes{"name": "Mary Ann"}, as).Want(http.StatusOK) // by users.update
+		s.Do(http.MethodPatch, apitest.UserPath(other), changes{"password": "NewSecret123", "tfa": true}, as).Want(http.StatusOK)
+	})
+}
+
+// TestNobodyBecomesWhomTheyMayNotSee: what somebody signs in with is touched only
+// by those who see unmasked data.
+func TestNobodyBecomesWhomTheyMayNotSee(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		id := s.CreateUser("mary@website.com", changes{"ipWhitelist": []string{"192.0.2.0/24"}})
+		path := apitest.UserPath(id)
+		s.CreateUser("desk@example.com", changes{"groups": []int64{s.CreateGroup("Desk", "users.update", "tokens.manage", "users.self")}})
+		for name, masked := range map[string]apitest.Option{
+			"token":   apitest.As(s.CreateToken(0, []string{"users.update", "tokens.manage", "users.self"}, changes{"canViewMaskedData": false})),
+			"session": apitest.As(s.SignIn("desk@example.com")),
+		} {
+			for _, change := range []changes{{"password": "TakenOver1"}, {"email": "mine@example.com"}, {"email": "MARY@website.com"}, {"tfa": true}} {
+				s.Do(http.MethodPatch, path, change, masked).WantProblem(http.StatusForbidden, "masked_data")
+				s.Do(http.MethodPut, path, change, masked).WantProblem(http.StatusForbidden, "masked_data")
+			}
+			s.Do(http.MethodDelete, path+"/totp", nil, masked).WantProblem(http.StatusForbidden, "masked_data")
+			// A token that acts for somebody reads masks and allow-lists by being them.
+			for _, permissions := range [][]string{{}, {"users.self"}, {"users.view"}} {
+				s.Do(http.MethodPost, tokens, changes{"name": "x", "permissions": permissions, "userId": id}, masked).
+					WantProblem(http.StatusForbidden, "masked_data")
+			}
+			// What is written back as it was, or is nobody's way in, is no matter.
+			s.Do(http.MethodPatch, path, changes{"email": "m***@website.com", "tfa": false, "name": "Mary " + name}, masked).Want(http.StatusOK)
+		}
+		if got := s.Do(http.MethodGet, path, nil).Object(); got["version"] != 3.0 || got["email"] != "mary@website.com" {
+			t.Errorf("%v", got)
+		}
+		s.Do(http.MethodPost, signin, credentials("mary@website.com", "TakenOver1"), noToken("192.0.2.9")).Want(http.StatusUnauthorized)
+	})
+}
+
+// TestCurrentPasswordIsNoOracle: it has no place in a change of somebody else,
+// whatever it holds, and costs no look at the password.
+func TestCurrentPasswordIsNoOracle(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.CreateUser("admin@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
+		other := s.CreateUser("mary@example.com")
+		for _, as := range []apitest.Option{apitest.As(apitest.AdminToken), apitest.As(s.SignIn("admin@example.com"))} {
+			for _, guess := range []string{password, "WrongSecret1", ""} {
+				for _, body := range []changes{{"currentPassword": guess}, {"currentPassword": guess, "password": "NewSecret123"}} {
+					answer := s.Do(http.MethodPatch, apitest.UserPath(other), body, as).
+						WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")
+					if !strings.Contains(string(answer.Body), "not_oneself") {
+						t.Errorf("%s", answer.Body)
+					}
+				}
+			}
+		}
+		signIn(t, s, "mary@example.com", password)
+	})
+}
+
+// TestFreshness: what could outlast a stolen session takes one that has just
+// proved who it is.
+func TestFreshness(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		group := fmt.Sprintf("%s/%d", groups, s.CreateGroup("Support", "users.view"))
+		id := s.CreateUser("mary@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
+		as := apitest.As(s.SignIn("mary@example.com"))
+		receiver := apitest.NewReceiver(t)
+		hook := s.Do(http.MethodPost, webhooks, changes{"url": receiver.URL, "events": allEvents}, as).Want(http.StatusCreated).Header.Get("Location")
+		token := changes{"name": "x", "permissions": []string{}}
+		s.Do(http.MethodPost, tokens, token, as).Want(http.StatusCreated)
+		s.Clock.Advance(15*time.Minute - time.Second)
+		s.Do(http.MethodPost, tokens, token, as).Want(http.StatusCreated)
+		s.Clock.Advance(time.Second)
+		stale := []struct {
+			method, path string
+			body         any
+		}{
+			{"PATCH", me, changes{"email": "new@example.com"}},
+			{"PATCH", apitest.UserPath(id), changes{"email": "new@example.com"}},
+			{"PATCH", me, changes{"tfa": true}},
+			{"POST", me + "/totp", nil},
+			{"POST", me + "/totp/confirm", changes{"code": "123456"}},
+			{"DELETE", me + "/totp", nil},
+			{"POST", tokens, token},
+			{"POST", groups, changes{"name": "New", "permissions": []string{}}},
+			{"PATCH", group, changes{"permissions": []string{"audit.view"}}},
+			{"PUT", group, changes{"requireTfa": true}},
+			{"POST", webhooks, changes{"url": receiver.URL, "events": allEvents}},
+			{"PATCH", hook, changes{"active": false}},
+			{"POST", hook + "/rotate", nil},
+			{"DELETE", hook, nil},
+		}
+		for _, call := range stale {
+			wantFresh(s, call.method, call.path, call.body, as)
+		}
+		// The rest goes on, and service tokens have nothing to prove.
+		s.Do(http.MethodPatch, me, changes{"name": "Mary Ann"}, as).Want(http.StatusOK)
+		s.Do(http.MethodPatch, group, changes{"name": "Helpers"}, as).Want(http.StatusOK)
+		other := s.CreateUser("john@example.com")
+		s.Do(http.MethodPatch, apitest.UserPath(other), changes{"email": "jo@example.com"}, as).Want(http.StatusOK)
+		s.Do(http.MethodPost, tokens, token).Want(http.StatusCreated)
+		// A refreshed session is as old as its sign-in.
+		p := signIn(t, s, "mary@example.com", password)
+		s.Clock.Advance(15 * time.Minute)
+		var next pair
+		s.Do(http.MethodPost, refresh, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK).Decode(&next)
+		wantFresh(s, http.MethodPost, tokens, token, apitest.As(next.AccessToken.Token))
+
+		s.Do(http.MethodPost, reauthenticate, changes{"password": "WrongSecret1"}, as).WantProblem(http.StatusBadRequest, "validation_failed", "password")
+		wantFresh(s, http.MethodPost, tokens, token, as)
+		answer := s.Do(http.MethodPost, reauthenticate, changes{"password": password}, as).Want(http.StatusOK).Object()
+		if answer["freshUntil"] != "2026-11-22T12:45:00+00:00" || answer["2faRequired"] != false {
+			t.Errorf("%v", answer)
+		}
+		s.Do(http.MethodPost, tokens, token, as).Want(http.StatusCreated)
+		wantFresh(s, http.MethodPost, tokens, token, apitest.As(next.AccessToken.Token)) // another session
+		s.Do(http.MethodPatch, me, changes{"email": "new@example.com"}, as).Want(http.StatusOK)
+		var found struct{ Total int }
+		s.Do(http.MethodGet, events+"?filter[type]=USER_REAUTHENTICATED", nil).Want(http.StatusOK).Decode(&found)
+		if found.Total != 1 {
+			t.Errorf("%d events", found.Total)
+		}
+	})
+}
+
+// TestReauthenticateWithSecondFactor: a password alone is not all that a sign-in
+// of such a user takes.
+func TestReauthenticateWithSecondFactor(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.CreateUser("mary@example.com", changes{"tfa": true})
+		from := noToken("192.0.2.1")
+		c := challenged(t, s, "mary@example.com", "email", from)
+		var p pair
+		s.Do(http.MethodPost, confirm, confirmation(c, s.Mail().Code), from).Want(http.StatusOK).Decode(&p)
+		as := apitest.As(p.AccessToken.Token)
+		s.Clock.Advance(16 * time.Minute)
+		ask := func(body changes) *apitest.Answer { return s.Do(http.MethodPost, reauthenticate, body, as) }
+		ask(changes{"password": password, "code": "123456"}).WantProblem(http.StatusBadRequest, "validation_failed", "code") // none was mailed
+		answer := ask(changes{"password": password}).Want(http.StatusOK).Object()
+		if answer["2faRequired"] != true || answer["freshUntil"] != nil || answer["2faDetails"].(map[string]any)["provider"] != "email" {
+			t.Errorf("%v", answer)
+		}
+		wantFresh(s, http.MethodPost, me+"/totp", nil, as)
+		code := s.Mail().Code
+		ask(changes{"password": password, "code": anotherCode(code)}).WantProblem(http.StatusBadRequest, "validation_failed", "code")
+		ask(changes{"password": "WrongSecret1", "code": code}).WantProblem(http.StatusBadRequest, "validation_failed", "password")
+		ask(changes{"password": password, "code": code}).Want(http.StatusOK)
+		ask(changes{"password": password, "code": code}).WantProblem(http.StatusBadRequest, "validation_failed", "code") // it works once
+		app, _ := enrol(t, s, p.AccessToken.Token)
+
+		s.Clock.Advance(16 * time.Minute)
+		answer = ask(changes{"password": password}).Want(http.StatusOK).Object()
+		if answer["2faDetails"].(map[string]any)["provider"] != "totp" || len(s.Mails()) != 0 {
+			t.Errorf("%v", answer)
+		}
+		wantFresh(s, http.MethodDelete, me+"/totp", nil, as)
+		ask(changes{"password": password, "code": app.code(t, s.Clock.Now())}).Want(http.StatusOK)
+		s.Do(http.MethodDelete, me+"/totp", nil, as).Want(http.StatusNoContent)
+		// The codes of a session open no sign-in, and mails are bounded.
+		s.Clock.Advance(16 * time.Minute)
+		for i := range 6 {
+			answer := ask(changes{"password": password})
+			if i < 5 {
+				answer.Want(http.StatusOK)
+			} else {
+				answer.WantProblem(http.StatusTooManyRequests, "too_many_attempts")
+			}
+		}
+	})
+}
+
+// TestMintedTokensStayWithinTheirMinter: permissions, masks, addresses and end.
+func TestMintedTokensStayWithinTheirMinter(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		inside := apitest.From("192.0.2.7")
+		end := s.Clock.Now().Add(time.Hour).Format(time.RFC3339)
+		minter := apitest.As(s.CreateToken(0, []string{"tokens.manage", "users.view"}, changes{
+			"canViewMaskedData": false, "ipWhitelist": []string{"192.0.2.0/24", "2001:db8::/32"}, "expiresAt": end,
+		}))
+		mint := func(as apitest.Option, change changes) *apitest.Answer {
+			body := changes{"name": "x", "permissions": []string{"users.view"}}
+			for field, value := range change {
+				body[field] = value
+			}
+			return s.Do(http.MethodPost, tokens, body, as, inside)
+		}
+		for _, beyond := range []changes{
+			{"permissions": []string{"users.update"}}, {"permissions": []string{"*"}}, {"canViewMaskedData": true},
+			{"ipWhitelist": []string{"0.0.0.0/0"}}, {"ipWhitelist": []string{"192.0.2.7", "192.0.3.1"}}, {"ipWhitelist": []string{"2001:db8::/31"}},
+			{"expiresAt": s.Clock.Now().Add(time.Hour + time.Second).Format(time.RFC3339)}, {"expiresAt": nil},
+		} {
+			mint(minter, beyond).Want(http.StatusForbidden)
+			if !strings.Contains(string(mint(minter, beyond).Body), "escalation_denied") {
+				t.Errorf("%v", beyond)
+			}
+		}
+		got := mint(minter, nil).Want(http.StatusCreated).Object()
+		if fmt.Sprint(got["ipWhitelist"]) != "[192.0.2.0/24 2001:db8::/32]" || got["expiresAt"] != "2026-11-22T13:00:00+00:00" {
+			t.Errorf("%v", got)
+		}
+		if by := got["createdBy"].(map[string]any); by["tokenId"] != 2.0 || by["userId"] != nil || got["issuerGone"] != false {
+			t.Errorf("%v", by)
+		}
+		got = mint(minter, changes{"ipWhitelist": []string{"192.0.2.7", "2001:db8:1::/48"}}).Want(http.StatusCreated).Object()
+		if fmt.Sprint(got["ipWhitelist"]) != "[192.0.2.7 2001:db8:1::/48]" {
+			t.Errorf("%v", got)
+		}
+
+		// A session may make tokens that outlast it, but its addresses go with them.
+		group := s.CreateGroup("Minters", "tokens.manage", "users.view")
+		mary := s.CreateUser("mary@example.com", changes{"groups": []int64{group}, "ipWhitelist": []string{"192.0.2.0/28"}})
+		session := apitest.As(s.SignIn("mary@example.com", inside))
+		year := s.Clock.Now().Add(366 * 24 * time.Hour)
+		mint(session, changes{"expiresAt": nil}).WantProblem(http.StatusForbidden, "escalation_denied", "expiresAt")
+		mint(session, changes{"expiresAt": year.Add(time.Second).Format(time.RFC3339)}).WantProblem(http.StatusBadRequest, "validation_failed", "expiresAt")
+		mint(session, changes{"ipWhitelist": []string{"192.0.2.0/24"}}).WantProblem(http.StatusForbidden, "escalation_denied", "ipWhitelist")
+		got = mint(session, nil).Want(http.StatusCreated).Object()
+		if fmt.Sprint(got["ipWhitelist"]) != "[192.0.2.0/28]" || got["expiresAt"] != "2027-11-23T12:00:00+00:00" || got["createdBy"].(map[string]any)["userId"] != float64(mary) {
+			t.Errorf("%v", got)
+		}
+		outside := apitest.As(got["token"].(string))
+		s.Do(http.MethodGet, users, nil, outside, apitest.From("192.0.2.99")).WantProblem(http.StatusForbidden, "ip_not_allowed")
+		s.Do(http.MethodGet, users, nil, outside, inside).Want(http.StatusOK)
+
+		// A token that acts for a user comes from where both may come.
+		both := apitest.As(s.CreateToken(mary, []string{"tokens.manage"}, changes{"ipWhitelist": []string{"192.0.2.0/29", "198.51.100.0/24"}}))
+		if got := mint(both, changes{"permissions": []string{}}).Want(http.StatusCreated).Object(); fmt.Sprint(got["ipWhitelist"]) != "[192.0.2.0/29]" {
+			t.Errorf("%v", got)
+		}
+		// For ever is for those who hold everything, and themselves never end.
+		if got := s.Do(http.MethodPost, tokens, changes{"name": "x", "permissions": []string{"*"}}).Want(http.StatusCreated).Object(); got["expiresAt"] != nil {
+			t.Errorf("%v", got)
+		}
+		s.Do(http.MethodPost, tokens, changes{"name": "ROSTER_ADMIN_TOKEN", "permissions": []string{}}).WantProblem(http.StatusBadRequest, "validation_failed", "name")
+	})
+}
+
+// TestTokensOutlastTheirIssuer, visibly: they are counted in the event, found by
+// filter and told of in the list.
+func TestTokensOutlastTheirIssuer(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		mary := s.CreateUser("mary@example.com", changes{"groups": []int{1}})
+		as := apitest.As(s.SignIn("mary@example.com"))
+		body := changes{"name": "x", "permissions": []string{"users.view", "tokens.manage"}}
+		var first struct {
+			ID    int64
+			Token string
+		}
+		s.Do(http.MethodPost, tokens, body, as).Want(http.StatusCreated).Decode(&first)
+		s.Do(http.MethodPost, tokens, body, as).Want(http.StatusCreated)
+		child := s.Do(http.MethodPost, tokens, changes{"name": "y", "permissions": []string{}}, apitest.As(first.Token)).Want(http.StatusCreated).ID()
+		list := func(filter string) string {
+			var page struct {
+				Total int
+				Data  []struct {
+					ID         int64
+					IssuerGone bool
+				}
+			}
+			s.Do(http.MethodGet, tokens+"?filter[createdBy]="+filter, nil).Want(http.StatusOK).Decode(&page)
+			if page.Total != len(page.Data) {
+				t.Errorf("%+v", page)
+			}
+			return fmt.Sprint(page.Data)
+		}
+		byMary, byToken := fmt.Sprint(mary), fmt.Sprintf("token:%d", first.ID)
+		if got, want := list(byMary)+list(byToken), fmt.Sprintf("[{%d false} {%d false}][{%d false}]", first.ID, first.ID+1, child); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		counted := func(eventType string) any {
+			var page struct {
+				Data []struct {
+					Changes map[string]struct{ New any }
+				}
+			}
+			s.Do(http.MethodGet, fmt.Sprintf("%s?filter[type]=%s&filter[user]=%d&limit=1", events, eventType, mary), nil).Want(http.StatusOK).Decode(&page)
+			return page.Data[0].Changes["createdTokens"].New
+		}
+		s.Do(http.MethodPatch, apitest.UserPath(mary), changes{"active": false}).Want(http.StatusOK)
+		if n := counted("USER_UPDATED"); n != 2.0 {
+			t.Errorf("%v tokens", n)
+		}
+		if got, want := list(byMary), fmt.Sprintf("[{%d true} {%d true}]", first.ID, first.ID+1); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		s.Do(http.MethodGet, users, nil, apitest.As(first.Token)).Want(http.StatusOK)
+		s.Do(http.MethodDelete, fmt.Sprintf("%s/%d", tokens, first.ID), nil).Want(http.StatusNoContent)
+		s.Do(http.MethodDelete, apitest.UserPath(mary), nil).Want(http.StatusNoContent)
+		if got, want := list(byMary)+list(byToken), fmt.Sprintf("[{%d true}][{%d true}]", first.ID+1, child); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if n := counted("USER_DELETED"); n != 1.0 {
+			t.Errorf("%v tokens", n)
+		}
+		s.Do(http.MethodGet, tokens+"?filter[createdBy]=x", nil).WantProblem(http.StatusBadRequest, "validation_failed", "filter[createdBy]")
+	})
+}
+
+// TestWildcard: only * holds what later releases bring, and only a holder of * can
+// give it or touch one who has it.
+func TestWildcard(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		admin := s.CreateUser("admin@example.com", changes{"groups": []int{1}})
+		named := s.Do(http.MethodPost, groups, changes{"name": "Named", "permissions": apitest.NamedPermissions()}).Want(http.StatusCreated)
+		if got := fmt.Sprint(named.Object()["permissions"]); strings.Contains(got, "*") || !strings.Contains(got, "users.self") {
+			t.Errorf("%s", got)
+		}
+		all := s.Do(http.MethodPost, groups, changes{"name": "All", "permissions": []string{"audit.view", "*"}}).Want(http.StatusCreated).Object()
+		if got := all["permissions"].([]any); got[0] != "*" || len(got) != 1+len(apitest.NamedPermissions()) {
+			t.Errorf("%v", got)
+		}
+		as := apitest.As(s.CreateToken(0, apitest.NamedPermissions()))
+		for _, call := range []struct {
+			method, path string
+			body         any
+		}{
+			{"POST", tokens, changes{"name": "x", "permissions": []string{"*"}}},
+			{"POST", groups, changes{"name": "x", "permissions": []string{"*"}}},
+			{"PATCH", named.Header.Get("Location"), changes{"permissions": []string{"*"}}},
+			{"PATCH", apitest.UserPath(admin), changes{"name": "x"}},
+			{"POST", users, apitest.NewUser("x@example.com", changes{"groups": []int{1}})},
+		} {
+			s.Do(call.method, call.path, call.body, as).WantProblem(http.StatusForbidden, "escalation_denied")
+		}
+		// To change users includes to see them.
+		for _, permission := range []string{"users.create", "users.update", "users.delete"} {
+			s.Do(http.MethodGet, users, nil, apitest.As(s.CreateToken(0, []string{permission}))).Want(http.StatusOK)
+		}
+	})
+}
+
+// TestSessions: everyone sees and ends one's own; administrators those of others.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		mary := s.CreateUser("mary@example.com")
+		john := s.CreateUser("john@example.com")
+		client := apitest.Header("User-Agent", "Browser\t1 \u202e"+strings.Repeat("x", 300))
+		first := s.SignIn("mary@example.com", apitest.From("192.0.2.1"), client)
+		s.Clock.Advance(time.Minute)
+		second := s.SignIn("mary@example.com", apitest.From("2001:db8::1"))
+		ofJohn := s.SignIn("john@example.com")
+		s.Clock.Advance(time.Minute)
+		s.Do(http.MethodGet, me, nil, apitest.As(first), apitest.From("198.51.100.4")).Want(http.StatusOK)
+		type session struct {
+			ID                                   int64
+			CreateTime, LastUsedTime, FreshUntil string
+			Address, Client                      *string
+			Current                              bool
+		}
+		list := func(path string, as apitest.Option) (sessions []session) {
+			var page struct {
+				Total int
+				Data  []session
+			}
+			s.Do(http.MethodGet, path, nil, as).Want(http.StatusOK).Decode(&page)
+			if page.Total != len(page.Data) {
+				t.Errorf("%+v", page)
+			}
+			return page.Data
+		}
+		got := list(meSessions, apitest.As(first))
+		if len(got) != 2 || got[0].Current || !got[1].Current || *got[0].Address != "2001:db8::1" || *got[1].Address != "198.51.100.4" ||
+			got[1].CreateTime != "2026-11-22T12:00:00+00:00" || got[1].LastUsedTime != "2026-11-22T12:02:00+00:00" ||
+			got[1].FreshUntil != "2026-11-22T12:15:00+00:00" || !strings.HasPrefix(*got[1].Client, "Browser1 xxx") || len(*got[1].Client) != 200 {
+			t.Errorf("%+v", got)
+		}
+		path := apitest.UserPath(mary) + "/sessions"
+		viewer := apitest.As(s.CreateToken(0, []string{"users.view"}, changes{"canViewMaskedData": false}))
+		for _, other := range list(path, viewer) { // where people come from tells of their allow-lists
+			if *other.Address != "***" || other.Current {
+				t.Errorf("%+v", other)
+			}
+		}
+		s.Do(http.MethodGet, path, nil, apitest.As(ofJohn)).WantProblem(http.StatusForbidden, "permission_denied")
+		one := func(id int64) string { return fmt.Sprintf("%s/%d", path, id) }
+		s.Do(http.MethodDelete, one(got[0].ID), nil, apitest.As(ofJohn)).WantProblem(http.StatusForbidden, "permission_denied")
+		s.Do(http.MethodDelete, one(got[0].ID), nil, viewer).WantProblem(http.StatusForbidden, "permission_denied")
+		s.Do(http.MethodDelete, fmt.Sprintf("%s/sessions/%d", apitest.UserPath(john), got[0].ID), nil).WantProblem(http.StatusNotFound, "not_found")
+		s.Do(http.MethodGet, me, nil, apitest.As(second)).Want(http.StatusOK)
+		s.Do(http.MethodDelete, one(got[0].ID), nil, apitest.As(first)).Want(http.StatusNoContent)
+		s.Do(http.MethodGet, me, nil, apitest.As(second)).WantProblem(http.StatusUnauthorized, "invalid_token")
+
+		third := s.SignIn("mary@example.com")
+		s.Do(http.MethodDelete, meSessions, nil, apitest.As(third)).Want(http.StatusNoContent) // all but the current one
+		s.Do(http.MethodGet, me, nil, apitest.As(first)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, me, nil, apitest.As(third)).Want(http.StatusOK)
+		desk := apitest.As(s.CreateToken(0, []string{"users.update"}))
+		s.Do(http.MethodDelete, path, nil, desk).Want(http.StatusNoContent)
+		s.Do(http.MethodGet, me, nil, apitest.As(third)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		admin := s.CreateUser("admin@example.com", changes{"groups": []int{1}})
+		s.SignIn("admin@example.com")
+		s.Do(http.MethodDelete, apitest.UserPath(admin)+"/sessions", nil, desk).WantProblem(http.StatusForbidden, "escalation_denied")
+		s.Do(http.MethodGet, apitest.UserPath(999)+"/sessions", nil).WantProblem(http.StatusNotFound, "not_found")
+		s.Do(http.MethodDelete, apitest.UserPath(999)+"/sessions", nil).WantProblem(http.StatusNotFound, "not_found")
+		var found struct{ Total int }
+		s.Do(http.MethodGet, events+"?filter[type]=USER_SESSION_REVOKED", nil).Want(http.StatusOK).Decode(&found)
+		if found.Total != 3 {
+			t.Errorf("%d events", found.Total)
+		}
+	})
+}
+
+// TestSessionsEnd 30 days after the sign-in, however much they are used.
+func TestSessionsEnd(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.CreateUser("mary@example.com")
+		p := signIn(t, s, "mary@example.com", password)
+		start := s.Clock.Now()
+		for range 29 {
+			s.Clock.Advance(24 * time.Hour)
+			s.Do(http.MethodPost, refresh, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK).Decode(&p)
+		}
+		s.Clock.Advance(24*time.Hour - time.Minute)
+		s.Do(http.MethodPost, refresh, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK).Decode(&p)
+		if end := start.Add(30 * 24 * time.Hour); !p.AccessToken.ExpiresAt.Equal(end) || !p.RefreshToken.ExpiresAt.Equal(end) {
+			t.Errorf("%v", p)
+		}
+		s.Do(http.MethodGet, me, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
+		s.Clock.Advance(time.Minute)
+		s.Do(http.MethodGet, me, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodPost, refresh, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).WantProblem(http.StatusUnauthorized, "invalid_token")
+	})
+}
+
+// TestWhatEndsWhat: a new way in leaves nothing of the old one.
+func TestWhatEndsWhat(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		for i, change := range []changes{
+			{"password": "NewSecret123"}, {"email": "another%d@example.com"}, {"tfa": true}, {"active": false}, nil, // nil: the authenticator is reset
+		} {
+			email := fmt.Sprintf("mary%d@example.com", i)
+			if change["email"] != nil {
+				change["email"] = fmt.Sprintf(change["email"].(string), i)
+			}
+			id := s.CreateUser(email)
+			from := apitest.From(fmt.Sprintf("192.0.2.%d", i))
+			link := resetToken(t, s, email)
+			first := s.SignIn(email, from)
+			second := s.SignIn(email, from)
+			if change == nil {
+				enrol(t, s, first) // which ends the other one
+				s.Do(http.MethodGet, me, nil, apitest.As(second)).WantProblem(http.StatusUnauthorized, "invalid_token")
+				link = resetToken(t, s, email)
+				s.Do(http.MethodDelete, apitest.UserPath(id)+"/totp", nil).Want(http.StatusNoContent)
+			} else {
+				s.Do(http.MethodPatch, apitest.UserPath(id), change).Want(http.StatusOK)
+			}
+			for _, token := range []string{first, second} {
+				s.Do(http.MethodGet, me, nil, apitest.As(token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+			}
+			s.Do(http.MethodPost, reset, changes{"token": link, "password": "OtherSecret123"}, apitest.As("")).
+				WantProblem(http.StatusBadRequest, "validation_failed", "token")
+		}
+		// One's own session goes on, and a challenge ends.
+		s.CreateUser("anna@example.com", changes{"tfa": true, "groups": []int{1}, "canViewMaskedData": true})
+		c := challenged(t, s, "anna@example.com", "email", noToken("198.51.100.1"))
+		var p pair
+		s.Do(http.MethodPost, confirm, confirmation(c, s.Mail().Code), noToken("198.51.100.1")).Want(http.StatusOK).Decode(&p)
+		c = challenged(t, s, "anna@example.com", "email", noToken("198.51.100.1"))
+		code := s.Mail().Code
+		s.Do(http.MethodPatch, me, changes{"email": "ann@example.com"}, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
+		s.Do(http.MethodGet, me, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
+		s.Do(http.MethodPost, confirm, confirmation(c, code), noToken("198.51.100.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
+	})
+}
+
+// TestRequireTFA: a member without a second factor gets as far as enrolling one.
+func TestRequireTFA(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		group := s.CreateGroup("Guarded", "users.view", "users.update", "tokens.manage")
+		path := fmt.Sprintf("%s/%d", groups, group)
+		mary := s.CreateUser("mary@example.com", changes{"groups": []int64{group}, "canViewMaskedData": true})
+		service := apitest.As(s.CreateToken(mary, []string{"users.view"}))
+		before := apitest.As(s.SignIn("mary@example.com"))
+		s.Do(http.MethodGet, users, nil, before).Want(http.StatusOK)
+		if got := s.Do(http.MethodPatch, path, changes{"requireTfa": true}).Want(http.StatusOK).Object(); got["requireTfa"] != true {
+			t.Errorf("%v", got)
+		}
+		answer := s.Do(http.MethodPost, signin, credentials("mary@example.com", password), noToken("192.0.2.1")).Want(http.StatusOK)
+		if answer.Object()["2faEnrolmentRequired"] != true || answer.Object()["2faRequired"] != false {
+			t.Errorf("%s", answer.Body)
+		}
+		var p pair
+		answer.Decode(&p)
+		for _, as := range []apitest.Option{before, apitest.As(p.AccessToken.Token)} { // also one from before
+			for _, call := range []struct {
+				method, path string
+				body         any
+			}{
+				{"GET", me, nil},
+				{"GET", users, nil},
+				{"PATCH", me, changes{"name": "Mine"}},
+				{"PATCH", me, changes{"password": "NewSecret123"}},
+				{"GET", meSessions, nil},
+				{"DELETE", meSessions, nil},
+				{"DELETE", me, nil},
+				{"DELETE", me + "/totp", nil},
+				{"POST", tokens, changes{"name": "x", "permissions": []string{}}},
+				{"POST", explain, changes{"ip": "192.0.2.1", "userId": mary}},
+				{"GET", "/2.0/users/me", nil},
+				{"DELETE", "/2.0/users/me", nil},
+				{"GET", webhooks, nil},
+			} {
+				got := s.Do(call.method, call.path, call.body, as)
+				if got.Status != http.StatusForbidden && got.Status != http.StatusBadRequest && got.Status != http.StatusNotFound {
+					t.Errorf("%s %s: %d %s", call.method, call.path, got.Status, got.Body)
+				}
+			}
+			s.Do(http.MethodGet, me, nil, as).WantProblem(http.StatusForbidden, "second_factor_required")
+		}
+		s.Do(http.MethodGet, users, nil, service).Want(http.StatusOK) // a token has no factors
+		enrol(t, s, p.AccessToken.Token)
+		s.Do(http.MethodGet, users, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
+		s.Do(http.MethodGet, users, nil, before).WantProblem(http.StatusUnauthorized, "invalid_token")
+		// Without the second factor it starts anew, though the authenticator is there still.
+		s.Do(http.MethodPatch, apitest.UserPath(mary), changes{"tfa": false}).Want(http.StatusOK)
+		s.Do(http.MethodGet, users, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusForbidden, "second_factor_required")
+		enrol(t, s, p.AccessToken.Token)
+		s.Do(http.MethodGet, users, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
+	})
+}
+
+// TestConfiguredTokenEnds: ROSTER_ADMIN_TOKEN taken away or changed ends the old
+// one at the next start, and the token of a first start does not last for ever.
+func TestConfiguredTokenEnds(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.Do(http.MethodGet, users, nil).Want(http.StatusOK)
+		setUp(t, s, "another-administrator-token-0123456789")
+		s.Do(http.MethodGet, users, nil).WantProblem(http.StatusUnauthorized, "invalid_token")
+		another := apitest.As("another-administrator-token-0123456789")
+		s.Do(http.MethodGet, users, nil, another).Want(http.StatusOK)
+		if got := setUp(t, s, ""); got != "" { // there has been a token: it is no first start
+			t.Errorf("a token was printed")
+		}
+		s.Do(http.MethodGet, users, nil, another).WantProblem(http.StatusUnauthorized, "invalid_token")
+		token := setUp(t, s, "") // now there is nothing at all
+		as := apitest.As(token)
+		s.Do(http.MethodGet, users, nil, as).Want(http.StatusOK)
+		var page struct {
+			Data []struct{ Type string }
+		}
+		s.Do(http.MethodGet, events, nil, as).Want(http.StatusOK).Decode(&page)
+		revoked := 0
+		for _, event := range page.Data {
+			if event.Type == "TOKEN_REVOKED" {
+				revoked++
+			}
+		}
+		if revoked != 2 {
+			t.Errorf("%d revocations in %v", revoked, page.Data)
+		}
+		s.Clock.Advance(30 * 24 * time.Hour)
+		s.Do(http.MethodGet, users, nil, as).WantProblem(http.StatusUnauthorized, "invalid_token")
+	})
+}
+
+func TestAdministratorsNeedASecondFactor(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.CreateUser("admin@example.com", changes{"groups": []int{1}})
+		as := apitest.As(s.SignIn("admin@example.com"))
+		s.Do(http.MethodGet, users, nil, as).Want(http.StatusOK)
+		requireAdminTFA(t, s, true)
+		s.Do(http.MethodGet, users, nil, as).WantProblem(http.StatusForbidden, "second_factor_required")
+		if got := s.Do(http.MethodGet, groups+"/1", nil).Object(); got["requireTfa"] != true || !slices.Contains(got["permissions"].([]any), any("*")) {
+			t.Errorf("%v", got)
+		}
+		requireAdminTFA(t, s, false)
+		s.Do(http.MethodGet, users, nil, as).Want(http.StatusOK)
+	})
+}
+
+func setUp(t *testing.T, s *apitest.Server, configured string) (newToken string) {
+	t.Helper()
+	newToken, err := s.Service.SetUp(t.Context(), service.Setup{Token: configured})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newToken
+}
+
+func requireAdminTFA(t *testing.T, s *apitest.Server, required bool) {
+	t.Helper()
+	setup := service.Setup{Token: apitest.AdminToken, RequireAdminTFA: required}
+	if _, err := s.Service.SetUp(t.Context(), setup); err != nil {
+		t.Fatal(err)
+	}
+}
