@@ -51,7 +51,7 @@ func (p *Permission) UnmarshalText(text []byte) error {
 	}
 	i := slices.Index(permissionNames[:], string(text))
 	if i < 0 {
-		return invalid("unknown_permission", "must be * or one of %s", strings.Join(permissionNames[:], ", "))
+		return invalid("unknown_permission", "must be one of %s, or * for all", strings.Join(permissionNames[:], ", "))
 	}
 	*p = Permission(i) //nolint:gosec // G115: there are twelve
 	return nil
