@@ -12,12 +12,28 @@ type Actor struct {
 	Permissions       Permissions
 	CanViewMaskedData bool
 	Source            netip.Addr // zero where it could not be told
-	RequestID         string
+	RequestID         string     // ours, or a trusted proxy's
+	ClientRequestID   string     // what a client that is not trusted calls the request; "" for none
+}
+
+// MaxRequestIDLength bounds a request's id, in bytes, whoever made it.
+const MaxRequestIDLength = 128
+
+// Origin is where a request comes from and what it is called, as far as that is
+// known before its caller is.
+type Origin struct {
+	Source          netip.Addr // zero where it could not be told
+	RequestID       string     // ours, or a trusted proxy's
+	ClientRequestID string     // what a client that is not trusted calls it; "" for none
 }
 
 // Anonymous is a caller of what needs no credential.
-func Anonymous(source netip.Addr, requestID string) Actor {
-	return Actor{Source: source, RequestID: requestID}
+func Anonymous(o Origin) Actor { return Actor{}.From(o) }
+
+// From returns the actor as the caller of one request.
+func (a Actor) From(o Origin) Actor {
+	a.Source, a.RequestID, a.ClientRequestID = o.Source, o.RequestID, o.ClientRequestID
+	return a
 }
 
 // CommandLine is whoever may run the binary beside its database: everything.

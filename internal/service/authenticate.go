@@ -18,7 +18,7 @@ const lastUseResolution = time.Minute
 // on every request and as things are now: the token exists and has not expired,
 // its user (if it acts for one) is active, and both allow-lists hold the source.
 // The errors are Unauthenticated and, for the address, Forbidden.
-func (s *Service) Authenticate(ctx context.Context, credential string, source netip.Addr, requestID string) (identity.Actor, error) {
+func (s *Service) Authenticate(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error) {
 	now := s.now()
 	grant, err := s.store.Grant(ctx, secret.Digest(credential))
 	if err != nil {
@@ -30,9 +30,8 @@ func (s *Service) Authenticate(ctx context.Context, credential string, source ne
 	if !usable(grant, now) {
 		return identity.Actor{}, errInvalidToken()
 	}
-	actor := actorOf(grant)
-	actor.Source, actor.RequestID = source, requestID
-	if !allows(grant, source) {
+	actor := actorOf(grant).From(origin)
+	if !allows(grant, origin.Source) {
 		err := errAddressNotAllowed()
 		s.Refused(ctx, actor, err)
 		return identity.Actor{}, err
