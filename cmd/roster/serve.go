@@ -69,6 +69,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 		Refused:        svc.Refused,
 		Ready:          db.Ready,
 		TrustedProxies: c.TrustedProxies,
+		Secure:         c.PublicURL != nil && c.PublicURL.Scheme == "https",
 		Logger:         logger,
 		Metrics:        metrics,
 	})

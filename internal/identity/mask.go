@@ -29,8 +29,8 @@ func (e Email) IsMask() bool { return e != "" && e.Masked() == e }
 // Masked returns the name, or, where the name is an address, as that of a user
 // whose address is all that is known of them, the mask of that.
 func (n Name) Masked() Name {
-	if email, err := ParseEmail(string(n)); err == nil {
-		return Name(email.Masked())
+	if isAddress(string(n)) {
+		return Name(Email(n).Masked())
 	}
 	return n
 }

@@ -54,6 +54,10 @@ type engine struct {
 	isStalePlan func(error) bool
 	isPoisoned  func(error) bool
 
+	// beyondASCII is the condition that the key of an address is not all ASCII; it
+	// is that of the index users_email_beyond_ascii.
+	beyondASCII string
+
 	// contains returns the condition that a column holds a text, and the
 	// arguments for its placeholders, which start at $n. indexed says to let the
 	// trigram index find the rows; otherwise the condition must not tempt the
@@ -192,6 +196,7 @@ var postgresEngine = engine{
 		// error is not exported, so its text has to do.
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
+	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		args := []any{likePattern(text)}
 		if indexed {
@@ -313,6 +318,7 @@ var sqliteEngine = engine{
 	},
 	isStalePlan: func(error) bool { return false }, // SQLite prepares again by itself
 	isPoisoned:  func(error) bool { return false },
+	beyondASCII: "length(CAST(email_folded AS blob)) <> length(email_folded)",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		if indexed {
 			match := fmt.Sprintf(`{%s} : "%s"`, strings.Join(columns, " "), strings.ReplaceAll(text, `"`, `""`))

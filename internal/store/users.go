@@ -88,8 +88,8 @@ func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error)
 	return t.User(ctx, id)
 }
 
-// UserByEmail returns the user with this address, without regard to case, and the
-// password hash; or NotFound. It is one query, so that it takes the same time
+// UserByEmail returns the user with this address, as identity.EmailKey compares
+// addresses, and the password hash; or NotFound. It is one query, so that it takes the same time
 // whether there is one.
 func (r reader) UserByEmail(ctx context.Context, email string) (u identity.User, passwordHash string, err error) {
 	var row struct {
@@ -98,7 +98,7 @@ func (r reader) UserByEmail(ctx context.Context, email string) (u identity.User,
 		PasswordHash string `db:"password_hash"`
 	}
 	err = r.get(ctx, &row, "SELECT "+userColumns+", "+membershipsColumn+", password_hash FROM users WHERE email_folded = $1",
-		identity.FoldASCII(email))
+		identity.EmailKey(email))
 	if err != nil {
 		return identity.User{}, "", one(err, "user", 0)
 	}

@@ -187,6 +187,12 @@ func (c *conditions) add(format string, arg any) {
 	c.texts = append(c.texts, fmt.Sprintf(format, len(c.args)))
 }
 
+// either makes one condition of the last two: one of them has to hold.
+func (c *conditions) either() {
+	n := len(c.texts)
+	c.texts = append(c.texts[:n-2], "("+c.texts[n-2]+" OR "+c.texts[n-1]+")")
+}
+
 func (c *conditions) String() string {
 	if len(c.texts) == 0 {
 		return ""
@@ -251,9 +257,14 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 			columns = columns[:1]
 		}
 		c.addContains(r.pool.engine, identity.Fold(f.Search), indexed, columns...)
+		if key := identity.EmailKey(f.Search); !f.SearchNames && key != identity.FoldASCII(f.Search) {
+			// An address, whose domain is kept in another form than it is spelled in.
+			c.addContains(r.pool.engine, key, indexed, "email_folded")
+			c.either()
+		}
 	}
 	if f.Email != "" {
-		c.add("email_folded = $%d", identity.FoldASCII(f.Email))
+		c.add("email_folded = $%d", identity.EmailKey(f.Email))
 	}
 	if f.OnlyActive {
 		c.add("active = $%d", true)

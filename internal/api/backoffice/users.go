@@ -52,17 +52,17 @@ func userFrom(u identity.User) userBody {
 }
 
 type createUserRequest struct {
-	Name              *identity.Name        `json:"name"              validate:"required"`
-	Email             *identity.Email       `json:"email"             validate:"required"`
-	Password          *identity.Password    `json:"password"          validate:"required"`
-	Active            *bool                 `json:"active"            validate:"required"`
-	TFA               *bool                 `json:"tfa"               validate:"required"`
-	Groups            *[]int64              `json:"groups"            validate:"required,max=256"`
-	Phone             *identity.Phone       `json:"phone"             null:"empty"`
-	IPWhitelist       *identity.AllowList   `json:"ipWhitelist"       validate:"omitnil,max=256"  null:"empty"`
-	ClientTags        *[]identity.ClientTag `json:"clientTags"        validate:"omitnil,max=256"  null:"empty"`
-	CanViewMaskedData *bool                 `json:"canViewMaskedData"`
-	SendNotify        *bool                 `json:"sendNotify"`
+	Name              *identity.Name       `json:"name"              validate:"required"`
+	Email             *identity.Email      `json:"email"             validate:"required"`
+	Password          *identity.Password   `json:"password"          validate:"required"`
+	Active            *bool                `json:"active"            validate:"required"`
+	TFA               *bool                `json:"tfa"               validate:"required"`
+	Groups            *[]int64             `json:"groups"            validate:"required,max=256"`
+	Phone             *identity.Phone      `json:"phone"             null:"empty"`
+	IPWhitelist       *identity.AllowList  `json:"ipWhitelist"       validate:"omitnil,max=256"  null:"empty"`
+	ClientTags        *identity.ClientTags `json:"clientTags"        validate:"omitnil,max=64"  null:"empty"`
+	CanViewMaskedData *bool                `json:"canViewMaskedData"`
+	SendNotify        *bool                `json:"sendNotify"`
 }
 
 func (r createUserRequest) newUser() service.NewUser {
@@ -84,18 +84,18 @@ func orZero[T any](p *T) T {
 }
 
 type updateUserRequest struct {
-	Name              *identity.Name        `json:"name"`
-	Email             *identity.Email       `json:"email"`
-	Password          *identity.Password    `json:"password"`
-	CurrentPassword   *string               `json:"currentPassword"`
-	Phone             *phoneOrMask          `json:"phone"             null:"empty"`
-	Active            *bool                 `json:"active"`
-	TFA               *bool                 `json:"tfa"`
-	Groups            *[]int64              `json:"groups"            validate:"omitnil,max=256"`
-	IPWhitelist       *[]rangeOrMask        `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
-	ClientTags        *[]identity.ClientTag `json:"clientTags"        validate:"omitnil,max=256" null:"empty"`
-	CanViewMaskedData *bool                 `json:"canViewMaskedData"`
-	SendNotify        *bool                 `json:"sendNotify"`
+	Name              *identity.Name       `json:"name"`
+	Email             *identity.Email      `json:"email"`
+	Password          *identity.Password   `json:"password"`
+	CurrentPassword   *string              `json:"currentPassword"`
+	Phone             *phoneOrMask         `json:"phone"             null:"empty"`
+	Active            *bool                `json:"active"`
+	TFA               *bool                `json:"tfa"`
+	Groups            *[]int64             `json:"groups"            validate:"omitnil,max=256"`
+	IPWhitelist       *[]rangeOrMask       `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
+	ClientTags        *identity.ClientTags `json:"clientTags"        validate:"omitnil,max=64" null:"empty"`
+	CanViewMaskedData *bool                `json:"canViewMaskedData"`
+	SendNotify        *bool                `json:"sendNotify"`
 }
 
 // phoneOrMask and rangeOrMask are what may be written back by someone who reads
@@ -120,7 +120,7 @@ func (r *rangeOrMask) UnmarshalText(text []byte) error {
 func (r updateUserRequest) change() identity.UserChange {
 	change := identity.UserChange{
 		Name: r.Name, Email: r.Email, Password: r.Password, Phone: (*identity.Phone)(r.Phone), Active: r.Active, TFA: r.TFA, Groups: r.Groups,
-		ClientTags: r.ClientTags, CanViewMaskedData: r.CanViewMaskedData,
+		ClientTags: (*[]identity.ClientTag)(r.ClientTags), CanViewMaskedData: r.CanViewMaskedData,
 	}
 	if r.IPWhitelist != nil {
 		list := make(identity.AllowList, len(*r.IPWhitelist))

@@ -45,9 +45,8 @@ func parseJSON(body []byte) (map[string]any, error) {
 		return nil, err
 	}
 	fields := map[string]any{}
-	for _, name := range fieldNames {
-		raw, given := object[name]
-		if !given {
+	for name, raw := range object.Members() {
+		if !slices.Contains(fieldNames, name) {
 			continue
 		}
 		var value any
@@ -61,7 +60,7 @@ func parseJSON(body []byte) (map[string]any, error) {
 
 // parseForm returns the fields that a form has; of one that is repeated the last.
 func parseForm(body []byte) (map[string]any, error) {
-	form, err := url.ParseQuery(string(body))
+	form, err := api.ParseForm(string(body))
 	if err != nil {
 		return nil, identity.Errorf(identity.Invalid, "malformed_form", "The body is neither a form nor a JSON object.")
 	}
