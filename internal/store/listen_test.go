@@ -42,7 +42,11 @@ func TestSilentListener(t *testing.T) {
 		t.Helper()
 		start := time.Now()
 		err := s.InTx(t.Context(), func(tx *store.Tx) error {
-			return tx.UpdateGroup(t.Context(), identity.Group{ID: identity.AdministratorsID, Name: "Administrators", Permissions: identity.AllPermissions})
+			administrators, err := tx.Group(t.Context(), identity.AdministratorsID)
+			if err != nil {
+				return err
+			}
+			return tx.UpdateGroup(t.Context(), administrators, administrators)
 		})
 		if err != nil {
 			t.Fatal(err)
