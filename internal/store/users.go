@@ -192,7 +192,7 @@ func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 		// What is on its way still arrives, and the deletion can be told again. All
 		// rows are written, so that one that is just being settled is not missed.
 		"UPDATE outbox SET erase = true, payload = CASE WHEN state = 'pending' THEN payload ELSE '' END WHERE user_id = $1 AND topic <> 'USER_DELETED'",
-		"UPDATE idempotency_keys SET answer = '' WHERE user_id = $1",
+		"DELETE FROM idempotency_keys WHERE user_id = $1",
 		"DELETE FROM users WHERE id = $1",
 	} {
 		if _, err := t.exec(ctx, statement, id); err != nil {
