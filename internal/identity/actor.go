@@ -13,6 +13,7 @@ type Actor struct {
 	CanViewMaskedData bool
 	Source            netip.Addr // zero where it could not be told
 	RequestID         string
+	ClientRequestID   string // what a client that is no trusted proxy calls its request; "" for nothing
 }
 
 // Anonymous is a caller of what needs no credential.

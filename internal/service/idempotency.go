@@ -38,7 +38,9 @@ func (o Once) caller(actor identity.Actor) string {
 }
 
 // purpose binds a fingerprint to its place.
-func (o Once) purpose(actor identity.Actor) string { return "idempotency key " + o.caller(actor) + " " + o.Key }
+func (o Once) purpose(actor identity.Actor) string {
+	return "idempotency key " + o.caller(actor) + " " + o.Key
+}
 
 // replay returns the kept answer to an earlier use of the key, if there was one.
 func (s *Service) replay(ctx context.Context, actor identity.Actor, once Once, now time.Time) (Answer, error) {
@@ -64,7 +66,8 @@ func (s *Service) replay(ctx context.Context, actor identity.Actor, once Once, n
 }
 
 // keep stores the answer in the transaction of the create.
-func (o Once) keep(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, actor identity.Actor, user identity.User, now time.Time) error {
+func (o Once) keep(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, actor identity.Actor, user identity.User, now time.Time,
+) error {
 	if o.Key == "" {
 		return nil
 	}
