@@ -20,9 +20,7 @@ func (s *Service) Events(ctx context.Context, actor identity.Actor, q identity.E
 	}
 	page, err := s.store.Events(ctx, q)
 	for i, event := range page.Events {
-		if event.Type.SubjectType() == "user" && !actor.SeesUnmasked(event.SubjectID) {
-			page.Events[i].Changes = event.Changes.Masked()
-		}
+		page.Events[i] = actor.SeesEvent(event)
 	}
 	return page, err
 }
