@@ -16,3 +16,8 @@ UPDATE events SET source = '' WHERE subject_type = 'user' AND subject_id <> 0 AN
 CREATE INDEX events_by_refusal ON events (actor_token_id, actor_user_id, happened_at) WHERE type = 'USER_ACCESS_REFUSED';
 
 DELETE FROM idempotency_keys;
+
+-- What is deleted from the search index goes, instead of being marked: it is made
+-- of names, addresses and numbers. The second drops what has been marked so far.
+INSERT INTO users_search (users_search, rank) VALUES ('secure-delete', 1);
+INSERT INTO users_search (users_search) VALUES ('optimize');
