@@ -37,6 +37,9 @@ const (
 	EmailChanged  BlockedCode = "email_changed" // and the new address is yet to be confirmed
 )
 
+// IdempotencyPeriod is how long the answer to a creation is kept for a repetition.
+const IdempotencyPeriod = 24 * time.Hour
+
 // IsAdministrator reports whether the user is an active member of Administrators.
 func (u User) IsAdministrator() bool {
 	return u.Active && slices.Contains(u.Groups, AdministratorsID)

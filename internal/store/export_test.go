@@ -9,5 +9,6 @@ import (
 // of big ones, too.
 func TestMain(m *testing.M) {
 	broadMatches = 200
+	countedEvents = 300
 	os.Exit(m.Run())
 }

@@ -143,7 +143,7 @@ func (t *Tx) RecordSignin(ctx context.Context, userID int64, now time.Time) erro
 }
 
 // Prune forgets what is over: sessions with their tokens, challenges, links,
-// counts of attempts and messages that were settled long ago.
+// counts of attempts, kept answers and messages that were settled long ago.
 func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 	const throttled = time.Hour // longer than any lock
 	for _, over := range []struct {
@@ -156,6 +156,7 @@ func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 		{"DELETE FROM challenges WHERE expires_at <= $1", now},
 		{"DELETE FROM password_resets WHERE expires_at <= $1", now},
 		{"DELETE FROM throttles WHERE started_at <= $1", now.Add(-throttled)},
+		{"DELETE FROM idempotency_keys WHERE created_at <= $1", now.Add(-identity.IdempotencyPeriod)},
 		{"DELETE FROM outbox WHERE state <> 'pending' AND settled_at <= $1", now.Add(-identity.MessagePeriod)},
 	} {
 		if _, err := t.exec(ctx, over.statement, timestamp{over.before}); err != nil {

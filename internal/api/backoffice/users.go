@@ -1,6 +1,7 @@
 package backoffice
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
-	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/service"
 )
 
@@ -158,7 +158,9 @@ func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	once.Fingerprint = secret.Digest(string(body))
+	if once.Request, err = withoutPassword(body); err != nil {
+		return err
+	}
 	user, answer, err := h.service.CreateUser(c.Request().Context(), actor, request.newUser(), once)
 	if err != nil {
 		return err
@@ -220,6 +222,20 @@ func userID(c echo.Context, actor identity.Actor) (int64, error) {
 
 func (h *handlers) userLink(id int64) string {
 	return h.link(Prefix + "/users/" + strconv.FormatInt(id, 10))
+}
+
+// withoutPassword returns a body in a form that depends neither on white space
+// nor on the order of keys, and without the password. The body is valid JSON.
+func withoutPassword(body []byte) (string, error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var object map[string]any
+	if err := decoder.Decode(&object); err != nil {
+		return "", err
+	}
+	delete(object, "password")
+	canonical, err := json.Marshal(object) // which sorts the keys
+	return string(canonical), err
 }
 
 // onceFrom reads the Idempotency-Key header: 1 to 255 visible ASCII characters.

@@ -441,8 +441,11 @@ func TestIdempotencyKey(t *testing.T) {
 		s.Do(http.MethodDelete, apitest.UserPath(first.ID()), nil).Want(http.StatusNoContent)
 		s.Do(http.MethodPost, users, body, again).Want(http.StatusCreated)
 
-		// What was deleted does not come back by a late repetition.
-		s.Do(http.MethodPost, users, body, key).WantProblem(http.StatusConflict, "idempotency_key_spent", "Idempotency-Key")
+		// What was kept has gone with the user: a late repetition is a request like any other.
+		s.Do(http.MethodPost, users, body, key).WantProblem(http.StatusConflict, "email_taken", "email")
+		s.Do(http.MethodPost, users, apitest.NewUser("b@example.com"), key).Want(http.StatusCreated)
+		s.Do(http.MethodPost, users, apitest.NewUser("d@example.com"), key).
+			WantProblem(http.StatusConflict, "idempotency_key_reused", "Idempotency-Key")
 
 		s.Clock.Advance(24*time.Hour + time.Second)
 		s.Do(http.MethodPost, users, apitest.NewUser("d@example.com"), key).Want(http.StatusCreated)
