@@ -74,16 +74,14 @@ func (r reader) Events(ctx context.Context, q identity.EventQuery) (identity.Eve
 	} else if err := r.get(ctx, &page.Total, "SELECT count(*) FROM events"+where.String(), where.args...); err != nil {
 		return identity.EventPage{}, fmt.Errorf("count events: %w", err)
 	}
-	var rows []eventRow
 	n := len(where.args)
-	err := r.all(ctx, &rows, "SELECT id, type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, subject_id, changes, reason FROM events"+
-		where.String()+" ORDER BY id DESC LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(where.args, q.Limit+1, offset)...)
+	rows, more, err := pageOf[eventRow](ctx, r, q.Limit, "SELECT id, type, happened_at, actor_name, actor_token_id, actor_user_id, "+
+		"source, request_id, subject_id, changes, reason FROM events"+where.String()+" ORDER BY id DESC LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(where.args, q.Limit+1, offset)...)
 	if err != nil {
 		return identity.EventPage{}, fmt.Errorf("list events: %w", err)
 	}
-	if len(rows) > q.Limit {
-		rows = rows[:q.Limit]
-		page.Next = &identity.Cursor{Sort: identity.SortByID, Descending: true, ID: rows[q.Limit-1].ID}
+	if more {
+		page.Next = &identity.Cursor{Sort: identity.SortByID, Descending: true, ID: rows[len(rows)-1].ID}
 	}
 	page.Events = make([]identity.Event, len(rows))
 	for i, row := range rows {

@@ -12,7 +12,13 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-const messageColumns = "id, lane, topic, user_id, payload, state, attempts, created_at, due_at, expires_at, attempted_at, status, last_error, settled_at"
+// listedMessageColumns are all columns but what a message says: a list does not
+// show it, and a page of it can be hundreds of megabytes.
+const (
+	messageColumns       = listedMessageColumns + ", payload"
+	listedMessageColumns = "id, lane, topic, user_id, state, attempts, created_at, due_at, expires_at, attempted_at, " +
+		"status, last_error, settled_at"
+)
 
 // notPaused is the condition that a lane is not that of an inactive webhook,
 // whose messages wait.
@@ -150,8 +156,8 @@ func (r reader) message(ctx context.Context, query string, id int64) (identity.M
 	return row.message(), one(err, "message", id)
 }
 
-// Messages returns one page of the messages that match, the latest first, and
-// how many there are.
+// Messages returns one page of the messages that match, the latest first and without
+// their payloads, and how many there are.
 func (r reader) Messages(ctx context.Context, f identity.MessageFilter, page identity.Page) ([]identity.Message, int64, error) {
 	where := &conditions{}
 	if f.Lane != "" {
@@ -169,9 +175,8 @@ func (r reader) Messages(ctx context.Context, f identity.MessageFilter, page ide
 	if err := r.get(ctx, &total, "SELECT count(*) FROM outbox"+where.String(), where.args...); err != nil {
 		return nil, 0, fmt.Errorf("count messages: %w", err)
 	}
-	var rows []messageRow
 	n := len(where.args)
-	err := r.all(ctx, &rows, "SELECT "+messageColumns+" FROM outbox"+where.String()+
+	rows, _, err := pageOf[messageRow](ctx, r, page.Limit, "SELECT "+listedMessageColumns+" FROM outbox"+where.String()+
 		" ORDER BY id DESC LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(where.args, page.Limit, page.Offset)...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list messages: %w", err)

@@ -103,13 +103,13 @@ func (r reader) Tokens(ctx context.Context, page identity.Page) ([]identity.Toke
 	if err := r.get(ctx, &total, "SELECT count(*) FROM tokens WHERE session_id IS NULL"); err != nil {
 		return nil, 0, fmt.Errorf("count tokens: %w", err)
 	}
-	var rows []tokenRow
-	if err := r.all(ctx, &rows, "SELECT "+tokenColumns+" FROM tokens WHERE session_id IS NULL ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset); err != nil {
+	rows, _, err := pageOf[tokenRow](ctx, r, page.Limit,
+		"SELECT "+tokenColumns+" FROM tokens WHERE session_id IS NULL ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset)
+	if err != nil {
 		return nil, 0, fmt.Errorf("list tokens: %w", err)
 	}
 	tokens := make([]identity.Token, len(rows))
 	for i, row := range rows {
-		var err error
 		if tokens[i], err = row.token(); err != nil {
 			return nil, 0, err
 		}

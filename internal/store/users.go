@@ -18,6 +18,11 @@ const (
 	membershipsColumn = "(SELECT coalesce(string_agg(group_id || '', ' ' ORDER BY group_id), '') " +
 		"FROM memberships WHERE user_id = users.id) AS group_ids"
 	selectUser = "SELECT " + userColumns + ", " + membershipsColumn + " FROM users WHERE id = $1"
+
+	// The same for lists that are brief. The group is identity.AdministratorsID.
+	briefColumns        = "id, email, active, blocked_code, created_at, updated_at, '[]' AS client_tags"
+	administratorColumn = "CASE WHEN EXISTS (SELECT 1 FROM memberships WHERE user_id = users.id AND group_id = 1) " +
+		"THEN '1' ELSE '' END AS group_ids"
 )
 
 type userRow struct {

@@ -68,25 +68,29 @@ func (r reader) Webhooks(ctx context.Context, page identity.Page) ([]identity.We
 	if err := r.get(ctx, &total, "SELECT count(*) FROM webhooks"); err != nil {
 		return nil, 0, fmt.Errorf("count webhooks: %w", err)
 	}
-	webhooks, err := r.webhooks(ctx, "SELECT "+webhookColumns+" FROM webhooks ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset)
-	return webhooks, total, err
+	rows, _, err := pageOf[webhookRow](ctx, r, page.Limit,
+		"SELECT "+webhookColumns+" FROM webhooks ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list webhooks: %w", err)
+	}
+	return webhooksFrom(rows), total, nil
 }
 
 // ActiveWebhooks returns all webhooks that are active.
 func (r reader) ActiveWebhooks(ctx context.Context) ([]identity.Webhook, error) {
-	return r.webhooks(ctx, "SELECT "+webhookColumns+" FROM webhooks WHERE active ORDER BY id")
-}
-
-func (r reader) webhooks(ctx context.Context, query string, args ...any) ([]identity.Webhook, error) {
 	var rows []webhookRow
-	if err := r.all(ctx, &rows, query, args...); err != nil {
+	if err := r.all(ctx, &rows, "SELECT "+webhookColumns+" FROM webhooks WHERE active ORDER BY id"); err != nil {
 		return nil, fmt.Errorf("list webhooks: %w", err)
 	}
+	return webhooksFrom(rows), nil
+}
+
+func webhooksFrom(rows []webhookRow) []identity.Webhook {
 	webhooks := make([]identity.Webhook, len(rows))
 	for i, row := range rows {
 		webhooks[i] = row.webhook()
 	}
-	return webhooks, nil
+	return webhooks
 }
 
 // InsertWebhook stores a new webhook, without secrets, and returns its id.

@@ -82,6 +82,7 @@ func (h *handlers) listWebhooks(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	h.setNext(c, page, len(webhooks), total)
 	body := list[webhookBody]{Total: &total, Data: make([]webhookBody, len(webhooks))}
 	for i, webhook := range webhooks {
 		body.Data[i] = webhookFrom(webhook)
