@@ -2,7 +2,6 @@ package identity
 
 import (
 	"encoding/json"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -183,4 +182,4 @@ type WebhookPost struct {
 
 // ErrWebhookGone is the cause of the PermanentError of a delivery whose receiver
 // wants no more of them.
-var ErrWebhookGone = errors.New("HTTP 410: the receiver is gone for good")
+const ErrWebhookGone = DeliveryError("HTTP 410: the receiver is gone for good")

@@ -113,7 +113,7 @@ func (s *Service) WebhookSender(post func(context.Context, identity.WebhookPost)
 	return func(ctx context.Context, m identity.Message) (int, error) {
 		webhook, err := s.store.Webhook(ctx, identity.WebhookIn(m.Lane))
 		if identity.KindOf(err) == identity.NotFound { // the event and the deletion came at once
-			return 0, &identity.PermanentError{Cause: errors.New("the webhook has been deleted")}
+			return 0, &identity.PermanentError{Cause: identity.DeliveryError("the webhook has been deleted")}
 		}
 		if err != nil {
 			return 0, err

@@ -588,7 +588,7 @@ func TestOutbox(t *testing.T) {
 		worker := s.NewWorker(mailTo(func(m identity.Mail) error {
 			mails = append(mails, string(m.To))
 			if refuse {
-				return &identity.PermanentError{Cause: fmt.Errorf("550 no such mailbox")}
+				return &identity.PermanentError{Cause: identity.Undelivered("refused: %d", 550)}
 			}
 			return nil
 		}))
@@ -610,7 +610,7 @@ func TestOutbox(t *testing.T) {
 		if got := list("?filter[state]=pending"); len(got) != 0 {
 			t.Errorf("%v", got)
 		}
-		if body := s.Do(http.MethodGet, outboxURL+"?filter[state]=dead", nil).Body; strings.Contains(string(body), "mary@") || !strings.Contains(string(body), "550 no such mailbox") {
+		if body := s.Do(http.MethodGet, outboxURL+"?filter[state]=dead", nil).Body; strings.Contains(string(body), "mary@") || !strings.Contains(string(body), "refused: 550") {
 			t.Errorf("%s", body)
 		}
 		messages, _, err := s.Store.Messages(t.Context(), identity.MessageFilter{Lane: identity.LaneMail}, identity.Page{Limit: 10})
