@@ -60,9 +60,9 @@ func messagesFrom(rows []messageRow) []identity.Message {
 // Enqueue puts a message into the outbox, due at once, and returns its id.
 func (t *Tx) Enqueue(ctx context.Context, m identity.Message) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, `INSERT INTO outbox (lane, topic, user_id, payload, created_at, due_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING id`,
-		m.Lane, m.Topic, m.UserID, m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
+	err := t.get(ctx, &id, `INSERT INTO outbox (lane, topic, user_id, address, payload, created_at, due_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $6, $7) RETURNING id`,
+		m.Lane, m.Topic, m.UserID, m.Address, m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
 	t.effects.enqueued = true
 	return id, err
 }
@@ -107,10 +107,11 @@ func (t *Tx) DropMessage(ctx context.Context, id int64) error {
 }
 
 // SettleMessage records that a message is done or dead, and what its last attempt
-// was answered with. What it said goes if its user is gone by now.
+// was answered with. What it said goes if its user is gone by now; that of a deletion
+// stays until it has been told.
 func (t *Tx) SettleMessage(ctx context.Context, m identity.Message, state identity.MessageState, now time.Time) error {
 	_, err := t.exec(ctx, `UPDATE outbox SET state = $2, status = $3, last_error = $4, settled_at = $5,
-			payload = CASE WHEN erase THEN '' ELSE payload END
+			payload = CASE WHEN erase OR topic = 'USER_DELETED' AND $2 = 'done' THEN '' ELSE payload END
 		WHERE id = $1 AND state = 'pending'`,
 		m.ID, string(state), m.Status, m.LastError, timestamp{now})
 	return err

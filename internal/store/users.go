@@ -194,6 +194,7 @@ func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 		"UPDATE events SET changes = '{}' WHERE subject_type = 'user' AND subject_id = $1",
 		"UPDATE events SET source = '' WHERE actor_user_id = $1",
 		"DELETE FROM outbox WHERE lane = 'mail' AND user_id = $1",
+		"DELETE FROM outbox WHERE address <> '' AND address = (SELECT email_folded FROM users WHERE id = $1)",
 		// What is on its way still arrives, and the deletion can be told again. All
 		// rows are written, so that one that is just being settled is not missed.
 		"UPDATE outbox SET erase = true, payload = CASE WHEN state = 'pending' THEN payload ELSE '' END WHERE user_id = $1 AND topic <> 'USER_DELETED'",
