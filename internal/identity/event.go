@@ -37,6 +37,9 @@ const (
 	WebhookUpdated       EventType = "WEBHOOK_UPDATED"
 	WebhookDeleted       EventType = "WEBHOOK_DELETED"
 	WebhookSecretRotated EventType = "WEBHOOK_SECRET_ROTATED" //nolint:gosec // the name of an event, no secret
+	WebhookTested        EventType = "WEBHOOK_TESTED"
+	WebhookRedelivered   EventType = "WEBHOOK_REDELIVERED"
+	MessageRetried       EventType = "MESSAGE_RETRIED" // a mail or a delivery, by way of the outbox
 )
 
 // EventTypes lists the types.
@@ -44,11 +47,12 @@ var EventTypes = []EventType{
 	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
 	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserReauthenticated, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
 	RecordCreated, RecordUpdated, RecordDeleted,
-	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated,
+	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated, WebhookTested, WebhookRedelivered,
+	MessageRetried,
 }
 
-// SubjectType returns what events of this type happen to: user, group, token or
-// webhook. What happens to a record happens to its user.
+// SubjectType returns what events of this type happen to: user, group, token,
+// webhook or message. What happens to a record happens to its user.
 func (t EventType) SubjectType() string {
 	subject, _, _ := strings.Cut(strings.ToLower(string(t)), "_")
 	if subject == "record" {
@@ -58,7 +62,7 @@ func (t EventType) SubjectType() string {
 }
 
 // Event is what happened: who did what to what, from where. SubjectID is the id
-// of the user, group, token or webhook, as Type says; 0 where nobody knows.
+// of the user, group, token, webhook or message, as Type says; 0 where nobody knows.
 type Event struct {
 	ID        int64
 	Type      EventType

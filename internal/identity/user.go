@@ -152,6 +152,9 @@ type UserQuery struct {
 	Limit      int     // ≥ 1; how many at the most is each dialect's business
 	Offset     int64   // ≥ 0; ignored where After is set
 	After      *Cursor // the row after which the page starts
+	// Brief reads only ID, Email, Active, BlockedCode, CreatedAt, UpdatedAt and, of
+	// Groups, whether Administrators is among them. It goes with SortByID.
+	Brief bool
 }
 
 // UserPage is one page of users.

@@ -110,13 +110,9 @@ func (r reader) Events(ctx context.Context, q identity.EventQuery) (identity.Eve
 		page.Total = min(page.Total, countedEvents)
 	}
 	query, args := eventPage(q, offset)
-	var rows []eventRow
-	if err := r.all(ctx, &rows, query, args...); err != nil {
+	rows, more, err := pageOf[eventRow](ctx, r, q.Limit, query, args...)
+	if err != nil {
 		return identity.EventPage{}, fmt.Errorf("list events: %w", err)
-	}
-	more := len(rows) > q.Limit
-	if more {
-		rows = rows[:q.Limit]
 	}
 	page.Events = make([]identity.Event, len(rows))
 	for i, row := range rows {
@@ -126,7 +122,7 @@ func (r reader) Events(ctx context.Context, q identity.EventQuery) (identity.Eve
 		}
 	}
 	if more {
-		page.Next = q.Filter.CursorAfter(page.Events[q.Limit-1])
+		page.Next = q.Filter.CursorAfter(page.Events[len(page.Events)-1])
 	}
 	return page, nil
 }

@@ -54,8 +54,9 @@ func (r reader) Groups(ctx context.Context, page identity.Page) ([]identity.Grou
 	if err := r.get(ctx, &total, "SELECT count(*) FROM groups"); err != nil {
 		return nil, 0, fmt.Errorf("count groups: %w", err)
 	}
-	var rows []groupRow
-	if err := r.all(ctx, &rows, "SELECT "+groupColumns+" FROM groups ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset); err != nil {
+	rows, _, err := pageOf[groupRow](ctx, r, page.Limit,
+		"SELECT "+groupColumns+" FROM groups ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset)
+	if err != nil {
 		return nil, 0, fmt.Errorf("list groups: %w", err)
 	}
 	return groupsFrom(rows), total, nil

@@ -18,6 +18,11 @@ const (
 	membershipsColumn = "(SELECT coalesce(string_agg(group_id || '', ' ' ORDER BY group_id), '') " +
 		"FROM memberships WHERE user_id = users.id) AS group_ids"
 	selectUser = "SELECT " + userColumns + ", " + membershipsColumn + " FROM users WHERE id = $1"
+
+	// The same for lists that are brief. The group is identity.AdministratorsID.
+	briefColumns        = "id, email, active, blocked_code, created_at, updated_at, '[]' AS client_tags"
+	administratorColumn = "CASE WHEN EXISTS (SELECT 1 FROM memberships WHERE user_id = users.id AND group_id = 1) " +
+		"THEN '1' ELSE '' END AS group_ids"
 )
 
 type userRow struct {
@@ -201,6 +206,7 @@ func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 		`UPDATE events SET source = '', client_request_id = ''
 			WHERE subject_type = 'user' AND subject_id = $1 AND actor_user_id = 0 AND actor_token_id = 0`,
 		"DELETE FROM outbox WHERE lane = 'mail' AND user_id = $1",
+		"DELETE FROM outbox WHERE address <> '' AND address = (SELECT email_folded FROM users WHERE id = $1)",
 		// What is on its way still arrives, and the deletion can be told again. All
 		// rows are written, so that one that is just being settled is not missed.
 		"UPDATE outbox SET erase = true, payload = CASE WHEN state = 'pending' THEN payload ELSE '' END WHERE user_id = $1 AND topic <> 'USER_DELETED'",

@@ -1,7 +1,6 @@
 package backoffice
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -88,7 +87,7 @@ func (h *handlers) listEvents(c echo.Context, actor identity.Actor) error {
 		body.Total = &page.Total
 	}
 	if page.Next != nil {
-		c.Response().Header().Set("Link", fmt.Sprintf(`<%s>; rel="next"`, h.nextLink(c.Request().URL, *page.Next)))
+		h.setLink(c, "after", page.Next.String())
 	}
 	return c.JSON(http.StatusOK, body)
 }

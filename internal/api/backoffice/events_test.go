@@ -133,16 +133,18 @@ func TestEveryChangeHasItsEvent(t *testing.T) {
 	}
 }
 
+// breakEvents lets no event be written any more, on each engine.
+var breakEvents = map[string][]string{
+	"sqlite": {`CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END`},
+	"postgres": {
+		`CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken on purpose'; END $$`,
+		`CREATE TRIGGER broken BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION broken()`,
+	},
+}
+
 // TestNothingHalfDone lets the last statement of each change fail: the event.
 func TestNothingHalfDone(t *testing.T) {
 	t.Parallel()
-	breakEvents := map[string][]string{
-		"sqlite": {`CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END`},
-		"postgres": {
-			`CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken on purpose'; END $$`,
-			`CREATE TRIGGER broken BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION broken()`,
-		},
-	}
 	for _, engine := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()

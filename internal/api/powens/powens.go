@@ -57,7 +57,7 @@ func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
 	const most = 1000 // who does not know of pages gets as many as one can have
 	q := api.NewQuery(c)
 	query := identity.UserQuery{
-		Sort: identity.SortByID, Limit: int(q.Int("limit", 1, most, most)), Offset: q.Int("offset", 0, 1<<63-1, 0),
+		Sort: identity.SortByID, Brief: true, Limit: int(q.Int("limit", 1, most, most)), Offset: q.Int("offset", 0, 1<<63-1, 0),
 	}
 	if err := q.Err(); err != nil {
 		return err
