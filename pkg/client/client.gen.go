@@ -23,6 +23,20 @@ const (
 	ChallengeProviderTotp  ChallengeProvider = "totp"
 )
 
+// Defines values for ChangedWebhookAuth.
+const (
+	ChangedWebhookAuthBearer      ChangedWebhookAuth = "bearer"
+	ChangedWebhookAuthBiSignature ChangedWebhookAuth = "bi_signature"
+	ChangedWebhookAuthNone        ChangedWebhookAuth = "none"
+	ChangedWebhookAuthStandard    ChangedWebhookAuth = "standard"
+)
+
+// Defines values for ChangedWebhookFormat.
+const (
+	ChangedWebhookFormatPowens ChangedWebhookFormat = "powens"
+	ChangedWebhookFormatV2     ChangedWebhookFormat = "v2"
+)
+
 // Defines values for DeliveryKind.
 const (
 	DeliveryKindMail    DeliveryKind = "mail"
@@ -36,11 +50,26 @@ const (
 	DeliveryStatePending DeliveryState = "pending"
 )
 
+// Defines values for EventSubjectType.
+const (
+	EventSubjectTypeGroup   EventSubjectType = "group"
+	EventSubjectTypeMessage EventSubjectType = "message"
+	EventSubjectTypeToken   EventSubjectType = "token"
+	EventSubjectTypeUser    EventSubjectType = "user"
+	EventSubjectTypeWebhook EventSubjectType = "webhook"
+)
+
+// Defines values for EventListTotalIsLowerBound.
+const (
+	EventListTotalIsLowerBoundTrue EventListTotalIsLowerBound = true
+)
+
 // Defines values for EventType.
 const (
 	EventTypeGROUPCREATED         EventType = "GROUP_CREATED"
 	EventTypeGROUPDELETED         EventType = "GROUP_DELETED"
 	EventTypeGROUPUPDATED         EventType = "GROUP_UPDATED"
+	EventTypeMESSAGERETRIED       EventType = "MESSAGE_RETRIED"
 	EventTypeRECORDCREATED        EventType = "RECORD_CREATED"
 	EventTypeRECORDDELETED        EventType = "RECORD_DELETED"
 	EventTypeRECORDUPDATED        EventType = "RECORD_UPDATED"
@@ -49,6 +78,7 @@ const (
 	EventTypeUSERACCESSREFUSED    EventType = "USER_ACCESS_REFUSED"
 	EventTypeUSERCREATED          EventType = "USER_CREATED"
 	EventTypeUSERDELETED          EventType = "USER_DELETED"
+	EventTypeUSERREAUTHENTICATED  EventType = "USER_REAUTHENTICATED"
 	EventTypeUSERSESSIONREVOKED   EventType = "USER_SESSION_REVOKED"
 	EventTypeUSERSIGNEDIN         EventType = "USER_SIGNED_IN"
 	EventTypeUSERSIGNEDOUT        EventType = "USER_SIGNED_OUT"
@@ -59,12 +89,15 @@ const (
 	EventTypeUSERUPDATED          EventType = "USER_UPDATED"
 	EventTypeWEBHOOKCREATED       EventType = "WEBHOOK_CREATED"
 	EventTypeWEBHOOKDELETED       EventType = "WEBHOOK_DELETED"
+	EventTypeWEBHOOKREDELIVERED   EventType = "WEBHOOK_REDELIVERED"
 	EventTypeWEBHOOKSECRETROTATED EventType = "WEBHOOK_SECRET_ROTATED"
+	EventTypeWEBHOOKTESTED        EventType = "WEBHOOK_TESTED"
 	EventTypeWEBHOOKUPDATED       EventType = "WEBHOOK_UPDATED"
 )
 
 // Defines values for Permission.
 const (
+	PermissionAsterisk         Permission = "*"
 	PermissionAuditView        Permission = "audit.view"
 	PermissionGroupsManage     Permission = "groups.manage"
 	PermissionGroupsView       Permission = "groups.view"
@@ -73,9 +106,16 @@ const (
 	PermissionTokensManage     Permission = "tokens.manage"
 	PermissionUsersCreate      Permission = "users.create"
 	PermissionUsersDelete      Permission = "users.delete"
+	PermissionUsersSelf        Permission = "users.self"
 	PermissionUsersUpdate      Permission = "users.update"
 	PermissionUsersView        Permission = "users.view"
 	PermissionWebhooksManage   Permission = "webhooks.manage"
+)
+
+// Defines values for Reauthentication2FaDetailsProvider.
+const (
+	Reauthentication2FaDetailsProviderEmail Reauthentication2FaDetailsProvider = "email"
+	Reauthentication2FaDetailsProviderTotp  Reauthentication2FaDetailsProvider = "totp"
 )
 
 // Defines values for RecordType.
@@ -218,6 +258,51 @@ type Challenge struct {
 // ChallengeProvider Where the code comes from.
 type ChallengeProvider string
 
+// ChangedWebhook A webhook, with its new secret if the change has taken it to another origin.
+//
+// Example: {"active":true,"auth":"standard","createTime":"2022-01-01T00:00:00+00:00","events":["USER_CREATED","USER_DELETED"],"format":"powens","id":3,"updateTime":null,"url":"https://example.com/hook","version":1}
+type ChangedWebhook struct {
+	// Active Whether it is sent to.
+	Active bool `json:"active"`
+
+	// Auth How the receiver knows who sends: `standard` - signed as in Standard Webhooks; `bi_signature` - the headers
+	// `BI-Signature-Date` and `BI-Signature`, whose key is the whole secret; `bearer` - a fixed token; `none`.
+	Auth ChangedWebhookAuth `json:"auth"`
+
+	// CreateTime A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	CreateTime Timestamp `json:"createTime"`
+
+	// Events What it is told of.
+	Events []WebhookEvent `json:"events"`
+
+	// Format `powens` - the body is the Powens User, for `USER_SYNCED` `user` and `connections`, and the integer
+	// `id_webhook_data`; `v2` - `id`, `type`, `time` and `user` as in this API.
+	Format ChangedWebhookFormat `json:"format"`
+	ID     int64                `json:"id"`
+
+	// Secret What deliveries are signed with from now on. It is shown this once.
+	Secret *string `json:"secret,omitempty"`
+
+	// UpdateTime When the webhook was last changed; `null` until the first change.
+	UpdateTime *time.Time `json:"updateTime"`
+
+	// URL An absolute `http://` or `https://` URL.
+	URL string `json:"url"`
+
+	// Version Goes up by one with each change. The same number is in the `ETag`.
+	Version int64 `json:"version"`
+}
+
+// ChangedWebhookAuth How the receiver knows who sends: `standard` - signed as in Standard Webhooks; `bi_signature` - the headers
+// `BI-Signature-Date` and `BI-Signature`, whose key is the whole secret; `bearer` - a fixed token; `none`.
+type ChangedWebhookAuth string
+
+// ChangedWebhookFormat `powens` - the body is the Powens User, for `USER_SYNCED` `user` and `connections`, and the integer
+// `id_webhook_data`; `v2` - `id`, `type`, `time` and `user` as in this API.
+type ChangedWebhookFormat string
+
 // ClientTag A client tag, a text or an object. It is returned as it was sent.
 //
 // Example: my_tag
@@ -244,7 +329,7 @@ type ConfirmSignIn struct {
 	Token string `json:"token"`
 }
 
-// CreatedToken Example: {"canViewMaskedData":false,"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2032-01-01T00:00:00+00:00","id":1,"ipWhitelist":["20.65.174.119"],"lastUsedAt":null,"name":"billing","permissions":["users.view"],"token":"rst_…","userId":null}
+// CreatedToken Example: {"canViewMaskedData":false,"createdAt":"2022-01-01T00:00:00+00:00","createdBy":{"tokenId":null,"userId":7},"expiresAt":"2022-12-31T00:00:00+00:00","id":1,"ipWhitelist":["20.65.174.119"],"issuerGone":false,"lastUsedAt":null,"name":"billing","permissions":["users.view"],"token":"rst_…","userId":null}
 type CreatedToken struct {
 	// CanViewMaskedData Whether sensitive information may be viewed with the token.
 	CanViewMaskedData bool `json:"canViewMaskedData"`
@@ -254,12 +339,22 @@ type CreatedToken struct {
 	// Example: 2022-01-01T00:00:00+00:00
 	CreatedAt Timestamp `json:"createdAt"`
 
+	// CreatedBy Who made the token: a user who had signed in, a token, or one that acts for a user. `null` for the command line
+	// and the configuration.
+	CreatedBy *struct {
+		TokenID *int64 `json:"tokenId"`
+		UserID  *int64 `json:"userId"`
+	} `json:"createdBy"`
+
 	// ExpiresAt When the token stops working; `null` if never.
 	ExpiresAt *time.Time `json:"expiresAt"`
 	ID        int64      `json:"id"`
 
 	// IPWhitelist The addresses and CIDR prefixes that the token may be used from. Empty means any address.
 	IPWhitelist []string `json:"ipWhitelist"`
+
+	// IssuerGone Whether who made the token has been deleted, deactivated or revoked since. The token works all the same.
+	IssuerGone bool `json:"issuerGone"`
 
 	// LastUsedAt When the token was last used, to the minute; `null` if never.
 	LastUsedAt *time.Time `json:"lastUsedAt"`
@@ -299,7 +394,7 @@ type Delivery struct {
 	ID   int64        `json:"id"`
 	Kind DeliveryKind `json:"kind"`
 
-	// LastError Why the last attempt failed; `null` if it did not.
+	// LastError What kind of failure the last attempt was, never in the words of the receiver; `null` if it was none.
 	LastError *string `json:"lastError"`
 
 	// SettleTime When it arrived or was given up.
@@ -347,25 +442,33 @@ type Enrolment struct {
 	URI string `json:"uri"`
 }
 
-// Event Example: {"actor":{"name":"session","tokenId":null,"userId":1},"changes":{"name":{"new":"Mary Ann","old":"Mary"}},"id":7,"reason":null,"requestId":"0193f5a4-6c1e-7b6f-8a55-2f0f3a1f9c11","source":"79.24.241.198","subjectId":2,"subjectType":"user","time":"2022-01-01T00:00:00+00:00","type":"USER_UPDATED","userId":2}
+// Event Example: {"actor":{"name":"session","tokenId":null,"userId":1},"changes":{"name":{"new":"Mary Ann","old":"Mary"}},"clientRequestId":null,"count":1,"id":7,"reason":null,"requestId":"0193f5a4-6c1e-7b6f-8a55-2f0f3a1f9c11","source":"79.24.241.198","subjectId":2,"subjectType":"user","time":"2022-01-01T00:00:00+00:00","type":"USER_UPDATED","userId":2}
 type Event struct {
 	// Actor Example: {"name":"session","tokenId":null,"userId":1}
 	Actor EventActor `json:"actor"`
 
 	// Changes The fields that changed.
 	Changes map[string]FieldChange `json:"changes"`
-	ID      int64                  `json:"id"`
+
+	// ClientRequestID The `X-Request-Id` of a client that is no trusted proxy. Masked together with the source.
+	ClientRequestID *string `json:"clientRequestId"`
+
+	// Count How often it happened. Equal refusals, of one caller from one address for one reason, within a minute are one
+	// event, whose time and request are those of the first.
+	Count int64 `json:"count"`
+	ID    int64 `json:"id"`
 
 	// Reason Why something failed or was refused, such as `wrong_password`.
 	Reason    *string `json:"reason"`
 	RequestID string  `json:"requestId"`
 
-	// Source The address that the request came from.
+	// Source The address that the request came from. Without seeing unmasked data it is `***`, but for one's own, and that
+	// of a service that does nothing to a user.
 	Source    *string `json:"source"`
 	SubjectID *int64  `json:"subjectId"`
 
 	// SubjectType What it happened to.
-	SubjectType string `json:"subjectType"`
+	SubjectType EventSubjectType `json:"subjectType"`
 
 	// Time A moment in UTC, in seconds.
 	//
@@ -377,9 +480,12 @@ type Event struct {
 	UserID *int64 `json:"userId"`
 }
 
+// EventSubjectType What it happened to.
+type EventSubjectType string
+
 // EventActor Example: {"name":"session","tokenId":null,"userId":1}
 type EventActor struct {
-	// Name Of the token, or `session`.
+	// Name Of the token, or `session`. Empty for a token that acted for a user who has been deleted.
 	Name string `json:"name"`
 
 	// TokenID The service token that was used.
@@ -387,13 +493,20 @@ type EventActor struct {
 	UserID  *int64 `json:"userId"`
 }
 
-// EventList Example: {"data":[{"actor":{"name":"session","tokenId":null,"userId":1},"changes":{"name":{"new":"Mary Ann","old":"Mary"}},"id":7,"reason":null,"requestId":"0193f5a4-6c1e-7b6f-8a55-2f0f3a1f9c11","source":"79.24.241.198","subjectId":2,"subjectType":"user","time":"2022-01-01T00:00:00+00:00","type":"USER_UPDATED","userId":2}],"total":1}
+// EventList Example: {"data":[{"actor":{"name":"session","tokenId":null,"userId":1},"changes":{"name":{"new":"Mary Ann","old":"Mary"}},"clientRequestId":null,"count":1,"id":7,"reason":null,"requestId":"0193f5a4-6c1e-7b6f-8a55-2f0f3a1f9c11","source":"79.24.241.198","subjectId":2,"subjectType":"user","time":"2022-01-01T00:00:00+00:00","type":"USER_UPDATED","userId":2}],"total":1}
 type EventList struct {
 	Data []Event `json:"data"`
 
-	// Total How many events match in all. Left out when the page was asked for with `after`.
+	// Total How many events match in all, as far as they are counted: up to 10000. Left out when the page was asked for with
+	// `after`.
 	Total *int64 `json:"total,omitempty"`
+
+	// TotalIsLowerBound If true, more events match than `total` says. Left out otherwise.
+	TotalIsLowerBound *EventListTotalIsLowerBound `json:"totalIsLowerBound,omitempty"`
 }
+
+// EventListTotalIsLowerBound If true, more events match than `total` says. Left out otherwise.
+type EventListTotalIsLowerBound bool
 
 // EventType defines model for EventType.
 type EventType string
@@ -411,7 +524,8 @@ type FieldError struct {
 	// Code The reason for programs.
 	Code string `json:"code"`
 
-	// Field The field, as a path in the body (`ipWhitelist[1]`), or the query parameter or header.
+	// Field The field, as a path in the body (`ipWhitelist[1]`), or the query parameter or header. Empty in the entry that says how
+	// many more are wrong.
 	Field string `json:"field"`
 
 	// Message The reason for people.
@@ -423,7 +537,7 @@ type ForgotPassword struct {
 	Email string `json:"email"`
 }
 
-// Group Example: {"createTime":"2022-01-01T00:00:00+00:00","id":2,"name":"Support","permissions":["users.view","users.update"],"updateTime":null,"version":1}
+// Group Example: {"createTime":"2022-01-01T00:00:00+00:00","id":2,"name":"Support","permissions":["users.view","users.update"],"requireTfa":false,"updateTime":null,"version":1}
 type Group struct {
 	// CreateTime A moment in UTC, in seconds.
 	//
@@ -434,6 +548,9 @@ type Group struct {
 
 	// Permissions What members of the group may do.
 	Permissions []Permission `json:"permissions"`
+
+	// RequireTfa If true, members without two-factor authentication can do nothing after signing in but enrol an authenticator.
+	RequireTfa bool `json:"requireTfa"`
 
 	// UpdateTime When the group was last changed; `null` until the first change.
 	UpdateTime *time.Time `json:"updateTime"`
@@ -449,9 +566,12 @@ type GroupCreate struct {
 
 	// Permissions What members of the group may do. May be empty.
 	Permissions []Permission `json:"permissions"`
+
+	// RequireTfa If true, members without two-factor authentication can do nothing after signing in but enrol an authenticator.
+	RequireTfa *bool `json:"requireTfa,omitempty"`
 }
 
-// GroupList Example: {"data":[{"createTime":"2022-01-01T00:00:00+00:00","id":2,"name":"Support","permissions":["users.view","users.update"],"updateTime":null,"version":1}],"total":1}
+// GroupList Example: {"data":[{"createTime":"2022-01-01T00:00:00+00:00","id":2,"name":"Support","permissions":["users.view","users.update"],"requireTfa":false,"updateTime":null,"version":1}],"total":1}
 type GroupList struct {
 	Data []Group `json:"data"`
 
@@ -468,6 +588,9 @@ type GroupUpdate struct {
 
 	// Permissions What members of the group may do from now on. May be empty.
 	Permissions *[]Permission `json:"permissions,omitempty"`
+
+	// RequireTfa If true, members without two-factor authentication can do nothing after signing in but enrol an authenticator.
+	RequireTfa *bool `json:"requireTfa,omitempty"`
 }
 
 // IntrospectForm Example: {"ip":"79.24.241.198","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
@@ -535,7 +658,9 @@ type NetworkQuery struct {
 	UserID int64  `json:"userId"`
 }
 
-// Permission Something that a user or a token may do.
+// Permission Something that a user or a token may do. `users.create`, `users.update` and `users.delete` include `users.view`.
+// `users.self` lets a token read the user that it acts for and, in the Powens API, delete it. `*` stands for all, those
+// of later releases too; a list that has it shows all the others as well.
 type Permission string
 
 // Problem What went wrong (RFC 9457).
@@ -564,6 +689,32 @@ type Problem struct {
 	// Type A URI that names the kind of problem.
 	Type string `json:"type"`
 }
+
+// Reauthenticate Example: {"code":"123456","password":"MySecret123"}
+type Reauthenticate struct {
+	// Code Of the second factor, for users who have one.
+	Code     *string `json:"code,omitempty"`
+	Password string  `json:"password"`
+}
+
+// Reauthentication Example: {"2faRequired":false,"freshUntil":"2022-01-01T00:15:00+00:00"}
+type Reauthentication struct {
+	// N2FaDetails Where the code comes from, if one is needed.
+	N2FaDetails *struct {
+		// ExpiresAt A moment in UTC, in seconds.
+		//
+		// Example: 2022-01-01T00:00:00+00:00
+		ExpiresAt Timestamp                          `json:"expiresAt"`
+		Provider  Reauthentication2FaDetailsProvider `json:"provider"`
+	} `json:"2faDetails,omitempty"`
+	TwoFactorRequired bool `json:"2faRequired"`
+
+	// FreshUntil Until when the session is fresh; `null` if a code is needed.
+	FreshUntil *time.Time `json:"freshUntil"`
+}
+
+// Reauthentication2FaDetailsProvider defines model for Reauthentication.2FaDetails.Provider.
+type Reauthentication2FaDetailsProvider string
 
 // Record Example: {"attributes":{"active":true,"name":"Checking account"},"createTime":"2022-01-01T00:00:00+00:00","id":"17","type":"accounts","updateTime":null}
 type Record struct {
@@ -630,6 +781,43 @@ type ResetPassword struct {
 	Token string `json:"token"`
 }
 
+// Session Example: {"address":"79.24.241.198","client":"Mozilla/5.0","createTime":"2022-01-01T00:00:00+00:00","current":true,"expiresAt":"2022-01-31T00:00:00+00:00","freshUntil":"2022-01-01T00:15:00+00:00","id":5,"lastUsedTime":"2022-01-01T00:20:00+00:00"}
+type Session struct {
+	// Address Where it was last used from.
+	Address *string `json:"address"`
+
+	// Client What the client called itself at the sign-in (`User-Agent`).
+	Client *string `json:"client"`
+
+	// CreateTime A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	CreateTime Timestamp `json:"createTime"`
+
+	// Current Whether it is the session of this call.
+	Current bool `json:"current"`
+
+	// ExpiresAt A moment in UTC, in seconds.
+	//
+	// Example: 2022-01-01T00:00:00+00:00
+	ExpiresAt Timestamp `json:"expiresAt"`
+
+	// FreshUntil Until when its user counts as having just proved who it is.
+	FreshUntil *time.Time `json:"freshUntil"`
+	ID         int64      `json:"id"`
+
+	// LastUsedTime When it was last used, to the minute.
+	LastUsedTime *time.Time `json:"lastUsedTime"`
+}
+
+// SessionList Example: {"data":[{"address":"79.24.241.198","client":"Mozilla/5.0","createTime":"2022-01-01T00:00:00+00:00","current":true,"expiresAt":"2022-01-31T00:00:00+00:00","freshUntil":"2022-01-01T00:15:00+00:00","id":5,"lastUsedTime":"2022-01-01T00:20:00+00:00"}],"total":1}
+type SessionList struct {
+	Data []Session `json:"data"`
+
+	// Total How many sessions there are in all.
+	Total int64 `json:"total"`
+}
+
 // SignIn Example: {"email":"email@website.com","password":"MySecret123"}
 type SignIn struct {
 	Email    string `json:"email"`
@@ -643,8 +831,11 @@ type SignInResult struct {
 	// N2FaDetails What `/2fa/confirm` has to be answered with.
 	//
 	// Example: {"expiresAt":"2022-01-01T00:10:00+00:00","provider":"totp","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
-	N2FaDetails       *Challenge `json:"2faDetails,omitempty"`
-	TwoFactorRequired bool       `json:"2faRequired"`
+	N2FaDetails *Challenge `json:"2faDetails,omitempty"`
+
+	// EnrolmentRequired Whether the tokens are good for enrolling an authenticator only.
+	EnrolmentRequired *bool `json:"2faEnrolmentRequired,omitempty"`
+	TwoFactorRequired bool  `json:"2faRequired"`
 
 	// AccessToken Example: {"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2022-01-01T01:00:00+00:00","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
 	AccessToken *IssuedToken `json:"accessToken,omitempty"`
@@ -672,7 +863,7 @@ type TOTPConfirm struct {
 // Example: 2022-01-01T00:00:00+00:00
 type Timestamp = time.Time
 
-// Token Example: {"canViewMaskedData":false,"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2032-01-01T00:00:00+00:00","id":1,"ipWhitelist":["20.65.174.119"],"lastUsedAt":null,"name":"billing","permissions":["users.view"],"userId":null}
+// Token Example: {"canViewMaskedData":false,"createdAt":"2022-01-01T00:00:00+00:00","createdBy":{"tokenId":null,"userId":7},"expiresAt":"2022-12-31T00:00:00+00:00","id":1,"ipWhitelist":["20.65.174.119"],"issuerGone":false,"lastUsedAt":null,"name":"billing","permissions":["users.view"],"userId":null}
 type Token struct {
 	// CanViewMaskedData Whether sensitive information may be viewed with the token.
 	CanViewMaskedData bool `json:"canViewMaskedData"`
@@ -682,12 +873,22 @@ type Token struct {
 	// Example: 2022-01-01T00:00:00+00:00
 	CreatedAt Timestamp `json:"createdAt"`
 
+	// CreatedBy Who made the token: a user who had signed in, a token, or one that acts for a user. `null` for the command line
+	// and the configuration.
+	CreatedBy *struct {
+		TokenID *int64 `json:"tokenId"`
+		UserID  *int64 `json:"userId"`
+	} `json:"createdBy"`
+
 	// ExpiresAt When the token stops working; `null` if never.
 	ExpiresAt *time.Time `json:"expiresAt"`
 	ID        int64      `json:"id"`
 
 	// IPWhitelist The addresses and CIDR prefixes that the token may be used from. Empty means any address.
 	IPWhitelist []string `json:"ipWhitelist"`
+
+	// IssuerGone Whether who made the token has been deleted, deactivated or revoked since. The token works all the same.
+	IssuerGone bool `json:"issuerGone"`
 
 	// LastUsedAt When the token was last used, to the minute; `null` if never.
 	LastUsedAt *time.Time `json:"lastUsedAt"`
@@ -702,15 +903,17 @@ type Token struct {
 	UserID *int64 `json:"userId"`
 }
 
-// TokenCreate Example: {"expiresAt":"2032-01-01T00:00:00+00:00","ipWhitelist":["20.65.174.119"],"name":"billing","permissions":["users.view"]}
+// TokenCreate Example: {"expiresAt":"2022-12-31T00:00:00+00:00","ipWhitelist":["20.65.174.119"],"name":"billing","permissions":["users.view"]}
 type TokenCreate struct {
 	// CanViewMaskedData If true, sensitive information may be viewed with the token.
 	CanViewMaskedData *bool `json:"canViewMaskedData,omitempty"`
 
-	// ExpiresAt When the token stops working, a moment in the future; `null` or left out for never.
+	// ExpiresAt When the token stops working, at most 366 days away and no later than the token that makes it; `null` for never,
+	// for those who hold every permission. Left out, it is as late as may be.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 
-	// IPWhitelist The addresses and CIDR prefixes that the token may be used from, at most 256. Empty means any address.
+	// IPWhitelist The addresses and CIDR prefixes that the token may be used from, at most 256, among those that its creator may
+	// come from. Left out or empty means the creator's own, or any address if the creator may come from anywhere.
 	IPWhitelist *[]string `json:"ipWhitelist,omitempty"`
 
 	// Name What the token is for.
@@ -723,7 +926,7 @@ type TokenCreate struct {
 	UserID *int64 `json:"userId,omitempty"`
 }
 
-// TokenList Example: {"data":[{"canViewMaskedData":false,"createdAt":"2022-01-01T00:00:00+00:00","expiresAt":"2032-01-01T00:00:00+00:00","id":1,"ipWhitelist":["20.65.174.119"],"lastUsedAt":null,"name":"billing","permissions":["users.view"],"userId":null}],"total":1}
+// TokenList Example: {"data":[{"canViewMaskedData":false,"createdAt":"2022-01-01T00:00:00+00:00","createdBy":{"tokenId":null,"userId":7},"expiresAt":"2022-12-31T00:00:00+00:00","id":1,"ipWhitelist":["20.65.174.119"],"issuerGone":false,"lastUsedAt":null,"name":"billing","permissions":["users.view"],"userId":null}],"total":1}
 type TokenList struct {
 	Data []Token `json:"data"`
 
@@ -795,10 +998,10 @@ type UserCreate struct {
 	// CanViewMaskedData If true, the user is allowed to view sensitive information in the Back Office.
 	CanViewMaskedData *bool `json:"canViewMaskedData,omitempty"`
 
-	// ClientTags The client tags assigned to the user, at most 256.
+	// ClientTags The client tags assigned to the user, at most 64 and 8 KiB of JSON together.
 	ClientTags *[]ClientTag `json:"clientTags,omitempty"`
 
-	// Email The user email, one address without a display name. No two users have the same one, whatever the case of its letters.
+	// Email The user email, one address without a display name. No two users have the same one, whatever the case of its letters and however its domain is spelled.
 	Email string `json:"email"`
 
 	// Groups The ids of the groups to which the user is added. May be empty; duplicates are removed.
@@ -808,7 +1011,7 @@ type UserCreate struct {
 	// address. A prefix must not have bits set beyond its length.
 	IPWhitelist *[]string `json:"ipWhitelist,omitempty"`
 
-	// Name The user name. Spaces around it are removed; control characters are refused.
+	// Name The user name. Spaces around it are removed; control characters and characters that cannot be seen are refused.
 	Name string `json:"name"`
 
 	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
@@ -843,13 +1046,13 @@ type UserUpdate struct {
 	// CanViewMaskedData If true, the user is allowed to view sensitive information in the Back Office.
 	CanViewMaskedData *bool `json:"canViewMaskedData,omitempty"`
 
-	// ClientTags The client tags assigned to the user, at most 256.
+	// ClientTags The client tags assigned to the user, at most 64 and 8 KiB of JSON together.
 	ClientTags *[]ClientTag `json:"clientTags,omitempty"`
 
-	// CurrentPassword The password until now. Needed by someone without `users.update` to change their own password.
+	// CurrentPassword The password until now. Needed to change one's own password, and an error in a change of anybody else.
 	CurrentPassword *string `json:"currentPassword,omitempty"`
 
-	// Email The user email, one address without a display name. No two users have the same one, whatever the case of its letters.
+	// Email The user email, one address without a display name. No two users have the same one, whatever the case of its letters and however its domain is spelled.
 	Email *string `json:"email,omitempty"`
 
 	// Groups The ids of the groups that the user is in from now on. May be empty; duplicates are removed.
@@ -859,7 +1062,7 @@ type UserUpdate struct {
 	// address. A prefix must not have bits set beyond its length.
 	IPWhitelist *[]string `json:"ipWhitelist,omitempty"`
 
-	// Name The user name. Spaces around it are removed; control characters are refused.
+	// Name The user name. Spaces around it are removed; control characters and characters that cannot be seen are refused.
 	Name *string `json:"name,omitempty"`
 
 	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
@@ -1052,6 +1255,9 @@ type Offset = int64
 // RecordID defines model for RecordId.
 type RecordID = string
 
+// SessionID defines model for SessionId.
+type SessionID = int64
+
 // TokenID defines model for TokenId.
 type TokenID = int64
 
@@ -1076,7 +1282,7 @@ type ListEventsParams struct {
 	// FilterUntil Before this time.
 	FilterUntil *time.Time `form:"filter[until],omitempty" json:"filter[until],omitempty"`
 
-	// Limit How many to return at most.
+	// Limit How many to return at most. Fewer are returned where they are 8 MiB; the `Link` header goes on behind them.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Offset How many to skip.
@@ -1088,7 +1294,7 @@ type ListEventsParams struct {
 
 // ListGroupsParams defines parameters for ListGroups.
 type ListGroupsParams struct {
-	// Limit How many to return at most.
+	// Limit How many to return at most. Fewer are returned where they are 8 MiB; the `Link` header goes on behind them.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Offset How many to skip.
@@ -1117,7 +1323,7 @@ type PutGroupParams struct {
 type ListOutboxParams struct {
 	FilterState *ListOutboxParamsFilterState `form:"filter[state],omitempty" json:"filter[state],omitempty"`
 
-	// Limit How many to return at most.
+	// Limit How many to return at most. Fewer are returned where they are 8 MiB; the `Link` header goes on behind them.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Offset How many to skip.
@@ -1129,7 +1335,10 @@ type ListOutboxParamsFilterState string
 
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
-	// Limit How many to return at most.
+	// FilterCreatedBy Only the tokens that a user has made, by the user's id, or a token, as `token:ID`.
+	FilterCreatedBy *string `form:"filter[createdBy],omitempty" json:"filter[createdBy],omitempty"`
+
+	// Limit How many to return at most. Fewer are returned where they are 8 MiB; the `Link` header goes on behind them.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Offset How many to skip.
@@ -1160,7 +1369,7 @@ type ListUsersParams struct {
 	// FilterTfa Whether two-factor authentication is enabled.
 	FilterTfa *bool `form:"filter[tfa],omitempty" json:"filter[tfa],omitempty"`
 
-	// Limit How many to return at most.
+	// Limit How many to return at most. Fewer are returned where they are 8 MiB; the `Link` header goes on behind them.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Offset How many to skip.
@@ -1189,8 +1398,9 @@ type ListUsersParamsSortOrder string
 // CreateUserParams defines parameters for CreateUser.
 type CreateUserParams struct {
 	// IdempotencyKey A text of your choice, 1 to 255 visible ASCII characters, that makes the call safe to repeat: the same key
-	// with the same body gets the first answer again, with another body it gets 409. Kept for 24 hours, per token,
-	// and only if the user was created.
+	// with the same body gets the first answer again, with another body it gets 409. White space, the order of the
+	// fields and the password are not compared; the password of the first call counts. Kept for 24 hours, per token,
+	// only if the user was created, and no longer than the user.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1225,7 +1435,16 @@ type ListRecordsParams struct {
 	// FilterType Only records of this type.
 	FilterType *RecordType `form:"filter[type],omitempty" json:"filter[type],omitempty"`
 
-	// Limit How many to return at most.
+	// Limit How many to return at most. Fewer are returned where they are 8 MiB; the `Link` header goes on behind them.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many to skip.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Limit How many to return at most. Fewer are returned where they are 8 MiB; the `Link` header goes on behind them.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Offset How many to skip.
@@ -1234,7 +1453,7 @@ type ListRecordsParams struct {
 
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
-	// Limit How many to return at most.
+	// Limit How many to return at most. Fewer are returned where they are 8 MiB; the `Link` header goes on behind them.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Offset How many to skip.
@@ -1263,7 +1482,7 @@ type PutWebhookParams struct {
 type ListDeliveriesParams struct {
 	FilterState *ListDeliveriesParamsFilterState `form:"filter[state],omitempty" json:"filter[state],omitempty"`
 
-	// Limit How many to return at most.
+	// Limit How many to return at most. Fewer are returned where they are 8 MiB; the `Link` header goes on behind them.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Offset How many to skip.
@@ -1296,6 +1515,9 @@ type ForgotPasswordJSONRequestBody = ForgotPassword
 
 // ResetPasswordJSONRequestBody defines body for ResetPassword for application/json ContentType.
 type ResetPasswordJSONRequestBody = ResetPassword
+
+// ReauthenticateJSONRequestBody defines body for Reauthenticate for application/json ContentType.
+type ReauthenticateJSONRequestBody = Reauthenticate
 
 // RefreshTokensJSONRequestBody defines body for RefreshTokens for application/json ContentType.
 type RefreshTokensJSONRequestBody = Refresh
@@ -1489,8 +1711,8 @@ type ClientInterface interface {
 	// ListEvents What has happened, the latest first
 	//
 	// Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
-	// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
-	// it happened stays.
+	// seeing unmasked data, other people's values in `changes` and their addresses are masked. The values go when their
+	// user is deleted; that it happened stays. They are ordered by id, or, where nothing but a time selects them, by time.
 	//
 	// Corresponds with GET /api/v2/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1576,7 +1798,8 @@ type ClientInterface interface {
 	// IntrospectTokenWithBody What a token stands for
 	//
 	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
-	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// given, whether the token may be used from there (RFC 7662); for the token of a user, `ip` takes `canViewMaskedData`.
+	// A token that is no good, whatever the reason, is
 	// `{"active": false}`.
 	//
 	// Takes any type of body and a specified content type.
@@ -1587,7 +1810,8 @@ type ClientInterface interface {
 	// IntrospectTokenWithFormdataBody What a token stands for
 	//
 	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
-	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// given, whether the token may be used from there (RFC 7662); for the token of a user, `ip` takes `canViewMaskedData`.
+	// A token that is no good, whatever the reason, is
 	// `{"active": false}`.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
@@ -1666,9 +1890,30 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
 	ResetPassword(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ReauthenticateWithBody Prove again who you are
+	//
+	// Makes the session fresh for 15 minutes. A user with two-factor authentication sends the password first, which says
+	// where the code comes from and mails one if there is no authenticator, and then the password and the code.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2/reauthenticate (the `Reauthenticate` operationId).
+	ReauthenticateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Reauthenticate Prove again who you are
+	//
+	// Makes the session fresh for 15 minutes. A user with two-factor authentication sends the password first, which says
+	// where the code comes from and mails one if there is no authenticator, and then the password and the code.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2/reauthenticate (the `Reauthenticate` operationId).
+	Reauthenticate(ctx context.Context, body ReauthenticateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RefreshTokensWithBody Get the next pair of tokens
 	//
-	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	// A refresh token works once. Presented again it ends the whole session, for then two have it. A session ends 30 days
+	// after the sign-in, however much it is used.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1677,7 +1922,8 @@ type ClientInterface interface {
 
 	// RefreshTokens Get the next pair of tokens
 	//
-	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	// A refresh token works once. Presented again it ends the whole session, for then two have it. A session ends 30 days
+	// after the sign-in, however much it is used.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1687,7 +1933,8 @@ type ClientInterface interface {
 	// SignInWithBody Sign in with a password
 	//
 	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
-	// `provider` says whether the code comes from an authenticator or by mail.
+	// `provider` says whether the code comes from an authenticator or by mail. With `2faEnrolmentRequired` a group of the
+	// user requires a second factor that the user does not have: the tokens are good for enrolling an authenticator only.
 	//
 	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
@@ -1701,7 +1948,8 @@ type ClientInterface interface {
 	// SignIn Sign in with a password
 	//
 	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
-	// `provider` says whether the code comes from an authenticator or by mail.
+	// `provider` says whether the code comes from an authenticator or by mail. With `2faEnrolmentRequired` a group of the
+	// user requires a second factor that the user does not have: the tokens are good for enrolling an authenticator only.
 	//
 	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
@@ -1728,8 +1976,10 @@ type ClientInterface interface {
 
 	// CreateTokenWithBody Create a new token
 	//
-	// Needs `tokens.manage`, and each permission that the token gets or its user has. The secret is shown in this answer only: keep it
-	// now.
+	// Needs `tokens.manage`, and each permission that the token gets or its user has; a token that acts for somebody else
+	// takes `canViewMaskedData`, too, and a session has to be fresh. The token lies within what its creator has: its
+	// permissions, `canViewMaskedData`, addresses and, if a token makes it, end (403, `escalation_denied`). The secret is
+	// shown in this answer only: keep it now.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1738,8 +1988,10 @@ type ClientInterface interface {
 
 	// CreateToken Create a new token
 	//
-	// Needs `tokens.manage`, and each permission that the token gets or its user has. The secret is shown in this answer only: keep it
-	// now.
+	// Needs `tokens.manage`, and each permission that the token gets or its user has; a token that acts for somebody else
+	// takes `canViewMaskedData`, too, and a session has to be fresh. The token lies within what its creator has: its
+	// permissions, `canViewMaskedData`, addresses and, if a token makes it, end (403, `escalation_denied`). The secret is
+	// shown in this answer only: keep it now.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1790,8 +2042,9 @@ type ClientInterface interface {
 
 	// DeleteUser Delete a user
 	//
-	// Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
-	// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+	// Needs `users.delete`, and each permission that the user has. The user is gone completely, with the tokens that act
+	// for them and the records that services hold for them; tokens that the user has made stay. Whoever has signed in may
+	// delete themselves. The last active administrator is deleted only by a token
 	// that acts for no user and may do everything.
 	//
 	// Corresponds with DELETE /api/v2/users/{userId} (the `DeleteUser` operationId).
@@ -1799,15 +2052,18 @@ type ClientInterface interface {
 
 	// GetUser Get user details
 	//
-	// Needs `users.view`; for oneself no permission is needed.
+	// Needs `users.view`; for oneself no permission is needed. A token needs `users.self` to read the user that it acts for.
 	//
 	// Corresponds with GET /api/v2/users/{userId} (the `GetUser` operationId).
 	GetUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateUserWithBody Update user information
 	//
-	// Needs `users.update`. Without it, a user may change their own `name`, `phone` and `password`, the last one by
-	// giving the current password too.
+	// Needs `users.update`, and each permission that the user has or gets. To change the `email`, `password` or `tfa` of
+	// somebody else takes `canViewMaskedData`, too. A user who has signed in may change their own `name`, `phone` and
+	// `password`, the last one always by giving the current password; for their own `email` and `tfa` the session has
+	// to be fresh. A new `email` or `password`, and `tfa` switched on, end all other sessions of the user, and the links
+	// and codes that were mailed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1816,8 +2072,11 @@ type ClientInterface interface {
 
 	// UpdateUser Update user information
 	//
-	// Needs `users.update`. Without it, a user may change their own `name`, `phone` and `password`, the last one by
-	// giving the current password too.
+	// Needs `users.update`, and each permission that the user has or gets. To change the `email`, `password` or `tfa` of
+	// somebody else takes `canViewMaskedData`, too. A user who has signed in may change their own `name`, `phone` and
+	// `password`, the last one always by giving the current password; for their own `email` and `tfa` the session has
+	// to be fresh. A new `email` or `password`, and `tfa` switched on, end all other sessions of the user, and the links
+	// and codes that were mailed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1881,17 +2140,41 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v2/users/{userId}/records/{recordType}/{recordId} (the `PutRecord` operationId).
 	PutRecord(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, body PutRecordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// EndSessions End a user's sessions
+	//
+	// All but the one that is used for this call. For oneself no permission is needed; for others `users.update` and each
+	// permission that the user has. Links and codes that were mailed end, too.
+	//
+	// Corresponds with DELETE /api/v2/users/{userId}/sessions (the `EndSessions` operationId).
+	EndSessions(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSessions Get a list of a user's sessions
+	//
+	// For oneself no permission is needed, for others `users.view`. Without `canViewMaskedData` the `address` of others is
+	// `***`.
+	//
+	// Corresponds with GET /api/v2/users/{userId}/sessions (the `ListSessions` operationId).
+	ListSessions(ctx context.Context, userID UserID, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndSession End a session
+	//
+	// For oneself no permission is needed; for others `users.update` and each permission that the user has. Its tokens
+	// stop working at once.
+	//
+	// Corresponds with DELETE /api/v2/users/{userId}/sessions/{sessionId} (the `EndSession` operationId).
+	EndSession(ctx context.Context, userID UserID, sessionID SessionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ResetTOTP Take an authenticator away
 	//
-	// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
-	// codes go with it. A user with `tfa` gets codes by mail from then on.
+	// For oneself a fresh session is needed; for others `users.update`, `canViewMaskedData` and each permission that the
+	// user has. The recovery codes go with it, and all other sessions of the user end. A user with `tfa` gets codes by mail from then on.
 	//
 	// Corresponds with DELETE /api/v2/users/{userId}/totp (the `ResetTOTP` operationId).
 	ResetTOTP(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// EnrolTOTP Enrol an authenticator
 	//
-	// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+	// Everyone does this for themselves (`me`), in a fresh session. The authenticator counts once a code of it has confirmed it; until then
 	// another call replaces it. With one that counts already the answer is 409.
 	//
 	// Corresponds with POST /api/v2/users/{userId}/totp (the `EnrolTOTP` operationId).
@@ -1899,8 +2182,8 @@ type ClientInterface interface {
 
 	// ConfirmTOTPWithBody Switch an authenticator on
 	//
-	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
-	// ten recovery codes, each of which stands in for a code once.
+	// Takes a code of the authenticator that was enrolled, in a fresh session, switches two-factor authentication on for
+	// the user and returns ten recovery codes, each of which stands in for a code once. All other sessions of the user end.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1909,8 +2192,8 @@ type ClientInterface interface {
 
 	// ConfirmTOTP Switch an authenticator on
 	//
-	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
-	// ten recovery codes, each of which stands in for a code once.
+	// Takes a code of the authenticator that was enrolled, in a fresh session, switches two-factor authentication on for
+	// the user and returns ten recovery codes, each of which stands in for a code once. All other sessions of the user end.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1926,8 +2209,9 @@ type ClientInterface interface {
 
 	// CreateWebhookWithBody Create a new webhook
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
-	// shown in this answer only: keep it now.
+	// Needs `webhooks.manage` and the rights to what the webhook is told: `users.view`, `canViewMaskedData` for the format `v2`,
+	// whose bodies have unmasked users, and `records.manage` for `USER_SYNCED`. Whoever changes, rotates or deletes a webhook
+	// needs the same, before and after the change. The secret is shown in this answer only: keep it now.
 	//
 	// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
 	// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
@@ -1941,8 +2225,9 @@ type ClientInterface interface {
 
 	// CreateWebhook Create a new webhook
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
-	// shown in this answer only: keep it now.
+	// Needs `webhooks.manage` and the rights to what the webhook is told: `users.view`, `canViewMaskedData` for the format `v2`,
+	// whose bodies have unmasked users, and `records.manage` for `USER_SYNCED`. Whoever changes, rotates or deletes a webhook
+	// needs the same, before and after the change. The secret is shown in this answer only: keep it now.
 	//
 	// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
 	// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
@@ -1956,7 +2241,8 @@ type ClientInterface interface {
 
 	// DeleteWebhook Delete a webhook
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. Its deliveries go with it, also those that have not arrived.
+	// Needs `webhooks.manage` and the rights to what the webhook is told (see its creation). Its deliveries go with it, also
+	// those that have not arrived.
 	//
 	// Corresponds with DELETE /api/v2/webhooks/{webhookId} (the `DeleteWebhook` operationId).
 	DeleteWebhook(ctx context.Context, webhookID WebhookID, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1970,8 +2256,13 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithBody Update a webhook
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
-	// new messages, and those that have not arrived wait.
+	// Needs `webhooks.manage` and the rights to what the webhook is told, before and after (see its creation). While a webhook
+	// is inactive it gets no new messages, and those that have not arrived wait. Those of events that it is no longer told of
+	// are given up.
+	//
+	// A `url` with another scheme, host or port takes the webhook to another receiver: its token and its secrets, also those
+	// that were replaced, are dropped. Where `auth` is `bearer`, a `token` has to come with the change; the new `secret` is
+	// in the answer to it, once. What has not arrived goes to the new place, signed with the new secret only.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1980,8 +2271,13 @@ type ClientInterface interface {
 
 	// UpdateWebhook Update a webhook
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
-	// new messages, and those that have not arrived wait.
+	// Needs `webhooks.manage` and the rights to what the webhook is told, before and after (see its creation). While a webhook
+	// is inactive it gets no new messages, and those that have not arrived wait. Those of events that it is no longer told of
+	// are given up.
+	//
+	// A `url` with another scheme, host or port takes the webhook to another receiver: its token and its secrets, also those
+	// that were replaced, are dropped. Where `auth` is `bearer`, a `token` has to come with the change; the new `secret` is
+	// in the answer to it, once. What has not arrived goes to the new place, signed with the new secret only.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2015,15 +2311,16 @@ type ClientInterface interface {
 
 	// Redeliver Send a delivery again
 	//
-	// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased with its user (409).
+	// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased (409): with its user or,
+	// of a `USER_DELETED`, once that has arrived.
 	//
 	// Corresponds with POST /api/v2/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver (the `Redeliver` operationId).
 	Redeliver(ctx context.Context, webhookID WebhookID, deliveryID int64, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RotateWebhook Give a webhook a new secret
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. The secret is shown in this answer only. The one
-	// until now signs as well for 24 hours.
+	// Needs `webhooks.manage` and the rights to what the webhook is told (see its creation). The secret is shown in this
+	// answer only. The one until now signs as well for 24 hours; up to eight replaced ones do so at once.
 	//
 	// Corresponds with POST /api/v2/webhooks/{webhookId}/rotate (the `RotateWebhook` operationId).
 	RotateWebhook(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2091,8 +2388,8 @@ func (c *Client) ConfirmSignIn(ctx context.Context, body ConfirmSignInJSONReques
 // ListEvents What has happened, the latest first
 //
 // Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
-// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
-// it happened stays.
+// seeing unmasked data, other people's values in `changes` and their addresses are masked. The values go when their
+// user is deleted; that it happened stays. They are ordered by id, or, where nothing but a time selects them, by time.
 //
 // Corresponds with GET /api/v2/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2278,7 +2575,8 @@ func (c *Client) PutGroup(ctx context.Context, groupID GroupID, params *PutGroup
 // IntrospectTokenWithBody What a token stands for
 //
 // Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
-// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// given, whether the token may be used from there (RFC 7662); for the token of a user, `ip` takes `canViewMaskedData`.
+// A token that is no good, whatever the reason, is
 // `{"active": false}`.
 //
 // Takes any type of body and a specified content type.
@@ -2299,7 +2597,8 @@ func (c *Client) IntrospectTokenWithBody(ctx context.Context, contentType string
 // IntrospectTokenWithFormdataBody What a token stands for
 //
 // Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
-// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// given, whether the token may be used from there (RFC 7662); for the token of a user, `ip` takes `canViewMaskedData`.
+// A token that is no good, whatever the reason, is
 // `{"active": false}`.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type.
@@ -2468,9 +2767,50 @@ func (c *Client) ResetPassword(ctx context.Context, body ResetPasswordJSONReques
 	return c.Client.Do(req)
 }
 
+// ReauthenticateWithBody Prove again who you are
+//
+// Makes the session fresh for 15 minutes. A user with two-factor authentication sends the password first, which says
+// where the code comes from and mails one if there is no authenticator, and then the password and the code.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2/reauthenticate (the `Reauthenticate` operationId).
+func (c *Client) ReauthenticateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReauthenticateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Reauthenticate Prove again who you are
+//
+// Makes the session fresh for 15 minutes. A user with two-factor authentication sends the password first, which says
+// where the code comes from and mails one if there is no authenticator, and then the password and the code.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2/reauthenticate (the `Reauthenticate` operationId).
+func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReauthenticateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RefreshTokensWithBody Get the next pair of tokens
 //
-// A refresh token works once. Presented again it ends the whole session, for then two have it.
+// A refresh token works once. Presented again it ends the whole session, for then two have it. A session ends 30 days
+// after the sign-in, however much it is used.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2489,7 +2829,8 @@ func (c *Client) RefreshTokensWithBody(ctx context.Context, contentType string, 
 
 // RefreshTokens Get the next pair of tokens
 //
-// A refresh token works once. Presented again it ends the whole session, for then two have it.
+// A refresh token works once. Presented again it ends the whole session, for then two have it. A session ends 30 days
+// after the sign-in, however much it is used.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2509,7 +2850,8 @@ func (c *Client) RefreshTokens(ctx context.Context, body RefreshTokensJSONReques
 // SignInWithBody Sign in with a password
 //
 // Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
-// `provider` says whether the code comes from an authenticator or by mail.
+// `provider` says whether the code comes from an authenticator or by mail. With `2faEnrolmentRequired` a group of the
+// user requires a second factor that the user does not have: the tokens are good for enrolling an authenticator only.
 //
 // An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 // time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
@@ -2533,7 +2875,8 @@ func (c *Client) SignInWithBody(ctx context.Context, contentType string, body io
 // SignIn Sign in with a password
 //
 // Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
-// `provider` says whether the code comes from an authenticator or by mail.
+// `provider` says whether the code comes from an authenticator or by mail. With `2faEnrolmentRequired` a group of the
+// user requires a second factor that the user does not have: the tokens are good for enrolling an authenticator only.
 //
 // An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 // time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
@@ -2590,8 +2933,10 @@ func (c *Client) ListTokens(ctx context.Context, params *ListTokensParams, reqEd
 
 // CreateTokenWithBody Create a new token
 //
-// Needs `tokens.manage`, and each permission that the token gets or its user has. The secret is shown in this answer only: keep it
-// now.
+// Needs `tokens.manage`, and each permission that the token gets or its user has; a token that acts for somebody else
+// takes `canViewMaskedData`, too, and a session has to be fresh. The token lies within what its creator has: its
+// permissions, `canViewMaskedData`, addresses and, if a token makes it, end (403, `escalation_denied`). The secret is
+// shown in this answer only: keep it now.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2610,8 +2955,10 @@ func (c *Client) CreateTokenWithBody(ctx context.Context, contentType string, bo
 
 // CreateToken Create a new token
 //
-// Needs `tokens.manage`, and each permission that the token gets or its user has. The secret is shown in this answer only: keep it
-// now.
+// Needs `tokens.manage`, and each permission that the token gets or its user has; a token that acts for somebody else
+// takes `canViewMaskedData`, too, and a session has to be fresh. The token lies within what its creator has: its
+// permissions, `canViewMaskedData`, addresses and, if a token makes it, end (403, `escalation_denied`). The secret is
+// shown in this answer only: keep it now.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2722,8 +3069,9 @@ func (c *Client) CreateUser(ctx context.Context, params *CreateUserParams, body 
 
 // DeleteUser Delete a user
 //
-// Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
-// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+// Needs `users.delete`, and each permission that the user has. The user is gone completely, with the tokens that act
+// for them and the records that services hold for them; tokens that the user has made stay. Whoever has signed in may
+// delete themselves. The last active administrator is deleted only by a token
 // that acts for no user and may do everything.
 //
 // Corresponds with DELETE /api/v2/users/{userId} (the `DeleteUser` operationId).
@@ -2741,7 +3089,7 @@ func (c *Client) DeleteUser(ctx context.Context, userID UserID, params *DeleteUs
 
 // GetUser Get user details
 //
-// Needs `users.view`; for oneself no permission is needed.
+// Needs `users.view`; for oneself no permission is needed. A token needs `users.self` to read the user that it acts for.
 //
 // Corresponds with GET /api/v2/users/{userId} (the `GetUser` operationId).
 func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2758,8 +3106,11 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 
 // UpdateUserWithBody Update user information
 //
-// Needs `users.update`. Without it, a user may change their own `name`, `phone` and `password`, the last one by
-// giving the current password too.
+// Needs `users.update`, and each permission that the user has or gets. To change the `email`, `password` or `tfa` of
+// somebody else takes `canViewMaskedData`, too. A user who has signed in may change their own `name`, `phone` and
+// `password`, the last one always by giving the current password; for their own `email` and `tfa` the session has
+// to be fresh. A new `email` or `password`, and `tfa` switched on, end all other sessions of the user, and the links
+// and codes that were mailed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2778,8 +3129,11 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, params *
 
 // UpdateUser Update user information
 //
-// Needs `users.update`. Without it, a user may change their own `name`, `phone` and `password`, the last one by
-// giving the current password too.
+// Needs `users.update`, and each permission that the user has or gets. To change the `email`, `password` or `tfa` of
+// somebody else takes `canViewMaskedData`, too. A user who has signed in may change their own `name`, `phone` and
+// `password`, the last one always by giving the current password; for their own `email` and `tfa` the session has
+// to be fresh. A new `email` or `password`, and `tfa` switched on, end all other sessions of the user, and the links
+// and codes that were mailed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2923,10 +3277,64 @@ func (c *Client) PutRecord(ctx context.Context, userID UserID, recordType Record
 	return c.Client.Do(req)
 }
 
+// EndSessions End a user's sessions
+//
+// All but the one that is used for this call. For oneself no permission is needed; for others `users.update` and each
+// permission that the user has. Links and codes that were mailed end, too.
+//
+// Corresponds with DELETE /api/v2/users/{userId}/sessions (the `EndSessions` operationId).
+func (c *Client) EndSessions(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSessionsRequest(c.Server, userID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSessions Get a list of a user's sessions
+//
+// For oneself no permission is needed, for others `users.view`. Without `canViewMaskedData` the `address` of others is
+// `***`.
+//
+// Corresponds with GET /api/v2/users/{userId}/sessions (the `ListSessions` operationId).
+func (c *Client) ListSessions(ctx context.Context, userID UserID, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSessionsRequest(c.Server, userID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndSession End a session
+//
+// For oneself no permission is needed; for others `users.update` and each permission that the user has. Its tokens
+// stop working at once.
+//
+// Corresponds with DELETE /api/v2/users/{userId}/sessions/{sessionId} (the `EndSession` operationId).
+func (c *Client) EndSession(ctx context.Context, userID UserID, sessionID SessionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSessionRequest(c.Server, userID, sessionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ResetTOTP Take an authenticator away
 //
-// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
-// codes go with it. A user with `tfa` gets codes by mail from then on.
+// For oneself a fresh session is needed; for others `users.update`, `canViewMaskedData` and each permission that the
+// user has. The recovery codes go with it, and all other sessions of the user end. A user with `tfa` gets codes by mail from then on.
 //
 // Corresponds with DELETE /api/v2/users/{userId}/totp (the `ResetTOTP` operationId).
 func (c *Client) ResetTOTP(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2943,7 +3351,7 @@ func (c *Client) ResetTOTP(ctx context.Context, userID UserID, reqEditors ...Req
 
 // EnrolTOTP Enrol an authenticator
 //
-// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+// Everyone does this for themselves (`me`), in a fresh session. The authenticator counts once a code of it has confirmed it; until then
 // another call replaces it. With one that counts already the answer is 409.
 //
 // Corresponds with POST /api/v2/users/{userId}/totp (the `EnrolTOTP` operationId).
@@ -2961,8 +3369,8 @@ func (c *Client) EnrolTOTP(ctx context.Context, userID UserID, reqEditors ...Req
 
 // ConfirmTOTPWithBody Switch an authenticator on
 //
-// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
-// ten recovery codes, each of which stands in for a code once.
+// Takes a code of the authenticator that was enrolled, in a fresh session, switches two-factor authentication on for
+// the user and returns ten recovery codes, each of which stands in for a code once. All other sessions of the user end.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2981,8 +3389,8 @@ func (c *Client) ConfirmTOTPWithBody(ctx context.Context, userID UserID, content
 
 // ConfirmTOTP Switch an authenticator on
 //
-// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
-// ten recovery codes, each of which stands in for a code once.
+// Takes a code of the authenticator that was enrolled, in a fresh session, switches two-factor authentication on for
+// the user and returns ten recovery codes, each of which stands in for a code once. All other sessions of the user end.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3018,8 +3426,9 @@ func (c *Client) ListWebhooks(ctx context.Context, params *ListWebhooksParams, r
 
 // CreateWebhookWithBody Create a new webhook
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
-// shown in this answer only: keep it now.
+// Needs `webhooks.manage` and the rights to what the webhook is told: `users.view`, `canViewMaskedData` for the format `v2`,
+// whose bodies have unmasked users, and `records.manage` for `USER_SYNCED`. Whoever changes, rotates or deletes a webhook
+// needs the same, before and after the change. The secret is shown in this answer only: keep it now.
 //
 // Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
 // is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
@@ -3043,8 +3452,9 @@ func (c *Client) CreateWebhookWithBody(ctx context.Context, contentType string, 
 
 // CreateWebhook Create a new webhook
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
-// shown in this answer only: keep it now.
+// Needs `webhooks.manage` and the rights to what the webhook is told: `users.view`, `canViewMaskedData` for the format `v2`,
+// whose bodies have unmasked users, and `records.manage` for `USER_SYNCED`. Whoever changes, rotates or deletes a webhook
+// needs the same, before and after the change. The secret is shown in this answer only: keep it now.
 //
 // Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
 // is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
@@ -3068,7 +3478,8 @@ func (c *Client) CreateWebhook(ctx context.Context, body CreateWebhookJSONReques
 
 // DeleteWebhook Delete a webhook
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. Its deliveries go with it, also those that have not arrived.
+// Needs `webhooks.manage` and the rights to what the webhook is told (see its creation). Its deliveries go with it, also
+// those that have not arrived.
 //
 // Corresponds with DELETE /api/v2/webhooks/{webhookId} (the `DeleteWebhook` operationId).
 func (c *Client) DeleteWebhook(ctx context.Context, webhookID WebhookID, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3102,8 +3513,13 @@ func (c *Client) GetWebhook(ctx context.Context, webhookID WebhookID, reqEditors
 
 // UpdateWebhookWithBody Update a webhook
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
-// new messages, and those that have not arrived wait.
+// Needs `webhooks.manage` and the rights to what the webhook is told, before and after (see its creation). While a webhook
+// is inactive it gets no new messages, and those that have not arrived wait. Those of events that it is no longer told of
+// are given up.
+//
+// A `url` with another scheme, host or port takes the webhook to another receiver: its token and its secrets, also those
+// that were replaced, are dropped. Where `auth` is `bearer`, a `token` has to come with the change; the new `secret` is
+// in the answer to it, once. What has not arrived goes to the new place, signed with the new secret only.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3122,8 +3538,13 @@ func (c *Client) UpdateWebhookWithBody(ctx context.Context, webhookID WebhookID,
 
 // UpdateWebhook Update a webhook
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
-// new messages, and those that have not arrived wait.
+// Needs `webhooks.manage` and the rights to what the webhook is told, before and after (see its creation). While a webhook
+// is inactive it gets no new messages, and those that have not arrived wait. Those of events that it is no longer told of
+// are given up.
+//
+// A `url` with another scheme, host or port takes the webhook to another receiver: its token and its secrets, also those
+// that were replaced, are dropped. Where `auth` is `bearer`, a `token` has to come with the change; the new `secret` is
+// in the answer to it, once. What has not arrived goes to the new place, signed with the new secret only.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3197,7 +3618,8 @@ func (c *Client) ListDeliveries(ctx context.Context, webhookID WebhookID, params
 
 // Redeliver Send a delivery again
 //
-// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased with its user (409).
+// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased (409): with its user or,
+// of a `USER_DELETED`, once that has arrived.
 //
 // Corresponds with POST /api/v2/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver (the `Redeliver` operationId).
 func (c *Client) Redeliver(ctx context.Context, webhookID WebhookID, deliveryID int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3214,8 +3636,8 @@ func (c *Client) Redeliver(ctx context.Context, webhookID WebhookID, deliveryID 
 
 // RotateWebhook Give a webhook a new secret
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. The secret is shown in this answer only. The one
-// until now signs as well for 24 hours.
+// Needs `webhooks.manage` and the rights to what the webhook is told (see its creation). The secret is shown in this
+// answer only. The one until now signs as well for 24 hours; up to eight replaced ones do so at once.
 //
 // Corresponds with POST /api/v2/webhooks/{webhookId}/rotate (the `RotateWebhook` operationId).
 func (c *Client) RotateWebhook(ctx context.Context, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4042,6 +4464,46 @@ func NewResetPasswordRequestWithBody(server string, contentType string, body io.
 	return req, nil
 }
 
+// NewReauthenticateRequest calls the generic Reauthenticate builder with application/json body
+func NewReauthenticateRequest(server string, body ReauthenticateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReauthenticateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReauthenticateRequestWithBody constructs an http.Request for the Reauthenticate method, with any body, and a specified content type
+func NewReauthenticateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/reauthenticate")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewRefreshTokensRequest calls the generic RefreshTokens builder with application/json body
 func NewRefreshTokensRequest(server string, body RefreshTokensJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4176,6 +4638,18 @@ func NewListTokensRequest(server string, params *ListTokensParams) (*http.Reques
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.FilterCreatedBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter[createdBy]", *params.FilterCreatedBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -5067,6 +5541,154 @@ func NewPutRecordRequestWithBody(server string, userID UserID, recordType Record
 	return req, nil
 }
 
+// NewEndSessionsRequest constructs an http.Request for the EndSessions method
+func NewEndSessionsRequest(server string, userID UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/sessions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListSessionsRequest constructs an http.Request for the ListSessions method
+func NewListSessionsRequest(server string, userID UserID, params *ListSessionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/sessions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEndSessionRequest constructs an http.Request for the EndSession method
+func NewEndSessionRequest(server string, userID UserID, sessionID SessionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "sessionId", sessionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/users/%s/sessions/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewResetTOTPRequest constructs an http.Request for the ResetTOTP method
 func NewResetTOTPRequest(server string, userID UserID) (*http.Request, error) {
 	var err error
@@ -5810,8 +6432,8 @@ type ClientWithResponsesInterface interface {
 	// ListEventsWithResponse What has happened, the latest first
 	//
 	// Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
-	// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
-	// it happened stays.
+	// seeing unmasked data, other people's values in `changes` and their addresses are masked. The values go when their
+	// user is deleted; that it happened stays. They are ordered by id, or, where nothing but a time selects them, by time.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5905,7 +6527,8 @@ type ClientWithResponsesInterface interface {
 	// IntrospectTokenWithBodyWithResponse What a token stands for
 	//
 	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
-	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// given, whether the token may be used from there (RFC 7662); for the token of a user, `ip` takes `canViewMaskedData`.
+	// A token that is no good, whatever the reason, is
 	// `{"active": false}`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -5916,7 +6539,8 @@ type ClientWithResponsesInterface interface {
 	// IntrospectTokenWithFormdataBodyWithResponse What a token stands for
 	//
 	// Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
-	// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+	// given, whether the token may be used from there (RFC 7662); for the token of a user, `ip` takes `canViewMaskedData`.
+	// A token that is no good, whatever the reason, is
 	// `{"active": false}`.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
@@ -5999,9 +6623,30 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v2/password/reset (the `ResetPassword` operationId).
 	ResetPasswordWithResponse(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error)
 
+	// ReauthenticateWithBodyWithResponse Prove again who you are
+	//
+	// Makes the session fresh for 15 minutes. A user with two-factor authentication sends the password first, which says
+	// where the code comes from and mails one if there is no authenticator, and then the password and the code.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/reauthenticate (the `Reauthenticate` operationId).
+	ReauthenticateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReauthenticateResponse, error)
+
+	// ReauthenticateWithResponse Prove again who you are
+	//
+	// Makes the session fresh for 15 minutes. A user with two-factor authentication sends the password first, which says
+	// where the code comes from and mails one if there is no authenticator, and then the password and the code.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2/reauthenticate (the `Reauthenticate` operationId).
+	ReauthenticateWithResponse(ctx context.Context, body ReauthenticateJSONRequestBody, reqEditors ...RequestEditorFn) (*ReauthenticateResponse, error)
+
 	// RefreshTokensWithBodyWithResponse Get the next pair of tokens
 	//
-	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	// A refresh token works once. Presented again it ends the whole session, for then two have it. A session ends 30 days
+	// after the sign-in, however much it is used.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6010,7 +6655,8 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshTokensWithResponse Get the next pair of tokens
 	//
-	// A refresh token works once. Presented again it ends the whole session, for then two have it.
+	// A refresh token works once. Presented again it ends the whole session, for then two have it. A session ends 30 days
+	// after the sign-in, however much it is used.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6020,7 +6666,8 @@ type ClientWithResponsesInterface interface {
 	// SignInWithBodyWithResponse Sign in with a password
 	//
 	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
-	// `provider` says whether the code comes from an authenticator or by mail.
+	// `provider` says whether the code comes from an authenticator or by mail. With `2faEnrolmentRequired` a group of the
+	// user requires a second factor that the user does not have: the tokens are good for enrolling an authenticator only.
 	//
 	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
@@ -6034,7 +6681,8 @@ type ClientWithResponsesInterface interface {
 	// SignInWithResponse Sign in with a password
 	//
 	// Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
-	// `provider` says whether the code comes from an authenticator or by mail.
+	// `provider` says whether the code comes from an authenticator or by mail. With `2faEnrolmentRequired` a group of the
+	// user requires a second factor that the user does not have: the tokens are good for enrolling an authenticator only.
 	//
 	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
@@ -6065,8 +6713,10 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTokenWithBodyWithResponse Create a new token
 	//
-	// Needs `tokens.manage`, and each permission that the token gets or its user has. The secret is shown in this answer only: keep it
-	// now.
+	// Needs `tokens.manage`, and each permission that the token gets or its user has; a token that acts for somebody else
+	// takes `canViewMaskedData`, too, and a session has to be fresh. The token lies within what its creator has: its
+	// permissions, `canViewMaskedData`, addresses and, if a token makes it, end (403, `escalation_denied`). The secret is
+	// shown in this answer only: keep it now.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6075,8 +6725,10 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTokenWithResponse Create a new token
 	//
-	// Needs `tokens.manage`, and each permission that the token gets or its user has. The secret is shown in this answer only: keep it
-	// now.
+	// Needs `tokens.manage`, and each permission that the token gets or its user has; a token that acts for somebody else
+	// takes `canViewMaskedData`, too, and a session has to be fresh. The token lies within what its creator has: its
+	// permissions, `canViewMaskedData`, addresses and, if a token makes it, end (403, `escalation_denied`). The secret is
+	// shown in this answer only: keep it now.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6133,8 +6785,9 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteUserWithResponse Delete a user
 	//
-	// Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
-	// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+	// Needs `users.delete`, and each permission that the user has. The user is gone completely, with the tokens that act
+	// for them and the records that services hold for them; tokens that the user has made stay. Whoever has signed in may
+	// delete themselves. The last active administrator is deleted only by a token
 	// that acts for no user and may do everything.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -6144,7 +6797,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetUserWithResponse Get user details
 	//
-	// Needs `users.view`; for oneself no permission is needed.
+	// Needs `users.view`; for oneself no permission is needed. A token needs `users.self` to read the user that it acts for.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6153,8 +6806,11 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithBodyWithResponse Update user information
 	//
-	// Needs `users.update`. Without it, a user may change their own `name`, `phone` and `password`, the last one by
-	// giving the current password too.
+	// Needs `users.update`, and each permission that the user has or gets. To change the `email`, `password` or `tfa` of
+	// somebody else takes `canViewMaskedData`, too. A user who has signed in may change their own `name`, `phone` and
+	// `password`, the last one always by giving the current password; for their own `email` and `tfa` the session has
+	// to be fresh. A new `email` or `password`, and `tfa` switched on, end all other sessions of the user, and the links
+	// and codes that were mailed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6163,8 +6819,11 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithResponse Update user information
 	//
-	// Needs `users.update`. Without it, a user may change their own `name`, `phone` and `password`, the last one by
-	// giving the current password too.
+	// Needs `users.update`, and each permission that the user has or gets. To change the `email`, `password` or `tfa` of
+	// somebody else takes `canViewMaskedData`, too. A user who has signed in may change their own `name`, `phone` and
+	// `password`, the last one always by giving the current password; for their own `email` and `tfa` the session has
+	// to be fresh. A new `email` or `password`, and `tfa` switched on, end all other sessions of the user, and the links
+	// and codes that were mailed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6234,10 +6893,40 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2/users/{userId}/records/{recordType}/{recordId} (the `PutRecord` operationId).
 	PutRecordWithResponse(ctx context.Context, userID UserID, recordType RecordType, recordID RecordID, body PutRecordJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRecordResponse, error)
 
+	// EndSessionsWithResponse End a user's sessions
+	//
+	// All but the one that is used for this call. For oneself no permission is needed; for others `users.update` and each
+	// permission that the user has. Links and codes that were mailed end, too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2/users/{userId}/sessions (the `EndSessions` operationId).
+	EndSessionsWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*EndSessionsResponse, error)
+
+	// ListSessionsWithResponse Get a list of a user's sessions
+	//
+	// For oneself no permission is needed, for others `users.view`. Without `canViewMaskedData` the `address` of others is
+	// `***`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2/users/{userId}/sessions (the `ListSessions` operationId).
+	ListSessionsWithResponse(ctx context.Context, userID UserID, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
+
+	// EndSessionWithResponse End a session
+	//
+	// For oneself no permission is needed; for others `users.update` and each permission that the user has. Its tokens
+	// stop working at once.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2/users/{userId}/sessions/{sessionId} (the `EndSession` operationId).
+	EndSessionWithResponse(ctx context.Context, userID UserID, sessionID SessionID, reqEditors ...RequestEditorFn) (*EndSessionResponse, error)
+
 	// ResetTOTPWithResponse Take an authenticator away
 	//
-	// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
-	// codes go with it. A user with `tfa` gets codes by mail from then on.
+	// For oneself a fresh session is needed; for others `users.update`, `canViewMaskedData` and each permission that the
+	// user has. The recovery codes go with it, and all other sessions of the user end. A user with `tfa` gets codes by mail from then on.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6246,7 +6935,7 @@ type ClientWithResponsesInterface interface {
 
 	// EnrolTOTPWithResponse Enrol an authenticator
 	//
-	// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+	// Everyone does this for themselves (`me`), in a fresh session. The authenticator counts once a code of it has confirmed it; until then
 	// another call replaces it. With one that counts already the answer is 409.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -6256,8 +6945,8 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmTOTPWithBodyWithResponse Switch an authenticator on
 	//
-	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
-	// ten recovery codes, each of which stands in for a code once.
+	// Takes a code of the authenticator that was enrolled, in a fresh session, switches two-factor authentication on for
+	// the user and returns ten recovery codes, each of which stands in for a code once. All other sessions of the user end.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6266,8 +6955,8 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmTOTPWithResponse Switch an authenticator on
 	//
-	// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
-	// ten recovery codes, each of which stands in for a code once.
+	// Takes a code of the authenticator that was enrolled, in a fresh session, switches two-factor authentication on for
+	// the user and returns ten recovery codes, each of which stands in for a code once. All other sessions of the user end.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6285,8 +6974,9 @@ type ClientWithResponsesInterface interface {
 
 	// CreateWebhookWithBodyWithResponse Create a new webhook
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
-	// shown in this answer only: keep it now.
+	// Needs `webhooks.manage` and the rights to what the webhook is told: `users.view`, `canViewMaskedData` for the format `v2`,
+	// whose bodies have unmasked users, and `records.manage` for `USER_SYNCED`. Whoever changes, rotates or deletes a webhook
+	// needs the same, before and after the change. The secret is shown in this answer only: keep it now.
 	//
 	// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
 	// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
@@ -6300,8 +6990,9 @@ type ClientWithResponsesInterface interface {
 
 	// CreateWebhookWithResponse Create a new webhook
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
-	// shown in this answer only: keep it now.
+	// Needs `webhooks.manage` and the rights to what the webhook is told: `users.view`, `canViewMaskedData` for the format `v2`,
+	// whose bodies have unmasked users, and `records.manage` for `USER_SYNCED`. Whoever changes, rotates or deletes a webhook
+	// needs the same, before and after the change. The secret is shown in this answer only: keep it now.
 	//
 	// Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
 	// is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
@@ -6315,7 +7006,8 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteWebhookWithResponse Delete a webhook
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. Its deliveries go with it, also those that have not arrived.
+	// Needs `webhooks.manage` and the rights to what the webhook is told (see its creation). Its deliveries go with it, also
+	// those that have not arrived.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6333,8 +7025,13 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithBodyWithResponse Update a webhook
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
-	// new messages, and those that have not arrived wait.
+	// Needs `webhooks.manage` and the rights to what the webhook is told, before and after (see its creation). While a webhook
+	// is inactive it gets no new messages, and those that have not arrived wait. Those of events that it is no longer told of
+	// are given up.
+	//
+	// A `url` with another scheme, host or port takes the webhook to another receiver: its token and its secrets, also those
+	// that were replaced, are dropped. Where `auth` is `bearer`, a `token` has to come with the change; the new `secret` is
+	// in the answer to it, once. What has not arrived goes to the new place, signed with the new secret only.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6343,8 +7040,13 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithResponse Update a webhook
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
-	// new messages, and those that have not arrived wait.
+	// Needs `webhooks.manage` and the rights to what the webhook is told, before and after (see its creation). While a webhook
+	// is inactive it gets no new messages, and those that have not arrived wait. Those of events that it is no longer told of
+	// are given up.
+	//
+	// A `url` with another scheme, host or port takes the webhook to another receiver: its token and its secrets, also those
+	// that were replaced, are dropped. Where `auth` is `bearer`, a `token` has to come with the change; the new `secret` is
+	// in the answer to it, once. What has not arrived goes to the new place, signed with the new secret only.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6380,7 +7082,8 @@ type ClientWithResponsesInterface interface {
 
 	// RedeliverWithResponse Send a delivery again
 	//
-	// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased with its user (409).
+	// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased (409): with its user or,
+	// of a `USER_DELETED`, once that has arrived.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6389,8 +7092,8 @@ type ClientWithResponsesInterface interface {
 
 	// RotateWebhookWithResponse Give a webhook a new secret
 	//
-	// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. The secret is shown in this answer only. The one
-	// until now signs as well for 24 hours.
+	// Needs `webhooks.manage` and the rights to what the webhook is told (see its creation). The secret is shown in this
+	// answer only. The one until now signs as well for 24 hours; up to eight replaced ones do so at once.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6761,6 +7464,31 @@ func (r ResetPasswordResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r ResetPasswordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ReauthenticateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Reauthentication
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ReauthenticateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReauthenticateResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -7186,6 +7914,77 @@ func (r PutRecordResponse) StatusCode() int {
 	return 0
 }
 
+type EndSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r EndSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ListSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SessionList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type EndSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r EndSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
 type ResetTOTPResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7361,7 +8160,7 @@ type UpdateWebhookResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Webhook
+	JSON200 *ChangedWebhook
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Problem
 }
@@ -7386,7 +8185,7 @@ type PutWebhookResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Webhook
+	JSON200 *ChangedWebhook
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Problem
 }
@@ -7594,8 +8393,8 @@ func (c *ClientWithResponses) ConfirmSignInWithResponse(ctx context.Context, bod
 // ListEventsWithResponse What has happened, the latest first
 //
 // Needs `audit.view`. Every change, every sign-in, failed sign-in and refusal is an event. Events have no secrets. Without
-// seeing unmasked data, other people's values in `changes` are masked. The values go when their user is deleted; that
-// it happened stays.
+// seeing unmasked data, other people's values in `changes` and their addresses are masked. The values go when their
+// user is deleted; that it happened stays. They are ordered by id, or, where nothing but a time selects them, by time.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7749,7 +8548,8 @@ func (c *ClientWithResponses) PutGroupWithResponse(ctx context.Context, groupID 
 // IntrospectTokenWithBodyWithResponse What a token stands for
 //
 // Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
-// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// given, whether the token may be used from there (RFC 7662); for the token of a user, `ip` takes `canViewMaskedData`.
+// A token that is no good, whatever the reason, is
 // `{"active": false}`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7766,7 +8566,8 @@ func (c *ClientWithResponses) IntrospectTokenWithBodyWithResponse(ctx context.Co
 // IntrospectTokenWithFormdataBodyWithResponse What a token stands for
 //
 // Needs `tokens.introspect`. For services that are shown a token: who it is, what that one may do now, and, where `ip` is
-// given, whether the token may be used from there (RFC 7662). A token that is no good, whatever the reason, is
+// given, whether the token may be used from there (RFC 7662); for the token of a user, `ip` takes `canViewMaskedData`.
+// A token that is no good, whatever the reason, is
 // `{"active": false}`.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
@@ -7903,9 +8704,42 @@ func (c *ClientWithResponses) ResetPasswordWithResponse(ctx context.Context, bod
 	return ParseResetPasswordResponse(rsp)
 }
 
+// ReauthenticateWithBodyWithResponse Prove again who you are
+//
+// Makes the session fresh for 15 minutes. A user with two-factor authentication sends the password first, which says
+// where the code comes from and mails one if there is no authenticator, and then the password and the code.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/reauthenticate (the `Reauthenticate` operationId).
+func (c *ClientWithResponses) ReauthenticateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReauthenticateResponse, error) {
+	rsp, err := c.ReauthenticateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReauthenticateResponse(rsp)
+}
+
+// ReauthenticateWithResponse Prove again who you are
+//
+// Makes the session fresh for 15 minutes. A user with two-factor authentication sends the password first, which says
+// where the code comes from and mails one if there is no authenticator, and then the password and the code.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2/reauthenticate (the `Reauthenticate` operationId).
+func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, body ReauthenticateJSONRequestBody, reqEditors ...RequestEditorFn) (*ReauthenticateResponse, error) {
+	rsp, err := c.Reauthenticate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReauthenticateResponse(rsp)
+}
+
 // RefreshTokensWithBodyWithResponse Get the next pair of tokens
 //
-// A refresh token works once. Presented again it ends the whole session, for then two have it.
+// A refresh token works once. Presented again it ends the whole session, for then two have it. A session ends 30 days
+// after the sign-in, however much it is used.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7920,7 +8754,8 @@ func (c *ClientWithResponses) RefreshTokensWithBodyWithResponse(ctx context.Cont
 
 // RefreshTokensWithResponse Get the next pair of tokens
 //
-// A refresh token works once. Presented again it ends the whole session, for then two have it.
+// A refresh token works once. Presented again it ends the whole session, for then two have it. A session ends 30 days
+// after the sign-in, however much it is used.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7936,7 +8771,8 @@ func (c *ClientWithResponses) RefreshTokensWithResponse(ctx context.Context, bod
 // SignInWithBodyWithResponse Sign in with a password
 //
 // Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
-// `provider` says whether the code comes from an authenticator or by mail.
+// `provider` says whether the code comes from an authenticator or by mail. With `2faEnrolmentRequired` a group of the
+// user requires a second factor that the user does not have: the tokens are good for enrolling an authenticator only.
 //
 // An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 // time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
@@ -7956,7 +8792,8 @@ func (c *ClientWithResponses) SignInWithBodyWithResponse(ctx context.Context, co
 // SignInWithResponse Sign in with a password
 //
 // Answers with a pair of tokens or, for a user with two-factor authentication, with a challenge for `/2fa/confirm`:
-// `provider` says whether the code comes from an authenticator or by mail.
+// `provider` says whether the code comes from an authenticator or by mail. With `2faEnrolmentRequired` a group of the
+// user requires a second factor that the user does not have: the tokens are good for enrolling an authenticator only.
 //
 // An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 // time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
@@ -8005,8 +8842,10 @@ func (c *ClientWithResponses) ListTokensWithResponse(ctx context.Context, params
 
 // CreateTokenWithBodyWithResponse Create a new token
 //
-// Needs `tokens.manage`, and each permission that the token gets or its user has. The secret is shown in this answer only: keep it
-// now.
+// Needs `tokens.manage`, and each permission that the token gets or its user has; a token that acts for somebody else
+// takes `canViewMaskedData`, too, and a session has to be fresh. The token lies within what its creator has: its
+// permissions, `canViewMaskedData`, addresses and, if a token makes it, end (403, `escalation_denied`). The secret is
+// shown in this answer only: keep it now.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8021,8 +8860,10 @@ func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Contex
 
 // CreateTokenWithResponse Create a new token
 //
-// Needs `tokens.manage`, and each permission that the token gets or its user has. The secret is shown in this answer only: keep it
-// now.
+// Needs `tokens.manage`, and each permission that the token gets or its user has; a token that acts for somebody else
+// takes `canViewMaskedData`, too, and a session has to be fresh. The token lies within what its creator has: its
+// permissions, `canViewMaskedData`, addresses and, if a token makes it, end (403, `escalation_denied`). The secret is
+// shown in this answer only: keep it now.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8115,8 +8956,9 @@ func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, params
 
 // DeleteUserWithResponse Delete a user
 //
-// Needs `users.delete`. The user is gone completely, with the tokens that act for them and the records that
-// services hold for them. Deleting yourself is allowed. The last active administrator is deleted only by a token
+// Needs `users.delete`, and each permission that the user has. The user is gone completely, with the tokens that act
+// for them and the records that services hold for them; tokens that the user has made stay. Whoever has signed in may
+// delete themselves. The last active administrator is deleted only by a token
 // that acts for no user and may do everything.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -8132,7 +8974,7 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, userID
 
 // GetUserWithResponse Get user details
 //
-// Needs `users.view`; for oneself no permission is needed.
+// Needs `users.view`; for oneself no permission is needed. A token needs `users.self` to read the user that it acts for.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8147,8 +8989,11 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 
 // UpdateUserWithBodyWithResponse Update user information
 //
-// Needs `users.update`. Without it, a user may change their own `name`, `phone` and `password`, the last one by
-// giving the current password too.
+// Needs `users.update`, and each permission that the user has or gets. To change the `email`, `password` or `tfa` of
+// somebody else takes `canViewMaskedData`, too. A user who has signed in may change their own `name`, `phone` and
+// `password`, the last one always by giving the current password; for their own `email` and `tfa` the session has
+// to be fresh. A new `email` or `password`, and `tfa` switched on, end all other sessions of the user, and the links
+// and codes that were mailed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8163,8 +9008,11 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 
 // UpdateUserWithResponse Update user information
 //
-// Needs `users.update`. Without it, a user may change their own `name`, `phone` and `password`, the last one by
-// giving the current password too.
+// Needs `users.update`, and each permission that the user has or gets. To change the `email`, `password` or `tfa` of
+// somebody else takes `canViewMaskedData`, too. A user who has signed in may change their own `name`, `phone` and
+// `password`, the last one always by giving the current password; for their own `email` and `tfa` the session has
+// to be fresh. A new `email` or `password`, and `tfa` switched on, end all other sessions of the user, and the links
+// and codes that were mailed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8282,10 +9130,58 @@ func (c *ClientWithResponses) PutRecordWithResponse(ctx context.Context, userID 
 	return ParsePutRecordResponse(rsp)
 }
 
+// EndSessionsWithResponse End a user's sessions
+//
+// All but the one that is used for this call. For oneself no permission is needed; for others `users.update` and each
+// permission that the user has. Links and codes that were mailed end, too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2/users/{userId}/sessions (the `EndSessions` operationId).
+func (c *ClientWithResponses) EndSessionsWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*EndSessionsResponse, error) {
+	rsp, err := c.EndSessions(ctx, userID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSessionsResponse(rsp)
+}
+
+// ListSessionsWithResponse Get a list of a user's sessions
+//
+// For oneself no permission is needed, for others `users.view`. Without `canViewMaskedData` the `address` of others is
+// `***`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2/users/{userId}/sessions (the `ListSessions` operationId).
+func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, userID UserID, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
+	rsp, err := c.ListSessions(ctx, userID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSessionsResponse(rsp)
+}
+
+// EndSessionWithResponse End a session
+//
+// For oneself no permission is needed; for others `users.update` and each permission that the user has. Its tokens
+// stop working at once.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2/users/{userId}/sessions/{sessionId} (the `EndSession` operationId).
+func (c *ClientWithResponses) EndSessionWithResponse(ctx context.Context, userID UserID, sessionID SessionID, reqEditors ...RequestEditorFn) (*EndSessionResponse, error) {
+	rsp, err := c.EndSession(ctx, userID, sessionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSessionResponse(rsp)
+}
+
 // ResetTOTPWithResponse Take an authenticator away
 //
-// For oneself no permission is needed, for others `users.update` and each permission that the user has. The recovery
-// codes go with it. A user with `tfa` gets codes by mail from then on.
+// For oneself a fresh session is needed; for others `users.update`, `canViewMaskedData` and each permission that the
+// user has. The recovery codes go with it, and all other sessions of the user end. A user with `tfa` gets codes by mail from then on.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8300,7 +9196,7 @@ func (c *ClientWithResponses) ResetTOTPWithResponse(ctx context.Context, userID 
 
 // EnrolTOTPWithResponse Enrol an authenticator
 //
-// Everyone does this for themselves (`me`). The authenticator counts once a code of it has confirmed it; until then
+// Everyone does this for themselves (`me`), in a fresh session. The authenticator counts once a code of it has confirmed it; until then
 // another call replaces it. With one that counts already the answer is 409.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -8316,8 +9212,8 @@ func (c *ClientWithResponses) EnrolTOTPWithResponse(ctx context.Context, userID 
 
 // ConfirmTOTPWithBodyWithResponse Switch an authenticator on
 //
-// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
-// ten recovery codes, each of which stands in for a code once.
+// Takes a code of the authenticator that was enrolled, in a fresh session, switches two-factor authentication on for
+// the user and returns ten recovery codes, each of which stands in for a code once. All other sessions of the user end.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8332,8 +9228,8 @@ func (c *ClientWithResponses) ConfirmTOTPWithBodyWithResponse(ctx context.Contex
 
 // ConfirmTOTPWithResponse Switch an authenticator on
 //
-// Takes a code of the authenticator that was enrolled, switches two-factor authentication on for the user and returns
-// ten recovery codes, each of which stands in for a code once.
+// Takes a code of the authenticator that was enrolled, in a fresh session, switches two-factor authentication on for
+// the user and returns ten recovery codes, each of which stands in for a code once. All other sessions of the user end.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8363,8 +9259,9 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 
 // CreateWebhookWithBodyWithResponse Create a new webhook
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
-// shown in this answer only: keep it now.
+// Needs `webhooks.manage` and the rights to what the webhook is told: `users.view`, `canViewMaskedData` for the format `v2`,
+// whose bodies have unmasked users, and `records.manage` for `USER_SYNCED`. Whoever changes, rotates or deletes a webhook
+// needs the same, before and after the change. The secret is shown in this answer only: keep it now.
 //
 // Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
 // is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
@@ -8384,8 +9281,9 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 
 // CreateWebhookWithResponse Create a new webhook
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` for the format `v2`, whose bodies have unmasked users. The secret is
-// shown in this answer only: keep it now.
+// Needs `webhooks.manage` and the rights to what the webhook is told: `users.view`, `canViewMaskedData` for the format `v2`,
+// whose bodies have unmasked users, and `records.manage` for `USER_SYNCED`. Whoever changes, rotates or deletes a webhook
+// needs the same, before and after the change. The secret is shown in this answer only: keep it now.
 //
 // Every event is posted to the URL until an answer of 2xx, with growing waits over three days; after that the delivery
 // is `dead` until someone asks for it again. It can arrive more than once, and not in order: the id stays the same. An answer has
@@ -8405,7 +9303,8 @@ func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, bod
 
 // DeleteWebhookWithResponse Delete a webhook
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. Its deliveries go with it, also those that have not arrived.
+// Needs `webhooks.manage` and the rights to what the webhook is told (see its creation). Its deliveries go with it, also
+// those that have not arrived.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8435,8 +9334,13 @@ func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, webhoo
 
 // UpdateWebhookWithBodyWithResponse Update a webhook
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
-// new messages, and those that have not arrived wait.
+// Needs `webhooks.manage` and the rights to what the webhook is told, before and after (see its creation). While a webhook
+// is inactive it gets no new messages, and those that have not arrived wait. Those of events that it is no longer told of
+// are given up.
+//
+// A `url` with another scheme, host or port takes the webhook to another receiver: its token and its secrets, also those
+// that were replaced, are dropped. Where `auth` is `bearer`, a `token` has to come with the change; the new `secret` is
+// in the answer to it, once. What has not arrived goes to the new place, signed with the new secret only.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8451,8 +9355,13 @@ func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Cont
 
 // UpdateWebhookWithResponse Update a webhook
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` where the format is or was `v2`. While a webhook is inactive it gets no
-// new messages, and those that have not arrived wait.
+// Needs `webhooks.manage` and the rights to what the webhook is told, before and after (see its creation). While a webhook
+// is inactive it gets no new messages, and those that have not arrived wait. Those of events that it is no longer told of
+// are given up.
+//
+// A `url` with another scheme, host or port takes the webhook to another receiver: its token and its secrets, also those
+// that were replaced, are dropped. Where `auth` is `bearer`, a `token` has to come with the change; the new `secret` is
+// in the answer to it, once. What has not arrived goes to the new place, signed with the new secret only.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8512,7 +9421,8 @@ func (c *ClientWithResponses) ListDeliveriesWithResponse(ctx context.Context, we
 
 // RedeliverWithResponse Send a delivery again
 //
-// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased with its user (409).
+// Needs `webhooks.manage`. Not while it is on its way, and not after what it said was erased (409): with its user or,
+// of a `USER_DELETED`, once that has arrived.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8527,8 +9437,8 @@ func (c *ClientWithResponses) RedeliverWithResponse(ctx context.Context, webhook
 
 // RotateWebhookWithResponse Give a webhook a new secret
 //
-// Needs `webhooks.manage`, and `canViewMaskedData` where the format is `v2`. The secret is shown in this answer only. The one
-// until now signs as well for 24 hours.
+// Needs `webhooks.manage` and the rights to what the webhook is told (see its creation). The secret is shown in this
+// answer only. The one until now signs as well for 24 hours; up to eight replaced ones do so at once.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9021,6 +9931,39 @@ func ParseResetPasswordResponse(rsp *http.Response) (*ResetPasswordResponse, err
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReauthenticateResponse parses an HTTP response from a ReauthenticateWithResponse call
+func ParseReauthenticateResponse(rsp *http.Response) (*ReauthenticateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReauthenticateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Reauthentication
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -9586,6 +10529,97 @@ func ParsePutRecordResponse(rsp *http.Response) (*PutRecordResponse, error) {
 	return response, nil
 }
 
+// ParseEndSessionsResponse parses an HTTP response from a EndSessionsWithResponse call
+func ParseEndSessionsResponse(rsp *http.Response) (*EndSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSessionsResponse parses an HTTP response from a ListSessionsWithResponse call
+func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SessionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEndSessionResponse parses an HTTP response from a EndSessionWithResponse call
+func ParseEndSessionResponse(rsp *http.Response) (*EndSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseResetTOTPResponse parses an HTTP response from a ResetTOTPWithResponse call
 func ParseResetTOTPResponse(rsp *http.Response) (*ResetTOTPResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9824,7 +10858,7 @@ func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, err
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Webhook
+		var dest ChangedWebhook
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -9857,7 +10891,7 @@ func ParsePutWebhookResponse(rsp *http.Response) (*PutWebhookResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Webhook
+		var dest ChangedWebhook
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

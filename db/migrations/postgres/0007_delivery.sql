@@ -16,3 +16,6 @@ CREATE INDEX outbox_by_address ON outbox (address) WHERE address <> '';
 
 -- A deletion that has been told is not told again.
 UPDATE outbox SET payload = '' WHERE topic = 'USER_DELETED' AND state = 'done';
+
+-- What went wrong may stand there in the words of a receiver or a mail server.
+UPDATE outbox SET last_error = 'see the log of that time' WHERE last_error <> '';
