@@ -1,0 +1,160 @@
+package rights
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The values of users are made such that they are recognised wherever they stand.
+var (
+	valuePattern  = regexp.MustCompile(`[A-Za-z0-9]+@walk\.example|\+1555\d+|2001:db8:[0-9a-f:]+(?:/\d+)?`)
+	secretPattern = regexp.MustCompile(`rst_[\w-]{20,}|whsec_[\w+/=-]{20,}|\w*Secret\w*\d`)
+	recordPattern = regexp.MustCompile(`record-content-\d+`)
+)
+
+// mayTellSecrets are the calls whose answers have a secret in them, once.
+var mayTellSecrets = []string{"signin", "refresh", "tokens.mint", "webhooks.create", "webhooks.rotate"}
+
+// scan returns what an answer tells its caller, who is the actor, that the caller must not see.
+func (a actor) scan(w *world, c *call, answer *answer) string {
+	parts := []part{{text: string(answer.body), ofToken: strings.HasPrefix(c.kind, "tokens")}}
+	if c.kind == "events.list" && answer.status == http.StatusOK {
+		var complaint string
+		if parts, complaint = a.scanEvents(answer.body); complaint != "" {
+			return complaint
+		}
+	}
+	for name := range answer.header {
+		parts[0].text += "\n" + name + ": " + strings.Join(answer.header[name], ", ")
+	}
+	for _, p := range parts {
+		if complaint := a.scanPart(w, c, answer.status, p); complaint != "" {
+			return complaint
+		}
+	}
+	return ""
+}
+
+// A part is of an answer. Those that are of tokens may have the allow-list of a user who created the token and is gone:
+// it was given to the token, and tokens stay.
+type part struct {
+	text    string
+	ofToken bool
+}
+
+func (a actor) scanPart(w *world, c *call, status int, p part) string {
+	if found := secretPattern.FindString(p.text); found != "" && !slices.Contains(mayTellSecrets, c.kind) {
+		return "the answer has a secret: " + found
+	}
+	if found := recordPattern.FindString(p.text); found != "" && !a.may(recordsManage) {
+		return "the answer has a record, which takes records.manage: " + found
+	}
+	for _, value := range valuePattern.FindAllString(p.text, -1) {
+		id, ofUser := w.owners[value]
+		u := w.user(id)
+		isRange, isAddress := strings.Contains(value, "/"), strings.Contains(value, ":")
+		switch {
+		case !ofUser || a.sees(u) || c.echoes(status, value):
+		case !u.gone:
+			return fmt.Sprintf("the answer has %s of user %d, who is to be masked", value, id)
+		case isAddress && !isRange: // where a request came from
+		case isRange && p.ofToken:
+		default:
+			return fmt.Sprintf("the answer has %s of user %d, who is deleted: nothing personal is left", value, id)
+		}
+	}
+	return ""
+}
+
+// echoes tells whether the answer repeats what the caller has sent: a refusal may, and a link to the next page.
+func (c *call) echoes(status int, value string) bool {
+	sent, err := json.Marshal(c.body)
+	if err != nil {
+		return false
+	}
+	return strings.Contains(c.path, value) || status >= http.StatusBadRequest && strings.Contains(string(sent), value)
+}
+
+// scanEvents looks through the addresses of events: "without canViewMaskedData the source of other people's events is
+// ***". It returns the events, without the addresses of the caller's own.
+func (a actor) scanEvents(body []byte) (parts []part, complaint string) {
+	var page struct{ Data []map[string]any }
+	if err := json.Unmarshal(body, &page); err != nil {
+		return nil, err.Error()
+	}
+	parts = []part{{}}
+	for _, event := range page.Data {
+		by, _ := event["actor"].(map[string]any)
+		isMine := func(id any) bool { return a.session != nil && id == float64(a.user) }
+		isByMe := by != nil && (isMine(by["userId"]) || a.token != 0 && by["tokenId"] == float64(a.token))
+		isService := by != nil && by["userId"] == nil && by["tokenId"] != nil // is nobody
+		switch source := event["source"]; {
+		case isMine(event["userId"]) || isByMe:
+			delete(event, "source")
+		case !a.unmasked && !isService && source != nil && source != "***":
+			return nil, fmt.Sprintf("the event has the address of somebody else: %v", event)
+		}
+		text, err := json.Marshal(event)
+		if err != nil {
+			return nil, err.Error()
+		}
+		parts = append(parts, part{string(text), event["subjectType"] == "token"})
+	}
+	return parts, ""
+}
+
+// TestScanFinds: what must not be seen is found, and what may be seen is not.
+func TestScanFinds(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	for id := int64(1); id <= 3; id++ {
+		w.users[id] = &user{id: id, active: true, gone: id == 3}
+		w.owners[fmt.Sprintf("u%dx1@walk.example", id)] = id
+		w.owners[fmt.Sprintf("2001:db8:%d:500::/56", id)] = id
+		w.owners[fmt.Sprintf("2001:db8:%d:501::1234", id)] = id
+	}
+	masked := caller{token: &token{id: 7, perms: named &^ recordsManage, user: 1}}
+	unmasked := caller{token: &token{perms: star, unmasked: true}}
+	mary := caller{session: &session{user: 1}}
+	for _, test := range []struct {
+		as    caller
+		kind  string
+		body  string
+		finds bool
+	}{
+		{mary, "users.get", `{"email":"u1x1@walk.example","ipWhitelist":["2001:db8:1:500::/56"]}`, false},
+		{mary, "users.get", `{"email":"u***@walk.example","ipWhitelist":["***"]}`, false},
+		{mary, "users.get", `{"email":"u2x1@walk.example"}`, true},
+		{mary, "users.get", `{"ipWhitelist":["2001:db8:2:500::/56"]}`, true},
+		{mary, "sessions.list", `{"address":"2001:db8:2:501::1234"}`, true},
+		{masked, "users.get", `{"email":"u1x1@walk.example"}`, true}, // acts for the user, and is not
+		{unmasked, "users.get", `{"email":"u2x1@walk.example"}`, false},
+		{unmasked, "users.get", `{"email":"u3x1@walk.example"}`, true}, // is deleted
+		{unmasked, "events.list", `{"data":[{"source":"2001:db8:3:501::1234"}]}`, false},
+		{unmasked, "events.list", `{"data":[{"subjectType":"user","changes":["2001:db8:3:500::/56"]}]}`, true},
+		{unmasked, "events.list", `{"data":[{"subjectType":"token","changes":["2001:db8:3:500::/56"]}]}`, false},
+		{masked, "tokens.list", `{"ipWhitelist":["2001:db8:2:500::/56"]}`, true}, // was inherited from its creator
+		{masked, "records.get", `{"content":"record-content-7"}`, true},
+		{unmasked, "records.get", `{"content":"record-content-7"}`, false},
+		{unmasked, "tokens.list", `{"token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}`, true},
+		{unmasked, "tokens.mint", `{"token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}`, false},
+		{mary, "events.list", `{"data":[{"source":"192.0.2.1","userId":2,"actor":null}]}`, true},
+		{mary, "events.list", `{"data":[{"source":"***","userId":2,"actor":null}]}`, false},
+		{mary, "events.list", `{"data":[{"source":"2001:db8:2:501::1234","userId":1,"actor":{"userId":2}}]}`, false},
+		{mary, "events.list", `{"data":[{"source":"2001:db8:1:501::1234","userId":2,"actor":{"userId":1}}]}`, false},
+		{masked, "events.list", `{"data":[{"source":"2001:db8:1:501::1234","userId":1,"actor":{"userId":1}}]}`, true},
+		{masked, "events.list", `{"data":[{"source":"2001:db8:1:501::1","userId":1,"actor":{"userId":1,"tokenId":7}}]}`, false},
+	} {
+		answer := &answer{status: http.StatusOK, body: []byte(test.body)}
+		a, _ := model{}.actor(w, test.as)
+		if found := a.scan(w, &call{kind: test.kind, as: test.as}, answer); (found != "") != test.finds {
+			t.Errorf("%s %s: found %s", test.kind, test.body, strconv.Quote(found))
+		}
+	}
+}
