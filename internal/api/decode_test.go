@@ -178,8 +178,10 @@ func hasKeyTwice(body []byte) bool {
 }
 
 func FuzzQuery(f *testing.F) {
-	for _, seed := range []string{"limit=5&filter[name]=x", "limit=%zz", "a=1&a=2", "limit=+1", "%00=%ff",
-		strings.Repeat("a&", 300), "limit=99999999999999999999"} {
+	for _, seed := range []string{
+		"limit=5&filter[name]=x", "limit=%zz", "a=1&a=2", "limit=+1", "%00=%ff",
+		strings.Repeat("a&", 300), "limit=99999999999999999999",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {

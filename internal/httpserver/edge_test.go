@@ -33,8 +33,10 @@ func TestCallersKnowTheirRequest(t *testing.T) {
 		Dialects: []api.Dialect{{
 			Prefix: "/api",
 			Routes: []api.Route{
-				{Method: http.MethodPost, Path: "/private", Handler: record}, {Method: http.MethodPost, Path: "/public",
-					Handler: record, Public: true},
+				{Method: http.MethodPost, Path: "/private", Handler: record}, {
+					Method: http.MethodPost, Path: "/public",
+					Handler: record, Public: true,
+				},
 			},
 			WriteError: func(c echo.Context, err error) error { return c.String(http.StatusInternalServerError, err.Error()) },
 		}},

@@ -36,8 +36,10 @@ func TestEmailKey(t *testing.T) {
 func TestParseEmailDomains(t *testing.T) {
 	t.Parallel()
 	label := strings.Repeat("a", 63)
-	for _, good := range []string{"a@bücher.example", "a@例え.テスト", "a@r3---sn.example", "ä@example.com",
-		"a@" + label + ".example"} {
+	for _, good := range []string{
+		"a@bücher.example", "a@例え.テスト", "a@r3---sn.example", "ä@example.com",
+		"a@" + label + ".example",
+	} {
 		if _, err := ParseEmail(good); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}

@@ -122,8 +122,10 @@ func (p *Problems) Err() error {
 	case 1:
 		fields = append(slices.Clip(fields), FieldError{Code: "more_errors", Message: "1 more value is wrong"})
 	default:
-		fields = append(slices.Clip(fields), FieldError{Code: "more_errors",
-			Message: fmt.Sprintf("%d more values are wrong", p.more)})
+		fields = append(slices.Clip(fields), FieldError{
+			Code:    "more_errors",
+			Message: fmt.Sprintf("%d more values are wrong", p.more),
+		})
 	}
 	return &Error{Kind: Invalid, Code: "validation_failed", Message: "The request has invalid values.", Fields: fields}
 }

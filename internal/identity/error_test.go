@@ -12,8 +12,10 @@ func TestProblemsAreCounted(t *testing.T) {
 		last    string
 	}{
 		0: {0, ""}, 1: {1, "is wrong"}, MaxFieldErrors: {MaxFieldErrors, "is wrong"},
-		MaxFieldErrors + 1: {MaxFieldErrors + 1, "1 more value is wrong"}, MaxFieldErrors + 37: {MaxFieldErrors + 1,
-			"37 more values are wrong"},
+		MaxFieldErrors + 1: {MaxFieldErrors + 1, "1 more value is wrong"}, MaxFieldErrors + 37: {
+			MaxFieldErrors + 1,
+			"37 more values are wrong",
+		},
 	} {
 		var fields []FieldError
 		for range given {

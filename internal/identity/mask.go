@@ -97,6 +97,16 @@ func (a Actor) SeesUnmasked(userID int64) bool {
 	return a.CanViewMaskedData || a.Is(userID)
 }
 
+// SeesToken returns a token as the actor may see it. Its allow-list can be that of
+// the user who made it, so without CanViewMaskedData one sees only those of tokens
+// that one has made in person.
+func (a Actor) SeesToken(t Token) Token {
+	if !a.CanViewMaskedData && !(t.CreatedBy.TokenID == 0 && a.Is(t.CreatedBy.UserID)) {
+		t.AllowList = t.AllowList.Masked()
+	}
+	return t
+}
+
 // Unmasked returns the change without the masks that were written back: they
 // mean "as it is". A mask of another value is Invalid: whoever sent it has not
 // seen what it would replace.
@@ -136,7 +146,7 @@ func (a Actor) SeesEvent(e Event) Event {
 	if a.CanViewMaskedData {
 		return e
 	}
-	isOther := func(userID int64) bool { return userID != 0 && userID != a.UserID }
+	isOther := func(userID int64) bool { return userID != 0 && !a.Is(userID) }
 	if !a.seesSourceOf(e) {
 		// What a client calls its request is that person's text, too.
 		e.SourceMasked, e.Actor.Source = e.Actor.Source.IsValid(), netip.Addr{}
@@ -165,9 +175,9 @@ func (a Actor) SeesEvent(e Event) Event {
 func (a Actor) seesSourceOf(e Event) bool {
 	switch {
 	case e.Actor.UserID != 0:
-		return e.Actor.UserID == a.UserID
+		return a.Is(e.Actor.UserID) || a.TokenID != 0 && a.TokenID == e.Actor.TokenID
 	case e.Type.SubjectType() == "user" && e.SubjectID != 0:
-		return e.SubjectID == a.UserID
+		return a.Is(e.SubjectID)
 	}
 	return e.Actor.TokenID != 0 // a service; otherwise a person, though nobody knows which one
 }

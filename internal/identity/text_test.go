@@ -59,8 +59,10 @@ func TestNamesShowWhatTheyAre(t *testing.T) {
 }
 
 func FuzzParseName(f *testing.F) {
-	for _, seed := range []string{"Mary", " \u202E", "👩\u200D👧", "\u3164", "\u2800\u2800", "a\u2028", "\xff",
-		strings.Repeat("é", 255)} {
+	for _, seed := range []string{
+		"Mary", " \u202E", "👩\u200D👧", "\u3164", "\u2800\u2800", "a\u2028", "\xff",
+		strings.Repeat("é", 255),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -29,12 +29,18 @@ type Answer struct {
 	Body     []byte
 }
 
-// caller tells whose key it is: keys of different callers never meet.
+// caller tells whose key it is: keys of different callers never meet, nor do those
+// of one who sees masks and has not always, for a kept answer is as masked as its
+// caller was.
 func (o Once) caller(actor identity.Actor) string {
+	caller := "user " + strconv.FormatInt(actor.UserID, 10)
 	if actor.TokenID != 0 {
-		return "token " + strconv.FormatInt(actor.TokenID, 10)
+		caller = "token " + strconv.FormatInt(actor.TokenID, 10)
 	}
-	return "user " + strconv.FormatInt(actor.UserID, 10)
+	if !actor.CanViewMaskedData {
+		caller += " masked"
+	}
+	return caller
 }
 
 // purpose binds a fingerprint to its place.

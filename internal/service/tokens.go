@@ -15,7 +15,8 @@ func (s *Service) Token(ctx context.Context, actor identity.Actor, id int64) (id
 	if err := actor.Require(identity.TokensManage); err != nil {
 		return identity.Token{}, err
 	}
-	return s.store.Token(ctx, id)
+	token, err := s.store.Token(ctx, id)
+	return actor.SeesToken(token), err
 }
 
 // Tokens returns a page of the service tokens that match, by id, and how many
@@ -25,7 +26,11 @@ func (s *Service) Tokens(ctx context.Context, actor identity.Actor, filter ident
 	if err := actor.Require(identity.TokensManage); err != nil {
 		return nil, 0, err
 	}
-	return s.store.Tokens(ctx, filter, page)
+	tokens, total, err := s.store.Tokens(ctx, filter, page)
+	for i, token := range tokens {
+		tokens[i] = actor.SeesToken(token)
+	}
+	return tokens, total, err
 }
 
 // CreateToken creates a service token that lies within what its creator has, and
@@ -80,6 +85,9 @@ func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token i
 		created, err = insertToken(ctx, tx, actor, created, credential, now)
 		return err
 	})
+	if len(token.AllowList) == 0 { // else the caller has just said it
+		created = actor.SeesToken(created)
+	}
 	return created, credential, err
 }
 

@@ -236,13 +236,13 @@ func countCreatedTokens(ctx context.Context, tx *store.Tx, userID int64, changes
 // mayTryUpdate checks what can be told of a change without looking at the user.
 func mayTryUpdate(actor identity.Actor, id int64, in UpdateUser) error {
 	self := actor.Is(id)
-	if in.CurrentPassword != nil && !self {
-		return identity.InvalidField("currentPassword", "not_oneself", "is for changing your own password only")
-	}
 	if !self || !in.Change.OnlyOwn() {
 		if err := actor.Require(identity.UsersUpdate); err != nil {
 			return err
 		}
+	}
+	if in.CurrentPassword != nil && !self {
+		return identity.InvalidField("currentPassword", "not_oneself", "is for changing your own password only")
 	}
 	if self && in.Change.Password != nil && in.CurrentPassword == nil {
 		return identity.InvalidField("currentPassword", "required", "is required to change your own password")

@@ -37,8 +37,10 @@ func TestKeysOfOldAddresses(t *testing.T) { //nolint:paralleltest // it looks in
 			insert := func(email identity.Email) (id int64) {
 				t.Helper()
 				err := s.InTx(t.Context(), func(tx *store.Tx) (err error) {
-					id, err = tx.InsertUser(t.Context(), identity.User{Name: "Mary", Email: email, Active: true,
-						CreatedAt: time.Now().UTC()}, "")
+					id, err = tx.InsertUser(t.Context(), identity.User{
+						Name: "Mary", Email: email, Active: true,
+						CreatedAt: time.Now().UTC(),
+					}, "")
 					return err
 				})
 				if err != nil {
@@ -90,8 +92,10 @@ func TestKeysOfOldAddresses(t *testing.T) { //nolint:paralleltest // it looks in
 				}
 				// The search table has followed: by the new key it is found, by the old one not.
 				for text, want := range map[string]int{"mary@xn--bcher": 1, "mary@bücher.example": 1, "mary@bü": 0} {
-					page, err := s.Users(t.Context(), identity.UserQuery{Filter: identity.UserFilter{Search: text},
-						Sort: identity.SortByID, Limit: 10})
+					page, err := s.Users(t.Context(), identity.UserQuery{
+						Filter: identity.UserFilter{Search: text},
+						Sort:   identity.SortByID, Limit: 10,
+					})
 					if err != nil || len(page.Users) != want {
 						t.Errorf("%d: search for %s: %d users, %v", round, text, len(page.Users), err)
 					}

@@ -47,7 +47,9 @@ func equalRefusal(e identity.Event, period time.Duration) (query string, args []
 			AND happened_at > $3 AND happened_at < $4 AND actor_name = $5 AND source = $6 AND reason = $7
 			ORDER BY happened_at DESC LIMIT 1`,
 		[]any{
-			e.Actor.TokenID, e.Actor.UserID, timestamp{e.Time.Add(-period)}, timestamp{e.Time.Add(period)},
+			e.Actor.TokenID, e.Actor.UserID,
+			timestamp{e.Time.Add(-period)},
+			timestamp{e.Time.Add(period)},
 			e.Actor.Name, e.SourceText(), e.Reason,
 		}
 }

@@ -3,6 +3,7 @@ package apitest_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -68,7 +69,7 @@ func announce(s *apitest.Server, method, path string, length int64) (status int,
 // talk sends bytes and returns the answer, once the server has closed the
 // connection. All of that takes seconds at most.
 func talk(s *apitest.Server, request []byte) (status int, body string, err error) {
-	conn, err := net.Dial("tcp", s.HTTP.Listener.Addr().String())
+	conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", s.HTTP.Listener.Addr().String())
 	if err != nil {
 		return 0, "", err
 	}
@@ -170,27 +171,41 @@ func TestWrongFieldsCostLittle(t *testing.T) { //nolint:paralleltest // it measu
 		method, path, body, first, last string
 		entries                         int
 	}{
-		"unknown keys": {"PATCH", apitest.UserPath(id), `{"first":1` + numbered(80_000, `,"k%x":1`) + `}`,
-			`"field":"first"`, "79981 more values are wrong", 21},
-		"long list": {"PATCH", apitest.UserPath(id), `{"groups":[1` + strings.Repeat(",1", 500_000) + `]}`,
-			`"groups","code":"too_many"`, "", 1},
+		"unknown keys": {
+			"PATCH", apitest.UserPath(id), `{"first":1` + numbered(80_000, `,"k%x":1`) + `}`,
+			`"field":"first"`, "79981 more values are wrong", 21,
+		},
+		"long list": {
+			"PATCH", apitest.UserPath(id), `{"groups":[1` + strings.Repeat(",1", 500_000) + `]}`,
+			`"groups","code":"too_many"`, "", 1,
+		},
 		"long list of nothing": {
 			"POST", "/api/v2/groups", `{"name":"x","permissions":[[]` + strings.Repeat(",[]", 300_000) + `]}`,
 			`"permissions","code":"too_many"`, "", 1,
 		},
-		"wrong items": {"PATCH", apitest.UserPath(id), `{"ipWhitelist":["x"` + strings.Repeat(`,"x"`, 255) + `]}`,
-			`"ipWhitelist[0]"`, "236 more values are wrong", 21},
-		"unknown groups": {"PATCH", apitest.UserPath(id), `{"groups":[7` + strings.Repeat(`,7`, 29) + `]}`, `"groups[0]"`,
-			"10 more values are wrong", 21},
-		"one too many": {"PATCH", apitest.UserPath(id), `{"a":1` + numbered(20, `,"b%d":1`) + `}`, `"field":"a"`,
-			"1 more value is wrong", 21},
-		"just enough": {"PATCH", apitest.UserPath(id), `{"a":1` + numbered(19, `,"b%d":1`) + `}`, `"field":"a"`, `"b18"`,
-			20},
+		"wrong items": {
+			"PATCH", apitest.UserPath(id), `{"ipWhitelist":["x"` + strings.Repeat(`,"x"`, 255) + `]}`,
+			`"ipWhitelist[0]"`, "236 more values are wrong", 21,
+		},
+		"unknown groups": {
+			"PATCH", apitest.UserPath(id), `{"groups":[7` + strings.Repeat(`,7`, 29) + `]}`, `"groups[0]"`,
+			"10 more values are wrong", 21,
+		},
+		"one too many": {
+			"PATCH", apitest.UserPath(id), `{"a":1` + numbered(20, `,"b%d":1`) + `}`, `"field":"a"`,
+			"1 more value is wrong", 21,
+		},
+		"just enough": {
+			"PATCH", apitest.UserPath(id), `{"a":1` + numbered(19, `,"b%d":1`) + `}`, `"field":"a"`, `"b18"`,
+			20,
+		},
 		"deep": {"PATCH", apitest.UserPath(id), `{"clientTags":[` + strings.Repeat(`[`,
 			9_000) + strings.Repeat("]", 9_000) + `]}`, `"clientTags[0]"`, "", 1},
 		"parameters": {"GET", "/api/v2/users?a" + strings.Repeat("&a", 20_000), "", `"query"`, "", 1},
-		"few parameters": {"GET", "/api/v2/users?a" + numbered(200, "&b%d"), "", `"field":"a"`, "181 more values are wrong",
-			21},
+		"few parameters": {
+			"GET", "/api/v2/users?a" + numbered(200, "&b%d"), "", `"field":"a"`, "181 more values are wrong",
+			21,
+		},
 		"form": {"POST", "/api/v2/introspect", "a" + strings.Repeat("&a", 100_000), `"query"`, "", 2},
 	} {
 		request := []byte(nil)
@@ -234,8 +249,10 @@ func TestManyErrorsAreFew(t *testing.T) {
 	t.Parallel()
 	var fields []identity.FieldError
 	for i := range 57 {
-		fields = append(fields, identity.FieldError{Field: fmt.Sprintf("groups[%d]", i), Code: "unknown_group",
-			Message: "is unknown"})
+		fields = append(fields, identity.FieldError{
+			Field: fmt.Sprintf("groups[%d]", i), Code: "unknown_group",
+			Message: "is unknown",
+		})
 	}
 	for _, dialect := range apitest.Dialects(nil, nil) {
 		recorder := httptest.NewRecorder()
@@ -322,13 +339,17 @@ func TestPublicRoutesAreForNoOtherSite(t *testing.T) {
 					s.Do(route.Method, path, `{"x":1}`, apitest.As(""), apitest.Header("Content-Type", contentType)).
 						WantProblem(http.StatusUnsupportedMediaType, "unsupported_media_type")
 				}
-				for _, contentType := range []string{"application/json", "application/json; charset=utf-8",
-					"Application/JSON;charset=UTF-8"} {
+				for _, contentType := range []string{
+					"application/json", "application/json; charset=utf-8",
+					"Application/JSON;charset=UTF-8",
+				} {
 					s.Do(route.Method, path, `{`, apitest.As(""), apitest.Header("Content-Type", contentType)).
 						WantProblem(http.StatusBadRequest, "malformed_json")
 				}
-				for site, status := range map[string]int{"cross-site": 403, "same-origin": 400, "same-site": 400, "none": 400,
-					"": 400} {
+				for site, status := range map[string]int{
+					"cross-site": 403, "same-origin": 400, "same-site": 400, "none": 400,
+					"": 400,
+				} {
 					s.Do(route.Method, path, `{`, apitest.As(""), apitest.Header("Sec-Fetch-Site", site)).Want(status)
 				}
 				s.Do(route.Method, path, `{`, apitest.As(""), apitest.Header("Sec-Fetch-Site", "cross-site")).
@@ -347,8 +368,10 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		https, http := s.At("https://roster.example.com"), s.At("http://roster.example.com")
-		for _, path := range []string{"/api/v2/users", "/api/v1/users", "/2.0/users", "/healthz", "/readyz", "/docs",
-			"/openapi.yaml", "/password/reset", "/nowhere"} {
+		for _, path := range []string{
+			"/api/v2/users", "/api/v1/users", "/2.0/users", "/healthz", "/readyz", "/docs",
+			"/openapi.yaml", "/password/reset", "/nowhere",
+		} {
 			for _, token := range []string{apitest.AdminToken, "wrong"} {
 				for server, want := range map[*apitest.Server]string{s: "", http: "", https: "max-age=31536000"} {
 					header := server.Do("GET", path, nil, apitest.As(token)).Header

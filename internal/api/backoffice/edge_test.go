@@ -24,8 +24,10 @@ func TestNoOtherSiteLocksOut(t *testing.T) {
 		const asText = `{"email":"mary@example.com","password":"WrongSecret1","x":"="}` // what a form of text/plain can make
 		for range 10 {
 			for _, path := range []string{signin, forgot} {
-				for _, contentType := range []string{"application/x-www-form-urlencoded", "text/plain",
-					"multipart/form-data; boundary=b", ""} {
+				for _, contentType := range []string{
+					"application/x-www-form-urlencoded", "text/plain",
+					"multipart/form-data; boundary=b", "",
+				} {
 					s.Do(http.MethodPost, path, asText, victim, apitest.Header("Content-Type",
 						contentType)).Want(http.StatusUnsupportedMediaType)
 				}
@@ -129,8 +131,10 @@ func TestOneMailboxHasOneUser(t *testing.T) {
 			s.Do(http.MethodPost, users, apitest.NewUser(spelling)).WantProblem(http.StatusConflict, "email_taken", "email")
 			s.Do(http.MethodPatch, apitest.UserPath(other), changes{"email": spelling}).WantProblem(http.StatusConflict,
 				"email_taken", "email")
-			s.Do(http.MethodPost, "/api/v1/users", changes{"email": spelling,
-				"blocked": false}).Want(http.StatusUnprocessableEntity)
+			s.Do(http.MethodPost, "/api/v1/users", changes{
+				"email":   spelling,
+				"blocked": false,
+			}).Want(http.StatusUnprocessableEntity)
 			for _, parameter := range []string{"filter[email]", "filter[q]"} {
 				var found struct{ Data []struct{ ID int64 } }
 				s.Do(http.MethodGet, users+"?"+parameter+"="+url.QueryEscape(spelling), nil).Want(http.StatusOK).Decode(&found)
@@ -174,8 +178,10 @@ func TestLabelsShowWhatTheyAre(t *testing.T) {
 			}
 		}
 		for i, good := range []string{"👩\u200D👧 team", "می\u200Cخواهم", "❤\uFE0F"} {
-			if got := s.Do(http.MethodPost, groups, changes{"name": good,
-				"permissions": []string{}}).Want(http.StatusCreated).Object()["name"]; got != good {
+			if got := s.Do(http.MethodPost, groups, changes{
+				"name":        good,
+				"permissions": []string{},
+			}).Want(http.StatusCreated).Object()["name"]; got != good {
 				t.Errorf("%d: %q", i, got)
 			}
 		}

@@ -32,8 +32,13 @@ func TestSameRequest(t *testing.T) {
 			}
 		}
 		for _, change := range [][2]string{
-			{"[1]", "[]"}, {`"tfa":false`, `"tfa":true`}, {`"id":7`, `"id":8`}, {"a@example", "A@example"}, {"Mary", "mary"},
-			{`"active":true`, `"active":true,"phone":null`}, {`"active":true`, `"active":true,"sendNotify":true`},
+			{"[1]", "[]"},
+			{`"tfa":false`, `"tfa":true`},
+			{`"id":7`, `"id":8`},
+			{"a@example", "A@example"},
+			{"Mary", "mary"},
+			{`"active":true`, `"active":true,"phone":null`},
+			{`"active":true`, `"active":true,"sendNotify":true`},
 		} {
 			s.Do(http.MethodPost, users, strings.Replace(body, change[0], change[1], 1), key).
 				WantProblem(http.StatusConflict, "idempotency_key_reused", "Idempotency-Key")
@@ -113,5 +118,23 @@ func TestKeptAnswersArePruned(t *testing.T) {
 				t.Errorf("after %v more: %s, want %s", step.wait, got, step.want)
 			}
 		}
+	})
+}
+
+// TestKeptAnswerIsNoWayAroundMasks: an answer that was kept for somebody who saw
+// unmasked data is not given to them once they see masks.
+func TestKeptAnswerIsNoWayAroundMasks(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		id := s.CreateUser("mary@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
+		as, key := apitest.As(s.SignIn("mary@example.com")), apitest.Header("Idempotency-Key", "k")
+		body := apitest.NewUser("john@website.com", changes{"phone": "+18043257762", "ipWhitelist": []string{"79.24.241.198"}})
+		first := s.Do(http.MethodPost, users, body, as, key).Want(http.StatusCreated)
+		again := s.Do(http.MethodPost, users, body, as, key).Want(http.StatusCreated)
+		if first.ID() != again.ID() || !strings.Contains(string(again.Body), "john@website.com") {
+			t.Errorf("%s", again.Body)
+		}
+		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"canViewMaskedData": false}).Want(http.StatusOK)
+		s.Do(http.MethodPost, users, body, as, key).WantProblem(http.StatusConflict, "email_taken", "email")
 	})
 }

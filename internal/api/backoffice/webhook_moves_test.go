@@ -103,8 +103,12 @@ func TestBearerTokensStayBehind(t *testing.T) {
 		old, place := apitest.NewReceiver(t), apitest.NewReceiver(t)
 		path, _ := createWebhook(s, old.URL, changes{"auth": "bearer", "token": "fixed-Secret-1"})
 		for _, change := range []changes{
-			{"url": place.URL}, {"url": place.URL, "token": nil}, {"url": place.URL, "auth": "bearer"},
-			{"url": strings.Replace(old.URL, "http:", "https:", 1)}, {"url": "http://127.0.0.1:1"}, {"url": "http://127.0.0.1"},
+			{"url": place.URL},
+			{"url": place.URL, "token": nil},
+			{"url": place.URL, "auth": "bearer"},
+			{"url": strings.Replace(old.URL, "http:", "https:", 1)},
+			{"url": "http://127.0.0.1:1"},
+			{"url": "http://127.0.0.1"},
 		} {
 			answer := s.Do(http.MethodPatch, path, change).WantProblem(http.StatusBadRequest, "validation_failed", "token")
 			if !strings.Contains(string(answer.Body), `"code":"required"`) {
