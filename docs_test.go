@@ -1,0 +1,43 @@
+package roster
+
+import (
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestSecurityNamesTests: each test that docs/security.md names is there, in the
+// package that it names.
+func TestSecurityNamesTests(t *testing.T) {
+	t.Parallel()
+	found, err := exec.CommandContext(t.Context(), "git", "grep", "-hoE", "^func (Test|Fuzz)[A-Za-z0-9]+|^package [a-z_]+", "--", "*_test.go").Output()
+	if err != nil {
+		t.Skip("this is no checkout:", err)
+	}
+	tests, folder := map[string]bool{}, ""
+	for line := range strings.Lines(string(found)) {
+		kind, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if kind == "package" {
+			folder = strings.TrimSuffix(name, "_test")
+			continue
+		}
+		tests[folder+"."+name] = true
+	}
+	named := regexp.MustCompile("`(?:([a-z/]+)\\.)?((?:Test|Fuzz)[A-Za-z0-9]+)`").FindAllStringSubmatch(readFile(t, "docs/security.md"), -1)
+	if len(named) < 50 {
+		t.Errorf("%d tests are named", len(named))
+	}
+	for _, match := range named {
+		folder := match[1]
+		switch folder {
+		case "":
+			folder = "backoffice"
+		case "cmd/roster":
+			folder = "main"
+		}
+		if !tests[folder+"."+match[2]] {
+			t.Errorf("there is no test %s in %s", match[2], folder)
+		}
+	}
+}
