@@ -50,6 +50,29 @@ func isCommon(s string) bool {
 	return found
 }
 
+// productName is what everyone who attacks this service tries first.
+const productName = "roster"
+
+// minPersonalWord is how long a word is at least that no password may contain: shorter
+// ones are in many passwords by chance.
+const minPersonalWord = 4 // characters
+
+// CheckPersonal checks that a new password contains nothing that is known of its owner
+// and this service (NIST SP 800-63B §3.1.1.2): the name, with or without its spaces, what
+// stands before the @ of the address, or the name of the product, without regard to
+// case. The error is a *ValueError.
+func (p Password) CheckPersonal(name Name, email Email) error {
+	local, _, _ := strings.Cut(string(email), "@")
+	folded := Fold(string(p))
+	for _, word := range []string{string(name), strings.Join(strings.Fields(string(name)), ""), local, productName} {
+		if utf8.RuneCountInString(word) >= minPersonalWord && strings.Contains(folded, Fold(word)) {
+			return invalid("contains_personal",
+				"must not contain the user's name, what stands before the @ of the address, or the word %s", productName)
+		}
+	}
+	return nil
+}
+
 // UnmarshalText is ParsePassword.
 func (p *Password) UnmarshalText(text []byte) (err error) {
 	*p, err = ParsePassword(string(text))
