@@ -27,6 +27,8 @@ type engine struct {
 
 	// writable is a query for whether the database takes writes at the moment.
 	writable string
+	// clock is a query for the database's time; "" where it is on this host.
+	clock string
 	// afterBegin is the first statement of every transaction; "" for none.
 	afterBegin string
 
@@ -153,6 +155,7 @@ var postgresEngine = engine{
 	dialect:  goose.DialectPostgres,
 	folder:   "migrations/postgres",
 	writable: "SELECT current_setting('transaction_read_only') = 'off'",
+	clock:    "SELECT clock_timestamp()",
 	// lib/pq begins with READ WRITE, which goes over the head of an operator who
 	// has made the database read-only by default.
 	afterBegin:  "SELECT set_config('transaction_read_only', current_setting('default_transaction_read_only'), true)",

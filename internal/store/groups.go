@@ -76,9 +76,9 @@ func (t *Tx) LockGroups(ctx context.Context, ids []int64, exclusively bool) ([]i
 	for i, id := range ids {
 		placeholders[i], args[i] = "$"+strconv.Itoa(i+1), id
 	}
-	lock := t.pool.engine.forShare
+	lock := t.lock(t.pool.engine.forShare)
 	if exclusively {
-		lock = t.pool.engine.forUpdate
+		lock = t.lock(t.pool.engine.forUpdate)
 	}
 	var rows []groupRow
 	err := t.all(ctx, &rows, "SELECT "+groupColumns+" FROM groups WHERE id IN ("+strings.Join(placeholders, ", ")+") ORDER BY id"+lock, args...)

@@ -50,6 +50,7 @@ type Store struct {
 	write    *pool
 	migrated atomic.Bool // the schema has been seen to be current
 
+	clock     *Clock
 	grants    *grantCache
 	listening atomic.Bool // changes of other instances are heard of
 	awaited   sync.Map    // of the channels that collect acknowledgements of our changes, by their nonces
@@ -61,6 +62,7 @@ type Store struct {
 type Tx struct {
 	reader
 
+	peeks   bool // see Peek
 	effects effects
 }
 
@@ -97,10 +99,15 @@ func Open(url string, options Options) (*Store, error) {
 		// their changes, and a look-up in SQLite leaves no process.
 		options.GrantTTL = 0
 	}
-	return &Store{
+	s := &Store{
 		reader: reader{pool: read}, url: url, write: write, grants: newGrantCache(options.GrantTTL), enqueued: make(chan struct{}, 1),
-	}, nil
+	}
+	s.clock = NewClock(s, time.Now)
+	return s, nil
 }
+
+// Clock returns the clock of the database.
+func (s *Store) Clock() *Clock { return s.clock }
 
 // Enqueued delivers a value when messages have been put into the outbox.
 func (s *Store) Enqueued() <-chan struct{} { return s.enqueued }
@@ -140,6 +147,13 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 		case <-time.After(rand.N(base << attempt)): //nolint:gosec // jitter, no secret
 		}
 	}
+}
+
+// Peek runs fn on what is committed, outside a transaction: it waits for nobody, keeps
+// nobody waiting and must not write. What it finds may have changed by the time it
+// returns, so that it only tells whether a transaction is worth its trouble.
+func (s *Store) Peek(fn func(tx *Tx) error) error {
+	return fn(&Tx{reader: s.reader, peeks: true})
 }
 
 func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
@@ -207,6 +221,9 @@ func (r reader) all(ctx context.Context, dest any, query string, args ...any) er
 
 // exec runs a statement that returns no rows and tells how many it touched.
 func (t *Tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if t.peeks {
+		return 0, errors.New("a write where there is no transaction")
+	}
 	var affected int64
 	err := t.run(ctx, query, func(q queryer) error {
 		result, err := q.ExecContext(ctx, args...)
@@ -217,6 +234,14 @@ func (t *Tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 		return err
 	})
 	return affected, err
+}
+
+// lock is the end of a SELECT that locks, "" where nothing is to be locked.
+func (t *Tx) lock(suffix string) string {
+	if t.peeks {
+		return ""
+	}
+	return suffix
 }
 
 func (r reader) run(ctx context.Context, query string, call func(queryer) error) error {

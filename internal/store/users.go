@@ -84,7 +84,7 @@ func (r reader) User(ctx context.Context, id int64) (identity.User, error) {
 // lock sees the locked row as it is then, but memberships, which come from
 // another table, as they were before the wait.
 func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error) {
-	if lock := t.pool.engine.forUpdate; lock != "" {
+	if lock := t.lock(t.pool.engine.forUpdate); lock != "" {
 		var locked int64
 		if err := t.get(ctx, &locked, "SELECT id FROM users WHERE id = $1"+lock, id); err != nil {
 			return identity.User{}, one(err, "user", id)
@@ -109,6 +109,17 @@ func (r reader) UserByEmail(ctx context.Context, email string) (u identity.User,
 	}
 	u, err = row.user()
 	return u, row.PasswordHash, err
+}
+
+// RequireFreeEmail returns the Conflict that InsertUser would return for an address that
+// is taken already.
+func (r reader) RequireFreeEmail(ctx context.Context, email identity.Email) error {
+	var taken bool
+	err := r.get(ctx, &taken, "SELECT EXISTS (SELECT 1 FROM users WHERE email_folded = $1)", email.Key())
+	if err == nil && taken {
+		err = conflicts["users_email_folded"]()
+	}
+	return err
 }
 
 // PasswordHash returns a user's password hash, or NotFound. The empty hash matches
