@@ -11,6 +11,7 @@ const (
 	MailAccountChanged MailKind = "account_changed" // e-mail, password, tfa or active has changed
 	MailSigninCode     MailKind = "signin_code"     // the second factor before an authenticator is enrolled
 	MailPasswordReset  MailKind = "password_reset"  // a link to choose a new password
+	MailNewSource      MailKind = "new_source"      // someone has signed in from where the user never has of late
 )
 
 // Mail is what a mail to one person says. Which fields matter depends on Kind.
@@ -22,6 +23,8 @@ type Mail struct {
 
 	Changed   []string  // MailAccountChanged: email, password, tfa, active; never empty
 	Code      string    // MailSigninCode: six digits
-	Link      string    // MailPasswordReset: absolute; MailProfileCreated: where to sign in, or ""
+	Link      string    // MailPasswordReset, MailNewSource: absolute; MailProfileCreated: where to sign in, or ""
 	ExpiresAt time.Time // of Code or Link
+	Source    string    // MailNewSource: the address that it came from
+	At        time.Time // MailNewSource: when it was
 }

@@ -7,6 +7,7 @@ import (
 	htmltemplate "html/template"
 	"strings"
 	texttemplate "text/template"
+	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
@@ -25,6 +26,7 @@ var subjects = map[identity.MailKind]string{
 	identity.MailAccountChanged: "Your Roster profile has changed",
 	identity.MailSigninCode:     "Your code for signing in to Roster",
 	identity.MailPasswordReset:  "Choose a new password for Roster",
+	identity.MailNewSource:      "A new sign-in to your Roster profile",
 }
 
 // changes are the words for what MailAccountChanged can name.
@@ -38,6 +40,14 @@ var changes = map[string]string{
 // letter is a mail in words.
 type letter struct{ subject, text, html string }
 
+// moment is a time in words, "" for none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("15:04 UTC on 2 January 2006")
+}
+
 // write puts a mail into words. site is where Roster is reached, or "".
 func write(m identity.Mail, site string) (letter, error) {
 	subject, ok := subjects[m.Kind]
@@ -46,12 +56,9 @@ func write(m identity.Mail, site string) (letter, error) {
 	}
 	data := struct {
 		identity.Mail
-		Site, Until string
-		Changes     []string
-	}{Mail: m, Site: site}
-	if !m.ExpiresAt.IsZero() {
-		data.Until = m.ExpiresAt.UTC().Format("15:04 UTC on 2 January 2006")
-	}
+		Site, Until, When string
+		Changes           []string
+	}{Mail: m, Site: site, Until: moment(m.ExpiresAt), When: moment(m.At)}
 	for _, name := range m.Changed {
 		words, ok := changes[name]
 		if !ok {

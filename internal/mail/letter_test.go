@@ -23,6 +23,10 @@ var mails = []identity.Mail{
 	{Kind: identity.MailAccountChanged, Changed: []string{"email", "password", "tfa", "active"}},
 	{Kind: identity.MailSigninCode, Code: "042137", ExpiresAt: time.Date(2026, 3, 4, 13, 10, 0, 0, time.FixedZone("", 3600))},
 	{Kind: identity.MailPasswordReset, Link: siteURL + "/reset?token=rst_abc&x=y", ExpiresAt: time.Date(2026, 3, 4, 12, 30, 0, 0, time.UTC)},
+	{
+		Kind: identity.MailNewSource, Link: siteURL + "/password/reset", Source: "2001:db8::7",
+		At: time.Date(2026, 3, 4, 13, 10, 0, 0, time.FixedZone("", 3600)),
+	},
 }
 
 func addressed(m identity.Mail) identity.Mail {
