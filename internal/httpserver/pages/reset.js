@@ -3,16 +3,36 @@ const token = new URLSearchParams(location.hash.slice(1)).get("token");
 history.replaceState(null, "", location.pathname);
 
 const form = document.getElementById("form");
+const ask = document.getElementById("ask");
 const outcome = document.getElementById("outcome");
 
 function tell(text) {
   outcome.textContent = text;
 }
 
-if (!token) {
-  form.hidden = true;
-  tell("This link is not complete. Open the whole link of the mail.");
+function post(path, body) {
+  return fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
+
+form.hidden = !token;
+ask.hidden = !!token;
+
+ask.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  tell("");
+  try {
+    const answer = await post("/api/v2/password/forgot", { email: document.getElementById("email").value });
+    if (answer.ok) {
+      ask.hidden = true;
+      tell("If there is a profile with this address, a mail is on its way to it.");
+      return;
+    }
+    const problem = await answer.json();
+    tell((problem.errors || []).map((e) => "The address " + e.message + ".").join(" ") || problem.detail);
+  } catch {
+    tell("The service cannot be reached at the moment. Try again.");
+  }
+});
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -23,11 +43,7 @@ form.addEventListener("submit", async (event) => {
   }
   tell("");
   try {
-    const answer = await fetch("/api/v2/password/reset", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ token, password }),
-    });
+    const answer = await post("/api/v2/password/reset", { token, password });
     if (answer.ok) {
       form.hidden = true;
       tell("Your password is changed. You are signed out everywhere.");
