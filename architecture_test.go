@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"internal/outbox":         {"internal/store", "internal/identity"},
 	"internal/api":            {"internal/identity"},
 	"internal/api/backoffice": {"internal/api", "internal/service", "internal/identity", "internal/secret"},
-	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity", "internal/secret"},
+	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity"},
 	"internal/api/powens":     {"internal/api", "internal/service", "internal/identity"},
 	"internal/httpserver":     {"", "internal/api", "internal/identity"},
 	"internal/mail":           {"internal/identity"},

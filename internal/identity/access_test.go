@@ -6,51 +6,6 @@ import (
 	"time"
 )
 
-func TestThrottle(t *testing.T) {
-	t.Parallel()
-	rule := ThrottleRule{Most: 3, Window: time.Minute, Lock: 10 * time.Minute}
-	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	var throttle Throttle
-	begin := func(want time.Duration) {
-		t.Helper()
-		after, wait := rule.Begin(throttle, now)
-		if wait != want {
-			t.Errorf("%+v: wait %v, want %v", throttle, wait, want)
-		}
-		throttle = after
-	}
-	for range 20 { // good ones are not bounded
-		begin(0)
-		throttle = rule.Succeed(throttle)
-	}
-	begin(0)
-	begin(0)
-	begin(0)
-	begin(time.Second) // three are under way; the fourth locks nothing
-	throttle = rule.Succeed(rule.Fail(rule.Fail(throttle, now), now))
-	begin(0)
-	throttle = rule.Fail(throttle, now)
-	begin(10 * time.Minute)
-	now = now.Add(10*time.Minute - time.Second)
-	begin(time.Second)
-	now = now.Add(-30 * 24 * time.Hour) // a clock that is set back locks nobody for longer
-	begin(10 * time.Minute)
-	now = now.Add(30*24*time.Hour + time.Second)
-	begin(0)
-	throttle = rule.Fail(throttle, now)
-	begin(0)
-	throttle = rule.Fail(throttle, now)
-	now = now.Add(time.Minute) // another window
-	begin(0)
-	if throttle.Attempts != 1 || throttle.Failures != 0 {
-		t.Errorf("%+v", throttle)
-	}
-	throttle.Attempts = 0
-	if rule.Succeed(throttle).Attempts != 0 {
-		t.Error("fewer than none")
-	}
-}
-
 func TestMasks(t *testing.T) {
 	t.Parallel()
 	for email, want := range map[Email]Email{

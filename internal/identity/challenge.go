@@ -19,6 +19,7 @@ type Challenge struct {
 	Provider   Provider
 	WrongCodes int
 	ExpiresAt  time.Time
+	TriedAt    time.Time // when the password was tried, by the clock of its Throttle
 }
 
 // MaxWrongCodes is how many wrong codes end a challenge.

@@ -29,6 +29,10 @@ const (
 	UserAccessRefused   EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
 	UserSynced          EventType = "USER_SYNCED"         // another service has synchronised the user's accounts
 
+	UserSigninChallenged       EventType = "USER_SIGNIN_CHALLENGED"        // after a right password; with the provider
+	UserFactorUsed             EventType = "USER_FACTOR_USED"              // totp, email or recovery_code
+	UserPasswordResetRequested EventType = "USER_PASSWORD_RESET_REQUESTED" // of no user where nobody has the address
+
 	RecordCreated EventType = "RECORD_CREATED"
 	RecordUpdated EventType = "RECORD_UPDATED"
 	RecordDeleted EventType = "RECORD_DELETED"
@@ -46,6 +50,7 @@ const (
 var EventTypes = []EventType{
 	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
 	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserReauthenticated, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
+	UserSigninChallenged, UserFactorUsed, UserPasswordResetRequested,
 	RecordCreated, RecordUpdated, RecordDeleted,
 	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated, WebhookTested, WebhookRedelivered,
 	MessageRetried,

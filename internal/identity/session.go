@@ -2,6 +2,9 @@ package identity
 
 import "time"
 
+// SourcePeriod is how long the source of a sign-in is remembered after the last one.
+const SourcePeriod = 90 * 24 * time.Hour
+
 // FreshPeriod is how long a session is fresh after its user has shown all that a
 // sign-in takes.
 const FreshPeriod = 15 * time.Minute

@@ -1,52 +1,96 @@
 package identity
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// Throttle is how often something was tried of late. It is kept in the
-// database, so that all instances count together.
+// Throttle is what was tried of late. It is kept in the database, so that all
+// instances count together.
 type Throttle struct {
-	StartedAt   time.Time // of the window that is being counted
-	Attempts    int       // failed ones, and those whose outcome is not known yet
-	Failures    int
+	Tries       []Try     // the oldest first
+	LatestAt    time.Time // of those that were counted, also if they were taken back
 	LockedUntil time.Time
 }
 
-// ThrottleRule bounds attempts: after Most failures within a Window there are
-// none for the length of Lock. Attempts whose outcome is not known yet count as
-// well, so that many at once do not pass together, but they lock nothing: they
-// may all be good ones.
+// Try is an attempt that counts: it has failed, or its outcome is not known yet.
+type Try struct {
+	At     time.Time // to the microsecond
+	Failed bool
+}
+
+// ThrottleRule bounds attempts: no more than Most within any Window, and after Most
+// failures none for the length of Lock, which may be 0. Attempts whose outcome is
+// not known yet count as well, so that many at once do not pass together, but they
+// lock nothing: they may all be good ones.
 type ThrottleRule struct {
-	Most   int
+	Most   int // from 1 to 100: a throttle keeps the time of each
 	Window time.Duration
 	Lock   time.Duration
 }
 
-// Begin counts an attempt, or returns how long to wait before the next one.
+// Clock returns now, or the time of the latest try where that is later. A throttle
+// counts by this clock, which never goes back: a clock that was set back, or that of
+// another instance, does not make what was tried before count for nothing.
+func (t Throttle) Clock(now time.Time) time.Time {
+	if t.LatestAt.After(now) {
+		return t.LatestAt
+	}
+	return now
+}
+
+// Begin counts an attempt, at the throttle's Clock, or returns how long to wait
+// before the next one.
 func (r ThrottleRule) Begin(t Throttle, now time.Time) (after Throttle, wait time.Duration) {
+	now = t.Clock(now)
 	if wait := t.LockedUntil.Sub(now); wait > 0 {
 		return t, min(wait, r.Lock) // no longer than that, though a clock was set back
 	}
-	if age := now.Sub(t.StartedAt); age >= r.Window || age < 0 {
-		t = Throttle{StartedAt: now}
+	recent := r.recent(t, now)
+	if len(recent) < r.Most {
+		return Throttle{Tries: append(recent, Try{At: now}), LatestAt: now, LockedUntil: t.LockedUntil}, 0
 	}
-	if t.Attempts >= r.Most {
-		return t, time.Second
+	if slices.ContainsFunc(recent, func(try Try) bool { return !try.Failed }) {
+		return t, time.Second // it may turn out to be a good one at any moment
 	}
-	t.Attempts++
-	return t, 0
+	return t, recent[0].At.Add(r.Window).Sub(now)
 }
 
-// Fail records that an attempt has failed.
-func (r ThrottleRule) Fail(t Throttle, now time.Time) Throttle {
-	t.Failures++
-	if t.Failures >= r.Most {
-		return Throttle{StartedAt: now, LockedUntil: now.Add(r.Lock)}
+// Fail records that the attempt that was counted at a time has failed.
+func (r ThrottleRule) Fail(t Throttle, at time.Time) Throttle {
+	t.Tries = slices.Clone(t.Tries)
+	if i := t.pending(at); i >= 0 {
+		t.Tries[i].Failed = true
+	}
+	failures := 0
+	for _, try := range t.Tries {
+		if try.Failed {
+			failures++
+		}
+	}
+	// What is kept lies within one window, that of the latest try.
+	if failures >= r.Most && r.Lock > 0 {
+		t.LockedUntil = t.Clock(at).Add(r.Lock)
 	}
 	return t
 }
 
-// Succeed takes an attempt back: good ones are not bounded.
-func (ThrottleRule) Succeed(t Throttle) Throttle {
-	t.Attempts = max(0, t.Attempts-1)
+// Succeed takes the attempt that was counted at a time back: good ones are not
+// bounded.
+func (ThrottleRule) Succeed(t Throttle, at time.Time) Throttle {
+	if i := t.pending(at); i >= 0 {
+		t.Tries = slices.Delete(slices.Clone(t.Tries), i, i+1)
+	}
 	return t
+}
+
+// recent returns a copy of the tries that lie within the window that ends now.
+func (r ThrottleRule) recent(t Throttle, now time.Time) []Try {
+	return slices.DeleteFunc(slices.Clone(t.Tries), func(try Try) bool { return now.Sub(try.At) >= r.Window })
+}
+
+// pending returns the index of an attempt that was counted at a time and whose
+// outcome is not known yet, or -1: it is too long ago.
+func (t Throttle) pending(at time.Time) int {
+	return slices.IndexFunc(t.Tries, func(try Try) bool { return !try.Failed && try.At.Equal(at) })
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,34 +23,40 @@ const (
 
 // Passwords hashes and compares passwords with bcrypt, a few at a time. Others
 // wait, but neither in large numbers nor for long: a flood of sign-ins must not
-// take the service away from everyone else.
+// take the service away from everyone else. Of all places, to work and to wait, one
+// caller has a quarter at the most, so that no caller keeps the others out.
 type Passwords struct {
-	cost    int
-	slots   chan struct{}
-	waiting atomic.Int64
-	rounds  atomic.Int64
+	cost   int
+	slots  chan struct{} // the places to work
+	rounds atomic.Int64
+
+	mu     sync.Mutex
+	taken  int            // places, to work or to wait
+	taking map[string]int // places by caller
 }
 
 const (
 	maxWaitingPerSlot = 32
 	maxWait           = 2 * time.Second
+	callerShare       = 4 // one caller has a place in so many
 )
 
 // NewPasswords returns a hasher of the given cost, MinCost to MaxCost, that
 // works on so many passwords at once.
 func NewPasswords(cost, atOnce int) *Passwords {
-	return &Passwords{cost: cost, slots: make(chan struct{}, atOnce)}
+	return &Passwords{cost: cost, slots: make(chan struct{}, atOnce), taking: map[string]int{}}
 }
 
 // NewPassword returns a random password, for someone who is to choose their own.
 func NewPassword() identity.Password { return identity.Password(rand.Text()) }
 
-// Hash returns the bcrypt hash of a password. Too many at once is Unavailable.
-func (p *Passwords) Hash(ctx context.Context, password identity.Password) (string, error) {
-	if err := p.acquire(ctx); err != nil {
+// Hash returns the bcrypt hash of a password. Too many at once is Unavailable, too many
+// of one caller TooManyRequests. caller is any text that tells callers apart.
+func (p *Passwords) Hash(ctx context.Context, caller string, password identity.Password) (string, error) {
+	if err := p.acquire(ctx, caller); err != nil {
 		return "", err
 	}
-	defer p.release()
+	defer p.release(caller)
 	p.rounds.Add(1 << p.cost)
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), p.cost)
 	return string(hash), err
@@ -60,12 +67,13 @@ func (p *Passwords) Hash(ctx context.Context, password identity.Password) (strin
 // set, though bcrypt, which stops reading at 72 bytes, would say otherwise.
 //
 // It always takes the time of one hash of the configured cost, so that nobody
-// learns from it whether there is a user, a password, or one hashed long ago.
-func (p *Passwords) Matches(ctx context.Context, hash string, password identity.Password) (bool, error) {
-	if err := p.acquire(ctx); err != nil {
+// learns from it whether there is a user, a password, or one hashed long ago. The
+// errors and the caller are those of Hash.
+func (p *Passwords) Matches(ctx context.Context, caller, hash string, password identity.Password) (bool, error) {
+	if err := p.acquire(ctx, caller); err != nil {
 		return false, err
 	}
-	defer p.release()
+	defer p.release(caller)
 	usable := hash != "" && len(password) <= identity.MaxPasswordBytes
 	if !usable {
 		hash, password = decoy(p.cost), password[:min(len(password), identity.MaxPasswordBytes)]
@@ -107,29 +115,62 @@ func decoy(cost int) string {
 	return fmt.Sprintf("$2a$%02d$%s", cost, decoyTail)
 }
 
-func (p *Passwords) acquire(ctx context.Context) error {
+// acquire takes a place and waits until there is one to work.
+func (p *Passwords) acquire(ctx context.Context, caller string) error {
+	if err := p.enter(caller); err != nil {
+		return err
+	}
 	select {
 	case p.slots <- struct{}{}:
 		return nil
 	default:
 	}
-	defer p.waiting.Add(-1)
-	if p.waiting.Add(1) > int64(maxWaitingPerSlot*cap(p.slots)) {
-		return overloaded()
-	}
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
+	var err error
 	select {
 	case p.slots <- struct{}{}:
 		return nil
 	case <-timer.C:
-		return overloaded()
+		err = overloaded()
 	case <-ctx.Done():
-		return overloaded().WithCause(ctx.Err())
+		err = overloaded().WithCause(ctx.Err())
 	}
+	p.leave(caller)
+	return err
 }
 
-func (p *Passwords) release() { <-p.slots }
+func (p *Passwords) release(caller string) {
+	<-p.slots
+	p.leave(caller)
+}
+
+func (p *Passwords) enter(caller string) error {
+	places := (1 + maxWaitingPerSlot) * cap(p.slots)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.taking[caller] >= max(1, places/callerShare) {
+		e := identity.Errorf(identity.TooManyRequests, "too_many_passwords",
+			"Too many of your passwords are being hashed at the moment. Send fewer at once.")
+		e.RetryAfter = maxWait
+		return e
+	}
+	if p.taken >= places {
+		return overloaded()
+	}
+	p.taken++
+	p.taking[caller]++
+	return nil
+}
+
+func (p *Passwords) leave(caller string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken--
+	if p.taking[caller]--; p.taking[caller] == 0 {
+		delete(p.taking, caller)
+	}
+}
 
 func overloaded() *identity.Error {
 	e := identity.Errorf(identity.Unavailable, "overloaded", "Too many passwords are being hashed at the moment. Try again.")

@@ -142,18 +142,18 @@ func TestDecoysCostAsMuch(t *testing.T) {
 		}
 	}
 	p := NewPasswords(MinCost+2, 1)
-	old, err := NewPasswords(MinCost, 1).Hash(t.Context(), "MySecret123")
+	old, err := NewPasswords(MinCost, 1).Hash(t.Context(), "caller", "MySecret123")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if matches, err := p.Matches(t.Context(), old, "MySecret123"); !matches || err != nil || !p.Outdated(old) {
+	if matches, err := p.Matches(t.Context(), "caller", old, "MySecret123"); !matches || err != nil || !p.Outdated(old) {
 		t.Errorf("%v, %v", matches, err)
 	}
-	now, err := p.Hash(t.Context(), "MySecret123")
+	now, err := p.Hash(t.Context(), "caller", "MySecret123")
 	if err != nil || p.Outdated(now) || p.Outdated("") || NewPasswords(MinCost, 1).Outdated(now) {
 		t.Errorf("%s, %v", now, err)
 	}
-	if _, err := p.Matches(t.Context(), "nonsense", identity.Password("x")); err == nil {
+	if _, err := p.Matches(t.Context(), "caller", "nonsense", identity.Password("x")); err == nil {
 		t.Error("a hash that is none")
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"hash/crc32"
 	"strings"
 	"sync"
@@ -33,46 +35,58 @@ func TestHashAndMatch(t *testing.T) {
 	p := NewPasswords(MinCost, 2)
 	longest := identity.Password(strings.Repeat("x", identity.MaxPasswordBytes))
 	for _, password := range []identity.Password{"MySecret123", longest, "пароль123"} {
-		hash, err := p.Hash(t.Context(), password)
+		hash, err := p.Hash(t.Context(), "caller", password)
 		if err != nil || !strings.HasPrefix(hash, "$2a$04$") {
 			t.Fatalf("%s, %v", hash, err)
 		}
 		for attempt, want := range map[identity.Password]bool{password: true, password + "x": false, "": false, password[:len(password)-1]: false} {
-			if got, err := p.Matches(t.Context(), hash, attempt); got != want || err != nil {
+			if got, err := p.Matches(t.Context(), "caller", hash, attempt); got != want || err != nil {
 				t.Errorf("%q for %q: %v, %v", string(attempt), string(password), got, err)
 			}
 		}
 	}
-	if got, err := p.Matches(t.Context(), "", ""); got || err != nil {
+	if got, err := p.Matches(t.Context(), "caller", "", ""); got || err != nil {
 		t.Errorf("no password matches the empty one: %v, %v", got, err)
 	}
 }
 
-// TestFloodIsBounded fills every slot, so that all others have to wait or go.
+// TestFloodIsBounded fills every place to work, so that all others have to wait or go.
 func TestFloodIsBounded(t *testing.T) {
 	t.Parallel()
 	p := NewPasswords(MinCost, 2)
+	const places, share, tooMany = 66, 16, 100
 	for range cap(p.slots) {
 		p.slots <- struct{}{}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	places := maxWaitingPerSlot * cap(p.slots)
-	const tooMany = 100
 	refused := make(chan error, places+tooMany)
 	var all sync.WaitGroup
-	for range places + tooMany {
-		all.Go(func() {
-			_, err := p.Hash(ctx, "MySecret123")
-			refused <- err
-		})
+	flood := func(n int, caller func(i int) string) {
+		for i := range n {
+			all.Go(func() {
+				_, err := p.Hash(ctx, caller(i), "MySecret123")
+				refused <- err
+			})
+		}
 	}
+	// One caller gets a quarter of the places, and is told that it is the caller's own doing.
+	flood(share+10, func(int) string { return "greedy" })
+	for range 10 {
+		err := <-refused
+		var e *identity.Error
+		if !errors.As(err, &e) || e.Kind != identity.TooManyRequests || e.Code != "too_many_passwords" || e.RetryAfter <= 0 {
+			t.Fatalf("%v", err)
+		}
+	}
+	// The others have the rest.
+	flood(places-share+tooMany, func(i int) string { return fmt.Sprint("caller ", i) })
 	for range tooMany { // at once, while the others wait
 		if err := <-refused; identity.KindOf(err) != identity.Unavailable {
 			t.Fatalf("%v", err)
 		}
 	}
-	if waiting := p.waiting.Load(); waiting != int64(places) {
-		t.Errorf("%d wait, want %d", waiting, places)
+	if p.taken != places || p.taking["greedy"] != share {
+		t.Errorf("%d places are taken, %d by one", p.taken, p.taking["greedy"])
 	}
 	cancel()
 	all.Wait()
@@ -84,7 +98,7 @@ func TestFloodIsBounded(t *testing.T) {
 	for range cap(p.slots) {
 		<-p.slots
 	}
-	if _, err := p.Hash(t.Context(), "MySecret123"); err != nil || p.waiting.Load() != 0 {
-		t.Errorf("afterwards: %v, %d wait", err, p.waiting.Load())
+	if _, err := p.Hash(t.Context(), "greedy", "MySecret123"); err != nil || p.taken != 0 || len(p.taking) != 0 {
+		t.Errorf("afterwards: %v, %d places are taken, by %v", err, p.taken, p.taking)
 	}
 }

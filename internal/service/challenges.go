@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -16,10 +15,14 @@ import (
 // challengeTTL is how long a sign-in waits for its second factor.
 const challengeTTL = 10 * time.Minute
 
-// challenge asks a user for a second factor: a code of the authenticator, or
-// one by mail as long as there is none.
-func (s *Service) challenge(ctx context.Context, tx *store.Tx, user identity.User, now time.Time) (SignIn, error) {
-	challenge := identity.Challenge{UserID: user.ID, ExpiresAt: now.Add(challengeTTL).Truncate(time.Second)}
+// challenge asks a user, whose password was tried at a time and was right, for a second
+// factor: a code of the authenticator, or one by mail as long as there is none.
+func (s *Service) challenge(ctx context.Context, tx *store.Tx, actor identity.Actor, user identity.User,
+	triedAt, now time.Time,
+) (SignIn, error) {
+	challenge := identity.Challenge{
+		UserID: user.ID, ExpiresAt: now.Add(challengeTTL).Truncate(time.Second), TriedAt: triedAt,
+	}
 	var err error
 	if challenge.Provider, err = providerOf(ctx, tx, user.ID); err != nil {
 		return SignIn{}, err
@@ -29,9 +32,15 @@ func (s *Service) challenge(ctx context.Context, tx *store.Tx, user identity.Use
 		return SignIn{}, err
 	}
 	if challenge.Provider == identity.ProviderEmail {
-		err = enqueueMail(ctx, tx, mailOrder{Kind: identity.MailSigninCode, UserID: user.ID, ChallengeID: challenge.ID}, now, challenge.ExpiresAt)
+		order := mailOrder{Kind: identity.MailSigninCode, UserID: user.ID, ChallengeID: challenge.ID}
+		if err := enqueueMail(ctx, tx, order, now, challenge.ExpiresAt); err != nil {
+			return SignIn{}, err
+		}
 	}
-	return SignIn{ChallengeToken: token, Challenge: challenge}, err
+	return SignIn{ChallengeToken: token, Challenge: challenge}, tx.Emit(ctx, identity.Event{
+		Type: identity.UserSigninChallenged, Time: now, Actor: actor, SubjectID: user.ID,
+		Reason: string(challenge.Provider),
+	})
 }
 
 // providerOf returns where the codes of a user's second factor come from.
@@ -44,11 +53,6 @@ func providerOf(ctx context.Context, tx *store.Tx, userID int64) (identity.Provi
 		return "", err
 	}
 	return identity.ProviderTOTP, nil
-}
-
-// codeAttempt is what one code counts for, at sign-in and in a session.
-func codeAttempt(user identity.User, source netip.Addr) attempt {
-	return append(newAttempt("code", string(user.Email), source), throttled{secret.Digest("code " + strconv.FormatInt(user.ID, 10)), codeRule})
 }
 
 // ConfirmSignIn answers a challenge with a code: of the authenticator, a
@@ -72,12 +76,12 @@ func (s *Service) ConfirmSignIn(ctx context.Context, actor identity.Actor, token
 
 func (s *Service) confirm(ctx context.Context, actor identity.Actor, user identity.User, found identity.Challenge, code string, now time.Time,
 ) (identity.TokenPair, error) {
-	attempt := codeAttempt(user, actor.Source)
-	if err := s.begin(ctx, attempt, now); err != nil {
-		return identity.TokenPair{}, err
-	}
 	sealer, err := s.sealing(ctx)
 	if err != nil {
+		return identity.TokenPair{}, err
+	}
+	attempt := codeAttempt(user, actor.Source)
+	if err := s.begin(ctx, &attempt, now); err != nil {
 		return identity.TokenPair{}, err
 	}
 	var pair identity.TokenPair
@@ -86,27 +90,30 @@ func (s *Service) confirm(ctx context.Context, actor identity.Actor, user identi
 		pair, outcome = identity.TokenPair{}, errInvalidToken()
 		user, err := usableUser(ctx, tx, user.ID) // locked: one answer of a user at a time
 		if errors.Is(err, errNoUsableUser) {
-			return nil
+			return attempt.everywhere().succeed(ctx, tx) // no code was looked at
 		}
 		if err != nil {
 			return err
 		}
 		challenge, codeDigest, err := tx.ChallengeForUpdate(ctx, found.ID)
 		if identity.KindOf(err) == identity.NotFound || err == nil && challenge.OverAt(now) {
-			return nil
+			return attempt.everywhere().succeed(ctx, tx)
 		}
 		if err != nil {
 			return err
 		}
 		if !user.AllowList.Allows(actor.Source) {
 			outcome = errAddressNotAllowed()
+			if err := attempt.everywhere().succeed(ctx, tx); err != nil {
+				return err
+			}
 			return refuse(ctx, tx, asUser(actor, user), now, "ip_not_allowed")
 		}
-		right, err := checkCode(ctx, tx, sealer, challenge, codeDigest, code, now)
+		factor, err := checkCode(ctx, tx, sealer, challenge, codeDigest, code, now)
 		if err != nil {
 			return err
 		}
-		if !right {
+		if factor == "" {
 			outcome = identity.Errorf(identity.Unauthenticated, "invalid_code", "The code is wrong, or was used before.")
 			return countWrongCode(ctx, tx, actor, challenge, attempt, now)
 		}
@@ -117,8 +124,13 @@ func (s *Service) confirm(ctx context.Context, actor identity.Actor, user identi
 		if err := attempt.succeed(ctx, tx); err != nil {
 			return err
 		}
-		// The password counted, too, until now: it is no way to have codes mailed without end.
-		if err := signinAttempt(string(user.Email), actor.Source).succeed(ctx, tx); err != nil {
+		// The password counted, too, until now.
+		password := signinAttempt(string(user.Email), actor.Source).here()
+		password.at = challenge.TriedAt
+		if err := password.succeed(ctx, tx); err != nil {
+			return err
+		}
+		if err := factorUsed(ctx, tx, asUser(actor, user), factor, now); err != nil {
 			return err
 		}
 		pair, err = s.openSession(ctx, tx, asUser(actor, user), user, now)
@@ -134,7 +146,7 @@ func countWrongCode(ctx context.Context, tx *store.Tx, actor identity.Actor, cha
 	if err := tx.CountWrongCode(ctx, challenge.ID); err != nil {
 		return err
 	}
-	if err := attempt.fail(ctx, tx, now); err != nil {
+	if err := attempt.fail(ctx, tx); err != nil {
 		return err
 	}
 	return tx.Emit(ctx, identity.Event{
@@ -142,29 +154,51 @@ func countWrongCode(ctx context.Context, tx *store.Tx, actor identity.Actor, cha
 	})
 }
 
-// checkCode reports whether a code answers a challenge, and uses it up.
+// factorRecoveryCode is what checkCode calls a recovery code; any other code it calls
+// by its provider.
+const factorRecoveryCode = "recovery_code"
+
+// checkCode tells what kind of code answers a challenge, "" where this one does not,
+// and uses it up.
 func checkCode(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, challenge identity.Challenge, codeDigest, code string, now time.Time,
-) (bool, error) {
+) (factor string, err error) {
 	code = secret.PlainCode(code)
 	if challenge.Provider == identity.ProviderEmail {
 		got := mailedCodeDigest(challenge.ID, code)
-		return codeDigest != "" && subtle.ConstantTimeCompare([]byte(got), []byte(codeDigest)) == 1, nil
+		right := codeDigest != "" && subtle.ConstantTimeCompare([]byte(got), []byte(codeDigest)) == 1
+		return factorIf(right, string(identity.ProviderEmail)), nil
 	}
 	totp, err := tx.TOTP(ctx, challenge.UserID)
 	if identity.KindOf(err) == identity.NotFound { // it has just been reset
-		return false, nil
+		return "", nil
 	}
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	seed, err := sealer.Open(totp.Secret, totpPurpose(challenge.UserID))
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	if step, valid := secret.TOTPStep(seed, code, now); valid {
-		return tx.UseTOTPStep(ctx, challenge.UserID, step)
+		right, err := tx.UseTOTPStep(ctx, challenge.UserID, step)
+		return factorIf(right, string(identity.ProviderTOTP)), err
 	}
-	return tx.UseRecoveryCode(ctx, challenge.UserID, secret.Digest(code))
+	right, err := tx.UseRecoveryCode(ctx, challenge.UserID, secret.Digest(code))
+	return factorIf(right, factorRecoveryCode), err
+}
+
+func factorIf(right bool, factor string) string {
+	if right {
+		return factor
+	}
+	return ""
+}
+
+// factorUsed records that a user has shown a factor, as checkCode calls it.
+func factorUsed(ctx context.Context, tx *store.Tx, actor identity.Actor, factor string, now time.Time) error {
+	return tx.Emit(ctx, identity.Event{
+		Type: identity.UserFactorUsed, Time: now, Actor: actor, SubjectID: actor.UserID, Reason: factor,
+	})
 }
 
 // mailedCodeDigest binds a code to its challenge.

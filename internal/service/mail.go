@@ -20,6 +20,8 @@ type mailOrder struct {
 	To          string   // "" for the user's address at the time of sending
 	ChallengeID int64    // MailSigninCode
 	Changed     []string // MailAccountChanged
+	Source      string   // MailNewSource, as At
+	At          time.Time
 }
 
 func enqueueMail(ctx context.Context, tx *store.Tx, order mailOrder, now, expiresAt time.Time) error {
@@ -37,6 +39,20 @@ func enqueueMail(ctx context.Context, tx *store.Tx, order mailOrder, now, expire
 	return err
 }
 
+// enqueueMailToAddress is enqueueMail to whoever has the order's address, if anyone
+// does, and returns the id of that user, 0 for nobody.
+func enqueueMailToAddress(ctx context.Context, tx *store.Tx, order mailOrder, now, expiresAt time.Time,
+) (userID int64, err error) {
+	payload, err := json.Marshal(order)
+	if err != nil {
+		return 0, err
+	}
+	return tx.EnqueueToAddress(ctx, identity.Message{
+		Lane: identity.LaneMail, Topic: string(order.Kind), Payload: string(payload),
+		CreatedAt: now, ExpiresAt: expiresAt,
+	}, order.To)
+}
+
 // MailSender returns what sends the messages of the mail lane: it makes the mail
 // that was ordered, with the code or link that it needs, and delivers it.
 func (s *Service) MailSender(deliver func(context.Context, identity.Mail) error) func(context.Context, identity.Message) (int, error) {
@@ -46,7 +62,7 @@ func (s *Service) MailSender(deliver func(context.Context, identity.Mail) error)
 			return 0, &identity.PermanentError{Cause: fmt.Errorf("mail order: %w", err)}
 		}
 		mail := identity.Mail{Kind: order.Kind, ID: strconv.FormatInt(m.ID, 10), Changed: order.Changed}
-		wanted, err := s.compose(ctx, order, &mail)
+		wanted, err := s.compose(ctx, m.ID, order, &mail)
 		if err != nil || !wanted {
 			return 0, err
 		}
@@ -54,9 +70,10 @@ func (s *Service) MailSender(deliver func(context.Context, identity.Mail) error)
 	}
 }
 
-// compose fills in a mail, and reports false when it is not to be sent: there is
-// no such user any more, or never was.
-func (s *Service) compose(ctx context.Context, order mailOrder, mail *identity.Mail) (wanted bool, err error) {
+// compose fills in the mail of a message, and reports false when it is not to be sent:
+// there is no such user any more, or never was.
+func (s *Service) compose(ctx context.Context, messageID int64, order mailOrder, mail *identity.Mail,
+) (wanted bool, err error) {
 	var user identity.User
 	if order.UserID != 0 {
 		user, err = s.store.User(ctx, order.UserID)
@@ -78,7 +95,9 @@ func (s *Service) compose(ctx context.Context, order mailOrder, mail *identity.M
 	case identity.MailSigninCode:
 		return s.composeCode(ctx, order, mail)
 	case identity.MailPasswordReset:
-		return s.composeReset(ctx, user, mail, now)
+		return s.composeReset(ctx, messageID, user, mail, now)
+	case identity.MailNewSource:
+		mail.Source, mail.At, mail.Link = order.Source, order.At, s.options.BaseURL+ResetPath
 	case identity.MailProfileCreated, identity.MailAccountChanged:
 		mail.Link = s.options.BaseURL
 	}

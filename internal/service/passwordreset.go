@@ -27,7 +27,7 @@ const (
 func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, email identity.Email) error {
 	now := s.now()
 	attempt := newAttempt("forgot", string(email), actor.Source)
-	err := s.begin(ctx, attempt, now)
+	err := s.begin(ctx, &attempt, now)
 	if identity.KindOf(err) == identity.TooManyRequests {
 		return nil
 	}
@@ -35,15 +35,26 @@ func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, emai
 		return err
 	}
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
-		if err := attempt.fail(ctx, tx, now); err != nil { // each one counts
+		if err := attempt.fail(ctx, tx); err != nil { // each one counts
 			return err
 		}
-		return enqueueMail(ctx, tx, mailOrder{Kind: identity.MailPasswordReset, To: string(email)}, now, now.Add(resetTTL))
+		order := mailOrder{Kind: identity.MailPasswordReset, To: string(email)}
+		userID, err := enqueueMailToAddress(ctx, tx, order, now, now.Add(resetTTL))
+		if err != nil {
+			return err
+		}
+		return tx.Emit(ctx, identity.Event{
+			Type: identity.UserPasswordResetRequested, Time: now, Actor: actor, SubjectID: userID,
+		})
 	})
 }
 
-// composeReset makes a link for a user who may sign in.
-func (s *Service) composeReset(ctx context.Context, user identity.User, mail *identity.Mail, now time.Time) (bool, error) {
+// composeReset makes the link of a message for a user who may sign in. A repetition of
+// the message has another link, and only that one counts: so it is messages that are
+// bounded, not attempts to deliver them.
+func (s *Service) composeReset(ctx context.Context, messageID int64, user identity.User, mail *identity.Mail,
+	now time.Time,
+) (bool, error) {
 	if !user.Active {
 		return false, nil
 	}
@@ -54,12 +65,19 @@ func (s *Service) composeReset(ctx context.Context, user identity.User, mail *id
 		if _, err := tx.UserForUpdate(ctx, user.ID); err != nil {
 			return err
 		}
+		// A password that was changed since the message was taken has taken it back.
+		if _, err := tx.Message(ctx, messageID); err != nil {
+			return err
+		}
+		if err := tx.DeletePasswordReset(ctx, user.ID, messageID); err != nil {
+			return err
+		}
 		n, err := tx.PasswordResets(ctx, user.ID, now.Add(-resetTTL))
 		if err != nil || n >= maxResets {
 			return err
 		}
 		sent = true
-		return tx.InsertPasswordReset(ctx, user.ID, secret.Digest(token), now, now.Add(resetTTL))
+		return tx.InsertPasswordReset(ctx, user.ID, messageID, secret.Digest(token), now, now.Add(resetTTL))
 	})
 	if identity.KindOf(err) == identity.NotFound {
 		return false, nil
@@ -75,13 +93,17 @@ func (s *Service) ResetPassword(ctx context.Context, actor identity.Actor, token
 	now := s.now()
 	digest := secret.Digest(token)
 	userID, err := s.store.PasswordReset(ctx, digest, now) // what cannot succeed must not cost a hash
-	if identity.KindOf(err) == identity.NotFound {
+	var user identity.User
+	if err == nil {
+		user, err = s.store.User(ctx, userID)
+	}
+	if identity.KindOf(err) == identity.NotFound || err == nil && !user.Active {
 		return errInvalidLink()
 	}
 	if err != nil {
 		return err
 	}
-	hash, err := s.passwords.Hash(ctx, password)
+	hash, err := s.newPasswordHash(ctx, actor, password, user)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (s *Service) Reauthenticate(ctx context.Context, actor identity.Actor, pass
 	case user.TFA:
 		attempt = codeAttempt(user, actor.Source)
 	}
-	if err := s.begin(ctx, attempt, now); err != nil {
+	if err := s.begin(ctx, &attempt, now); err != nil {
 		return Reauthentication{}, err
 	}
 	return s.reauthenticate(ctx, actor, verifiedHash, code, attempt, now)
@@ -81,17 +81,20 @@ func (s *Service) reauthenticate(ctx context.Context, actor identity.Actor, veri
 			}
 			if code == "" {
 				result.Provider, result.ExpiresAt = challenge.Provider, challenge.ExpiresAt
-				return attempt.fail(ctx, tx, now) // each mail counts
+				return attempt.fail(ctx, tx) // each mail counts
 			}
-			right, err := checkCode(ctx, tx, sealer, challenge, codeDigest, code, now)
+			factor, err := checkCode(ctx, tx, sealer, challenge, codeDigest, code, now)
 			if err != nil {
 				return err
 			}
-			if !right {
+			if factor == "" {
 				outcome = identity.InvalidField("code", "invalid_code", "is wrong, or was used before")
 				return countWrongCode(ctx, tx, actor, challenge, attempt, now)
 			}
 			if err := attempt.succeed(ctx, tx); err != nil {
+				return err
+			}
+			if err := factorUsed(ctx, tx, actor, factor, now); err != nil {
 				return err
 			}
 		}
@@ -104,10 +107,11 @@ func (s *Service) reauthenticate(ctx context.Context, actor identity.Actor, veri
 		}
 		return emit(ctx, tx, actor, now, identity.UserReauthenticated, user.ID, nil)
 	})
-	if err == nil {
-		err = outcome
+	if err != nil { // no code was looked at
+		s.takeBack(ctx, attempt.everywhere())
+		return result, err
 	}
-	return result, err
+	return result, outcome
 }
 
 // sessionChallenge returns what a session is to be asked for: a code of the

@@ -27,7 +27,9 @@ const (
 type Options struct {
 	Store     *store.Store // migrated
 	Passwords *secret.Passwords
-	Clock     func() time.Time // time.Now but in tests
+	Clock     func() time.Time // the database's, so that all instances agree
+	// PasswordList has more passwords that are refused; may be nil.
+	PasswordList *secret.PasswordList
 	// AccessTTL and RefreshTTL are how long a session's tokens live, SessionTTL how
 	// long a session lasts however much it is used.
 	AccessTTL  time.Duration

@@ -26,6 +26,9 @@ func (s *Service) openSession(ctx context.Context, tx *store.Tx, actor identity.
 	if err != nil {
 		return identity.TokenPair{}, err
 	}
+	if err := noteSource(ctx, tx, actor, user, now); err != nil {
+		return identity.TokenPair{}, err
+	}
 	if err := tx.RecordSignin(ctx, user.ID, now); err != nil {
 		return identity.TokenPair{}, err
 	}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,14 @@ type Setup struct {
 	RequireAdminTFA bool
 }
 
+// administrator is the first user.
+func (s Setup) administrator() identity.User {
+	return identity.User{
+		Name: "Administrator", Email: s.Email, Active: true, Groups: []int64{identity.AdministratorsID},
+		CanViewMaskedData: true, Version: 1,
+	}
+}
+
 // configuredTokenName names the token that the configuration gives. No other token
 // may have this name.
 const configuredTokenName = "ROSTER_ADMIN_TOKEN"
@@ -35,16 +44,21 @@ const firstTokenPeriod = 30 * 24 * time.Hour
 // that it is shown. A configured token is made to work at every start; one that is
 // configured no more stops working. Any number of instances may call it at once.
 func (s *Service) SetUp(ctx context.Context, setup Setup) (newToken string, err error) {
+	actor := identity.CommandLine()
+	actor.Name = "setup"
 	hash := ""
 	inUse, err := s.store.HasUsersOrTokens(ctx)
 	if err == nil && !inUse && setup.Email != "" {
-		hash, err = s.passwords.Hash(ctx, setup.Password)
+		// Where there is a user, the settings are those of a first start that was long ago.
+		hash, err = s.newPasswordHash(ctx, actor, setup.Password, setup.administrator())
+		var wrong *identity.Error
+		if errors.As(err, &wrong) && wrong.Kind == identity.Invalid {
+			return "", fmt.Errorf("ROSTER_ADMIN_PASSWORD (--admin-password) %s", wrong.Fields[0].Message)
+		}
 	}
 	if err != nil {
 		return "", fmt.Errorf("setting up the first administrator: %w", err)
 	}
-	actor := identity.CommandLine()
-	actor.Name = "setup"
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		newToken, err = s.setUp(ctx, tx, actor, setup, hash)
 		return err
@@ -78,10 +92,8 @@ func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor,
 	case inUse:
 		return "", nil
 	case setup.Email != "":
-		user := identity.User{
-			Name: "Administrator", Email: setup.Email, Active: true, Groups: []int64{identity.AdministratorsID},
-			CanViewMaskedData: true, CreatedAt: now, Version: 1,
-		}
+		user := setup.administrator()
+		user.CreatedAt = now
 		if user.ID, err = tx.InsertUser(ctx, user, hash); err != nil {
 			return "", err
 		}

@@ -26,18 +26,19 @@ type SignIn struct {
 func (s *Service) SignIn(ctx context.Context, actor identity.Actor, email string, password identity.Password) (SignIn, error) {
 	now := s.now()
 	attempt := signinAttempt(email, actor.Source)
-	if err := s.begin(ctx, attempt, now); err != nil {
+	if err := s.begin(ctx, &attempt, now); err != nil {
 		return SignIn{}, err
 	}
 	user, hash, err := s.store.UserByEmail(ctx, email)
 	if err != nil && identity.KindOf(err) != identity.NotFound {
+		s.takeBack(ctx, attempt)
 		return SignIn{}, err
 	}
 	usableHash := hash
 	if !user.Active {
 		usableHash = ""
 	}
-	matches, err := s.passwords.Matches(ctx, usableHash, password)
+	matches, err := s.passwords.Matches(ctx, hashingCaller(actor), usableHash, password)
 	if err != nil {
 		s.takeBack(ctx, attempt)
 		return SignIn{}, err
@@ -47,18 +48,19 @@ func (s *Service) SignIn(ctx context.Context, actor identity.Actor, email string
 	}
 	newHash := ""
 	if s.passwords.Outdated(hash) { // the only time at which there is a password to hash again
-		if newHash, err = s.passwords.Hash(ctx, password); err != nil {
+		if newHash, err = s.passwords.Hash(ctx, hashingCaller(actor), password); err != nil {
 			newHash = "" // there is a next time
 		}
 	}
 	var result SignIn
 	var outcome error
+	account := attempt.everywhere()
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		result, outcome = SignIn{}, nil
 		user, err := usableUser(ctx, tx, user.ID)
 		if errors.Is(err, errNoUsableUser) {
 			outcome = errInvalidCredentials()
-			return nil
+			return account.succeed(ctx, tx)
 		}
 		if err != nil {
 			return err
@@ -69,10 +71,13 @@ func (s *Service) SignIn(ctx context.Context, actor identity.Actor, email string
 		}
 		if current != hash { // it has just been changed
 			outcome = errInvalidCredentials()
-			return nil
+			return account.succeed(ctx, tx)
 		}
 		if !user.AllowList.Allows(actor.Source) {
 			outcome = errAddressNotAllowed()
+			if err := account.succeed(ctx, tx); err != nil {
+				return err
+			}
 			return refuse(ctx, tx, asUser(actor, user), now, "ip_not_allowed")
 		}
 		if newHash != "" {
@@ -81,7 +86,10 @@ func (s *Service) SignIn(ctx context.Context, actor identity.Actor, email string
 			}
 		}
 		if user.TFA {
-			result, err = s.challenge(ctx, tx, user, now)
+			if err := account.succeed(ctx, tx); err != nil {
+				return err
+			}
+			result, err = s.challenge(ctx, tx, actor, user, attempt.at, now)
 			return err
 		}
 		if err := attempt.succeed(ctx, tx); err != nil {
@@ -112,7 +120,7 @@ func signinFailure(user identity.User) string {
 // failSignIn records a failure and returns what to tell: the same for each reason.
 func (s *Service) failSignIn(ctx context.Context, actor identity.Actor, user identity.User, attempt attempt, reason string, now time.Time) error {
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
-		if err := attempt.fail(ctx, tx, now); err != nil {
+		if err := attempt.fail(ctx, tx); err != nil {
 			return err
 		}
 		return tx.Emit(ctx, identity.Event{Type: identity.UserSigninFailed, Time: now, Actor: actor, SubjectID: user.ID, Reason: reason})

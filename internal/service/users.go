@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
@@ -47,7 +48,9 @@ func (s *Service) Users(ctx context.Context, actor identity.Actor, q identity.Us
 
 // NewUser is a user to be created; of User the fields that a caller may choose.
 type NewUser struct {
-	User     identity.User
+	User identity.User
+	// Password is "" for one that nobody knows: the user has to choose another one by
+	// a mailed link.
 	Password identity.Password
 	// Notify mails the user that the profile exists.
 	Notify bool
@@ -55,8 +58,8 @@ type NewUser struct {
 
 // CreateUser creates a user. Where once names a key that was used before for the
 // same request, it has no further effect and returns the first call's answer
-// and no user. The errors are Forbidden, Invalid (groups), Conflict and
-// Unavailable.
+// and no user. The errors are Forbidden, Invalid (groups, password), Conflict,
+// TooManyRequests and Unavailable.
 func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUser, once Once) (identity.User, Answer, error) {
 	if err := actor.Require(identity.UsersCreate); err != nil {
 		return identity.User{}, Answer{}, err
@@ -68,30 +71,42 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 	if answer, err := s.replay(ctx, actor, once, now); err != nil || answer.Replayed {
 		return identity.User{}, answer, err
 	}
+	user, err := s.createUser(ctx, actor, in, once, now)
+	if identity.KindOf(err) == identity.Conflict {
+		// The same request, sent twice at once, may have come first.
+		if answer, replayErr := s.replay(ctx, actor, once, now); replayErr != nil || answer.Replayed {
+			return identity.User{}, answer, replayErr
+		}
+	}
+	return actor.Sees(user), Answer{}, err
+}
+
+func (s *Service) createUser(ctx context.Context, actor identity.Actor, in NewUser, once Once, now time.Time,
+) (identity.User, error) {
+	// What cannot succeed must not cost a hash.
+	err := s.store.Peek(func(tx *store.Tx) error {
+		if _, err := s.mayCreateUser(ctx, tx, actor, in); err != nil {
+			return err
+		}
+		return tx.RequireFreeEmail(ctx, in.User.Email)
+	})
+	if err != nil {
+		return identity.User{}, err
+	}
 	sealer, err := s.sealing(ctx)
 	if err != nil {
-		return identity.User{}, Answer{}, err
+		return identity.User{}, err
 	}
-	hash, err := s.passwords.Hash(ctx, in.Password) // slow, so before the transaction
+	hash, err := s.newPasswordHash(ctx, actor, in.Password, in.User)
 	if err != nil {
-		return identity.User{}, Answer{}, err
+		return identity.User{}, err
 	}
 	user := in.User
 	user.Groups = sortedSet(in.User.Groups)
 	user.CreatedAt, user.Version = now, 1
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		permissions, err := lockGroups(ctx, tx, in.User.Groups, nil, false)
+		actor, err := s.mayCreateUser(ctx, tx, actor, in)
 		if err != nil {
-			return err
-		}
-		actor, err := s.current(ctx, tx, actor)
-		if err != nil {
-			return err
-		}
-		if err := actor.Require(identity.UsersCreate); err != nil {
-			return err
-		}
-		if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
 			return err
 		}
 		if user.ID, err = tx.InsertUser(ctx, user, hash); err != nil {
@@ -107,13 +122,24 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 		}
 		return emit(ctx, tx, actor, now, identity.UserCreated, user.ID, identity.User{}.Diff(user))
 	})
-	if identity.KindOf(err) == identity.Conflict {
-		// The same request, sent twice at once, may have come first.
-		if answer, replayErr := s.replay(ctx, actor, once, now); replayErr != nil || answer.Replayed {
-			return identity.User{}, answer, replayErr
-		}
+	return user, err
+}
+
+// mayCreateUser locks the groups of a new user and checks that the caller, as it is
+// then, may create the user.
+func (s *Service) mayCreateUser(ctx context.Context, tx *store.Tx, actor identity.Actor, in NewUser,
+) (identity.Actor, error) {
+	permissions, err := lockGroups(ctx, tx, in.User.Groups, nil, false)
+	if err != nil {
+		return actor, err
 	}
-	return actor.Sees(user), Answer{}, err
+	if actor, err = s.current(ctx, tx, actor); err != nil {
+		return actor, err
+	}
+	if err := actor.Require(identity.UsersCreate); err != nil {
+		return actor, err
+	}
+	return actor, actor.RequireCover(permissions, in.User.CanViewMaskedData)
 }
 
 // UpdateUser is how a change is to be made.
@@ -147,26 +173,11 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 	now := s.now()
 	var after identity.User
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		before, err := tx.UserForUpdate(ctx, id)
+		before, wanted, actor, err := s.checkUpdate(ctx, tx, actor, id, in, &password)
 		if err != nil {
 			return err
 		}
-		actor, err := s.current(ctx, tx, actor)
-		if err != nil {
-			return err
-		}
-		if err := in.Match.Check(before.Version); err != nil {
-			return err
-		}
-		change, err := in.Change.Unmasked(before, actor)
-		if err != nil {
-			return err
-		}
-		after = change.Apply(before)
-		after.Groups = sortedSet(after.Groups)
-		if err := mayUpdate(ctx, tx, actor, before, after, in, password); err != nil {
-			return err
-		}
+		after = wanted
 		changes := before.Diff(after)
 		if in.Change.Password != nil {
 			changes["password"] = identity.HiddenChange
@@ -256,6 +267,30 @@ func mayTryUpdate(actor identity.Actor, id int64, in UpdateUser) error {
 	return nil
 }
 
+// checkUpdate locks a user and returns it as it is and as a change leaves it, and the
+// caller as it is now, if the caller may make that change. password is nil before
+// anything was hashed.
+func (s *Service) checkUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, in UpdateUser,
+	password *preparedPassword,
+) (before, after identity.User, now identity.Actor, err error) {
+	if before, err = tx.UserForUpdate(ctx, id); err != nil {
+		return before, after, actor, err
+	}
+	if actor, err = s.current(ctx, tx, actor); err != nil {
+		return before, after, actor, err
+	}
+	if err := in.Match.Check(before.Version); err != nil {
+		return before, after, actor, err
+	}
+	change, err := in.Change.Unmasked(before, actor)
+	if err != nil {
+		return before, after, actor, err
+	}
+	after = change.Apply(before)
+	after.Groups = sortedSet(after.Groups)
+	return before, after, actor, mayUpdate(ctx, tx, actor, before, after, in, password)
+}
+
 // preparedPassword is the slow part of changing a password, done before the
 // transaction.
 type preparedPassword struct {
@@ -269,20 +304,22 @@ func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id 
 		return p, nil
 	}
 	// What cannot succeed must not cost a hash.
-	user, err := s.store.User(ctx, id)
+	var before, after identity.User
+	err := s.store.Peek(func(tx *store.Tx) (err error) {
+		before, after, _, err = s.checkUpdate(ctx, tx, actor, id, in, nil)
+		return err
+	})
 	if err != nil {
 		return p, err
 	}
-	if err := in.Match.Check(user.Version); err != nil {
-		return p, err
-	}
 	if in.CurrentPassword != nil {
-		if p.verifiedHash, err = s.verifyPassword(ctx, actor, user, *in.CurrentPassword, "currentPassword"); err != nil {
+		p.verifiedHash, err = s.verifyPassword(ctx, actor, before, *in.CurrentPassword, "currentPassword")
+		if err != nil {
 			return p, err
 		}
 	}
 	if in.Change.Password != nil {
-		p.newHash, err = s.passwords.Hash(ctx, *in.Change.Password)
+		p.newHash, err = s.newPasswordHash(ctx, actor, *in.Change.Password, after)
 	}
 	return p, err
 }
@@ -293,14 +330,15 @@ func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user
 ) (string, error) {
 	now := s.now()
 	attempt := signinAttempt(string(user.Email), actor.Source)
-	if err := s.begin(ctx, attempt, now); err != nil {
+	if err := s.begin(ctx, &attempt, now); err != nil {
 		return "", err
 	}
 	hash, err := s.store.PasswordHash(ctx, user.ID)
 	if err != nil {
+		s.takeBack(ctx, attempt)
 		return "", err
 	}
-	matches, err := s.passwords.Matches(ctx, hash, password)
+	matches, err := s.passwords.Matches(ctx, hashingCaller(actor), hash, password)
 	if err != nil {
 		s.takeBack(ctx, attempt)
 		return "", err
@@ -309,7 +347,13 @@ func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user
 		if matches {
 			return attempt.succeed(ctx, tx)
 		}
-		return attempt.fail(ctx, tx, now)
+		if err := attempt.fail(ctx, tx); err != nil {
+			return err
+		}
+		return tx.Emit(ctx, identity.Event{
+			Type: identity.UserSigninFailed, Time: now, Actor: actor, SubjectID: user.ID,
+			Reason: "wrong_current_password",
+		})
 	})
 	if err == nil && !matches {
 		err = identity.InvalidField(field, "wrong_password", "is not the current password")
@@ -320,7 +364,7 @@ func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user
 // mayUpdate checks a change against the locked state of what it touches, for the
 // caller as it is then.
 func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User, in UpdateUser,
-	password preparedPassword,
+	password *preparedPassword,
 ) error {
 	if err := mayTryUpdate(actor, before.ID, in); err != nil {
 		return err
@@ -345,7 +389,7 @@ func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, 
 			return err
 		}
 	}
-	if self && in.Change.Password != nil {
+	if self && in.Change.Password != nil && password != nil {
 		if err := checkCurrentPassword(ctx, tx, before.ID, password); err != nil {
 			return err
 		}
@@ -376,7 +420,7 @@ func mayTouchWayIn(actor identity.Actor, userID int64, secondFactor bool) error 
 	return actor.RequireWayIn()
 }
 
-func checkCurrentPassword(ctx context.Context, tx *store.Tx, id int64, password preparedPassword) error {
+func checkCurrentPassword(ctx context.Context, tx *store.Tx, id int64, password *preparedPassword) error {
 	hash, err := tx.PasswordHash(ctx, id)
 	if err == nil && hash != password.verifiedHash { // it has just been changed
 		err = identity.InvalidField("currentPassword", "wrong_password", "is not the current password")

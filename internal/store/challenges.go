@@ -6,7 +6,8 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-const challengeColumns = "id, user_id, coalesce(session_id, 0) AS session_id, provider, wrong_codes, expires_at, code_digest"
+const challengeColumns = "id, user_id, coalesce(session_id, 0) AS session_id, provider, wrong_codes, expires_at, " +
+	"tried_at, code_digest"
 
 type challengeRow struct {
 	ID         int64     `db:"id"`
@@ -15,12 +16,14 @@ type challengeRow struct {
 	Provider   string    `db:"provider"`
 	WrongCodes int       `db:"wrong_codes"`
 	ExpiresAt  timestamp `db:"expires_at"`
+	TriedAt    timestamp `db:"tried_at"`
 	CodeDigest string    `db:"code_digest"`
 }
 
 func (r challengeRow) challenge() identity.Challenge {
 	return identity.Challenge{
 		ID: r.ID, UserID: r.UserID, SessionID: r.SessionID, Provider: identity.Provider(r.Provider), WrongCodes: r.WrongCodes, ExpiresAt: r.ExpiresAt.Time,
+		TriedAt: r.TriedAt.Time,
 	}
 }
 
@@ -28,8 +31,9 @@ func (r challengeRow) challenge() identity.Challenge {
 // token, and returns its id.
 func (t *Tx) InsertChallenge(ctx context.Context, c identity.Challenge, digest string) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, "INSERT INTO challenges (digest, user_id, session_id, provider, expires_at) VALUES ($1, $2, $3, $4, $5) RETURNING id",
-		digest, c.UserID, orNull(c.SessionID), string(c.Provider), timestamp{c.ExpiresAt})
+	err := t.get(ctx, &id, `INSERT INTO challenges (digest, user_id, session_id, provider, expires_at, tried_at)
+		VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+		digest, c.UserID, orNull(c.SessionID), string(c.Provider), timestamp{c.ExpiresAt}, timestamp{c.TriedAt})
 	return id, err
 }
 

@@ -67,6 +67,19 @@ func (t *Tx) Enqueue(ctx context.Context, m identity.Message) (int64, error) {
 	return id, err
 }
 
+// EnqueueToAddress is Enqueue of a message about the user with an address, if there is
+// one, and returns the id of that user, 0 for nobody. It is one statement, so that it
+// takes the same time whether there is one.
+func (t *Tx) EnqueueToAddress(ctx context.Context, m identity.Message, email string) (userID int64, err error) {
+	err = t.get(ctx, &userID, `INSERT INTO outbox
+			(lane, topic, user_id, address, payload, created_at, due_at, expires_at)
+		VALUES ($1, $2, coalesce((SELECT id FROM users WHERE email_folded = $3), 0), $3, $4, $5, $5, $6)
+		RETURNING user_id`,
+		m.Lane, m.Topic, identity.EmailKey(email), m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
+	t.effects.enqueued = true
+	return userID, err
+}
+
 // DueLanes returns the lanes with a message that is due. It hops from lane to
 // lane, whatever the number of messages in each. Those of inactive webhooks are
 // left out.

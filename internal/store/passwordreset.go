@@ -5,11 +5,18 @@ import (
 	"time"
 )
 
-// InsertPasswordReset stores a link to choose a new password, by the digest of
-// its token.
-func (t *Tx) InsertPasswordReset(ctx context.Context, userID int64, digest string, now, expiresAt time.Time) error {
-	_, err := t.exec(ctx, "INSERT INTO password_resets (digest, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
-		digest, userID, timestamp{now}, timestamp{expiresAt})
+// InsertPasswordReset stores the link to choose a new password that a message is mailed
+// with, by the digest of its token.
+func (t *Tx) InsertPasswordReset(ctx context.Context, userID, messageID int64, digest string, now, expiresAt time.Time,
+) error {
+	_, err := t.exec(ctx, `INSERT INTO password_resets (digest, user_id, message_id, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5)`, digest, userID, messageID, timestamp{now}, timestamp{expiresAt})
+	return err
+}
+
+// DeletePasswordReset forgets the link that a message was mailed with before.
+func (t *Tx) DeletePasswordReset(ctx context.Context, userID, messageID int64) error {
+	_, err := t.exec(ctx, "DELETE FROM password_resets WHERE user_id = $1 AND message_id = $2", userID, messageID)
 	return err
 }
 

@@ -80,7 +80,8 @@ func (t *Tx) DeleteSession(ctx context.Context, id, userID int64) (bool, error) 
 
 // EndSessions ends all sessions of a user but one (0 for none), and whatever
 // else stands for the user having known a password: sign-ins that wait for
-// their second factor and links to choose another password.
+// their second factor and links to choose another password, with the mails that
+// would bring a code or a link.
 func (t *Tx) EndSessions(ctx context.Context, userID, exceptID int64) error {
 	if _, err := t.exec(ctx, "DELETE FROM sessions WHERE user_id = $1 AND id <> $2", userID, exceptID); err != nil {
 		return err
@@ -89,7 +90,11 @@ func (t *Tx) EndSessions(ctx context.Context, userID, exceptID int64) error {
 	if _, err := t.exec(ctx, "DELETE FROM challenges WHERE user_id = $1", userID); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, "DELETE FROM password_resets WHERE user_id = $1", userID)
+	if _, err := t.exec(ctx, "DELETE FROM password_resets WHERE user_id = $1", userID); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "DELETE FROM outbox WHERE user_id = $1 AND lane = 'mail' AND topic IN ($2, $3)",
+		userID, string(identity.MailPasswordReset), string(identity.MailSigninCode))
 	return err
 }
 
@@ -146,7 +151,7 @@ func (t *Tx) RecordSignin(ctx context.Context, userID int64, now time.Time) erro
 // of attempts, kept answers, replaced secrets of webhooks and messages that were
 // settled long ago.
 func (t *Tx) Prune(ctx context.Context, now time.Time) error {
-	const throttled = time.Hour // longer than any lock
+	const throttled = 24 * time.Hour // no window and no lock is longer
 	for _, over := range []struct {
 		statement string
 		before    time.Time
@@ -157,6 +162,9 @@ func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 		{"DELETE FROM challenges WHERE expires_at <= $1", now},
 		{"DELETE FROM password_resets WHERE expires_at <= $1", now},
 		{"DELETE FROM throttles WHERE started_at <= $1", now.Add(-throttled)},
+		// Of a clock that was wrong and has been set back.
+		{"DELETE FROM throttles WHERE started_at > $1", now.Add(throttled)},
+		{"DELETE FROM user_sources WHERE last_seen_at <= $1", now.Add(-identity.SourcePeriod)},
 		{"DELETE FROM idempotency_keys WHERE created_at <= $1", now.Add(-identity.IdempotencyPeriod)},
 		{"DELETE FROM webhook_old_secrets WHERE until <= $1", now},
 		{"UPDATE webhooks SET old_secret = '' WHERE old_secret <> '' AND old_secret_until <= $1", now},

@@ -2,6 +2,10 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
@@ -10,22 +14,50 @@ import (
 // until the transaction ends.
 func (t *Tx) Throttle(ctx context.Context, key string) (identity.Throttle, error) {
 	var row struct {
-		StartedAt   timestamp `db:"started_at"`
-		Attempts    int       `db:"attempts"`
-		Failures    int       `db:"failures"`
+		Tries       string    `db:"tries"`
+		LatestAt    timestamp `db:"started_at"`
 		LockedUntil timestamp `db:"locked_until"`
 	}
 	err := t.get(ctx, &row, `INSERT INTO throttles (key, started_at, attempts, failures, locked_until) VALUES ($1, $2, 0, 0, $2)
-		ON CONFLICT (key) DO UPDATE SET attempts = throttles.attempts RETURNING started_at, attempts, failures, locked_until`,
+		ON CONFLICT (key) DO UPDATE SET attempts = throttles.attempts RETURNING tries, started_at, locked_until`,
 		key, timestamp{})
-	return identity.Throttle{
-		StartedAt: row.StartedAt.Time, Attempts: row.Attempts, Failures: row.Failures, LockedUntil: row.LockedUntil.Time,
-	}, err
+	if err != nil {
+		return identity.Throttle{}, err
+	}
+	tries, err := triesFrom(row.Tries)
+	return identity.Throttle{Tries: tries, LatestAt: row.LatestAt.Time, LockedUntil: row.LockedUntil.Time}, err
 }
 
 // SetThrottle stores what is counted under a key.
 func (t *Tx) SetThrottle(ctx context.Context, key string, throttle identity.Throttle) error {
-	_, err := t.exec(ctx, "UPDATE throttles SET started_at = $2, attempts = $3, failures = $4, locked_until = $5 WHERE key = $1",
-		key, timestamp{throttle.StartedAt}, throttle.Attempts, throttle.Failures, timestamp{throttle.LockedUntil})
+	_, err := t.exec(ctx, "UPDATE throttles SET tries = $2, started_at = $3, locked_until = $4 WHERE key = $1",
+		key, triesText(throttle.Tries), timestamp{throttle.LatestAt}, timestamp{throttle.LockedUntil})
 	return err
+}
+
+// failedMark follows the time of a try that has failed.
+const failedMark = "x"
+
+func triesText(tries []identity.Try) string {
+	fields := make([]string, len(tries))
+	for i, try := range tries {
+		fields[i] = strconv.FormatInt(try.At.UnixMicro(), 10)
+		if try.Failed {
+			fields[i] += failedMark
+		}
+	}
+	return strings.Join(fields, " ")
+}
+
+func triesFrom(text string) ([]identity.Try, error) {
+	var tries []identity.Try
+	for field := range strings.FieldsSeq(text) {
+		digits, failed := strings.CutSuffix(field, failedMark)
+		micro, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("tries of a throttle: %w", err)
+		}
+		tries = append(tries, identity.Try{At: time.UnixMicro(micro).UTC(), Failed: failed})
+	}
+	return tries, nil
 }

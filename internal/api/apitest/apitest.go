@@ -46,6 +46,7 @@ type Server struct {
 	Service *service.Service
 	HTTP    *httptest.Server
 	tb      testing.TB
+	now     func() time.Time
 
 	Logger  *slog.Logger
 	Metrics *outbox.Metrics
@@ -62,6 +63,9 @@ type Clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
+
+// NewClock returns a clock that shows a time.
+func NewClock(now time.Time) *Clock { return &Clock{now: now} }
 
 // Now returns the clock's time.
 func (c *Clock) Now() time.Time {
@@ -107,27 +111,37 @@ func Dialects(s *service.Service, publicURL *url.URL) []api.Dialect {
 // NewOn is New on a store that is open and set up.
 func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 	tb.Helper()
-	return newServer(tb, db, clock, secret.NewPasswords(secret.MinCost, 2))
+	return NewChanged(tb, db, clock, func(*service.Options) {})
+}
+
+// NewChanged is NewOn with options of the service that differ. A clock among them is
+// that of the outbox, too.
+func NewChanged(tb testing.TB, db *store.Store, clock *Clock, change func(*service.Options)) *Server {
+	tb.Helper()
+	options := service.Options{
+		Store: db, Passwords: secret.NewPasswords(secret.MinCost, 2), Clock: clock.Now,
+		AccessTTL: service.DefaultAccessTTL, RefreshTTL: service.DefaultRefreshTTL, SessionTTL: service.DefaultSessionTTL,
+		BaseURL: BaseURL,
+	}
+	change(&options)
+	return newServer(tb, clock, options)
 }
 
 // NewWith starts another service on the store and with the clock of one that
 // hashes passwords in its own way.
 func NewWith(tb testing.TB, s *Server, passwords *secret.Passwords) *Server {
 	tb.Helper()
-	return newServer(tb, s.Store, s.Clock, passwords)
+	return NewChanged(tb, s.Store, s.Clock, func(o *service.Options) { o.Passwords = passwords })
 }
 
-func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.Passwords) *Server {
+func newServer(tb testing.TB, clock *Clock, options service.Options) *Server {
 	tb.Helper()
-	s := &Server{Log: &Log{}, tb: tb, Store: db, Clock: clock}
+	s := &Server{Log: &Log{}, tb: tb, Store: options.Store, Clock: clock, now: options.Clock}
 	s.receivers = webhook.New(loopback(tb)) // which are servers of the tests
-	s.Service = service.New(service.Options{
-		Store: s.Store, Passwords: passwords, Clock: s.Clock.Now,
-		AccessTTL: service.DefaultAccessTTL, RefreshTTL: service.DefaultRefreshTTL, SessionTTL: service.DefaultSessionTTL, BaseURL: BaseURL,
-		CheckWebhookURL: s.receivers.Check,
-	})
+	options.CheckWebhookURL = s.receivers.Check
+	s.Service = service.New(options)
 	s.Logger = slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.Metrics = outbox.NewMetrics(s.Store, s.Clock.Now)
+	s.Metrics = outbox.NewMetrics(s.Store, s.now)
 	s.worker = s.NewWorker(func(_ context.Context, m identity.Mail) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -175,7 +189,7 @@ func (s *Server) handler(publicURL *url.URL, logger *slog.Logger, proxies []iden
 		TrustedProxies: proxies,
 		Secure:         publicURL != nil && publicURL.Scheme == "https",
 		Logger:         logger,
-		Metrics:        httpserver.NewMetrics(outbox.NewMetrics(s.Store, s.Clock.Now)),
+		Metrics:        httpserver.NewMetrics(outbox.NewMetrics(s.Store, s.now)),
 	})
 }
 
@@ -198,7 +212,9 @@ func (s *Server) Exposed() *Server {
 
 // with returns a server of the same service behind another handler.
 func (s *Server) with(handler http.Handler) *Server {
-	other := &Server{Log: s.Log, Logger: s.Logger, Clock: s.Clock, Store: s.Store, Service: s.Service, tb: s.tb}
+	other := &Server{
+		Log: s.Log, Logger: s.Logger, Clock: s.Clock, Store: s.Store, Service: s.Service, tb: s.tb, now: s.now,
+	}
 	other.HTTP = httptest.NewServer(handler)
 	s.tb.Cleanup(other.HTTP.Close)
 	other.URL = other.HTTP.URL
@@ -209,7 +225,7 @@ func (s *Server) with(handler http.Handler) *Server {
 // mails go.
 func (s *Server) NewWorker(deliver func(context.Context, identity.Mail) error) *outbox.Worker {
 	return outbox.New(outbox.Options{
-		Store: s.Store, Clock: s.Clock.Now, Logger: s.Logger, Metrics: s.Metrics,
+		Store: s.Store, Clock: s.now, Logger: s.Logger, Metrics: s.Metrics,
 		Senders: map[string]outbox.Sender{
 			identity.LaneMail: s.Service.MailSender(deliver),
 			identity.LaneWebhook: s.Service.WebhookSender(s.receivers.Post, service.Renderers{

@@ -145,7 +145,8 @@ func TestOneMailboxHasOneUser(t *testing.T) {
 			from := noToken(fmt.Sprintf("192.0.2.%d", i+1))
 			s.Do(http.MethodPost, signin, credentials(spelling, password), from).Want(http.StatusOK)
 			s.Do(http.MethodPost, forgot, changes{"email": spelling}, from).Want(http.StatusAccepted)
-			if i < 5 && s.Mail().To != stored {
+			mails := s.Mails() // the first sign-in tells of no new source, the others do
+			if i < 5 && (len(mails) != 1+min(i, 1) || mails[0].To != stored || mails[len(mails)-1].To != stored) {
 				t.Error("not to the address as it is spelled")
 			}
 		}

@@ -16,7 +16,7 @@ import (
 func TestOnlyWayIn(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		const email, password = "james@firefly-iii.org", "JamesSecret1"
+		const email, password = "james@firefly-iii.org", "MySecret123"
 		smtp := mailtest.Start(t, mailtest.Config{Encryption: mailtest.StartTLS})
 		public, err := url.Parse(apitest.BaseURL)
 		if err != nil {

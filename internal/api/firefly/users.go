@@ -6,7 +6,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/identity"
-	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/service"
 )
 
@@ -39,7 +38,7 @@ func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	user, _, err := h.service.CreateUser(c.Request().Context(), actor, service.NewUser{
-		User: fields.Apply(identity.User{Name: identity.Name(*fields.Email)}), Password: secret.NewPassword(),
+		User: fields.Apply(identity.User{Name: identity.Name(*fields.Email)}),
 	}, service.Once{})
 	if err != nil {
 		return err
