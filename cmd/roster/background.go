@@ -31,7 +31,7 @@ func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *
 	}
 	receivers := webhook.New(c.WebhookAllowPrivate)
 	worker := outbox.New(outbox.Options{
-		Store: db, Clock: time.Now, Logger: logger, Metrics: metrics,
+		Store: db, Clock: db.Clock().Now, Logger: logger, Metrics: metrics,
 		Senders: map[string]outbox.Sender{
 			identity.LaneMail: svc.MailSender(deliver),
 			identity.LaneWebhook: svc.WebhookSender(receivers.Post, service.Renderers{
@@ -48,6 +48,7 @@ func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *
 		work.Go(func() { db.Listen(ctx, func() {}) })
 	}
 	work.Go(func() { prune(ctx, svc, logger) })
+	work.Go(func() { keepTime(ctx, db.Clock(), logger) })
 	return &work
 }
 
@@ -65,6 +66,25 @@ func prune(ctx context.Context, svc *service.Service, logger *slog.Logger) {
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+// keepTime keeps the clock with the database's.
+func keepTime(ctx context.Context, clock *store.Clock, logger *slog.Logger) {
+	const interval, patience = 30 * time.Second, 5 * time.Second
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		asking, cancel := context.WithTimeout(ctx, patience)
+		if err := clock.Sync(asking); err != nil && ctx.Err() == nil { // it goes on by itself
+			logger.Warn("asking the database for the time", "error", err)
+		}
+		cancel()
 	}
 }
 

@@ -309,6 +309,57 @@ func TestUserCreateCommand(t *testing.T) {
 	if got, ok := create("short\n", "--email", "b@example.com"); ok || !strings.Contains(got, "the password must have at least 8 characters") {
 		t.Error(got)
 	}
+	got, ok := create("mary mary mary\n", "--email", "b@example.com")
+	if ok || !strings.Contains(got, "password: must not contain the user's name") {
+		t.Error(got)
+	}
+}
+
+// TestPasswordList: a file of passwords that nobody may have, and one that is of no use
+// stops the start.
+func TestPasswordList(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return "ROSTER_PASSWORD_LIST=" + path
+	}
+	const hashed = "ABF7AAD6438836DBE526AA231ABDE2D0EEF74D42:7\r\n" // correct horse battery staple
+	plain, hashes := file("plain", "zebra crossing\ncorrect horse battery staple\n"), file("hashes", hashed)
+	for _, list := range []string{plain, hashes} {
+		command := roster(t, folder, []string{list}, "user", "create", "--name", "Mary", "--email", "mary@example.com")
+		command.Stdin = strings.NewReader("correct horse battery staple\n")
+		stdout, stderr, ok := output(t, command)
+		if ok || !strings.Contains(stderr, "password: is on a list of passwords that others know") {
+			t.Errorf("%s: %s%s", list, stdout, stderr)
+		}
+		if _, stderr, ok := output(t, roster(t, t.TempDir(), []string{
+			list, "ROSTER_ADMIN_EMAIL=root@example.com", "ROSTER_ADMIN_PASSWORD=correct horse battery staple",
+		}, "serve")); ok || !strings.Contains(stderr, "ROSTER_ADMIN_PASSWORD") || strings.Contains(stderr, "horse") {
+			t.Errorf("%s: %s", list, stderr)
+		}
+	}
+	stdout, _, ok := output(t, roster(t, folder, []string{plain}, "config"))
+	line := `(?m)^ROSTER_PASSWORD_LIST +` + regexp.QuoteMeta(filepath.Join(folder, "plain")) + ` +environment$`
+	if !ok || !regexp.MustCompile(line).MatchString(stdout) {
+		t.Error(stdout)
+	}
+	for name, list := range map[string]string{
+		"is missing":  "ROSTER_PASSWORD_LIST=" + filepath.Join(folder, "none"),
+		"is a folder": "ROSTER_PASSWORD_LIST=" + folder,
+		"is empty":    file("empty", ""), "is mixed": file("mixed", hashed+"correct horse\n"),
+		"is not ordered": file("unordered", hashed+"0"+hashed[1:]),
+	} {
+		_, stderr, ok := output(t, roster(t, t.TempDir(), []string{list}, "serve"))
+		named := strings.Contains(stderr, "ROSTER_PASSWORD_LIST")
+		if ok || !named || strings.Count(stderr, "\n") > 2 || strings.Contains(stderr, "stat ") {
+			t.Errorf("one that %s: %s", name, stderr)
+		}
+	}
+	start(t, t.TempDir(), hashes).stop(t)
 }
 
 func TestConfig(t *testing.T) {

@@ -48,7 +48,12 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 	if err != nil {
 		return err
 	}
-	db, svc, err := openService(ctx, c)
+	passwordList, err := c.OpenPasswordList()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, passwordList.Close()) }()
+	db, svc, err := openServiceWith(ctx, c, passwordList)
 	if err != nil {
 		return err
 	}
@@ -61,7 +66,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 		return err
 	}
 
-	messages := outbox.NewMetrics(db, time.Now)
+	messages := outbox.NewMetrics(db, db.Clock().Now)
 	metrics := httpserver.NewMetrics(db.Collector(), messages)
 	server := httpserver.New(httpserver.Options{
 		Dialects:       []api.Dialect{backoffice.New(svc, c.PublicURL), firefly.New(svc, c.PublicURL), powens.New(svc)},
@@ -111,12 +116,19 @@ func stopWithin(patience time.Duration, stop func(context.Context) error, logger
 	}
 }
 
-// openService opens the database, migrated as the settings say. As many
+// openService is openServiceWith for commands that set no password.
+func openService(ctx context.Context, c *config.Config) (*store.Store, *service.Service, error) {
+	return openServiceWith(ctx, c, nil)
+}
+
+// openServiceWith opens the database, migrated as the settings say, and a service that
+// refuses the passwords of a list, which may be nil. As many
 // passwords are hashed at once as there are processors. Go runs as many
 // goroutines as GOMAXPROCS says, and a hash holds its place for ten
 // milliseconds at a time: with twice as many places, requests that only need a
 // moment do not queue behind hashes, for the kernel is fairer than that.
-func openService(ctx context.Context, c *config.Config) (*store.Store, *service.Service, error) {
+func openServiceWith(ctx context.Context, c *config.Config, passwordList *secret.PasswordList,
+) (*store.Store, *service.Service, error) {
 	warnOfOpenFiles(ctx, c)
 	if c.Migrate {
 		if _, err := store.Migrate(ctx, c.DatabaseURL); err != nil {
@@ -127,10 +139,14 @@ func openService(ctx context.Context, c *config.Config) (*store.Store, *service.
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := db.Clock().Sync(ctx); err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
 	processors := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(2 * processors)
 	return db, service.New(service.Options{
-		Store: db, Passwords: secret.NewPasswords(c.BcryptCost, processors), Clock: time.Now,
+		Store: db, Passwords: secret.NewPasswords(c.BcryptCost, processors), PasswordList: passwordList,
+		Clock:     db.Clock().Now,
 		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SessionTTL: c.SessionTTL, SecretKey: c.SecretKey, BaseURL: c.BaseURL(),
 		CheckWebhookURL: webhook.New(c.WebhookAllowPrivate).Check,
 	}), nil

@@ -40,7 +40,12 @@ func (u userCreateCommand) Run(ctx context.Context, c *config.Config, env enviro
 	if err != nil {
 		return fmt.Errorf("the password %w", err)
 	}
-	db, svc, err := openService(ctx, c)
+	passwordList, err := c.OpenPasswordList()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, passwordList.Close()) }()
+	db, svc, err := openServiceWith(ctx, c, passwordList)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ type Config struct {
 	SessionTTL          time.Duration           `env:"ROSTER_SESSION_TTL"         default:"720h"             help:"How long a session lasts however much it is used."                                name:"session-ttl"`
 	RequireAdminTFA     bool                    `env:"ROSTER_REQUIRE_ADMIN_TFA"                              help:"Let administrators without a second factor do nothing but enrol one."             name:"require-admin-tfa"`
 	SecretKey           string                  `env:"ROSTER_SECRET_KEY"                                     help:"What secrets in the database are sealed with (at least 32 characters); a key in the database itself without it." secret:""`
+	PasswordList        string                  `env:"ROSTER_PASSWORD_LIST"                                  help:"A file of more passwords to refuse: plain lines, or the list of Have I Been Pwned ordered by hash; none without it." name:"password-list"`
 	TokenCacheTTL       time.Duration           `env:"ROSTER_TOKEN_CACHE_TTL"     default:"1s"               help:"How long to remember what a token grants, at most 10s; changes are seen before. 0 asks the database on every request." name:"token-cache-ttl"`
 	SMTPURL             string                  `env:"ROSTER_SMTP_URL"                                       help:"Where to send mail: smtp://user:password@host:port, or smtps://…; to the log without it." name:"smtp-url" secret:""`
 	MailFrom            string                  `env:"ROSTER_MAIL_FROM"                                      help:"Who mail comes from; roster@ the host of the public URL without it."`
@@ -142,6 +143,18 @@ func (c *Config) BaseURL() string {
 		port = strconv.Itoa(int(c.Port))
 	}
 	return "http://" + net.JoinHostPort(host, port)
+}
+
+// OpenPasswordList opens the list of passwords to refuse; nil where there is none.
+func (c *Config) OpenPasswordList() (*secret.PasswordList, error) {
+	if c.PasswordList == "" {
+		return nil, nil //nolint:nilnil // to have none is no error
+	}
+	list, err := secret.OpenPasswordList(c.PasswordList)
+	if err != nil {
+		return nil, fmt.Errorf("ROSTER_PASSWORD_LIST (--password-list): %s: %w", c.PasswordList, err)
+	}
+	return list, nil
 }
 
 // StoreOptions are the settings of the store.
