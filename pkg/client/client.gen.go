@@ -66,33 +66,36 @@ const (
 
 // Defines values for EventType.
 const (
-	EventTypeGROUPCREATED         EventType = "GROUP_CREATED"
-	EventTypeGROUPDELETED         EventType = "GROUP_DELETED"
-	EventTypeGROUPUPDATED         EventType = "GROUP_UPDATED"
-	EventTypeMESSAGERETRIED       EventType = "MESSAGE_RETRIED"
-	EventTypeRECORDCREATED        EventType = "RECORD_CREATED"
-	EventTypeRECORDDELETED        EventType = "RECORD_DELETED"
-	EventTypeRECORDUPDATED        EventType = "RECORD_UPDATED"
-	EventTypeTOKENCREATED         EventType = "TOKEN_CREATED"
-	EventTypeTOKENREVOKED         EventType = "TOKEN_REVOKED"
-	EventTypeUSERACCESSREFUSED    EventType = "USER_ACCESS_REFUSED"
-	EventTypeUSERCREATED          EventType = "USER_CREATED"
-	EventTypeUSERDELETED          EventType = "USER_DELETED"
-	EventTypeUSERREAUTHENTICATED  EventType = "USER_REAUTHENTICATED"
-	EventTypeUSERSESSIONREVOKED   EventType = "USER_SESSION_REVOKED"
-	EventTypeUSERSIGNEDIN         EventType = "USER_SIGNED_IN"
-	EventTypeUSERSIGNEDOUT        EventType = "USER_SIGNED_OUT"
-	EventTypeUSERSIGNINFAILED     EventType = "USER_SIGNIN_FAILED"
-	EventTypeUSERSYNCED           EventType = "USER_SYNCED"
-	EventTypeUSERTOTPENABLED      EventType = "USER_TOTP_ENABLED"
-	EventTypeUSERTOTPRESET        EventType = "USER_TOTP_RESET"
-	EventTypeUSERUPDATED          EventType = "USER_UPDATED"
-	EventTypeWEBHOOKCREATED       EventType = "WEBHOOK_CREATED"
-	EventTypeWEBHOOKDELETED       EventType = "WEBHOOK_DELETED"
-	EventTypeWEBHOOKREDELIVERED   EventType = "WEBHOOK_REDELIVERED"
-	EventTypeWEBHOOKSECRETROTATED EventType = "WEBHOOK_SECRET_ROTATED"
-	EventTypeWEBHOOKTESTED        EventType = "WEBHOOK_TESTED"
-	EventTypeWEBHOOKUPDATED       EventType = "WEBHOOK_UPDATED"
+	EventTypeGROUPCREATED               EventType = "GROUP_CREATED"
+	EventTypeGROUPDELETED               EventType = "GROUP_DELETED"
+	EventTypeGROUPUPDATED               EventType = "GROUP_UPDATED"
+	EventTypeMESSAGERETRIED             EventType = "MESSAGE_RETRIED"
+	EventTypeRECORDCREATED              EventType = "RECORD_CREATED"
+	EventTypeRECORDDELETED              EventType = "RECORD_DELETED"
+	EventTypeRECORDUPDATED              EventType = "RECORD_UPDATED"
+	EventTypeTOKENCREATED               EventType = "TOKEN_CREATED"
+	EventTypeTOKENREVOKED               EventType = "TOKEN_REVOKED"
+	EventTypeUSERACCESSREFUSED          EventType = "USER_ACCESS_REFUSED"
+	EventTypeUSERCREATED                EventType = "USER_CREATED"
+	EventTypeUSERDELETED                EventType = "USER_DELETED"
+	EventTypeUSERFACTORUSED             EventType = "USER_FACTOR_USED"
+	EventTypeUSERPASSWORDRESETREQUESTED EventType = "USER_PASSWORD_RESET_REQUESTED"
+	EventTypeUSERREAUTHENTICATED        EventType = "USER_REAUTHENTICATED"
+	EventTypeUSERSESSIONREVOKED         EventType = "USER_SESSION_REVOKED"
+	EventTypeUSERSIGNEDIN               EventType = "USER_SIGNED_IN"
+	EventTypeUSERSIGNEDOUT              EventType = "USER_SIGNED_OUT"
+	EventTypeUSERSIGNINCHALLENGED       EventType = "USER_SIGNIN_CHALLENGED"
+	EventTypeUSERSIGNINFAILED           EventType = "USER_SIGNIN_FAILED"
+	EventTypeUSERSYNCED                 EventType = "USER_SYNCED"
+	EventTypeUSERTOTPENABLED            EventType = "USER_TOTP_ENABLED"
+	EventTypeUSERTOTPRESET              EventType = "USER_TOTP_RESET"
+	EventTypeUSERUPDATED                EventType = "USER_UPDATED"
+	EventTypeWEBHOOKCREATED             EventType = "WEBHOOK_CREATED"
+	EventTypeWEBHOOKDELETED             EventType = "WEBHOOK_DELETED"
+	EventTypeWEBHOOKREDELIVERED         EventType = "WEBHOOK_REDELIVERED"
+	EventTypeWEBHOOKSECRETROTATED       EventType = "WEBHOOK_SECRET_ROTATED"
+	EventTypeWEBHOOKTESTED              EventType = "WEBHOOK_TESTED"
+	EventTypeWEBHOOKUPDATED             EventType = "WEBHOOK_UPDATED"
 )
 
 // Defines values for Permission.
@@ -458,7 +461,7 @@ type Event struct {
 	Count int64 `json:"count"`
 	ID    int64 `json:"id"`
 
-	// Reason Why something failed or was refused, such as `wrong_password`.
+	// Reason Why something failed or was refused, such as `wrong_password`. Of a sign-in whose password was right, where its code comes from, and of a factor that was used, which one (`totp`, `email` or `recovery_code`).
 	Reason    *string `json:"reason"`
 	RequestID string  `json:"requestId"`
 
@@ -774,7 +777,7 @@ type Refresh struct {
 
 // ResetPassword Example: {"password":"MySecret123","token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}
 type ResetPassword struct {
-	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
+	// Password The user password, at least 8 characters and at most 72 bytes. None of the most common ones (`too_common`), none with the user's name, what stands before the @ of the address or the name of this service in it (`contains_personal`), and none on the list of the operator (`breached`). It is never returned.
 	Password string `json:"password"`
 
 	// Token From the mailed link.
@@ -1014,7 +1017,7 @@ type UserCreate struct {
 	// Name The user name. Spaces around it are removed; control characters and characters that cannot be seen are refused.
 	Name string `json:"name"`
 
-	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
+	// Password The user password, at least 8 characters and at most 72 bytes. None of the most common ones (`too_common`), none with the user's name, what stands before the @ of the address or the name of this service in it (`contains_personal`), and none on the list of the operator (`breached`). It is never returned.
 	Password string `json:"password"`
 
 	// Phone The user phone number with its country code. Spaces, dashes and brackets are removed.
@@ -1065,7 +1068,7 @@ type UserUpdate struct {
 	// Name The user name. Spaces around it are removed; control characters and characters that cannot be seen are refused.
 	Name *string `json:"name,omitempty"`
 
-	// Password The user password, at least 8 characters and at most 72 bytes, and none of the most common ones. It is never returned.
+	// Password The user password, at least 8 characters and at most 72 bytes. None of the most common ones (`too_common`), none with the user's name, what stands before the @ of the address or the name of this service in it (`contains_personal`), and none on the list of the operator (`breached`). It is never returned.
 	Password *string `json:"password,omitempty"`
 
 	// Phone The user phone number with its country code. Spaces, dashes and brackets are removed. `null` removes it.
@@ -1691,7 +1694,8 @@ type ClientInterface interface {
 	// ConfirmSignInWithBody Answer a challenge with a code
 	//
 	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
-	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`). After
+	// fifty wrong codes of a user in an hour, the answer is 429 for an hour.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1701,7 +1705,8 @@ type ClientInterface interface {
 	// ConfirmSignIn Answer a challenge with a code
 	//
 	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
-	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`). After
+	// fifty wrong codes of a user in an hour, the answer is 429 for an hour.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1938,7 +1943,11 @@ type ClientInterface interface {
 	//
 	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
-	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	// the same source, or thirty from one source, the answer is 429 for ten minutes. After a hundred failures in a day for
+	// an address, from wherever, only sources from which its user has signed in during the last 90 days may go on; the others
+	// get 429, whether there is such a user or not. A source is an IPv4 address or the /64 of an IPv6 address.
+	//
+	// A sign-in from a source that is not one of those mails the user, unless it is the very first one.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1953,7 +1962,11 @@ type ClientInterface interface {
 	//
 	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
-	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	// the same source, or thirty from one source, the answer is 429 for ten minutes. After a hundred failures in a day for
+	// an address, from wherever, only sources from which its user has signed in during the last 90 days may go on; the others
+	// get 429, whether there is such a user or not. A source is an IPv4 address or the /64 of an IPv6 address.
+	//
+	// A sign-in from a source that is not one of those mails the user, unless it is the very first one.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2348,7 +2361,8 @@ type ClientInterface interface {
 // ConfirmSignInWithBody Answer a challenge with a code
 //
 // The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
-// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`). After
+// fifty wrong codes of a user in an hour, the answer is 429 for an hour.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2368,7 +2382,8 @@ func (c *Client) ConfirmSignInWithBody(ctx context.Context, contentType string, 
 // ConfirmSignIn Answer a challenge with a code
 //
 // The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
-// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`). After
+// fifty wrong codes of a user in an hour, the answer is 429 for an hour.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2855,7 +2870,11 @@ func (c *Client) RefreshTokens(ctx context.Context, body RefreshTokensJSONReques
 //
 // An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 // time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
-// the same source, or thirty from one source, the answer is 429 for ten minutes.
+// the same source, or thirty from one source, the answer is 429 for ten minutes. After a hundred failures in a day for
+// an address, from wherever, only sources from which its user has signed in during the last 90 days may go on; the others
+// get 429, whether there is such a user or not. A source is an IPv4 address or the /64 of an IPv6 address.
+//
+// A sign-in from a source that is not one of those mails the user, unless it is the very first one.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2880,7 +2899,11 @@ func (c *Client) SignInWithBody(ctx context.Context, contentType string, body io
 //
 // An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 // time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
-// the same source, or thirty from one source, the answer is 429 for ten minutes.
+// the same source, or thirty from one source, the answer is 429 for ten minutes. After a hundred failures in a day for
+// an address, from wherever, only sources from which its user has signed in during the last 90 days may go on; the others
+// get 429, whether there is such a user or not. A source is an IPv4 address or the /64 of an IPv6 address.
+//
+// A sign-in from a source that is not one of those mails the user, unless it is the very first one.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6412,7 +6435,8 @@ type ClientWithResponsesInterface interface {
 	// ConfirmSignInWithBodyWithResponse Answer a challenge with a code
 	//
 	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
-	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`). After
+	// fifty wrong codes of a user in an hour, the answer is 429 for an hour.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6422,7 +6446,8 @@ type ClientWithResponsesInterface interface {
 	// ConfirmSignInWithResponse Answer a challenge with a code
 	//
 	// The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
-	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+	// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`). After
+	// fifty wrong codes of a user in an hour, the answer is 429 for an hour.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6671,7 +6696,11 @@ type ClientWithResponsesInterface interface {
 	//
 	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
-	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	// the same source, or thirty from one source, the answer is 429 for ten minutes. After a hundred failures in a day for
+	// an address, from wherever, only sources from which its user has signed in during the last 90 days may go on; the others
+	// get 429, whether there is such a user or not. A source is an IPv4 address or the /64 of an IPv6 address.
+	//
+	// A sign-in from a source that is not one of those mails the user, unless it is the very first one.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6686,7 +6715,11 @@ type ClientWithResponsesInterface interface {
 	//
 	// An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 	// time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
-	// the same source, or thirty from one source, the answer is 429 for ten minutes.
+	// the same source, or thirty from one source, the answer is 429 for ten minutes. After a hundred failures in a day for
+	// an address, from wherever, only sources from which its user has signed in during the last 90 days may go on; the others
+	// get 429, whether there is such a user or not. A source is an IPv4 address or the /64 of an IPv6 address.
+	//
+	// A sign-in from a source that is not one of those mails the user, unless it is the very first one.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8361,7 +8394,8 @@ func (r GetReadinessResponse) StatusCode() int {
 // ConfirmSignInWithBodyWithResponse Answer a challenge with a code
 //
 // The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
-// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`). After
+// fifty wrong codes of a user in an hour, the answer is 429 for an hour.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8377,7 +8411,8 @@ func (c *ClientWithResponses) ConfirmSignInWithBodyWithResponse(ctx context.Cont
 // ConfirmSignInWithResponse Answer a challenge with a code
 //
 // The code of the authenticator, a recovery code in its place, or the code that was mailed. Each works once. A wrong one
-// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`).
+// gets 401 (`invalid_code`). A challenge is over after five wrong codes or ten minutes (401, `invalid_token`). After
+// fifty wrong codes of a user in an hour, the answer is 429 for an hour.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8776,7 +8811,11 @@ func (c *ClientWithResponses) RefreshTokensWithResponse(ctx context.Context, bod
 //
 // An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 // time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
-// the same source, or thirty from one source, the answer is 429 for ten minutes.
+// the same source, or thirty from one source, the answer is 429 for ten minutes. After a hundred failures in a day for
+// an address, from wherever, only sources from which its user has signed in during the last 90 days may go on; the others
+// get 429, whether there is such a user or not. A source is an IPv4 address or the /64 of an IPv6 address.
+//
+// A sign-in from a source that is not one of those mails the user, unless it is the very first one.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8797,7 +8836,11 @@ func (c *ClientWithResponses) SignInWithBodyWithResponse(ctx context.Context, co
 //
 // An unknown address, a wrong password and an inactive user get the same 401 (`invalid_credentials`) after the same
 // time. A user's `ipWhitelist` counts here, too (403, `ip_not_allowed`). After five failures in a minute for an address from
-// the same source, or thirty from one source, the answer is 429 for ten minutes.
+// the same source, or thirty from one source, the answer is 429 for ten minutes. After a hundred failures in a day for
+// an address, from wherever, only sources from which its user has signed in during the last 90 days may go on; the others
+// get 429, whether there is such a user or not. A source is an IPv4 address or the /64 of an IPv6 address.
+//
+// A sign-in from a source that is not one of those mails the user, unless it is the very first one.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
