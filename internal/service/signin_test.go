@@ -3,7 +3,6 @@ package service_test
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -15,11 +14,11 @@ import (
 )
 
 // TestSignInTakesTheSameTime: how long a refusal takes does not tell whether
-// there is a user, and in what state. It counts the rounds of bcrypt, which must
-// be the same to the last one, and takes the fastest of many samples, for
-// whatever else the machine does can only add to them.
+// there is a user, and in what state. It counts the rounds of bcrypt, which take
+// nearly all of the time and must be the same to the last one. It measures no time:
+// on a busy machine that tells of the machine.
 func TestSignInTakesTheSameTime(t *testing.T) {
-	const cost, samples, bound = 5, 20, 1.5
+	const cost, samples = 5, 5
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		options := service.Options{Store: s, Clock: time.Now, Passwords: secret.NewPasswords(secret.MinCost, 1)}
@@ -58,15 +57,12 @@ func TestSignInTakesTheSameTime(t *testing.T) {
 			{"too long", "known@example.com", identity.Password(make([]byte, 100))},
 			{"old hash", "old@example.com", "WrongSecret1"},
 		}
-		times := make([][]time.Duration, len(kinds))
 		for sample := range samples {
 			for i, kind := range kinds {
 				source := netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", sample, i)) // never throttled
-				start := time.Now()
 				before := options.Passwords.Rounds()
 				_, err := svc.SignIn(ctx, identity.Anonymous(identity.Origin{Source: source, RequestID: "r"}), kind.email,
 					kind.password)
-				times[i] = append(times[i], time.Since(start))
 				if rounds := options.Passwords.Rounds() - before; rounds != 1<<cost {
 					t.Fatalf("%s: %d rounds", kind.name, rounds)
 				}
@@ -74,14 +70,6 @@ func TestSignInTakesTheSameTime(t *testing.T) {
 					t.Fatalf("%s: %v", kind.name, err)
 				}
 			}
-		}
-		best := make([]time.Duration, len(kinds))
-		for i := range kinds {
-			best[i] = slices.Min(times[i])
-			t.Logf("%-15s %v", kinds[i].name, best[i])
-		}
-		if slowest, fastest := slices.Max(best), slices.Min(best); float64(slowest) > bound*float64(fastest) {
-			t.Errorf("from %v to %v: more than %v times", fastest, slowest, bound)
 		}
 	})
 }
