@@ -12,6 +12,7 @@ type migrateCommand struct{}
 
 // Run brings the schema up to date.
 func (migrateCommand) Run(ctx context.Context, c *config.Config, env environment) error {
+	warnOfOpenFiles(ctx, c)
 	applied, err := store.Migrate(ctx, c.DatabaseURL)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func (o outboxListCommand) Run(ctx context.Context, c *config.Config, env enviro
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tTO\tTOPIC\tUSER\tSTATE\tATTEMPTS\tCREATED\tDUE\tLAST ERROR")
 	filter := identity.MessageFilter{States: o.State}
-	for page := (identity.Page{Limit: identity.MaxPageSize}); ; page.Offset += identity.MaxPageSize {
+	for page := (identity.Page{Limit: identity.MaxPageSize}); ; {
 		messages, _, err := svc.Messages(ctx, identity.CommandLine(), filter, page)
 		if err != nil {
 			return err
@@ -45,9 +45,10 @@ func (o outboxListCommand) Run(ctx context.Context, c *config.Config, env enviro
 			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.Lane, orDash(m.Topic), user, m.State, m.Attempts,
 				timeOrDash(m.CreatedAt), due, orDash(m.LastError))
 		}
-		if len(messages) < identity.MaxPageSize {
+		if len(messages) == 0 {
 			return table.Flush()
 		}
+		page.Offset += int64(len(messages)) // a page can end before its limit
 	}
 }
 

@@ -69,6 +69,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 		Refused:        svc.Refused,
 		Ready:          db.Ready,
 		TrustedProxies: c.TrustedProxies,
+		Secure:         c.PublicURL != nil && c.PublicURL.Scheme == "https",
 		Logger:         logger,
 		Metrics:        metrics,
 	})
@@ -116,6 +117,7 @@ func stopWithin(patience time.Duration, stop func(context.Context) error, logger
 // milliseconds at a time: with twice as many places, requests that only need a
 // moment do not queue behind hashes, for the kernel is fairer than that.
 func openService(ctx context.Context, c *config.Config) (*store.Store, *service.Service, error) {
+	warnOfOpenFiles(ctx, c)
 	if c.Migrate {
 		if _, err := store.Migrate(ctx, c.DatabaseURL); err != nil {
 			return nil, nil, err
@@ -132,6 +134,15 @@ func openService(ctx context.Context, c *config.Config) (*store.Store, *service.
 		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SessionTTL: c.SessionTTL, SecretKey: c.SecretKey, BaseURL: c.BaseURL(),
 		CheckWebhookURL: webhook.New(c.WebhookAllowPrivate).Check,
 	}), nil
+}
+
+// warnOfOpenFiles says which files of the database others on this machine may
+// read. They are used all the same: the mode may be what the operator wants.
+func warnOfOpenFiles(ctx context.Context, c *config.Config) {
+	for _, file := range store.FilesOpenToOthers(c.DatabaseURL) {
+		slog.WarnContext(ctx, "other users of this machine can open the database file, which has password hashes: run chmod 600 on it",
+			"file", file)
+	}
 }
 
 // greet tells a person where the service is and, on the first start, how to use it.

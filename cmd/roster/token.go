@@ -70,7 +70,7 @@ func (tokenListCommand) Run(ctx context.Context, c *config.Config, env environme
 	defer func() { err = errors.Join(err, db.Close()) }()
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tNAME\tUSER\tPERMISSIONS\tFROM\tEXPIRES\tLAST USED")
-	for page := (identity.Page{Limit: identity.MaxPageSize}); ; page.Offset += identity.MaxPageSize {
+	for page := (identity.Page{Limit: identity.MaxPageSize}); ; {
 		tokens, _, err := svc.Tokens(ctx, identity.CommandLine(), identity.TokenFilter{}, page)
 		if err != nil {
 			return err
@@ -83,9 +83,10 @@ func (tokenListCommand) Run(ctx context.Context, c *config.Config, env environme
 			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, user, orDash(t.Permissions.String()),
 				orDash(strings.ReplaceAll(t.AllowList.String(), " ", ",")), timeOrDash(t.ExpiresAt), timeOrDash(t.LastUsedAt))
 		}
-		if len(tokens) < identity.MaxPageSize {
+		if len(tokens) == 0 {
 			return table.Flush()
 		}
+		page.Offset += int64(len(tokens)) // a page can end before its limit
 	}
 }
 

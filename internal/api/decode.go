@@ -1,14 +1,11 @@
 package api
 
 import (
-	"bytes"
 	"encoding"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"reflect"
-	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,84 +15,141 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
+// maxItems bounds a list whose field has no validate tag with a max of its own.
+const maxItems = 256
+
 // Decode reads a JSON object into a T, a struct whose fields are pointers with
 // json tags: nil where the field is absent. Where a field is tagged null:"empty"
 // null stands for its empty value, where null:"absent" it is as good as leaving
 // the field out; elsewhere null is an error. Values parse
 // themselves (encoding.TextUnmarshaler, json.Unmarshaler), what remains is said
-// in validate tags. The error is Invalid and names every field that is wrong.
+// in validate tags and, for a list as a whole, by its method Check. The error is
+// Invalid and names the fields that are wrong (see identity.Problems).
 func Decode[T any](body []byte) (T, error) {
 	var target T
 	object, err := ParseObject(body)
 	if err != nil {
 		return target, err
 	}
-	var problems []identity.FieldError
+	d := decoder{wrong: map[string]bool{}}
 	value := reflect.ValueOf(&target).Elem()
+	raws := make(map[string]json.RawMessage, value.NumField())
+	for i := range value.NumField() {
+		raws[value.Type().Field(i).Tag.Get("json")] = nil
+	}
+	for name, raw := range object.Members() {
+		if _, known := raws[name]; known {
+			raws[name] = raw
+		}
+	}
 	for i := range value.NumField() {
 		field := value.Type().Field(i)
 		name := field.Tag.Get("json")
-		raw, present := object[name]
-		delete(object, name)
+		raw := raws[name]
 		switch {
-		case !present:
+		case raw == nil:
 		case string(raw) != "null":
 			element := reflect.New(field.Type.Elem())
-			problems = append(problems, decodeValue(name, raw, element)...)
+			d.decode(name, raw, element, mostItems(field))
 			value.Field(i).Set(element)
 		case field.Tag.Get("null") == "empty":
 			value.Field(i).Set(reflect.New(field.Type.Elem()))
 		case field.Tag.Get("null") == "absent":
 		default:
-			problems = append(problems, identity.FieldError{Field: name, Code: "null_not_allowed", Message: "must not be null"})
+			d.fail(name, name, "null_not_allowed", "must not be null")
 		}
 	}
-	problems = append(problems, validate(target, problems)...)
-	for _, name := range slices.Sorted(maps.Keys(object)) {
-		problems = append(problems, identity.FieldError{Field: shorten(name), Code: "unknown_field", Message: "is not a field of this request"})
+	d.validate(target)
+	for name := range object.Members() {
+		if _, known := raws[name]; !known {
+			d.problems.Add(shorten(name), "unknown_field", "is not a field of this request")
+		}
 	}
-	return target, identity.InvalidFields(problems)
+	return target, d.problems.Err()
 }
 
-// decodeValue reads one value, the elements of a list each for itself so that
-// the one at fault can be named.
-func decodeValue(path string, raw json.RawMessage, target reflect.Value) []identity.FieldError {
-	list := target.Elem()
-	_, parsesItself := target.Interface().(json.Unmarshaler)
-	if list.Kind() != reflect.Slice || parsesItself {
-		if err := decodeScalar(raw, target); err != nil {
-			return []identity.FieldError{fieldError(path, err, target.Type().Elem())}
+// mostItems is how many items a field may have, if it is a list.
+func mostItems(field reflect.StructField) int {
+	for rule := range strings.SplitSeq(field.Tag.Get("validate"), ",") {
+		if text, found := strings.CutPrefix(rule, "max="); found {
+			if n, err := strconv.Atoi(text); err == nil {
+				return n
+			}
 		}
-		return nil
 	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return []identity.FieldError{{Field: path, Code: "invalid_type", Message: "must be an array"}}
+	return maxItems
+}
+
+// decoder collects what is wrong with the fields of an object.
+type decoder struct {
+	problems identity.Problems
+	wrong    map[string]bool // the fields that something is wrong with
+}
+
+// fail records what is wrong at a path in a field.
+func (d *decoder) fail(field, path, code, message string) {
+	d.wrong[field] = true
+	d.problems.Add(path, code, message)
+}
+
+func (d *decoder) failWith(field, path string, err error, target reflect.Type) {
+	var value *identity.ValueError
+	if errors.As(err, &value) {
+		d.fail(field, path, value.Code, value.Message)
+		return
 	}
-	list.Set(reflect.MakeSlice(list.Type(), len(items), len(items)))
-	var problems []identity.FieldError
-	for i, item := range items {
-		problems = append(problems, decodeValue(fmt.Sprintf("%s[%d]", path, i), item, list.Index(i).Addr())...)
+	d.fail(field, path, "invalid_type", "must be "+describe(target))
+}
+
+// decode reads a field, the items of a list each for itself so that the one at
+// fault can be named. A list of more than most items is refused unread.
+func (d *decoder) decode(name string, raw json.RawMessage, target reflect.Value, most int) {
+	list := target.Elem()
+	if _, parsesItself := target.Interface().(json.Unmarshaler); list.Kind() != reflect.Slice || parsesItself {
+		d.decodeValue(name, name, raw, target)
+		return
 	}
-	return problems
+	if raw[0] != '[' {
+		d.fail(name, name, "invalid_type", "must be an array")
+		return
+	}
+	count := 0
+	for range elements(raw) {
+		if count++; count > most {
+			d.fail(name, name, "too_many", "must have at most "+strconv.Itoa(most)+" items")
+			return
+		}
+	}
+	list.Set(reflect.MakeSlice(list.Type(), count, count))
+	i := 0
+	for item := range elements(raw) {
+		d.decodeValue(name, name+"["+strconv.Itoa(i)+"]", item, list.Index(i).Addr())
+		i++
+	}
+	if whole, ok := target.Interface().(interface{ Check() error }); ok && !d.wrong[name] {
+		if err := whole.Check(); err != nil {
+			d.failWith(name, name, err, list.Type())
+		}
+	}
+}
+
+func (d *decoder) decodeValue(field, path string, raw json.RawMessage, target reflect.Value) {
+	var err error
+	switch {
+	case hasNUL(raw):
+		d.fail(field, path, "invalid_text", "must not contain the character NUL")
+		return
+	case string(raw) == "null":
+		err = errNull // encoding/json would leave the zero value
+	default:
+		err = json.Unmarshal(raw, target.Interface())
+	}
+	if err != nil {
+		d.failWith(field, path, err, target.Type().Elem())
+	}
 }
 
 var errNull = errors.New("null where a value is needed")
-
-func decodeScalar(raw json.RawMessage, target reflect.Value) error {
-	if bytes.Equal(raw, []byte("null")) {
-		return errNull // encoding/json would leave the zero value
-	}
-	return json.Unmarshal(raw, target.Interface())
-}
-
-func fieldError(path string, err error, target reflect.Type) identity.FieldError {
-	var value *identity.ValueError
-	if errors.As(err, &value) {
-		return identity.FieldError{Field: path, Code: value.Code, Message: value.Message}
-	}
-	return identity.FieldError{Field: path, Code: "invalid_type", Message: "must be " + describe(target)}
-}
 
 func describe(t reflect.Type) string {
 	if t == reflect.TypeFor[time.Time]() {
@@ -122,27 +176,21 @@ var validation = sync.OnceValue(func() *validator.Validate {
 
 // validate checks the validate tags; a field that is known to be wrong already
 // is not complained of again.
-func validate(target any, known []identity.FieldError) []identity.FieldError {
+func (d *decoder) validate(target any) {
 	var failures validator.ValidationErrors
 	if !errors.As(validation().Struct(target), &failures) {
-		return nil
+		return
 	}
-	var problems []identity.FieldError
 	for _, failure := range failures {
-		isKnown := slices.ContainsFunc(known, func(f identity.FieldError) bool {
-			return f.Field == failure.Field() || strings.HasPrefix(f.Field, failure.Field()+"[")
-		})
-		if isKnown {
-			continue
+		name := failure.Field()
+		switch {
+		case d.wrong[name]:
+		case failure.Tag() == "max": // of a list decode has told already
+			d.fail(name, name, "out_of_range", "must be at most "+failure.Param())
+		case failure.Tag() == "min":
+			d.fail(name, name, "out_of_range", "must be at least "+failure.Param())
+		default:
+			d.fail(name, name, "required", "is required")
 		}
-		problem := identity.FieldError{Field: failure.Field(), Code: "required", Message: "is required"}
-		switch failure.Tag() {
-		case "max":
-			problem.Code, problem.Message = "too_many", "must have at most "+failure.Param()+" items"
-		case "min":
-			problem.Code, problem.Message = "out_of_range", "must be at least "+failure.Param()
-		}
-		problems = append(problems, problem)
 	}
-	return problems
 }

@@ -23,8 +23,28 @@ type Route struct {
 	Method  string
 	Path    string
 	Handler Handler
-	// Public routes take no credential: their caller is anonymous.
+	// Public routes take no credential: their caller is anonymous. They take
+	// bodies of application/json only, and nothing from the pages of other sites.
 	Public bool
+	// MaxBody bounds the request body, in bytes; 0 for the default.
+	MaxBody int64
+}
+
+// The default bounds of a request body, in bytes.
+const (
+	MaxPublicBody = 16 << 10 // of a public route, which anybody may call
+	MaxBody       = 1 << 20  // of any other
+)
+
+// BodyLimit is the most bytes that the body of a request may have.
+func (r Route) BodyLimit() int64 {
+	switch {
+	case r.MaxBody > 0:
+		return r.MaxBody
+	case r.Public:
+		return MaxPublicBody
+	}
+	return MaxBody
 }
 
 // Handler answers a request of a caller.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -21,8 +22,11 @@ import (
 type Query struct {
 	values   url.Values
 	asked    map[string]bool
-	problems []identity.FieldError
+	problems identity.Problems
 }
+
+// maxParameters is more than any request has use for.
+const maxParameters = 256
 
 // NewQuery reads the query of a request.
 func NewQuery(c echo.Context) *Query { return parseQuery(c.Request().URL.RawQuery) }
@@ -38,13 +42,22 @@ func ReadForm(c echo.Context) (*Query, error) {
 
 func parseQuery(text string) *Query {
 	q := &Query{asked: map[string]bool{}}
-	values, err := url.ParseQuery(text)
+	values, err := ParseForm(text)
 	if err != nil {
-		q.fail("query", "malformed_query", "is not a valid query string")
+		q.fail("query", "malformed_query", "is not a valid query string of at most %d parameters", maxParameters)
 		return q
 	}
 	q.values = values
 	return q
+}
+
+// ParseForm reads parameters as a form or a URL has them; the error is for one
+// that is malformed, or for more than maxParameters.
+func ParseForm(text string) (url.Values, error) {
+	if strings.Count(text, "&") >= maxParameters {
+		return nil, errors.New("too many parameters")
+	}
+	return url.ParseQuery(text)
 }
 
 // Err returns one Invalid error for all that is wrong with the query, or nil.
@@ -54,11 +67,11 @@ func (q *Query) Err() error {
 			q.fail(shorten(strings.ToValidUTF8(name, "\uFFFD")), "unknown_parameter", "is not a parameter of this request")
 		}
 	}
-	return identity.InvalidFields(q.problems)
+	return q.problems.Err()
 }
 
 func (q *Query) fail(name, code, format string, args ...any) {
-	q.problems = append(q.problems, identity.FieldError{Field: name, Code: code, Message: fmt.Sprintf(format, args...)})
+	q.problems.Add(name, code, fmt.Sprintf(format, args...))
 }
 
 // Has reports whether the parameter is given and fit to be read.

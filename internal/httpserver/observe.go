@@ -15,8 +15,11 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// actorKey is where the caller of a request is kept for its log line.
-const actorKey = "actor"
+// Where what is known of a request is kept for its log line.
+const (
+	actorKey           = "actor"           // the caller
+	clientRequestIDKey = "clientRequestID" // what the client calls the request
+)
 
 // observe gives a request its id and, when it has been answered, its log line
 // and its metrics. Nothing of the query, the headers or the bodies is logged:
@@ -25,8 +28,12 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
 		header := c.Response().Header()
-		header.Set(echo.HeaderXRequestID, newRequestID(c.Request().Header.Get(echo.HeaderXRequestID)))
+		s.identify(c)
 		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
+		header.Set(echo.HeaderReferrerPolicy, "no-referrer")
+		if s.options.Secure {
+			header.Set(echo.HeaderStrictTransportSecurity, "max-age=31536000") // a year, in seconds
+		}
 
 		err := next(c)
 		if err != nil {
@@ -57,6 +64,9 @@ func (s *Server) log(c echo.Context, route string, elapsed time.Duration, err er
 		slog.Float64("elapsed_ms", float64(elapsed.Microseconds())/1000),
 		slog.String("source", c.RealIP()),
 	}
+	if id := clientRequestID(c); id != "" {
+		attributes = append(attributes, slog.String("client_request_id", id))
+	}
 	if actor, ok := c.Get(actorKey).(identity.Actor); ok {
 		attributes = append(attributes, slog.Int64("token_id", actor.TokenID), slog.Int64("user_id", actor.UserID))
 	}
@@ -69,17 +79,34 @@ func (s *Server) log(c echo.Context, route string, elapsed time.Duration, err er
 
 func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
 
-// newRequestID keeps the id that a proxy or client has given, if it is fit for
-// logs and headers, or makes one.
-func newRequestID(given string) string {
-	const most = 128
+func clientRequestID(c echo.Context) string {
+	id, _ := c.Get(clientRequestIDKey).(string)
+	return id
+}
+
+// identify gives a request its id: that of a trusted proxy, or one of ours. The
+// id that any other client gives could be one that it has seen elsewhere, so it
+// is kept beside ours and never in its place. What is not fit for logs and
+// headers, or is there twice, counts for nothing.
+func (s *Server) identify(c echo.Context) {
+	given := c.Request().Header.Values(echo.HeaderXRequestID)
+	isGiven := len(given) == 1 && isRequestID(given[0])
+	if isGiven && s.fromProxy(c.Request()) {
+		c.Response().Header().Set(echo.HeaderXRequestID, given[0])
+		return
+	}
+	if isGiven {
+		c.Set(clientRequestIDKey, given[0])
+	}
+	c.Response().Header().Set(echo.HeaderXRequestID, uuid.Must(uuid.NewV7()).String())
+}
+
+func isRequestID(s string) bool {
 	isPlain := func(r rune) bool {
 		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:/+=", r)
 	}
-	if given != "" && len(given) <= most && !strings.ContainsFunc(given, func(r rune) bool { return !isPlain(r) }) {
-		return given
-	}
-	return uuid.Must(uuid.NewV7()).String()
+	return s != "" && len(s) <= identity.MaxRequestIDLength &&
+		!strings.ContainsFunc(s, func(r rune) bool { return !isPlain(r) })
 }
 
 // recoverPanic turns a panic into an error: one answer without a stack, one log

@@ -23,8 +23,10 @@ import (
 //go:embed docs/*.html docs/*.js docs/*.gz docs/*.txt pages
 var pageFiles embed.FS
 
-// A page runs its own scripts only and reaches nothing but this server.
-const pagePolicy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+// A page runs its own scripts only and reaches nothing but this server. No page
+// posts a form: the forms there are belong to scripts.
+const pagePolicy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; " +
+	"frame-ancestors 'none'; object-src 'none'"
 
 var pageTypes = map[string]string{
 	".html": "text/html; charset=utf-8",

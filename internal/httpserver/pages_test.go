@@ -84,6 +84,19 @@ func TestDocs(t *testing.T) {
 	}
 }
 
+// The policy lets no page post a form, so there must be none that wants to.
+func TestPagesPostNoForms(t *testing.T) {
+	for _, path := range []string{"/docs", "/password/reset"} {
+		page := getDocs(t, http.MethodGet, path)
+		if !strings.Contains(page.Header().Get("Content-Security-Policy"), "form-action 'none'") {
+			t.Errorf("%s: %v", path, page.Header())
+		}
+		if regexp.MustCompile(`(?i)\b(form)?(action|method)=`).MatchString(page.Body.String()) {
+			t.Errorf("%s posts a form: %s", path, page.Body)
+		}
+	}
+}
+
 func TestDocsHasNothingElse(t *testing.T) {
 	for _, path := range []string{"/docs/", "/docs/index.html", "/docs/nothing.js", "/docs/..%2fdocs.go", "/docs/swagger-ui.css.gz"} {
 		if res := getDocs(t, http.MethodGet, path); res.Code != http.StatusNotFound {

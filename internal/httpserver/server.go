@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,15 +30,19 @@ type Options struct {
 	// that belong to none.
 	Dialects []api.Dialect
 	// Authenticate returns the caller that a bearer token stands for.
-	Authenticate func(ctx context.Context, credential string, source netip.Addr, requestID string) (identity.Actor, error)
+	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
 	// Refused is told of what an authenticated caller was refused.
 	Refused func(ctx context.Context, actor identity.Actor, err error)
 	// Ready returns nil when requests can be served.
 	Ready func(context.Context) error
-	// TrustedProxies are the peers whose X-Forwarded-For is believed.
+	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id are
+	// believed.
 	TrustedProxies []identity.AddressRange
-	Logger         *slog.Logger
-	Metrics        *Metrics // may be nil
+	// Secure says that clients reach the service by HTTPS: answers then tell
+	// browsers to use nothing else (RFC 6797).
+	Secure  bool
+	Logger  *slog.Logger
+	Metrics *Metrics // may be nil
 }
 
 // Server is the HTTP side of Roster.
@@ -70,10 +73,7 @@ func New(options Options) *Server {
 	registerPages(e)
 	for _, dialect := range options.Dialects {
 		for _, route := range dialect.Routes {
-			handler := s.authenticated(route.Handler)
-			if route.Public {
-				handler = s.anonymous(route.Handler)
-			}
+			handler := s.handler(route)
 			e.Add(route.Method, dialect.Prefix+route.Path, handler)
 			if route.Method == http.MethodGet { // RFC 9110 §9.1: where GET is, HEAD is
 				e.Add(http.MethodHead, dialect.Prefix+route.Path, handler)
@@ -85,9 +85,12 @@ func New(options Options) *Server {
 
 // ServeHTTP answers one request. It is found by its decoded path: Echo would
 // take /%75sers for another address than /users, which it is not (RFC 3986
-// §6.2.2.2).
+// §6.2.2.2). Only a path with an encoded slash keeps its encoded form, by which
+// wholeSegments knows it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.URL.RawPath = ""
+	if !strings.Contains(strings.ToLower(r.URL.RawPath), "%2f") {
+		r.URL.RawPath = ""
+	}
 	s.echo.ServeHTTP(w, r)
 }
 
@@ -111,19 +114,30 @@ func (s *Server) ready(c echo.Context) error {
 	return c.JSON(http.StatusServiceUnavailable, health{"unavailable"})
 }
 
+// handler is all that a request passes on its way to a route.
+func (s *Server) handler(route api.Route) echo.HandlerFunc {
+	next := s.authenticated(route.Handler)
+	if route.Public {
+		next = fromNoOtherSite(s.anonymous(route.Handler))
+	}
+	next = limitBody(route.BodyLimit(), next)
+	return func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+		return next(c)
+	}
+}
+
 // authenticated finds the caller and hands it to the handler.
 func (s *Server) authenticated(next api.Handler) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 		credential, err := bearerToken(c.Request())
 		if err != nil {
 			return err
 		}
-		actor, err := s.options.Authenticate(c.Request().Context(), credential, s.source(c.Request()), requestID(c))
+		actor, err := s.options.Authenticate(c.Request().Context(), credential, s.origin(c))
 		if err != nil {
 			return err
 		}
-		actor.Client = client(c.Request())
 		c.Set(actorKey, actor)
 		err = next(c, actor)
 		if identity.KindOf(err) == identity.Forbidden {
@@ -135,11 +149,13 @@ func (s *Server) authenticated(next api.Handler) echo.HandlerFunc {
 
 // anonymous hands a request on whose caller need not be known.
 func (s *Server) anonymous(next api.Handler) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-		actor := identity.Anonymous(s.source(c.Request()), requestID(c))
-		actor.Client = client(c.Request())
-		return next(c, actor)
+	return func(c echo.Context) error { return next(c, identity.Anonymous(s.origin(c))) }
+}
+
+// origin is where a request comes from and what it is called.
+func (s *Server) origin(c echo.Context) identity.Origin {
+	return identity.Origin{
+		Source: s.source(c.Request()), RequestID: requestID(c), ClientRequestID: clientRequestID(c), Client: client(c.Request()),
 	}
 }
 
@@ -199,9 +215,14 @@ func (s *Server) handleError(err error, c echo.Context) {
 }
 
 // wholeSegments keeps Echo from matching /users/:id with /users/1/2: it lets a
-// parameter at the end of a path take slashes, too.
+// parameter at the end of a path take slashes, too. A path with an encoded slash
+// is nowhere: a proxy in front may take it for a slash or for part of a name, and
+// its rules must hold for the address that is served.
 func wholeSegments(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		if c.Request().URL.RawPath != "" {
+			return echo.ErrNotFound
+		}
 		if route := c.Path(); strings.Contains(route, ":") && strings.Count(route, "/") != strings.Count(c.Request().URL.Path, "/") {
 			return echo.ErrNotFound
 		}

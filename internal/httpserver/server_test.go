@@ -38,7 +38,7 @@ func newServer(log io.Writer, started chan<- struct{}, release <-chan struct{}, 
 			},
 			WriteError: func(c echo.Context, _ error) error { return c.String(http.StatusInternalServerError, "sorry") },
 		}},
-		Authenticate: func(context.Context, string, netip.Addr, string) (identity.Actor, error) {
+		Authenticate: func(context.Context, string, identity.Origin) (identity.Actor, error) {
 			return identity.Actor{}, nil
 		},
 		Ready:   func(context.Context) error { return ready },

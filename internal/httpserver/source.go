@@ -34,9 +34,7 @@ func (s *Server) source(r *http.Request) netip.Addr {
 // result is the zero Addr, which no allow-list lets in.
 func sourceAddress(peer netip.Addr, forwardedFor []string, trusted []identity.AddressRange) netip.Addr {
 	address := peer.Unmap().WithZone("")
-	isTrusted := func(a netip.Addr) bool {
-		return slices.ContainsFunc(trusted, func(r identity.AddressRange) bool { return r.Contains(a) })
-	}
+	isTrusted := func(a netip.Addr) bool { return isIn(trusted, a) }
 	entries := strings.Split(strings.Join(forwardedFor, ","), ",")
 	for _, entry := range slices.Backward(entries) {
 		if !isTrusted(address) {
@@ -49,6 +47,16 @@ func sourceAddress(peer netip.Addr, forwardedFor []string, trusted []identity.Ad
 		address = parseForwarded(entry)
 	}
 	return address
+}
+
+func isIn(ranges []identity.AddressRange, a netip.Addr) bool {
+	return slices.ContainsFunc(ranges, func(r identity.AddressRange) bool { return r.Contains(a) })
+}
+
+// fromProxy reports whether the peer of a request is a trusted proxy.
+func (s *Server) fromProxy(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && isIn(s.options.TrustedProxies, peer.Addr().Unmap().WithZone(""))
 }
 
 // parseForwarded reads an entry of X-Forwarded-For: an address, which some

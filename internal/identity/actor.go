@@ -24,16 +24,34 @@ type Actor struct {
 	// operation looks again at what the caller may do; "" for the command line.
 	Credential string
 	Source     netip.Addr // zero where it could not be told
-	RequestID  string
-	Client     string // what the client calls itself; at most MaxClientLength characters
+	RequestID  string     // ours, or a trusted proxy's
+	// ClientRequestID is what a client that is not trusted calls the request; "" for none.
+	ClientRequestID string
+	Client          string // what the client calls itself; at most MaxClientLength characters
+}
+
+// MaxRequestIDLength bounds a request's id, in bytes, whoever made it.
+const MaxRequestIDLength = 128
+
+// Origin is where a request comes from and what it is called, as far as that is
+// known before its caller is.
+type Origin struct {
+	Source          netip.Addr // zero where it could not be told
+	RequestID       string     // ours, or a trusted proxy's
+	ClientRequestID string     // what a client that is not trusted calls it; "" for none
+	Client          string     // what the client calls itself; at most MaxClientLength characters
 }
 
 // MaxClientLength bounds what is kept of a client's name (User-Agent).
 const MaxClientLength = 200 // characters
 
 // Anonymous is a caller of what needs no credential.
-func Anonymous(source netip.Addr, requestID string) Actor {
-	return Actor{Source: source, RequestID: requestID}
+func Anonymous(o Origin) Actor { return Actor{}.From(o) }
+
+// From returns the actor as the caller of one request.
+func (a Actor) From(o Origin) Actor {
+	a.Source, a.RequestID, a.ClientRequestID, a.Client = o.Source, o.RequestID, o.ClientRequestID, o.Client
+	return a
 }
 
 // CommandLine may run the binary beside its database, and so may do everything.

@@ -8,8 +8,9 @@ import (
 
 // Bounds of client tags.
 const (
-	MaxClientTags      = 256
-	MaxClientTagLength = 255 // characters
+	MaxClientTags      = 64
+	MaxClientTagLength = 255     // characters
+	MaxClientTagsBytes = 8 << 10 // of all tags of a user together, as they are kept
 )
 
 // ClientTag marks a user with a client. The Back Office documentation calls a
@@ -42,6 +43,8 @@ func (t *ClientTag) UnmarshalJSON(raw []byte) error {
 	*t = ClientTag{}
 	var err error
 	switch {
+	case len(raw) > MaxClientTagsBytes: // far more than the longest tag, and not worth reading
+		err = invalid("too_long", "must have at most %d bytes", MaxClientTagsBytes)
 	case bytes.HasPrefix(raw, []byte(`"`)):
 		t.Text, err = parseTagText(raw)
 	case bytes.HasPrefix(raw, []byte(`{`)):
@@ -103,6 +106,18 @@ func (t ClientTag) Equal(other ClientTag) bool {
 
 func equalPtr[T comparable](a, b *T) bool {
 	return a == b || a != nil && b != nil && *a == *b
+}
+
+// ClientTags are the tags that a request gives a user.
+type ClientTags []ClientTag
+
+// Check returns a *ValueError where the tags are too long together.
+func (tags ClientTags) Check() error {
+	text, err := ClientTagsText(tags)
+	if err == nil && len(text) > MaxClientTagsBytes {
+		err = invalid("too_long", "must have at most %d bytes together", MaxClientTagsBytes)
+	}
+	return err
 }
 
 // ClientTagsText returns the tags as a JSON array, as they are kept.

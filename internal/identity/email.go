@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // MaxEmailBytes is the longest address that SMTP can carry in a path
@@ -17,20 +19,39 @@ const (
 
 // Email is one mail address as its owner spells it: a dot-atom of RFC 5322
 // (letters beyond ASCII as in RFC 6531) at a domain of two labels or more. No
-// display name, quoted local part, comment or address literal.
+// display name, quoted local part, comment or address literal. The domain has an
+// ASCII form (UTS 46).
 type Email string
 
 // ParseEmail checks an address; the error is a *ValueError. The length is
 // checked first, so that the cost of the rest is bounded.
 func ParseEmail(s string) (Email, error) {
+	errTooLong := invalid("too_long", "must have at most %d bytes", MaxEmailBytes)
+	errInvalid := invalid("invalid_email", "must be one e-mail address such as mary@example.com")
 	if len(s) > MaxEmailBytes {
-		return "", invalid("too_long", "must have at most %d bytes", MaxEmailBytes)
+		return "", errTooLong
 	}
-	local, domain, found := strings.Cut(s, "@")
-	if !found || !utf8.ValidString(s) || len(local) > maxLocalBytes || !isDotAtom(local) || !isDomain(domain) {
-		return "", invalid("invalid_email", "must be one e-mail address such as mary@example.com")
+	isHidden := func(r rune) bool { return isInvisible(r) || unicode.Is(unicode.Variation_Selector, r) }
+	if !isAddress(s) || strings.ContainsFunc(s, isHidden) {
+		return "", errInvalid
+	}
+	local, domain, _ := strings.Cut(s, "@")
+	domain, ok := asciiDomain(domain)
+	switch {
+	case !ok:
+		return "", errInvalid
+	case len(local)+len("@")+len(domain) > MaxEmailBytes:
+		return "", errTooLong
 	}
 	return Email(s), nil
+}
+
+// isAddress reports whether a text is spelled like an address, whether or not
+// its domain can exist.
+func isAddress(s string) bool {
+	local, domain, found := strings.Cut(s, "@")
+	return found && len(s) <= MaxEmailBytes && utf8.ValidString(s) && len(local) <= maxLocalBytes && isDotAtom(local) &&
+		isDomain(domain)
 }
 
 // UnmarshalText is ParseEmail.
@@ -39,8 +60,37 @@ func (e *Email) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Key returns the form in which addresses are unique: ASCII letters in lower case.
-func (e Email) Key() string { return FoldASCII(string(e)) }
+// Key returns the form in which addresses are unique; see EmailKey.
+func (e Email) Key() string { return EmailKey(string(e)) }
+
+// EmailKey returns the form in which addresses are compared: ASCII letters in
+// lower case, and the domain in its ASCII form, so that one mailbox has one key
+// however its domain is spelled (bücher.example, BÜCHER.example and
+// xn--bcher-kva.example are one domain). Any text has a key: where it is no
+// address, or its domain has no ASCII form, only the letters change.
+func EmailKey(s string) string {
+	s = FoldASCII(s)
+	local, domain, found := strings.Cut(s, "@")
+	if !found || len(s) > MaxEmailBytes { // longer is no address, and not worth the work
+		return s
+	}
+	if ascii, ok := asciiDomain(domain); ok {
+		return local + "@" + ascii
+	}
+	return s
+}
+
+// domains maps a domain to A-labels by UTS 46, non-transitional as in browsers,
+// with the checks of RFC 5891 §5 and RFC 5893 and the lengths of RFC 1035. Hyphens
+// in the third and fourth place are left alone: such ASCII domains exist.
+var domains = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.CheckHyphens(false),
+	idna.VerifyDNSLength(true))
+
+// asciiDomain returns the ASCII form of a domain, or false where it has none.
+func asciiDomain(s string) (string, bool) {
+	ascii, err := domains.ToASCII(s)
+	return ascii, err == nil && isDomain(ascii)
+}
 
 func isDotAtom(s string) bool {
 	for atom := range strings.SplitSeq(s, ".") {

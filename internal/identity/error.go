@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,7 +45,8 @@ type Error struct {
 }
 
 // FieldError says what is wrong with one field. Field is a JSON path such as
-// ipWhitelist[1], or the name of a parameter or header.
+// ipWhitelist[1], or the name of a parameter or header; "" for the entry that
+// says how many more are wrong (see Problems).
 type FieldError struct {
 	Field   string
 	Code    string
@@ -87,12 +89,53 @@ func (e *Error) WithField(field string) *Error {
 	return e
 }
 
-// InvalidFields returns one Invalid error for all the given fields, or nil for none.
-func InvalidFields(fields []FieldError) error {
-	if len(fields) == 0 {
+// MaxFieldErrors is how many wrong fields an error lists.
+const MaxFieldErrors = 20
+
+// Problems collects what is wrong with the fields of one request. It keeps the
+// first MaxFieldErrors and counts the others, so that a request costs the same
+// memory however much of it is wrong. The zero value is empty.
+type Problems struct {
+	listed []FieldError
+	more   int
+}
+
+// Add records that a field is wrong.
+func (p *Problems) Add(field, code, message string) {
+	if len(p.listed) == MaxFieldErrors {
+		p.more++
+		return
+	}
+	p.listed = append(p.listed, FieldError{Field: field, Code: code, Message: message})
+}
+
+// Err returns one Invalid error for all that was added, or nil for nothing. Where
+// more was added than is listed, the last entry has no field, the code
+// more_errors, and a message that says how many more values are wrong.
+func (p *Problems) Err() error {
+	if len(p.listed) == 0 {
 		return nil
 	}
+	fields := p.listed
+	switch p.more {
+	case 0:
+	case 1:
+		fields = append(slices.Clip(fields), FieldError{Code: "more_errors", Message: "1 more value is wrong"})
+	default:
+		fields = append(slices.Clip(fields), FieldError{Code: "more_errors",
+			Message: fmt.Sprintf("%d more values are wrong", p.more)})
+	}
 	return &Error{Kind: Invalid, Code: "validation_failed", Message: "The request has invalid values.", Fields: fields}
+}
+
+// InvalidFields returns one Invalid error for all the given fields, or nil for
+// none; see Problems.
+func InvalidFields(fields []FieldError) error {
+	var p Problems
+	for _, f := range fields {
+		p.Add(f.Field, f.Code, f.Message)
+	}
+	return p.Err()
 }
 
 // InvalidField returns an Invalid error for one field.

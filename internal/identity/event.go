@@ -37,6 +37,9 @@ const (
 	WebhookUpdated       EventType = "WEBHOOK_UPDATED"
 	WebhookDeleted       EventType = "WEBHOOK_DELETED"
 	WebhookSecretRotated EventType = "WEBHOOK_SECRET_ROTATED" //nolint:gosec // the name of an event, no secret
+	WebhookTested        EventType = "WEBHOOK_TESTED"
+	WebhookRedelivered   EventType = "WEBHOOK_REDELIVERED"
+	MessageRetried       EventType = "MESSAGE_RETRIED" // a mail or a delivery, by way of the outbox
 )
 
 // EventTypes lists the types.
@@ -44,11 +47,12 @@ var EventTypes = []EventType{
 	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
 	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserReauthenticated, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
 	RecordCreated, RecordUpdated, RecordDeleted,
-	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated,
+	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated, WebhookTested, WebhookRedelivered,
+	MessageRetried,
 }
 
-// SubjectType returns what events of this type happen to: user, group, token or
-// webhook. What happens to a record happens to its user.
+// SubjectType returns what events of this type happen to: user, group, token,
+// webhook or message. What happens to a record happens to its user.
 func (t EventType) SubjectType() string {
 	subject, _, _ := strings.Cut(strings.ToLower(string(t)), "_")
 	if subject == "record" {
@@ -58,15 +62,48 @@ func (t EventType) SubjectType() string {
 }
 
 // Event is what happened: who did what to what, from where. SubjectID is the id
-// of the user, group, token or webhook, as Type says; 0 where nobody knows.
+// of the user, group, token, webhook or message, as Type says; 0 where nobody knows.
 type Event struct {
 	ID        int64
 	Type      EventType
-	Time      time.Time
+	Time      time.Time // of the first time, where Count is more than 1
 	Actor     Actor
 	SubjectID int64
 	Changes   Changes
 	Reason    string // why something was refused or failed, in one word such as wrong_password
+	Count     int64  // how often it happened: equal refusals within a minute are one event
+	// SourceMasked: there is a source, but not for the caller to see.
+	SourceMasked bool
+}
+
+// SourceText returns the source as it is shown; "" for none.
+func (e Event) SourceText() string {
+	switch {
+	case e.SourceMasked:
+		return mask
+	case e.Actor.Source.IsValid():
+		return e.Actor.Source.String()
+	}
+	return ""
+}
+
+// TokenUserID returns, of what happened to a token, the user that the token acts
+// for; 0 for nobody. What the event tells of the token, it tells of that user.
+func (e Event) TokenUserID() int64 {
+	if e.Type.SubjectType() != "token" {
+		return 0
+	}
+	id := func(value any) int64 {
+		switch v := value.(type) {
+		case int64:
+			return v
+		case float64: // as it is read back from JSON
+			return int64(v)
+		}
+		return 0
+	}
+	change := e.Changes["userId"]
+	return max(id(change.Old), id(change.New))
 }
 
 // EventFilter selects events; all set fields must hold.
@@ -87,11 +124,35 @@ type EventQuery struct {
 	After  *Cursor // the event after which the page starts
 }
 
+// Sort returns the order in which the events are listed, always the latest
+// first: by id, or, where nothing but a time selects them, by time, because only
+// in that order one index has the first match and the next ones.
+func (f EventFilter) Sort() UserSort {
+	selection := f
+	selection.Since, selection.Until = time.Time{}, time.Time{}
+	if f != selection && selection == (EventFilter{}) {
+		return SortByCreation
+	}
+	return SortByID
+}
+
+// CursorAfter returns the cursor of the page that goes on behind an event.
+func (f EventFilter) CursorAfter(e Event) *Cursor {
+	cursor := Cursor{Sort: f.Sort(), Descending: true, ID: e.ID}
+	if cursor.Sort == SortByCreation {
+		cursor.Key = TimeKey(e.Time)
+	}
+	return &cursor
+}
+
 // EventPage is one page of events.
 type EventPage struct {
 	Events []Event
-	Total  int64   // all matches; not counted (0) for a page after a cursor
-	Next   *Cursor // nil on the last page
+	Total  int64 // all matches; not counted (0) for a page after a cursor
+	// TotalIsLowerBound: there are more matches than Total, so many that they are
+	// not counted.
+	TotalIsLowerBound bool
+	Next              *Cursor // nil on the last page
 }
 
 // Changes are the changed fields by wire name. Never a secret, not even a hash.

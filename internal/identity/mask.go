@@ -1,6 +1,8 @@
 package identity
 
 import (
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -29,8 +31,8 @@ func (e Email) IsMask() bool { return e != "" && e.Masked() == e }
 // Masked returns the name, or, where the name is an address, as that of a user
 // whose address is all that is known of them, the mask of that.
 func (n Name) Masked() Name {
-	if email, err := ParseEmail(string(n)); err == nil {
-		return Name(email.Masked())
+	if isAddress(string(n)) {
+		return Name(Email(n).Masked())
 	}
 	return n
 }
@@ -128,8 +130,50 @@ func (c UserChange) Unmasked(before User, actor Actor) (UserChange, error) {
 	return c, InvalidFields(problems)
 }
 
-// Masked returns the changes of a user's fields, as they are read back from an
-// event, as others see them without CanViewMaskedData.
+// SeesEvent returns an event as the actor may see it: without CanViewMaskedData
+// nothing in it tells of other people what is masked elsewhere.
+func (a Actor) SeesEvent(e Event) Event {
+	if a.CanViewMaskedData {
+		return e
+	}
+	isOther := func(userID int64) bool { return userID != 0 && userID != a.UserID }
+	if !a.seesSourceOf(e) {
+		// What a client calls its request is that person's text, too.
+		e.SourceMasked, e.Actor.Source = e.Actor.Source.IsValid(), netip.Addr{}
+		if e.Actor.ClientRequestID != "" {
+			e.Actor.ClientRequestID = mask
+		}
+	}
+	e.Actor.Name = string(Name(e.Actor.Name).Masked()) // tokens may be called by an address
+	var hide bool
+	switch e.Type.SubjectType() {
+	case "user":
+		hide = isOther(e.SubjectID)
+	case "token": // its allow-list can be that of its user, or of its creator
+		hide = isOther(e.TokenUserID()) || isOther(e.Actor.UserID)
+	case "webhook": // a path can be a secret: its receiver is known by its host
+		hide = true
+	}
+	if hide {
+		e.Changes = e.Changes.Masked()
+	}
+	return e
+}
+
+// seesSourceOf reports whether the actor may see the address that an event came
+// from without CanViewMaskedData. That of a person tells of the allow-list.
+func (a Actor) seesSourceOf(e Event) bool {
+	switch {
+	case e.Actor.UserID != 0:
+		return e.Actor.UserID == a.UserID
+	case e.Type.SubjectType() == "user" && e.SubjectID != 0:
+		return e.SubjectID == a.UserID
+	}
+	return e.Actor.TokenID != 0 // a service; otherwise a person, though nobody knows which one
+}
+
+// Masked returns the changes that an event tells of, as they are read back from
+// it, as others see them without CanViewMaskedData.
 func (c Changes) Masked() Changes {
 	masked := make(Changes, len(c))
 	for field, change := range c {
@@ -141,7 +185,7 @@ func (c Changes) Masked() Changes {
 	return masked
 }
 
-// maskOf has the fields of a user that are masked. A value that is not of the
+// maskOf has the fields that are masked, by wire name. A value that is not of the
 // type it should be is not shown at all.
 var maskOf = map[string]func(any) any{
 	"name":  func(v any) any { s, _ := v.(string); return string(Name(s).Masked()) },
@@ -152,5 +196,13 @@ var maskOf = map[string]func(any) any{
 			return []any{}
 		}
 		return []any{mask}
+	},
+	"url": func(v any) any {
+		s, _ := v.(string)
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" {
+			return ""
+		}
+		return u.Scheme + "://" + u.Host + "/" + mask
 	},
 }

@@ -26,6 +26,7 @@ type Message struct {
 	Lane      string
 	Topic     string // the type of the event, or the kind of mail
 	UserID    int64  // whom it is about; 0 for nobody
+	Address   string // whom it is about where only an e-mail address is known: its Key; else ""
 	Payload   string // JSON; "" once it has been erased
 	State     MessageState
 	Attempts  int
@@ -57,7 +58,7 @@ func (m Message) Queueable(now time.Time) error {
 	case m.State == MessagePending:
 		return Errorf(Conflict, "message_pending", "The message is on its way: the next attempt is at %s.", m.DueAt.UTC().Format(time.RFC3339))
 	case m.Payload == "":
-		return Errorf(Conflict, "message_erased", "What the message said was erased with its user.")
+		return Errorf(Conflict, "message_erased", "What the message said has been erased.")
 	case !m.ExpiresAt.IsZero() && !now.Before(m.ExpiresAt):
 		return Errorf(Conflict, "message_expired", "The message is of no use any more.")
 	}

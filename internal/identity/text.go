@@ -12,8 +12,9 @@ const (
 	MaxLabelLength = 100 // characters; names of groups and tokens
 )
 
-// Name is a person's name: 1 to MaxNameLength characters, trimmed, without
-// control characters.
+// Name is a person's name: 1 to MaxNameLength characters, trimmed, at least one
+// of them visible. It has no control characters and none of those that change
+// how a line reads without being seen (see isInvisible).
 type Name string
 
 // ParseName trims and checks a name; the error is a *ValueError.
@@ -54,8 +55,37 @@ func parseLine(s string, most int) (string, error) {
 		return "", invalid("invalid_text", "must be valid UTF-8")
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return "", invalid("invalid_text", "must not contain control characters")
+	case strings.ContainsFunc(s, isInvisible):
+		return "", invalid("invalid_text", "must not contain invisible characters or marks of direction")
+	case !strings.ContainsFunc(s, isVisible):
+		return "", invalid("invalid_text", "must contain a visible character")
 	}
 	return s, nil
+}
+
+const (
+	zeroWidthNonJoiner = '\u200C' // Persian and Indic names need both joiners, emoji the second
+	zeroWidthJoiner    = '\u200D'
+	brailleBlank       = '\u2800' // a symbol by its category, and looks like a space
+)
+
+// isInvisible reports whether a character is refused in names because two texts
+// that differ by it look alike, or because it turns the order of others around:
+// format characters (Cf, which has all the bidirectional controls and the tags),
+// the other code points that are ignored by default (the Hangul fillers are among
+// them), line and paragraph separators and the blank of Braille. The two joiners
+// and variation selectors pass: names and emoji are spelled with them.
+func isInvisible(r rune) bool {
+	if r == zeroWidthNonJoiner || r == zeroWidthJoiner {
+		return false
+	}
+	return r == brailleBlank ||
+		unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// isVisible reports whether a character shows something when it stands alone.
+func isVisible(r rune) bool {
+	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) && !isInvisible(r)
 }
 
 // Fold returns s in the form in which texts are compared without regard to
@@ -75,8 +105,9 @@ func Fold(s string) string {
 	}, s)
 }
 
-// FoldASCII lowers the letters A to Z and nothing else. Addresses are compared
-// this way: full folding would make two mailboxes one (mıke@ is not mike@).
+// FoldASCII lowers the letters A to Z and nothing else. The local parts of
+// addresses are compared this way (see EmailKey): full folding would make two
+// mailboxes one (mıke@ is not mike@).
 func FoldASCII(s string) string { return strings.Map(asciiLower, s) }
 
 func asciiLower(r rune) rune {

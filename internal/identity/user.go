@@ -37,6 +37,9 @@ const (
 	EmailChanged  BlockedCode = "email_changed" // and the new address is yet to be confirmed
 )
 
+// IdempotencyPeriod is how long the answer to a creation is kept for a repetition.
+const IdempotencyPeriod = 24 * time.Hour
+
 // IsAdministrator reports whether the user is an active member of Administrators.
 func (u User) IsAdministrator() bool {
 	return u.Active && slices.Contains(u.Groups, AdministratorsID)
@@ -149,6 +152,9 @@ type UserQuery struct {
 	Limit      int     // ≥ 1; how many at the most is each dialect's business
 	Offset     int64   // ≥ 0; ignored where After is set
 	After      *Cursor // the row after which the page starts
+	// Brief reads only ID, Email, Active, BlockedCode, CreatedAt, UpdatedAt and, of
+	// Groups, whether Administrators is among them. It goes with SortByID.
+	Brief bool
 }
 
 // UserPage is one page of users.

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -41,6 +42,25 @@ func ParseWebhookURL(s string) (WebhookURL, error) {
 		return "", invalid("invalid_port", "must have a port between 1 and 65535, or none")
 	}
 	return WebhookURL(s), nil
+}
+
+// Origin returns scheme, host and port in one spelling: two URLs with the same
+// origin lead to the same receiver. The default port is told, the host is in lower
+// case and without the dot at its end. It is "" for what is no URL.
+func (w WebhookURL) Origin() string {
+	u, err := url.Parse(string(w))
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	host := strings.TrimSuffix(FoldASCII(u.Hostname()), ".")
+	if addr, err := netip.ParseAddr(host); err == nil {
+		host = addr.String()
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil { // there is none
+		port = map[string]uint64{"http": 80, "https": 443}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(host, strconv.FormatUint(port, 10))
 }
 
 // UnmarshalText is ParseWebhookURL.

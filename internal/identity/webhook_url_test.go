@@ -69,6 +69,39 @@ func TestParseWebhookURL(t *testing.T) {
 	}
 }
 
+// TestOrigins: URLs of one line lead to one receiver, those of different lines to
+// different ones.
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	lines := [][]WebhookURL{
+		{"https://example.com", "https://example.com/", "HTTPS://EXAMPLE.com:443/a?b", "https://example.com./x", "https://Example.Com.:0443"},
+		{"http://example.com", "http://example.com:80/", "http://EXAMPLE.COM.:080/hook"},
+		{"https://example.com:80"},
+		{"http://example.com:443"},
+		{"https://example.com:8443", "https://example.com.:8443/?x"},
+		{"https://www.example.com"},
+		{"https://example.com.evil.example"},
+		{"https://xn--exmple-cua.com"},
+		{"http://192.0.2.1", "http://192.0.2.1:80/"},
+		{"http://192.0.2.1:81"},
+		{"http://[2001:db8::1]/", "http://[2001:DB8:0:0:0:0:0:1]:80", "http://[2001:0db8::0001]"},
+		{"http://[2001:db8::2]/"},
+	}
+	seen := map[string]int{}
+	for i, line := range lines {
+		for _, u := range line {
+			if _, err := ParseWebhookURL(string(u)); err != nil {
+				t.Errorf("%s: %v", u, err)
+			}
+			origin := u.Origin()
+			if before, known := seen[origin]; known && before != i || origin != line[0].Origin() {
+				t.Errorf("%s is of %s", u, origin)
+			}
+			seen[origin] = i
+		}
+	}
+}
+
 func TestWebhookAuth(t *testing.T) {
 	t.Parallel()
 	for _, want := range WebhookAuths {
@@ -98,6 +131,9 @@ func FuzzParseWebhookURL(f *testing.F) {
 		}
 		if string(parsed) != s || len(s) > MaxWebhookURLBytes || strings.ContainsAny(s, " \t\r\n\\#\x00") {
 			t.Errorf("accepted %q", s)
+		}
+		if origin := parsed.Origin(); origin == "" || WebhookURL(origin).Origin() != origin || WebhookURL(origin+"/x?y").Origin() != origin {
+			t.Errorf("%q is of %q", s, origin)
 		}
 		u, err := url.Parse(s)
 		if err != nil || !strings.HasPrefix(u.Scheme, "http") || u.Hostname() == "" || u.User != nil || u.Opaque != "" {

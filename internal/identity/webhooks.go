@@ -2,7 +2,6 @@ package identity
 
 import (
 	"encoding/json"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,8 +87,15 @@ type WebhookChange struct {
 	Token  *WebhookToken
 }
 
-// Apply returns w as it is after the change.
+// Moves reports whether the change takes w to another origin, which has no claim
+// to the secrets that are shared with this one.
+func (c WebhookChange) Moves(w Webhook) bool { return c.URL != nil && c.URL.Origin() != w.URL.Origin() }
+
+// Apply returns w as it is after the change. The token does not move with it.
 func (c WebhookChange) Apply(w Webhook) Webhook {
+	if c.Moves(w) {
+		w.HasToken = false
+	}
 	set(&w.URL, c.URL)
 	set(&w.Events, c.Events)
 	set(&w.Format, c.Format)
@@ -138,6 +144,16 @@ func (w WebhookURL) withoutQuery() string {
 	return path
 }
 
+// Reads returns what the receiver of the webhook comes to see, as the rights that
+// it takes to see it: permissions, and whether CanViewMaskedData.
+func (w Webhook) Reads() (p Permissions, canViewMaskedData bool) {
+	p = PermissionSet(UsersView)
+	if w.Subscribes(UserSynced) { // the accounts of the user
+		p |= PermissionSet(RecordsManage)
+	}
+	return p, w.Format.RevealsMaskedData()
+}
+
 // Subscribes reports whether the webhook wants events of a type.
 func (w Webhook) Subscribes(event EventType) bool { return slices.Contains(w.Events, event) }
 
@@ -183,4 +199,4 @@ type WebhookPost struct {
 
 // ErrWebhookGone is the cause of the PermanentError of a delivery whose receiver
 // wants no more of them.
-var ErrWebhookGone = errors.New("HTTP 410: the receiver is gone for good")
+const ErrWebhookGone = DeliveryError("HTTP 410: the receiver is gone for good")

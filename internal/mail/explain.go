@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"regexp"
 	"strings"
-	"unicode"
+	"syscall"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
@@ -33,31 +34,38 @@ func explainConnect(err error) error {
 	case errors.As(err, &reply):
 		switch reply.Code {
 		case codeTemporaryAuth, codeNeedsAuth, codeBadAuth, codeEncryptFirst:
-			return fmt.Errorf("the server did not accept user and password (%d)", reply.Code)
+			return identity.Undelivered("the server did not accept user and password (%d)", reply.Code)
 		}
-		return fmt.Errorf("the server answered %d before any mail", reply.Code)
+		return identity.Undelivered("the server answered %d before any mail", reply.Code)
 	case errors.As(err, &lookup):
-		return errors.New("the server's name could not be looked up")
+		return identity.DeliveryError("the server's name could not be looked up")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return identity.DeliveryError("the server refused the connection")
 	case errors.As(err, &dial) && dial.Op == "dial":
-		return dial // address and system error
+		return identity.DeliveryError("the server cannot be reached")
 	case errors.As(err, &certificate):
-		return errors.New("the server's certificate is not to be trusted")
+		return identity.DeliveryError("the server's certificate is not to be trusted")
 	}
-	return errors.New("the server does not speak SMTP as configured: check host, port, encryption and ways to sign in")
+	return identity.DeliveryError("the server does not speak SMTP as configured: " +
+		"check host, port, encryption and ways to sign in")
 }
 
-// refusal says what the server refused. Its own words are worth repeating, but
-// not once it has seen the message, for it may quote from it.
-func refusal(what string, err error, withWords bool) error {
+// refusal says what the server refused, by its codes. Its words can repeat the
+// recipient, what is in the message and whatever it likes.
+func refusal(what string, err error) error {
 	var reply *textproto.Error
 	if !errors.As(err, &reply) {
-		return fmt.Errorf("the connection broke before the server had accepted %s", what)
+		return identity.Undelivered("the connection broke before the server had accepted %s", what)
 	}
-	words := enhancedCode(reply.Msg)
-	if withWords {
-		words = oneLine(reply.Msg)
+	if code := enhancedCode(reply.Msg); code != "" {
+		return identity.Undelivered("the server refused %s: %d %s", what, reply.Code, code)
 	}
-	return errors.New(strings.TrimSpace(fmt.Sprintf("the server refused %s: %d %s", what, reply.Code, words)))
+	return identity.Undelivered("the server refused %s: %d", what, reply.Code)
+}
+
+// unwritable is the failure of a mail that cannot be put into words; why is for the log.
+func unwritable(cause error) error {
+	return &identity.PermanentError{Cause: fmt.Errorf("%w: %w", identity.DeliveryError("the mail cannot be written"), cause)}
 }
 
 // permanent marks a refusal that was for good. That a user and password are
@@ -70,20 +78,15 @@ func permanent(refusal, err error) error {
 	return refusal
 }
 
-// enhancedCode returns the x.y.z (RFC 3463) that an answer starts with, or "".
+// enhanced is an enhanced code (RFC 3463 §2): a class, and two numbers of up to
+// three digits.
+var enhanced = regexp.MustCompile(`^[245]\.[0-9]{1,3}\.[0-9]{1,3}$`)
+
+// enhancedCode returns the enhanced code that an answer starts with, or "".
 func enhancedCode(text string) string {
 	word, _, _ := strings.Cut(text, " ")
-	if strings.Count(word, ".") == 2 && !strings.ContainsFunc(word, func(r rune) bool { return r != '.' && (r < '0' || r > '9') }) {
-		return word
+	if !enhanced.MatchString(word) {
+		return ""
 	}
-	return ""
-}
-
-func oneLine(text string) string {
-	const most = 200
-	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return text
+	return word
 }

@@ -26,7 +26,7 @@ func NewLog(logger *slog.Logger, publicURL *url.URL) *Log {
 func (l *Log) Send(ctx context.Context, m identity.Mail) error {
 	letter, err := write(m, l.site)
 	if err != nil {
-		return &identity.PermanentError{Cause: err}
+		return unwritable(err)
 	}
 	l.logger.InfoContext(ctx, "mail not sent, for no SMTP server is configured", "id", m.ID, "to", string(m.To), "subject", letter.subject, "text", letter.text)
 	return nil

@@ -1,6 +1,6 @@
 // Package mail puts mails into words and hands them to an SMTP server. What it
-// says when that fails is for logs and operators: no body, code, link or password
-// is ever in it. When to try again is not decided here.
+// says when that fails is for logs and operators: no body, code, link, password or
+// address is ever in it, and no word of the server. When to try again is not decided here.
 package mail
 
 import (
@@ -102,7 +102,7 @@ func site(public *url.URL) string {
 func (s *Sender) Send(ctx context.Context, m identity.Mail) error {
 	message, err := s.message(m)
 	if err != nil {
-		return &identity.PermanentError{Cause: err}
+		return unwritable(err)
 	}
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -111,9 +111,9 @@ func (s *Sender) Send(ctx context.Context, m identity.Mail) error {
 	case err == nil || identity.IsPermanent(err):
 		return err
 	case ctx.Err() != nil:
-		return fmt.Errorf("the mail was interrupted: %w", ctx.Err())
+		return fmt.Errorf("%w: %w", identity.DeliveryError("the mail was interrupted"), ctx.Err())
 	case limited.Err() != nil:
-		return fmt.Errorf("the mail was not sent within %s", s.timeout)
+		return identity.Undelivered("the mail was not sent within %s", s.timeout)
 	}
 	return err
 }
@@ -170,27 +170,26 @@ func (s *Sender) transmit(ctx context.Context, message *gomail.Msg, to string) e
 	defer hangUp()
 	if !isASCII(to + s.from.Address) {
 		if offered, _ := client.Extension("SMTPUTF8"); !offered {
-			return &identity.PermanentError{Cause: errors.New("the server takes no addresses beyond ASCII")}
+			return &identity.PermanentError{Cause: identity.DeliveryError("the server takes no addresses beyond ASCII")}
 		}
 	} else {
 		client.SkipSMTPUTF8(true) // or a later server without it could refuse
 	}
 	if err := client.Mail((&netmail.Address{Address: s.from.Address}).String()); err != nil {
-		return refusal("the sender", err, true) // the same for every mail: to be mended in the configuration
+		return refusal("the sender", err) // the same for every mail: to be mended in the configuration
 	}
 	if err := client.Rcpt((&netmail.Address{Address: to}).String()); err != nil {
-		refused := refusal("the recipient", err, true).Error() // which may name the address
-		return permanent(errors.New(strings.ReplaceAll(refused, to, string(identity.Email(to).Masked()))), err)
+		return permanent(refusal("the recipient", err), err)
 	}
 	content, err := client.Data()
 	if err != nil {
-		return permanent(refusal("the message", err, false), err)
+		return permanent(refusal("the message", err), err)
 	}
 	if _, err := message.WriteTo(content); err != nil {
-		return errors.New("the connection broke in the middle of the message")
+		return identity.DeliveryError("the connection broke in the middle of the message")
 	}
 	if err := content.Close(); err != nil {
-		return permanent(refusal("the message", err, false), err)
+		return permanent(refusal("the message", err), err)
 	}
 	_ = client.Quit() // the mail is the server's by now, whatever becomes of the goodbye
 	return nil

@@ -6,7 +6,6 @@ package outbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -18,7 +17,8 @@ import (
 
 // Sender delivers one message, and tells what HTTP status it was answered with,
 // 0 for none. After an error it is tried again later, unless identity.IsPermanent
-// says that this is of no use.
+// says that this is of no use. An identity.DeliveryError or *identity.Error in it is
+// shown with the message.
 type Sender func(ctx context.Context, m identity.Message) (status int, err error)
 
 // Options are what a worker is made of.
@@ -252,14 +252,18 @@ func settleIn(ctx context.Context, tx *store.Tx, a attempt, ending bool, now tim
 	return failed, tx.RetryMessage(ctx, m, now.Add(wait))
 }
 
-// explain is an error for the operators who look at a message: what the database
-// says is for the log.
+// explain is an error for those who look at a message, who may be people that must
+// not see what is in it or around it: words of ours, or none. The rest is for the log.
 func explain(err error) string {
 	var ours *identity.Error
 	if errors.As(err, &ours) {
 		return ours.Message
 	}
-	return err.Error()
+	var failure identity.DeliveryError
+	if errors.As(err, &failure) {
+		return string(failure)
+	}
+	return "it could not be sent; the log tells why"
 }
 
 func (w *Worker) send(ctx context.Context, m identity.Message) (status int, err error) {
@@ -268,7 +272,7 @@ func (w *Worker) send(ctx context.Context, m identity.Message) (status int, err 
 	kind := identity.LaneKind(m.Lane)
 	sender := w.options.Senders[kind]
 	if sender == nil {
-		return 0, fmt.Errorf("this release has no sender for %s", kind)
+		return 0, identity.Undelivered("this release has no sender for %s", kind)
 	}
 	return sender(ctx, m)
 }

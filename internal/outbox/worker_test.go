@@ -94,8 +94,12 @@ func TestOutcomes(t *testing.T) {
 			status int
 			err    error
 		}{
-			"good": {204, nil}, "bad": {500, errors.New("HTTP 500")}, "never": {410, &identity.PermanentError{Cause: errors.New("HTTP 410")}},
-			"away": {0, identity.Errorf(identity.Unavailable, "x", "The database is away.").WithCause(errors.New("10.0.0.7 refused"))},
+			"good": {204, nil}, "bad": {500, identity.Undelivered("HTTP %d", 500)},
+			"never":            {410, &identity.PermanentError{Cause: identity.ErrWebhookGone}},
+			"inside":           {0, errors.New("pq: 10.0.0.7 says secret")},
+			"inside, for good": {0, &identity.PermanentError{Cause: errors.New("secret")}},
+			"cut off":          {0, fmt.Errorf("%w: %w", identity.DeliveryError("it was interrupted"), errors.New("by 10.0.0.7"))},
+			"away":             {0, identity.Errorf(identity.Unavailable, "x", "The database is away.").WithCause(errors.New("10.0.0.7 refused"))},
 		}
 		b := newBench(t, s, func(m identity.Message) (int, error) {
 			outcome := outcomes[m.Payload]
@@ -108,12 +112,16 @@ func TestOutcomes(t *testing.T) {
 		ids["late"] = b.enqueue(identity.Message{Lane: "webhook/7", Payload: "late", ExpiresAt: noon})
 		ids["strange"] = b.enqueue(identity.Message{Lane: "pigeon/1", Payload: "strange"})
 		mail := b.enqueue(identity.Message{Lane: identity.LaneMail, Payload: "good"})
-		if got := b.sent(); got != "away bad good good never" {
+		if got := b.sent(); got != "away bad cut off good good inside inside, for good never" {
 			t.Errorf("sent %s", got)
 		}
 		for name, want := range map[string]string{
-			"good": "done 1 204 ", "bad": "pending 1 500 HTTP 500", "never": "dead 1 410 HTTP 410", "away": "pending 1 0 The database is away.",
-			"late": "dead 1 0 it was of no use any more", "strange": "pending 1 0 this release has no sender for pigeon",
+			"good": "done 1 204 ", "bad": "pending 1 500 HTTP 500", "away": "pending 1 0 The database is away.",
+			"never": "dead 1 410 HTTP 410: the receiver is gone for good",
+			"late":  "dead 1 0 it was of no use any more", "strange": "pending 1 0 this release has no sender for pigeon",
+			"inside":           "pending 1 0 it could not be sent; the log tells why",
+			"inside, for good": "dead 1 0 it could not be sent; the log tells why",
+			"cut off":          "pending 1 0 it was interrupted",
 		} {
 			m := b.message(ids[name])
 			if got := fmt.Sprint(m.State, " ", m.Attempts, " ", m.Status, " ", m.LastError); got != want {
@@ -129,9 +137,9 @@ func TestOutcomes(t *testing.T) {
 		if got := b.sent(); got != "" {
 			t.Errorf("at once again: %s", got)
 		}
-		outcomes["bad"] = outcomes["good"]
+		outcomes["bad"], outcomes["inside"], outcomes["cut off"] = outcomes["good"], outcomes["never"], outcomes["never"]
 		b.now = b.now.Add(time.Minute)
-		if got := b.sent(); got != "away bad" {
+		if got := b.sent(); got != "away bad cut off inside" {
 			t.Errorf("a minute later: %s", got)
 		}
 		if m := b.message(ids["bad"]); m.State != identity.MessageDone || m.Attempts != 2 || m.LastError != "" {

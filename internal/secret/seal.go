@@ -4,22 +4,26 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Sealer keeps secrets that have to be read again, such as those of
 // authenticators, from whoever sees the database alone: AES-256-GCM with a key
-// derived by HKDF (RFC 5869).
+// derived by HKDF (RFC 5869). Texts that only have to be recognised it keeps as
+// HMAC-SHA-256 (RFC 2104), with a key of its own.
 type Sealer struct{ keys []sealKey }
 
 type sealKey struct {
 	name string // which key has sealed something; tells nothing about it
 	aead cipher.AEAD
+	mac  []byte
 }
 
 // NewSealer returns a sealer that seals with the first key and opens what any
@@ -47,7 +51,11 @@ func NewSealer(keys ...string) (*Sealer, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.keys = append(s.keys, sealKey{base64.RawURLEncoding.EncodeToString(name), aead})
+		mac, err := hkdf.Key(sha256.New, []byte(text), nil, "roster mac", keyBytes)
+		if err != nil {
+			return nil, err
+		}
+		s.keys = append(s.keys, sealKey{base64.RawURLEncoding.EncodeToString(name), aead, mac})
 	}
 	if len(s.keys) == 0 {
 		return nil, errors.New("no key to seal secrets with")
@@ -82,6 +90,24 @@ func (s *Sealer) Open(sealed, purpose string) (string, error) {
 		return string(secret), nil
 	}
 	return "", errors.New("a secret was sealed with a key that is not configured (ROSTER_SECRET_KEY)")
+}
+
+// MAC returns what VerifyMAC recognises a text by, for the same purpose only. It
+// is made with the first key and tells nothing of the text to those without it.
+func (s *Sealer) MAC(purpose, text string) string { return s.keys[0].macOf(purpose, text) }
+
+// VerifyMAC reports whether a text is the one that MAC was given, with whichever
+// of the keys. It takes the same time wherever the two differ.
+func (s *Sealer) VerifyMAC(mac, purpose, text string) bool {
+	return slices.ContainsFunc(s.keys, func(key sealKey) bool {
+		return hmac.Equal([]byte(mac), []byte(key.macOf(purpose, text)))
+	})
+}
+
+func (k sealKey) macOf(purpose, text string) string {
+	h := hmac.New(sha256.New, k.mac)
+	fmt.Fprintf(h, "%d %s%s", len(purpose), purpose, text) // where one ends and the other begins is part of it
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
 // NewCode returns six random digits.

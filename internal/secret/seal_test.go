@@ -2,6 +2,7 @@ package secret
 
 import (
 	"encoding/base32"
+	"encoding/base64"
 	"regexp"
 	"strings"
 	"testing"
@@ -51,6 +52,37 @@ func TestSeal(t *testing.T) {
 	}
 	if _, err := NewSealer("", ""); err == nil {
 		t.Error("a sealer without a key")
+	}
+}
+
+func TestMAC(t *testing.T) {
+	t.Parallel()
+	s := newSealer(t, "", "first key")
+	mac := s.MAC("create 7", "a text")
+	if mac != s.MAC("create 7", "a text") || !s.VerifyMAC(mac, "create 7", "a text") {
+		t.Error("the same is not recognised")
+	}
+	// A new key comes first; what the old one made is still recognised.
+	newer := newSealer(t, "second key", "first key")
+	if !newer.VerifyMAC(mac, "create 7", "a text") || newer.MAC("create 7", "a text") == mac {
+		t.Error("with a key more")
+	}
+	if s.VerifyMAC(newer.MAC("create 7", "a text"), "create 7", "a text") {
+		t.Error("recognised without the key")
+	}
+	for _, other := range [][3]string{
+		{mac, "create 7", "another text"},
+		{mac, "create 8", "a text"},
+		{mac, "create 7a", " text"}, // the same letters, divided elsewhere
+		{mac, "create ", "7a text"},
+		{"", "create 7", "a text"},
+		{mac[:len(mac)-1], "create 7", "a text"},
+		{Digest("a text"), "create 7", "a text"},
+		{base64.RawURLEncoding.EncodeToString(make([]byte, 32)), "create 7", "a text"},
+	} {
+		if s.VerifyMAC(other[0], other[1], other[2]) {
+			t.Errorf("%q is recognised", other)
+		}
 	}
 }
 

@@ -3,10 +3,12 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
 )
 
@@ -18,9 +20,7 @@ func (s *Service) Events(ctx context.Context, actor identity.Actor, q identity.E
 	}
 	page, err := s.store.Events(ctx, q)
 	for i, event := range page.Events {
-		if event.Type.SubjectType() == "user" && !actor.SeesUnmasked(event.SubjectID) {
-			page.Events[i].Changes = event.Changes.Masked()
-		}
+		page.Events[i] = actor.SeesEvent(event)
 	}
 	return page, err
 }
@@ -58,6 +58,25 @@ func (s *Service) Refused(ctx context.Context, actor identity.Actor, cause error
 	}
 }
 
+// refusalPeriod is how long equal refusals are counted in one event.
+const refusalPeriod = time.Minute
+
+// refuse records a refusal. Equal ones, of one caller from one source for one
+// reason, are one event with a count: whoever is refused must not be able to fill
+// the table. It is the last step of its transaction.
 func refuse(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Time, reason string) error {
-	return tx.Emit(ctx, identity.Event{Type: identity.UserAccessRefused, Time: now, Actor: actor, SubjectID: actor.UserID, Reason: reason})
+	event := identity.Event{
+		Type: identity.UserAccessRefused, Time: now, Actor: actor, SubjectID: actor.UserID, Reason: reason,
+	}
+	// A lock first, then the look: of equal refusals at once, in any number of
+	// instances, one begins the event and the others see it.
+	key := fmt.Sprintf("refusal %d %d %q %s %s", actor.TokenID, actor.UserID, actor.Name, actor.Source, reason)
+	if _, err := tx.Throttle(ctx, secret.Digest(key)); err != nil {
+		return err
+	}
+	counted, err := tx.CountRefusal(ctx, event, refusalPeriod)
+	if err != nil || counted {
+		return err
+	}
+	return tx.Emit(ctx, event)
 }

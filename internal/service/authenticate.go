@@ -18,7 +18,7 @@ const lastUseResolution = time.Minute
 // on every request and as things are now: the token exists and has not expired,
 // its user (if it acts for one) is active, and both allow-lists hold the source.
 // The errors are Unauthenticated and, for the address, Forbidden.
-func (s *Service) Authenticate(ctx context.Context, credential string, source netip.Addr, requestID string) (identity.Actor, error) {
+func (s *Service) Authenticate(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error) {
 	now := s.now()
 	grant, err := s.store.Grant(ctx, secret.Digest(credential))
 	if err != nil {
@@ -30,15 +30,15 @@ func (s *Service) Authenticate(ctx context.Context, credential string, source ne
 	if !usable(grant, now) {
 		return identity.Actor{}, errInvalidToken()
 	}
-	actor := actorOf(grant, now)
-	actor.Source, actor.RequestID, actor.Credential = source, requestID, secret.Digest(credential)
-	if !allows(grant, source) {
+	actor := actorOf(grant, now).From(origin)
+	actor.Credential = secret.Digest(credential)
+	if !allows(grant, origin.Source) {
 		err := errAddressNotAllowed()
 		s.Refused(ctx, actor, err)
 		return identity.Actor{}, err
 	}
 	if now.Sub(grant.Token.LastUsedAt) >= lastUseResolution {
-		s.touch(ctx, grant.Token, source, now)
+		s.touch(ctx, grant.Token, origin.Source, now)
 	}
 	return actor, nil
 }

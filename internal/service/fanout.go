@@ -111,19 +111,24 @@ type Renderers map[identity.WebhookFormat]func(identity.WebhookMessage) ([]byte,
 func (s *Service) WebhookSender(post func(context.Context, identity.WebhookPost) (int, error), renderers Renderers,
 ) func(context.Context, identity.Message) (int, error) {
 	return func(ctx context.Context, m identity.Message) (int, error) {
-		webhook, err := s.store.Webhook(ctx, identity.WebhookIn(m.Lane))
+		now := s.now()
+		webhook, secrets, err := s.store.WebhookWithSecrets(ctx, identity.WebhookIn(m.Lane), now)
 		if identity.KindOf(err) == identity.NotFound { // the event and the deletion came at once
-			return 0, &identity.PermanentError{Cause: errors.New("the webhook has been deleted")}
+			return 0, &identity.PermanentError{Cause: identity.DeliveryError("the webhook has been deleted")}
 		}
 		if err != nil {
 			return 0, err
+		}
+		// What the webhook reads now is what its owner may see; what it read before may be more.
+		if event := identity.EventType(m.Topic); event != identity.WebhookPing && !webhook.Subscribes(event) {
+			return 0, &identity.PermanentError{Cause: identity.DeliveryError("the webhook is not told of such events any more")}
 		}
 		body, err := renderers.render(webhook.Format, m)
 		if err != nil {
 			return 0, &identity.PermanentError{Cause: err}
 		}
-		attempt, err := s.webhookPost(ctx, webhook, m, body)
-		if err != nil {
+		attempt := identity.WebhookPost{URL: webhook.URL, Body: body, Auth: webhook.Auth, ID: strconv.FormatInt(m.ID, 10), At: now}
+		if err := s.addSecrets(ctx, &attempt, webhook.ID, secrets); err != nil {
 			return 0, err
 		}
 		status, err := post(ctx, attempt)
@@ -159,31 +164,25 @@ func (r Renderers) render(format identity.WebhookFormat, m identity.Message) ([]
 	return render(message)
 }
 
-func (s *Service) webhookPost(ctx context.Context, webhook identity.Webhook, m identity.Message, body []byte) (identity.WebhookPost, error) {
-	now := s.now()
-	post := identity.WebhookPost{URL: webhook.URL, Body: body, Auth: webhook.Auth, ID: strconv.FormatInt(m.ID, 10), At: now}
+// addSecrets opens the secrets of a webhook for a post.
+func (s *Service) addSecrets(ctx context.Context, post *identity.WebhookPost, webhookID int64, sealed store.WebhookSecrets) error {
 	sealer, err := s.sealing(ctx)
 	if err != nil {
-		return post, err
-	}
-	sealed, err := s.store.WebhookSecrets(ctx, webhook.ID)
-	if err != nil {
-		return post, err
+		return err
 	}
 	open := func(text, what string) string {
 		if text == "" || err != nil {
 			return ""
 		}
 		var opened string
-		opened, err = sealer.Open(text, webhookPurpose(webhook.ID, what))
+		opened, err = sealer.Open(text, webhookPurpose(webhookID, what))
 		return opened
 	}
 	post.Token = open(sealed.Token, "token")
-	post.Secrets = append(post.Secrets, open(sealed.Secret, "secret"))
-	if sealed.OldSecret != "" && now.Before(sealed.OldSecretUntil) {
-		post.Secrets = append(post.Secrets, open(sealed.OldSecret, "secret"))
+	for _, text := range append([]string{sealed.Secret}, sealed.Old...) {
+		post.Secrets = append(post.Secrets, open(text, "secret"))
 	}
-	return post, err
+	return err
 }
 
 // deactivateGone makes a webhook inactive, unless it leads elsewhere by now.

@@ -87,7 +87,7 @@ func (s *Service) UpdateGroup(ctx context.Context, actor identity.Actor, id int6
 			return nil
 		}
 		after.UpdatedAt, after.Version = now, before.Version+1
-		if err := tx.UpdateGroup(ctx, after); err != nil {
+		if err := tx.UpdateGroup(ctx, before, after); err != nil {
 			return err
 		}
 		return emit(ctx, tx, actor, now, identity.GroupUpdated, id, changes)

@@ -6,18 +6,18 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
 )
-
-// idempotencyPeriod is how long a key is remembered.
-const idempotencyPeriod = 24 * time.Hour
 
 // Once makes a create happen once however often it is asked for (the
 // Idempotency-Key of draft-ietf-httpapi-idempotency-key-header). The zero value
 // asks for nothing. Only success is remembered: what failed may be tried again.
 type Once struct {
-	Key         string
-	Fingerprint string // of the request; another request may not have the same key
+	Key string
+	// Request is the request in a form that is the same for the same request, and
+	// without a password: another request may not have the same key.
+	Request string
 	// Render returns the answer to keep; it runs inside the transaction and must not fail.
 	Render func(identity.User) []byte
 }
@@ -37,34 +37,42 @@ func (o Once) caller(actor identity.Actor) string {
 	return "user " + strconv.FormatInt(actor.UserID, 10)
 }
 
+// purpose binds a fingerprint to its place.
+func (o Once) purpose(actor identity.Actor) string {
+	return "idempotency key " + o.caller(actor) + " " + o.Key
+}
+
 // replay returns the kept answer to an earlier use of the key, if there was one.
 func (s *Service) replay(ctx context.Context, actor identity.Actor, once Once, now time.Time) (Answer, error) {
 	if once.Key == "" {
 		return Answer{}, nil
 	}
-	kept, err := s.store.IdempotencyKey(ctx, once.caller(actor), once.Key, now.Add(-idempotencyPeriod))
-	switch {
-	case identity.KindOf(err) == identity.NotFound:
+	kept, err := s.store.IdempotencyKey(ctx, once.caller(actor), once.Key, now.Add(-identity.IdempotencyPeriod))
+	if identity.KindOf(err) == identity.NotFound {
 		return Answer{}, nil
-	case err != nil:
+	}
+	if err != nil {
 		return Answer{}, err
-	case kept.Fingerprint != once.Fingerprint:
+	}
+	sealer, err := s.sealing(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	if !sealer.VerifyMAC(kept.Fingerprint, once.purpose(actor), once.Request) {
 		return Answer{}, identity.Errorf(identity.Conflict, "idempotency_key_reused",
 			"This Idempotency-Key was used for another request.").WithField("Idempotency-Key")
-	case kept.Answer == "":
-		return Answer{}, identity.Errorf(identity.Conflict, "idempotency_key_spent",
-			"The user that was created with this Idempotency-Key has been deleted since.").WithField("Idempotency-Key")
 	}
 	return Answer{Replayed: true, UserID: kept.UserID, Body: []byte(kept.Answer)}, nil
 }
 
 // keep stores the answer in the transaction of the create.
-func (o Once) keep(ctx context.Context, tx *store.Tx, actor identity.Actor, user identity.User, now time.Time) error {
+func (o Once) keep(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, actor identity.Actor, user identity.User, now time.Time,
+) error {
 	if o.Key == "" {
 		return nil
 	}
 	return tx.InsertIdempotencyKey(ctx, store.IdempotencyKey{
-		Caller: o.caller(actor), Key: o.Key, Fingerprint: o.Fingerprint, UserID: user.ID,
+		Caller: o.caller(actor), Key: o.Key, Fingerprint: sealer.MAC(o.purpose(actor), o.Request), UserID: user.ID,
 		Answer: string(o.Render(user)), CreatedAt: now,
-	}, now.Add(-idempotencyPeriod))
+	}, now.Add(-identity.IdempotencyPeriod))
 }

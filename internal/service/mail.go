@@ -27,9 +27,13 @@ func enqueueMail(ctx context.Context, tx *store.Tx, order mailOrder, now, expire
 	if err != nil {
 		return err
 	}
-	_, err = tx.Enqueue(ctx, identity.Message{
+	message := identity.Message{
 		Lane: identity.LaneMail, Topic: string(order.Kind), UserID: order.UserID, Payload: string(payload), CreatedAt: now, ExpiresAt: expiresAt,
-	})
+	}
+	if order.UserID == 0 {
+		message.Address = identity.Email(order.To).Key()
+	}
+	_, err = tx.Enqueue(ctx, message)
 	return err
 }
 

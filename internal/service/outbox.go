@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
@@ -24,7 +25,9 @@ func (s *Service) RetryMessage(ctx context.Context, actor identity.Actor, id int
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return identity.Message{}, err
 	}
-	return s.requeue(ctx, id, "")
+	return s.requeue(ctx, actor, id, "", func(tx *store.Tx, now time.Time) error {
+		return emit(ctx, tx, actor, now, identity.MessageRetried, id, nil)
+	})
 }
 
 // Deliveries returns a page of the messages of a webhook, the latest first, and
@@ -44,16 +47,26 @@ func (s *Service) Redeliver(ctx context.Context, actor identity.Actor, webhookID
 	if err != nil {
 		return identity.Message{}, err
 	}
-	return s.requeue(ctx, id, webhook.Lane())
+	return s.requeue(ctx, actor, id, webhook.Lane(), func(tx *store.Tx, now time.Time) error {
+		return emit(ctx, tx, actor, now, identity.WebhookRedelivered, webhookID, identity.Changes{"delivery": {New: id}})
+	})
 }
 
-// requeue makes a message due again; lane "" is any.
-func (s *Service) requeue(ctx context.Context, id int64, lane string) (identity.Message, error) {
+// requeue makes a message due again and records that; lane "" is any.
+func (s *Service) requeue(ctx context.Context, actor identity.Actor, id int64, lane string, record func(*store.Tx, time.Time) error,
+) (identity.Message, error) {
 	now := s.now()
 	var message identity.Message
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
 		var err error
 		if message, err = tx.MessageForUpdate(ctx, id); err != nil {
+			return err
+		}
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := actor.Require(identity.WebhooksManage); err != nil {
 			return err
 		}
 		if lane != "" && message.Lane != lane {
@@ -65,8 +78,10 @@ func (s *Service) requeue(ctx context.Context, id int64, lane string) (identity.
 		if err := tx.RequeueMessage(ctx, id, now); err != nil {
 			return err
 		}
-		message, err = tx.Message(ctx, id)
-		return err
+		if message, err = tx.Message(ctx, id); err != nil {
+			return err
+		}
+		return record(tx, now)
 	})
 	return message, err
 }
@@ -85,8 +100,10 @@ func (s *Service) TestWebhook(ctx context.Context, actor identity.Actor, id int6
 		if err != nil {
 			return err
 		}
-		message, err = tx.Message(ctx, messageID)
-		return err
+		if message, err = tx.Message(ctx, messageID); err != nil {
+			return err
+		}
+		return emit(ctx, tx, actor, now, identity.WebhookTested, id, identity.Changes{"delivery": {New: messageID}})
 	})
 	return message, err
 }

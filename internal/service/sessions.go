@@ -232,8 +232,8 @@ func (s *Service) endSessions(ctx context.Context, actor identity.Actor, userID 
 	})
 }
 
-// Prune forgets sessions, challenges, links, counts of attempts and messages that
-// are over. It may be called at any time by any instance.
+// Prune forgets sessions, challenges, links, counts of attempts, kept answers and
+// messages that are over. It may be called at any time by any instance.
 func (s *Service) Prune(ctx context.Context) error {
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error { return tx.Prune(ctx, now) })

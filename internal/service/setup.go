@@ -98,7 +98,7 @@ func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor,
 func requireAdminTFA(ctx context.Context, tx *store.Tx, actor identity.Actor, before identity.Group, required bool, now time.Time) error {
 	after := before
 	after.RequireTFA, after.UpdatedAt, after.Version = required, now, before.Version+1
-	if err := tx.UpdateGroup(ctx, after); err != nil {
+	if err := tx.UpdateGroup(ctx, before, after); err != nil {
 		return err
 	}
 	return emit(ctx, tx, actor, now, identity.GroupUpdated, after.ID, before.Diff(after))

@@ -64,7 +64,8 @@ func TestSignInTakesTheSameTime(t *testing.T) {
 				source := netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", sample, i)) // never throttled
 				start := time.Now()
 				before := options.Passwords.Rounds()
-				_, err := svc.SignIn(ctx, identity.Anonymous(source, "r"), kind.email, kind.password)
+				_, err := svc.SignIn(ctx, identity.Anonymous(identity.Origin{Source: source, RequestID: "r"}), kind.email,
+					kind.password)
 				times[i] = append(times[i], time.Since(start))
 				if rounds := options.Passwords.Rounds() - before; rounds != 1<<cost {
 					t.Fatalf("%s: %d rounds", kind.name, rounds)

@@ -36,7 +36,7 @@ func signinAttempt(email string, source netip.Addr) attempt {
 func newAttempt(kind, email string, source netip.Addr) attempt {
 	from := sourceKey(source)
 	return attempt{
-		{secret.Digest(kind + " " + from + " " + identity.FoldASCII(email)), pairRule},
+		{secret.Digest(kind + " " + from + " " + identity.EmailKey(email)), pairRule},
 		{secret.Digest(kind + " " + from), sourceRule},
 	}
 }

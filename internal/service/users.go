@@ -68,6 +68,10 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 	if answer, err := s.replay(ctx, actor, once, now); err != nil || answer.Replayed {
 		return identity.User{}, answer, err
 	}
+	sealer, err := s.sealing(ctx)
+	if err != nil {
+		return identity.User{}, Answer{}, err
+	}
 	hash, err := s.passwords.Hash(ctx, in.Password) // slow, so before the transaction
 	if err != nil {
 		return identity.User{}, Answer{}, err
@@ -93,7 +97,7 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 		if user.ID, err = tx.InsertUser(ctx, user, hash); err != nil {
 			return err
 		}
-		if err := once.keep(ctx, tx, actor, actor.Sees(user), now); err != nil {
+		if err := once.keep(ctx, tx, sealer, actor, actor.Sees(user), now); err != nil {
 			return err
 		}
 		if in.Notify {

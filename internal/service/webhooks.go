@@ -16,8 +16,12 @@ import (
 // change that it tells of.
 const maxWebhooks = 100
 
-// oldSecretPeriod is how long a secret still signs after it was replaced.
-const oldSecretPeriod = 24 * time.Hour
+// oldSecretPeriod is how long a secret still signs after it was replaced, and
+// maxOldSecrets how many of them there are at once: each is a signature in a header.
+const (
+	oldSecretPeriod = 24 * time.Hour
+	maxOldSecrets   = 8
+)
 
 // Webhook returns a webhook.
 func (s *Service) Webhook(ctx context.Context, actor identity.Actor, id int64) (identity.Webhook, error) {
@@ -36,15 +40,17 @@ func (s *Service) Webhooks(ctx context.Context, actor identity.Actor, page ident
 }
 
 // CreateWebhook creates a webhook from what a change makes of nothing, and
-// returns it with its secret, which cannot be had again. One that reveals masked
-// data needs a caller who sees them. The errors are Forbidden, Invalid and, where
-// there are too many, Conflict.
+// returns it with its secret, which cannot be had again. The caller needs the rights
+// to all that it reads; a session has to be fresh. The errors are Forbidden, Invalid and, where there are too
+// many, Conflict.
 func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in identity.WebhookChange) (identity.Webhook, string, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return identity.Webhook{}, "", err
 	}
 	now := s.now()
-	webhook := in.Apply(identity.Webhook{Format: identity.WebhookFormatPowens, Auth: identity.WebhookAuthStandard, Active: true, CreatedAt: now, Version: 1})
+	webhook := in.Apply(identity.Webhook{
+		Format: identity.WebhookFormatPowens, Auth: identity.WebhookAuthStandard, Active: true, CreatedAt: now, Version: 1,
+	})
 	if err := s.mayKeep(actor, webhook, in); err != nil {
 		return identity.Webhook{}, "", err
 	}
@@ -61,12 +67,17 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 		if total >= maxWebhooks {
 			return identity.Errorf(identity.Conflict, "too_many_webhooks", "There are %d webhooks already. Delete one first.", total)
 		}
+		actor, err := s.current(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := mayTouchWebhook(actor, webhook); err != nil {
+			return err
+		}
 		if webhook.ID, err = tx.InsertWebhook(ctx, webhook); err != nil {
 			return err
 		}
-		secrets := store.WebhookSecrets{Secret: sealer.Seal(key, webhookPurpose(webhook.ID, "secret"))}
-		setToken(&secrets, sealer, webhook.ID, in.Token)
-		if err := tx.ReplaceWebhookSecrets(ctx, webhook.ID, secrets); err != nil {
+		if err := keepSecrets(ctx, tx, sealer, webhook.ID, key, in.Token); err != nil {
 			return err
 		}
 		return emit(ctx, tx, actor, now, identity.WebhookCreated, webhook.ID, webhookChanges(identity.Webhook{}, webhook, in))
@@ -74,26 +85,29 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 	return webhook, key, err
 }
 
-// UpdateWebhook changes a webhook and returns the new state. Where it reveals
-// masked data, before or after, the caller has to see them. The errors are
-// Forbidden, NotFound, Invalid and Precondition.
+// UpdateWebhook changes a webhook and returns the new state. The caller needs the
+// rights to all that it reads, before and after. At another origin it has a new
+// secret, which is returned and cannot be had again, and no token but that of the
+// change; else the secret is "". The errors are Forbidden, NotFound, Invalid and
+// Precondition.
 func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id int64, in identity.WebhookChange, match identity.VersionMatch,
-) (identity.Webhook, error) {
+) (identity.Webhook, string, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
-		return identity.Webhook{}, err
+		return identity.Webhook{}, "", err
 	}
 	now := s.now()
 	sealer, err := s.sealing(ctx)
 	if err != nil {
-		return identity.Webhook{}, err
+		return identity.Webhook{}, "", err
 	}
 	var after identity.Webhook
+	var key string
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		before, err := mayChangeWebhook(ctx, tx, actor, id, match)
+		before, actor, err := s.mayChangeWebhook(ctx, tx, actor, id, match)
 		if err != nil {
 			return err
 		}
-		after = in.Apply(before)
+		after, key = in.Apply(before), ""
 		if err := s.mayKeep(actor, after, in); err != nil {
 			return err
 		}
@@ -105,23 +119,20 @@ func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id in
 		if err := tx.UpdateWebhook(ctx, after); err != nil {
 			return err
 		}
-		if in.Token != nil {
-			secrets, err := tx.WebhookSecrets(ctx, id)
-			if err != nil {
-				return err
-			}
-			setToken(&secrets, sealer, id, in.Token)
-			if err := tx.ReplaceWebhookSecrets(ctx, id, secrets); err != nil {
-				return err
-			}
+		if in.Moves(before) {
+			key = webhooksig.NewSecret()
+		}
+		if err := keepSecrets(ctx, tx, sealer, id, key, in.Token); err != nil {
+			return err
 		}
 		return emit(ctx, tx, actor, now, identity.WebhookUpdated, id, changes)
 	})
-	return after, err
+	return after, key, err
 }
 
 // RotateWebhook gives a webhook a new secret and returns it; the one until now
-// signs as well for a day. The errors are Forbidden and NotFound.
+// signs as well for a day. The errors are Forbidden, NotFound and, where there are
+// too many that sign, Conflict.
 func (s *Service) RotateWebhook(ctx context.Context, actor identity.Actor, id int64) (identity.Webhook, string, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return identity.Webhook{}, "", err
@@ -134,16 +145,21 @@ func (s *Service) RotateWebhook(ctx context.Context, actor identity.Actor, id in
 	key := webhooksig.NewSecret()
 	var webhook identity.Webhook
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		if webhook, err = mayChangeWebhook(ctx, tx, actor, id, identity.VersionMatch{}); err != nil {
-			return err
-		}
-		secrets, err := tx.WebhookSecrets(ctx, id)
+		before, actor, err := s.mayChangeWebhook(ctx, tx, actor, id, identity.VersionMatch{})
 		if err != nil {
 			return err
 		}
-		secrets.OldSecret, secrets.OldSecretUntil = secrets.Secret, now.Add(oldSecretPeriod)
-		secrets.Secret = sealer.Seal(key, webhookPurpose(id, "secret"))
-		if err := tx.ReplaceWebhookSecrets(ctx, id, secrets); err != nil {
+		webhook = before
+		_, secrets, err := tx.WebhookWithSecrets(ctx, id, now)
+		if err != nil {
+			return err
+		}
+		if len(secrets.Old) >= maxOldSecrets {
+			return identity.Errorf(identity.Conflict, "too_many_rotations",
+				"%d replaced secrets still sign, each for a day. Wait until one of them is over.", len(secrets.Old))
+		}
+		sealed := sealer.Seal(key, webhookPurpose(id, "secret"))
+		if err := tx.RotateWebhookSecret(ctx, id, sealed, now, now.Add(oldSecretPeriod)); err != nil {
 			return err
 		}
 		webhook.UpdatedAt, webhook.Version = now, webhook.Version+1
@@ -163,7 +179,7 @@ func (s *Service) DeleteWebhook(ctx context.Context, actor identity.Actor, id in
 	}
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
-		webhook, err := mayChangeWebhook(ctx, tx, actor, id, match)
+		webhook, actor, err := s.mayChangeWebhook(ctx, tx, actor, id, match)
 		if err != nil {
 			return err
 		}
@@ -174,21 +190,38 @@ func (s *Service) DeleteWebhook(ctx context.Context, actor identity.Actor, id in
 	})
 }
 
-// mayChangeWebhook locks a webhook and checks that the caller may touch it.
-func mayChangeWebhook(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, match identity.VersionMatch) (identity.Webhook, error) {
+// mayChangeWebhook locks a webhook and checks that the caller, as it is then, may
+// touch it.
+func (s *Service) mayChangeWebhook(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, match identity.VersionMatch,
+) (identity.Webhook, identity.Actor, error) {
 	webhook, err := tx.WebhookForUpdate(ctx, id)
 	if err != nil {
-		return webhook, err
+		return webhook, actor, err
+	}
+	if actor, err = s.current(ctx, tx, actor); err != nil {
+		return webhook, actor, err
 	}
 	if err := match.Check(webhook.Version); err != nil {
-		return webhook, err
+		return webhook, actor, err
 	}
-	return webhook, actor.RequireCover(0, webhook.Format.RevealsMaskedData())
+	return webhook, actor, mayTouchWebhook(actor, webhook)
+}
+
+// mayTouchWebhook lets nobody touch a webhook that reads more than they may, nor a
+// session that has not just proved itself.
+func mayTouchWebhook(actor identity.Actor, webhook identity.Webhook) error {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return err
+	}
+	if err := actor.RequireCover(webhook.Reads()); err != nil {
+		return err
+	}
+	return actor.RequireFresh()
 }
 
 // mayKeep checks a webhook as it is to be.
 func (s *Service) mayKeep(actor identity.Actor, webhook identity.Webhook, in identity.WebhookChange) error {
-	if err := actor.RequireCover(0, webhook.Format.RevealsMaskedData()); err != nil {
+	if err := mayTouchWebhook(actor, webhook); err != nil {
 		return err
 	}
 	if in.URL != nil && s.options.CheckWebhookURL != nil {
@@ -202,8 +235,11 @@ func (s *Service) mayKeep(actor identity.Actor, webhook identity.Webhook, in ide
 
 func webhookChanges(before, after identity.Webhook, in identity.WebhookChange) identity.Changes {
 	changes := before.Diff(after)
-	if in.Token != nil {
+	if in.Token != nil || before.HasToken != after.HasToken {
 		changes["token"] = identity.HiddenChange
+	}
+	if before.ID != 0 && in.Moves(before) {
+		changes["secret"] = identity.HiddenChange
 	}
 	return changes
 }
@@ -211,12 +247,22 @@ func webhookChanges(before, after identity.Webhook, in identity.WebhookChange) i
 // webhookPurpose is what a secret of a webhook is sealed for.
 func webhookPurpose(id int64, what string) string { return fmt.Sprintf("webhook %d %s", id, what) }
 
-func setToken(secrets *store.WebhookSecrets, sealer *secret.Sealer, id int64, token *identity.WebhookToken) {
-	switch {
-	case token == nil:
-	case *token == "":
-		secrets.Token = ""
-	default:
-		secrets.Token = sealer.Seal(string(*token), webhookPurpose(id, "token"))
+// keepSecrets seals and stores the secrets of a webhook. A key takes the place of
+// all there were; "" leaves them. A token of nil leaves that, the empty one takes
+// it away.
+func keepSecrets(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, id int64, key string, token *identity.WebhookToken,
+) error {
+	if key != "" {
+		if err := tx.ResetWebhookSecrets(ctx, id, sealer.Seal(key, webhookPurpose(id, "secret"))); err != nil {
+			return err
+		}
 	}
+	if token == nil {
+		return nil
+	}
+	sealed := ""
+	if *token != "" {
+		sealed = sealer.Seal(string(*token), webhookPurpose(id, "token"))
+	}
+	return tx.SetWebhookToken(ctx, id, sealed)
 }

@@ -54,6 +54,10 @@ type engine struct {
 	isStalePlan func(error) bool
 	isPoisoned  func(error) bool
 
+	// beyondASCII is the condition that the key of an address is not all ASCII; it
+	// is that of the index users_email_beyond_ascii.
+	beyondASCII string
+
 	// contains returns the condition that a column holds a text, and the
 	// arguments for its placeholders, which start at $n. indexed says to let the
 	// trigram index find the rows; otherwise the condition must not tempt the
@@ -192,6 +196,7 @@ var postgresEngine = engine{
 		// error is not exported, so its text has to do.
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
+	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		args := []any{likePattern(text)}
 		if indexed {
@@ -237,6 +242,24 @@ func trigrams(text string) []string {
 
 // ---- SQLite ----
 
+// FilesOpenToOthers returns the files of a SQLite database that users of the
+// machine other than their owner may use. A new file never is one; one that
+// came from elsewhere, such as a backup, may be. It is empty for PostgreSQL.
+func FilesOpenToOthers(databaseURL string) []string {
+	path, isSQLite := strings.CutPrefix(databaseURL, "sqlite:")
+	if !isSQLite {
+		return nil
+	}
+	const others = 0o077
+	var found []string
+	for _, name := range []string{path, path + "-wal"} { // the second has the latest changes
+		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&others != 0 {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
 func openSQLite(path string, options Options) (read, write *pool, err error) {
 	if path == "" || path == ":memory:" { // each connection would have a memory of its own
 		return nil, nil, errors.New("the database URL must name a file: sqlite:PATH")
@@ -253,8 +276,10 @@ func openSQLite(path string, options Options) (read, write *pool, err error) {
 	// By DSN, because a PRAGMA sent as a statement reaches one connection only.
 	// busy_timeout first: the others may have to wait. Transactions take the
 	// write lock at once; a read-then-write one could not be upgraded later.
+	// FULL, because in WAL mode NORMAL can lose the last commits with the power:
+	// an acknowledged revocation would be undone.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
-		"&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate&_time_integer_format=unix_micro&_inttotime=1"
+		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_txlock=immediate&_time_integer_format=unix_micro&_inttotime=1"
 	open := sql.Open
 	if options.Trace {
 		open = func(driver, dsn string) (*sql.DB, error) { return otelsql.Open(driver, dsn, spans) }
@@ -313,6 +338,7 @@ var sqliteEngine = engine{
 	},
 	isStalePlan: func(error) bool { return false }, // SQLite prepares again by itself
 	isPoisoned:  func(error) bool { return false },
+	beyondASCII: "length(CAST(email_folded AS blob)) <> length(email_folded)",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		if indexed {
 			match := fmt.Sprintf(`{%s} : "%s"`, strings.Join(columns, " "), strings.ReplaceAll(text, `"`, `""`))

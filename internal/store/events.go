@@ -21,29 +21,54 @@ func (t *Tx) Emit(ctx context.Context, e identity.Event) error {
 	if err != nil {
 		return fmt.Errorf("event %s: %w", e.Type, err)
 	}
-	source := ""
-	if e.Actor.Source.IsValid() {
-		source = e.Actor.Source.String()
-	}
-	_, err = t.exec(ctx, `INSERT INTO events (type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id,
-			subject_type, subject_id, changes, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		e.Type, timestamp{e.Time}, e.Actor.Name, e.Actor.TokenID, e.Actor.UserID, source, e.Actor.RequestID,
-		e.Type.SubjectType(), e.SubjectID, string(text), e.Reason)
+	_, err = t.exec(ctx, `INSERT INTO events
+			(type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, client_request_id, subject_type,
+			subject_id, person_id, changes, reason)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		e.Type, timestamp{e.Time}, e.Actor.Name, e.Actor.TokenID, e.Actor.UserID, e.SourceText(), e.Actor.RequestID,
+		e.Actor.ClientRequestID, e.Type.SubjectType(), e.SubjectID, e.TokenUserID(), string(text), e.Reason)
 	return err
 }
 
+// CountRefusal adds one to the event of an equal refusal, of the same caller from
+// the same source for the same reason, that is not as old as the period, and
+// tells whether there is one. Hold a lock on such refusals first.
+func (t *Tx) CountRefusal(ctx context.Context, e identity.Event, period time.Duration) (bool, error) {
+	query, args := equalRefusal(e, period)
+	counted, err := t.exec(ctx, "UPDATE events SET count = count + 1 WHERE id = ("+query+")", args...)
+	return counted > 0, err
+}
+
+// equalRefusal returns the query for the id. It looks into the future no further
+// than back: an instance whose clock was wrong for a moment must not keep the
+// others from beginning a new event.
+func equalRefusal(e identity.Event, period time.Duration) (query string, args []any) {
+	return `SELECT id FROM events WHERE type = 'USER_ACCESS_REFUSED' AND actor_token_id = $1 AND actor_user_id = $2
+			AND happened_at > $3 AND happened_at < $4 AND actor_name = $5 AND source = $6 AND reason = $7
+			ORDER BY happened_at DESC LIMIT 1`,
+		[]any{
+			e.Actor.TokenID, e.Actor.UserID, timestamp{e.Time.Add(-period)}, timestamp{e.Time.Add(period)},
+			e.Actor.Name, e.SourceText(), e.Reason,
+		}
+}
+
+const eventColumns = "id, type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, " +
+	"client_request_id, subject_id, changes, reason, count"
+
 type eventRow struct {
-	ID           int64     `db:"id"`
-	Type         string    `db:"type"`
-	HappenedAt   timestamp `db:"happened_at"`
-	ActorName    string    `db:"actor_name"`
-	ActorTokenID int64     `db:"actor_token_id"`
-	ActorUserID  int64     `db:"actor_user_id"`
-	Source       string    `db:"source"`
-	RequestID    string    `db:"request_id"`
-	SubjectID    int64     `db:"subject_id"`
-	Changes      string    `db:"changes"`
-	Reason       string    `db:"reason"`
+	ID              int64     `db:"id"`
+	Type            string    `db:"type"`
+	HappenedAt      timestamp `db:"happened_at"`
+	ActorName       string    `db:"actor_name"`
+	ActorTokenID    int64     `db:"actor_token_id"`
+	ActorUserID     int64     `db:"actor_user_id"`
+	Source          string    `db:"source"`
+	RequestID       string    `db:"request_id"`
+	ClientRequestID string    `db:"client_request_id"`
+	SubjectID       int64     `db:"subject_id"`
+	Changes         string    `db:"changes"`
+	Reason          string    `db:"reason"`
+	Count           int64     `db:"count"`
 }
 
 func (r eventRow) event() (identity.Event, error) {
@@ -57,64 +82,127 @@ func (r eventRow) event() (identity.Event, error) {
 	}
 	source, _ := netip.ParseAddr(r.Source) // the zero Addr where there was none
 	return identity.Event{
-		ID: r.ID, Type: identity.EventType(r.Type), Time: r.HappenedAt.Time, SubjectID: r.SubjectID, Changes: changes, Reason: r.Reason,
+		ID: r.ID, Type: identity.EventType(r.Type), Time: r.HappenedAt.Time, SubjectID: r.SubjectID, Changes: changes,
+		Reason: r.Reason, Count: r.Count,
 		Actor: identity.Actor{
 			Name: r.ActorName, TokenID: r.ActorTokenID, UserID: r.ActorUserID, Source: source, RequestID: r.RequestID,
+			ClientRequestID: r.ClientRequestID,
 		},
 	}, nil
 }
 
-// Events returns one page of the events that match, the latest first, with the
-// exact total unless the page starts after a cursor.
+// countedEvents is how many matches are counted at most: the total of a list
+// costs the same however many events there are. A variable for tests.
+var countedEvents int64 = 10_000
+
+// Events returns one page of the events that match, the latest first, and, unless
+// the page starts after a cursor, the total, as far as it is counted.
 func (r reader) Events(ctx context.Context, q identity.EventQuery) (identity.EventPage, error) {
-	page, where, offset := identity.EventPage{}, eventConditions(q.Filter), q.Offset
+	page, offset := identity.EventPage{}, q.Offset
 	if q.After != nil {
-		where.add("id < $%d", q.After.ID)
 		offset = 0
-	} else if err := r.get(ctx, &page.Total, "SELECT count(*) FROM events"+where.String(), where.args...); err != nil {
-		return identity.EventPage{}, fmt.Errorf("count events: %w", err)
+	} else {
+		query, args := eventTotal(q.Filter)
+		if err := r.get(ctx, &page.Total, query, args...); err != nil {
+			return identity.EventPage{}, fmt.Errorf("count events: %w", err)
+		}
+		page.TotalIsLowerBound = page.Total > countedEvents
+		page.Total = min(page.Total, countedEvents)
 	}
-	var rows []eventRow
-	n := len(where.args)
-	err := r.all(ctx, &rows, "SELECT id, type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, subject_id, changes, reason FROM events"+
-		where.String()+" ORDER BY id DESC LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(where.args, q.Limit+1, offset)...)
+	query, args := eventPage(q, offset)
+	rows, more, err := pageOf[eventRow](ctx, r, q.Limit, query, args...)
 	if err != nil {
 		return identity.EventPage{}, fmt.Errorf("list events: %w", err)
 	}
-	if len(rows) > q.Limit {
-		rows = rows[:q.Limit]
-		page.Next = &identity.Cursor{Sort: identity.SortByID, Descending: true, ID: rows[q.Limit-1].ID}
-	}
 	page.Events = make([]identity.Event, len(rows))
 	for i, row := range rows {
+		var err error
 		if page.Events[i], err = row.event(); err != nil {
 			return identity.EventPage{}, err
 		}
 	}
+	if more {
+		page.Next = q.Filter.CursorAfter(page.Events[len(page.Events)-1])
+	}
 	return page, nil
 }
 
-func eventConditions(f identity.EventFilter) *conditions {
-	c := &conditions{}
+// eventTotal returns the query for the number of matches, one more than are
+// counted for all that is beyond. It has the order of the page, so that it goes
+// by the same index and stops there.
+func eventTotal(f identity.EventFilter) (query string, args []any) {
+	where, order := eventConditions(f, nil)
+	return "SELECT count(*) FROM (SELECT 1 FROM events" + where.String() + order +
+		" LIMIT " + strconv.FormatInt(countedEvents+1, 10) + ") AS counted", where.args
+}
+
+// eventPage returns the query for a page and one row more.
+func eventPage(q identity.EventQuery, offset int64) (query string, args []any) {
+	where, order := eventConditions(q.Filter, q.After)
+	n := len(where.args)
+	return "SELECT " + eventColumns + " FROM events" + where.String() + order +
+		" LIMIT $" + strconv.Itoa(n+1) + " OFFSET $" + strconv.Itoa(n+2), append(where.args, q.Limit+1, offset)
+}
+
+// eventConditions returns the conditions of a filter and of starting behind a
+// cursor, if there is one, with the order, the latest first.
+//
+// The first condition leads: it is written as a range, also where the range is of
+// one value, and the order starts with its column. That changes no result, but it
+// leaves the database one index to go by, that of the column and the id. It would
+// otherwise be tempted to walk all ids and look for matches, which costs the more
+// the fewer there are.
+func eventConditions(f identity.EventFilter, after *identity.Cursor) (where *conditions, order string) {
+	where = &conditions{}
+	var lead string
+	var leadValue any
+	is := func(column string, value any) {
+		if lead != "" {
+			where.add(column+" = $%d", value)
+			return
+		}
+		lead, leadValue = column, value
+		where.add(column+" >= $%[1]d AND "+column+" <= $%[1]d", value)
+	}
 	if f.UserID != 0 {
-		c.add("subject_type = 'user' AND subject_id = $%d", f.UserID)
+		where.texts = append(where.texts, "subject_type = 'user'")
+		is("subject_id", f.UserID)
 	}
 	if f.ActorUserID != 0 {
-		c.add("actor_user_id = $%d", f.ActorUserID)
+		is("actor_user_id", f.ActorUserID)
 	}
 	if f.ActorTokenID != 0 {
-		c.add("actor_token_id = $%d", f.ActorTokenID)
+		is("actor_token_id", f.ActorTokenID)
 	}
 	if f.Type != "" {
-		c.add("type = $%d", string(f.Type))
+		is("type", string(f.Type))
 	}
 	if !f.Since.IsZero() {
-		c.add("happened_at >= $%d", timestamp{f.Since})
+		where.add("happened_at >= $%d", timestamp{f.Since})
 	}
 	if !f.Until.IsZero() {
-		c.add("happened_at < $%d", timestamp{f.Until})
+		where.add("happened_at < $%d", timestamp{f.Until})
 	}
-	return c
+	if f.Sort() == identity.SortByCreation {
+		lead = "happened_at"
+	}
+	if after != nil && lead == "happened_at" {
+		at, _ := after.Time() // a cursor that could be parsed has one
+		leadValue = timestamp{at}
+	}
+	switch {
+	case after == nil:
+	case lead == "":
+		where.add("id < $%d", after.ID)
+	default:
+		n := len(where.args)
+		where.args = append(where.args, leadValue, after.ID)
+		where.texts = append(where.texts, fmt.Sprintf("(%s, id) < ($%d, $%d)", lead, n+1, n+2))
+	}
+	if lead == "" {
+		return where, " ORDER BY id DESC"
+	}
+	return where, " ORDER BY " + lead + " DESC, id DESC"
 }
 
 // PruneEvents deletes up to limit events from before a time and tells how many

@@ -9,5 +9,14 @@ import (
 // of big ones, too.
 func TestMain(m *testing.M) {
 	broadMatches = 200
+	countedEvents = 300
 	os.Exit(m.Run())
+}
+
+// LowerPageBytes lowers the bound of a page until the end of a test, which must not
+// run beside others.
+func LowerPageBytes(t *testing.T, bytes int) {
+	before := maxPageBytes
+	maxPageBytes = bytes
+	t.Cleanup(func() { maxPageBytes = before })
 }

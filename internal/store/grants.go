@@ -15,7 +15,9 @@ import (
 )
 
 // What a token grants is looked up on every request, so it is kept for a
-// moment. Three things keep a kept grant from outliving a change:
+// moment, once Listen has begun: an instance that hears of no changes, such as
+// one behind a pooler, keeps nothing. Three things keep a kept grant from
+// outliving a change:
 //   - a change that matters makes its own instance forget, after the commit;
 //   - on PostgreSQL the same transaction notifies all other instances (Listen),
 //     and its author waits until they have heard;
@@ -68,7 +70,7 @@ type grantCache struct {
 	// generation counts the changes: a look-up that began before one must not be
 	// kept after it.
 	generation uint64
-	suspended  bool // nothing is kept, for changes might not be heard of
+	suspended  bool // nothing is kept, because changes might not be heard of
 }
 
 type keptGrant struct {
@@ -77,8 +79,9 @@ type keptGrant struct {
 	until time.Time
 }
 
+// newGrantCache returns a cache that keeps nothing until it is resumed.
 func newGrantCache(ttl time.Duration) *grantCache {
-	return &grantCache{ttl: ttl, now: time.Now, entries: map[string]keptGrant{}}
+	return &grantCache{ttl: ttl, now: time.Now, entries: map[string]keptGrant{}, suspended: true}
 }
 
 // get returns the grant of a token that is kept, or the generation in which to
@@ -205,14 +208,13 @@ func (s *Store) awaitHeard(ctx context.Context, heard <-chan struct{}) {
 }
 
 // Listen forgets grants when other instances say so, until ctx ends, and calls
-// ready when it has begun to. While it tries to, nothing is kept. Without it
-// grants are kept for their time.
+// ready when it has begun to. Grants are kept only while it hears the others:
+// without it none are.
 func (s *Store) Listen(ctx context.Context, ready func()) {
 	if s.grants.ttl == 0 {
 		ready()
 		return
 	}
-	s.setListening(false)
 	const shortest, longest = 100 * time.Millisecond, 5 * time.Second // between tries to connect
 	listener := pq.NewListener(listenerURL(s.url), shortest, longest, func(event pq.ListenerEventType, err error) {
 		if event == pq.ListenerEventDisconnected {
@@ -251,7 +253,7 @@ func (s *Store) Listen(ctx context.Context, ready func()) {
 }
 
 // setListening says whether changes of other instances are heard of. While they
-// should be and are not, nothing is kept.
+// are not, nothing is kept.
 func (s *Store) setListening(listening bool) {
 	s.listening.Store(listening)
 	s.grants.suspend(!listening)

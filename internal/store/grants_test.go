@@ -26,6 +26,11 @@ func TestGrantCache(t *testing.T) {
 		c.put(digest, g, generation)
 	}
 	put("a", grantOf(1, 7))
+	if has("a") {
+		t.Error("a grant is kept before anything is heard")
+	}
+	c.suspend(false)
+	put("a", grantOf(1, 7))
 	put("b", grantOf(2, 8))
 	put("c", grantOf(3, 0))
 	c.forget(accessChange{userID: 7})
@@ -71,6 +76,7 @@ func TestGrantCache(t *testing.T) {
 		t.Errorf("%d grants", len(c.entries))
 	}
 	never := newGrantCache(0)
+	never.suspend(false)
 	never.put("a", grantOf(1, 7), 0)
 	if _, found, _ := never.get("a"); found {
 		t.Error("a grant is kept though none should be")

@@ -54,8 +54,9 @@ func (r reader) Groups(ctx context.Context, page identity.Page) ([]identity.Grou
 	if err := r.get(ctx, &total, "SELECT count(*) FROM groups"); err != nil {
 		return nil, 0, fmt.Errorf("count groups: %w", err)
 	}
-	var rows []groupRow
-	if err := r.all(ctx, &rows, "SELECT "+groupColumns+" FROM groups ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset); err != nil {
+	rows, _, err := pageOf[groupRow](ctx, r, page.Limit,
+		"SELECT "+groupColumns+" FROM groups ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset)
+	if err != nil {
 		return nil, 0, fmt.Errorf("list groups: %w", err)
 	}
 	return groupsFrom(rows), total, nil
@@ -118,11 +119,17 @@ func (t *Tx) InsertGroup(ctx context.Context, g identity.Group) (int64, error) {
 	return id, err
 }
 
-// UpdateGroup stores the group's fields, version included.
-func (t *Tx) UpdateGroup(ctx context.Context, g identity.Group) error {
+// UpdateGroup stores the fields of a group that was before, version included.
+// The permissions are written only if they have changed: the column may hold
+// names that only a later release knows, which another change must not take away.
+func (t *Tx) UpdateGroup(ctx context.Context, before, g identity.Group) error {
 	t.effects.access = append(t.effects.access, accessChange{}) // of all its members
-	_, err := t.exec(ctx, "UPDATE groups SET name = $2, name_folded = $3, permissions = $4, updated_at = $5, version = $6, require_tfa = $7 WHERE id = $1",
-		g.ID, g.Name, identity.Fold(string(g.Name)), g.Permissions.String(), timestamp{g.UpdatedAt}, g.Version, g.RequireTFA)
+	_, err := t.exec(ctx, "UPDATE groups SET name = $2, name_folded = $3, updated_at = $4, version = $5, require_tfa = $6 WHERE id = $1",
+		g.ID, g.Name, identity.Fold(string(g.Name)), timestamp{g.UpdatedAt}, g.Version, g.RequireTFA)
+	if err != nil || before.Permissions == g.Permissions {
+		return err
+	}
+	_, err = t.exec(ctx, "UPDATE groups SET permissions = $2 WHERE id = $1", g.ID, g.Permissions.String())
 	return err
 }
 

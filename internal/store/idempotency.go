@@ -11,9 +11,9 @@ import (
 type IdempotencyKey struct {
 	Caller      string // who used the key; keys of different callers never meet
 	Key         string
-	Fingerprint string // of the request body
-	UserID      int64
-	Answer      string // the body of the answer; "" once its user has been deleted
+	Fingerprint string // of the request, keyed; it tells nothing of a password
+	UserID      int64  // who was created; the row goes with the user
+	Answer      string // the body of the answer
 	CreatedAt   time.Time
 }
 
@@ -26,8 +26,9 @@ func (r reader) IdempotencyKey(ctx context.Context, caller, key string, since ti
 		Answer      string    `db:"answer"`
 		CreatedAt   timestamp `db:"created_at"`
 	}
+	// The release before leaves an empty answer where the user has been deleted.
 	err := r.get(ctx, &row, `SELECT fingerprint, user_id, answer, created_at FROM idempotency_keys
-		WHERE caller = $1 AND key = $2 AND created_at > $3`, caller, key, timestamp{since})
+		WHERE caller = $1 AND key = $2 AND created_at > $3 AND answer <> ''`, caller, key, timestamp{since})
 	if isNoRows(err) {
 		return IdempotencyKey{}, identity.Errorf(identity.NotFound, "not_found", "This Idempotency-Key has not been used.")
 	}

@@ -42,7 +42,11 @@ func TestSilentListener(t *testing.T) {
 		t.Helper()
 		start := time.Now()
 		err := s.InTx(t.Context(), func(tx *store.Tx) error {
-			return tx.UpdateGroup(t.Context(), identity.Group{ID: identity.AdministratorsID, Name: "Administrators", Permissions: identity.AllPermissions})
+			administrators, err := tx.Group(t.Context(), identity.AdministratorsID)
+			if err != nil {
+				return err
+			}
+			return tx.UpdateGroup(t.Context(), administrators, administrators)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -68,5 +72,71 @@ func TestSilentListener(t *testing.T) {
 	}
 	if took := change(); took < ttl {
 		t.Errorf("answered after %v, when the silent instance may still go by what was", took)
+	}
+}
+
+// TestRevocationReachesThoseWhoDoNotListen: a store that never listens, such as
+// one behind a pooler, goes by what another one has done at once. One that
+// listens does so until it hears of a change.
+func TestRevocationReachesThoseWhoDoNotListen(t *testing.T) {
+	t.Parallel()
+	databaseURL := storetest.URL(t, "postgres")
+	open := func() *store.Store {
+		s, err := store.Open(databaseURL, store.Options{MaxConns: 4, GrantTTL: time.Hour}) // never over by itself
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	author, deaf, hearing := open(), open(), open()
+	ctx, cancel := context.WithCancel(t.Context())
+	var listening sync.WaitGroup
+	t.Cleanup(listening.Wait)
+	t.Cleanup(cancel)
+	for _, s := range []*store.Store{author, hearing} {
+		ready := make(chan struct{})
+		listening.Go(func() { s.Listen(ctx, func() { close(ready) }) })
+		<-ready
+	}
+	direct, err := sql.Open("postgres", databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = direct.Close() })
+	for _, test := range []struct {
+		heard  bool
+		revoke func(id int64) error
+	}{
+		{true, func(id int64) error {
+			return author.InTx(ctx, func(tx *store.Tx) error { _, err := tx.DeleteToken(ctx, id); return err })
+		}},
+		{false, func(id int64) error {
+			_, err := direct.ExecContext(ctx, "DELETE FROM tokens WHERE id = $1", id)
+			return err
+		}},
+	} {
+		var id int64
+		err := author.InTx(ctx, func(tx *store.Tx) (err error) {
+			id, err = tx.InsertToken(ctx, identity.Token{Name: "CI", CreatedAt: noon}, "digest")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []*store.Store{deaf, hearing} {
+			if _, err := s.Grant(ctx, "digest"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := test.revoke(id); err != nil {
+			t.Fatal(err)
+		}
+		if grant, err := deaf.Grant(ctx, "digest"); identity.KindOf(err) != identity.NotFound {
+			t.Errorf("a revoked token grants %+v, %v", grant, err)
+		}
+		if _, err := hearing.Grant(ctx, "digest"); (identity.KindOf(err) == identity.NotFound) != test.heard {
+			t.Errorf("heard %v: %v", test.heard, err)
+		}
 	}
 }

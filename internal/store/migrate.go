@@ -15,7 +15,8 @@ import (
 	"github.com/rosterhq/roster/db"
 )
 
-// Migrate brings the schema up to date and tells how many migrations it ran.
+// Migrate brings the schema and the keys of addresses up to date and tells how
+// many migrations it ran.
 // Any number of instances may do so at once: on PostgreSQL one of them works
 // while the others wait, on SQLite the file lock does the same.
 func Migrate(ctx context.Context, databaseURL string) (applied int, err error) {
@@ -32,6 +33,9 @@ func Migrate(ctx context.Context, databaseURL string) (applied int, err error) {
 	e := s.write.engine
 	for attempt := 1; ; attempt++ {
 		applied, err = s.migrate(ctx)
+		if err == nil {
+			err = s.rekeyEmails(ctx)
+		}
 		if err == nil || attempt == attempts || !e.isAway(err) && e.dialect != goose.DialectSQLite3 {
 			return applied, err
 		}

@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/rosterhq/roster/internal/store"
@@ -31,6 +33,33 @@ func TestSQLiteFile(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestFilesOpenToOthers(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "roster.db")
+	write := func(name string, mode os.FileMode) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(name, nil, mode), os.Chmod(name, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(want ...string) {
+		t.Helper()
+		if got := store.FilesOpenToOthers("sqlite:" + path); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	check() // there is none yet
+	write(path, 0o600)
+	check()
+	write(path+"-wal", 0o644)
+	check(path + "-wal")
+	write(path, 0o660)
+	check(path, path+"-wal")
+	if got := store.FilesOpenToOthers("postgres://h/d"); got != nil {
+		t.Errorf("%q", got)
 	}
 }
 

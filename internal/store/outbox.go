@@ -12,7 +12,13 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-const messageColumns = "id, lane, topic, user_id, payload, state, attempts, created_at, due_at, expires_at, attempted_at, status, last_error, settled_at"
+// listedMessageColumns are all columns but what a message says: a list does not
+// show it, and a page of it can be hundreds of megabytes.
+const (
+	messageColumns       = listedMessageColumns + ", payload"
+	listedMessageColumns = "id, lane, topic, user_id, state, attempts, created_at, due_at, expires_at, attempted_at, " +
+		"status, last_error, settled_at"
+)
 
 // notPaused is the condition that a lane is not that of an inactive webhook,
 // whose messages wait.
@@ -54,9 +60,9 @@ func messagesFrom(rows []messageRow) []identity.Message {
 // Enqueue puts a message into the outbox, due at once, and returns its id.
 func (t *Tx) Enqueue(ctx context.Context, m identity.Message) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, `INSERT INTO outbox (lane, topic, user_id, payload, created_at, due_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING id`,
-		m.Lane, m.Topic, m.UserID, m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
+	err := t.get(ctx, &id, `INSERT INTO outbox (lane, topic, user_id, address, payload, created_at, due_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $6, $7) RETURNING id`,
+		m.Lane, m.Topic, m.UserID, m.Address, m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
 	t.effects.enqueued = true
 	return id, err
 }
@@ -101,10 +107,11 @@ func (t *Tx) DropMessage(ctx context.Context, id int64) error {
 }
 
 // SettleMessage records that a message is done or dead, and what its last attempt
-// was answered with. What it said goes if its user is gone by now.
+// was answered with. What it said goes if its user is gone by now; that of a deletion
+// stays until it has been told.
 func (t *Tx) SettleMessage(ctx context.Context, m identity.Message, state identity.MessageState, now time.Time) error {
 	_, err := t.exec(ctx, `UPDATE outbox SET state = $2, status = $3, last_error = $4, settled_at = $5,
-			payload = CASE WHEN erase THEN '' ELSE payload END
+			payload = CASE WHEN erase OR topic = 'USER_DELETED' AND $2 = 'done' THEN '' ELSE payload END
 		WHERE id = $1 AND state = 'pending'`,
 		m.ID, string(state), m.Status, m.LastError, timestamp{now})
 	return err
@@ -150,8 +157,8 @@ func (r reader) message(ctx context.Context, query string, id int64) (identity.M
 	return row.message(), one(err, "message", id)
 }
 
-// Messages returns one page of the messages that match, the latest first, and
-// how many there are.
+// Messages returns one page of the messages that match, the latest first and without
+// their payloads, and how many there are.
 func (r reader) Messages(ctx context.Context, f identity.MessageFilter, page identity.Page) ([]identity.Message, int64, error) {
 	where := &conditions{}
 	if f.Lane != "" {
@@ -169,9 +176,8 @@ func (r reader) Messages(ctx context.Context, f identity.MessageFilter, page ide
 	if err := r.get(ctx, &total, "SELECT count(*) FROM outbox"+where.String(), where.args...); err != nil {
 		return nil, 0, fmt.Errorf("count messages: %w", err)
 	}
-	var rows []messageRow
 	n := len(where.args)
-	err := r.all(ctx, &rows, "SELECT "+messageColumns+" FROM outbox"+where.String()+
+	rows, _, err := pageOf[messageRow](ctx, r, page.Limit, "SELECT "+listedMessageColumns+" FROM outbox"+where.String()+
 		" ORDER BY id DESC LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(where.args, page.Limit, page.Offset)...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list messages: %w", err)

@@ -27,6 +27,7 @@ const maxStatements = 200
 type queryer interface {
 	GetContext(ctx context.Context, dest any, args ...any) error
 	SelectContext(ctx context.Context, dest any, args ...any) error
+	QueryxContext(ctx context.Context, args ...any) (*sqlx.Rows, error)
 	ExecContext(ctx context.Context, args ...any) (sql.Result, error)
 }
 
@@ -100,6 +101,7 @@ type text struct {
 	conn interface {
 		GetContext(ctx context.Context, dest any, query string, args ...any) error
 		SelectContext(ctx context.Context, dest any, query string, args ...any) error
+		QueryxContext(ctx context.Context, query string, args ...any) (*sqlx.Rows, error)
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	}
 	query string
@@ -111,6 +113,10 @@ func (t text) GetContext(ctx context.Context, dest any, args ...any) error {
 
 func (t text) SelectContext(ctx context.Context, dest any, args ...any) error {
 	return t.conn.SelectContext(ctx, dest, t.query, args...)
+}
+
+func (t text) QueryxContext(ctx context.Context, args ...any) (*sqlx.Rows, error) {
+	return t.conn.QueryxContext(ctx, t.query, args...)
 }
 
 func (t text) ExecContext(ctx context.Context, args ...any) (sql.Result, error) {

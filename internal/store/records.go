@@ -53,8 +53,11 @@ func (r reader) RecordPage(ctx context.Context, userID int64, recordType identit
 	limit := len(args) + 1
 	query := "SELECT " + recordColumns + " FROM records" + where +
 		" ORDER BY type, id LIMIT $" + strconv.Itoa(limit) + " OFFSET $" + strconv.Itoa(limit+1)
-	records, err := r.records(ctx, query, append(args, page.Limit, page.Offset)...)
-	return records, total, err
+	rows, _, err := pageOf[recordRow](ctx, r, page.Limit, query, append(args, page.Limit, page.Offset)...)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list records: %w", err)
+	}
+	return recordsFrom(rows), total, nil
 }
 
 // Records returns all records of a user that are of these types, by type and id.
@@ -67,20 +70,21 @@ func (r reader) Records(ctx context.Context, userID int64, types []identity.Reco
 		args = append(args, t)
 		placeholders[i] = "$" + strconv.Itoa(len(args))
 	}
-	return r.records(ctx, "SELECT "+recordColumns+" FROM records WHERE user_id = $1 AND type IN ("+
-		strings.Join(placeholders, ", ")+") ORDER BY type, id", args...)
-}
-
-func (r reader) records(ctx context.Context, query string, args ...any) ([]identity.Record, error) {
 	var rows []recordRow
-	if err := r.all(ctx, &rows, query, args...); err != nil {
+	err := r.all(ctx, &rows, "SELECT "+recordColumns+" FROM records WHERE user_id = $1 AND type IN ("+
+		strings.Join(placeholders, ", ")+") ORDER BY type, id", args...)
+	if err != nil {
 		return nil, fmt.Errorf("list records: %w", err)
 	}
+	return recordsFrom(rows), nil
+}
+
+func recordsFrom(rows []recordRow) []identity.Record {
 	records := make([]identity.Record, len(rows))
 	for i, row := range rows {
 		records[i] = row.record()
 	}
-	return records, nil
+	return records
 }
 
 // InsertRecord stores a new record of a user.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/rosterhq/roster/internal/pgtest"
@@ -31,5 +32,25 @@ func TestSessionParameters(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestSQLiteSyncsEachCommit: what was acknowledged, such as a revocation, is
+// still so after the power has failed.
+func TestSQLiteSyncsEachCommit(t *testing.T) {
+	t.Parallel()
+	s, err := Open("sqlite:"+filepath.Join(t.TempDir(), "roster.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	const full = 2
+	for range 2 {
+		var got int
+		err := s.InTx(t.Context(), func(tx *Tx) error { return tx.get(t.Context(), &got, "PRAGMA synchronous") })
+		if err != nil || got != full {
+			t.Errorf("synchronous %d, %v", got, err)
+		}
+		s.write.db.SetMaxIdleConns(0) // the next connection is another one
 	}
 }

@@ -142,8 +142,9 @@ func (t *Tx) RecordSignin(ctx context.Context, userID int64, now time.Time) erro
 	return err
 }
 
-// Prune forgets what is over: sessions with their tokens, challenges, links,
-// counts of attempts and messages that were settled long ago.
+// Prune forgets what is over: sessions with their tokens, challenges, links, counts
+// of attempts, kept answers, replaced secrets of webhooks and messages that were
+// settled long ago.
 func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 	const throttled = time.Hour // longer than any lock
 	for _, over := range []struct {
@@ -156,6 +157,9 @@ func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 		{"DELETE FROM challenges WHERE expires_at <= $1", now},
 		{"DELETE FROM password_resets WHERE expires_at <= $1", now},
 		{"DELETE FROM throttles WHERE started_at <= $1", now.Add(-throttled)},
+		{"DELETE FROM idempotency_keys WHERE created_at <= $1", now.Add(-identity.IdempotencyPeriod)},
+		{"DELETE FROM webhook_old_secrets WHERE until <= $1", now},
+		{"UPDATE webhooks SET old_secret = '' WHERE old_secret <> '' AND old_secret_until <= $1", now},
 		{"DELETE FROM outbox WHERE state <> 'pending' AND settled_at <= $1", now.Add(-identity.MessagePeriod)},
 	} {
 		if _, err := t.exec(ctx, over.statement, timestamp{over.before}); err != nil {

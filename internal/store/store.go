@@ -33,8 +33,9 @@ type Options struct {
 	MaxConns int
 	// Trace makes every query a span.
 	Trace bool
-	// GrantTTL is how long what a token grants may be kept in memory; 0 asks the
-	// database on every request. On SQLite nothing is kept.
+	// GrantTTL is how long what a token grants may be kept in memory while Listen
+	// hears of changes; 0 asks the database on every request. On SQLite nothing
+	// is kept.
 	GrantTTL time.Duration
 }
 

@@ -134,9 +134,8 @@ func (r reader) Tokens(ctx context.Context, f identity.TokenFilter, page identit
 	if err := r.get(ctx, &total, "SELECT count(*) FROM tokens"+where.String(), where.args...); err != nil {
 		return nil, 0, fmt.Errorf("count tokens: %w", err)
 	}
-	var rows []tokenRow
 	n := len(where.args)
-	err := r.all(ctx, &rows, "SELECT "+tokenColumns+", "+issuerGone+" FROM tokens"+where.String()+
+	rows, _, err := pageOf[tokenRow](ctx, r, page.Limit, "SELECT "+tokenColumns+", "+issuerGone+" FROM tokens"+where.String()+
 		" ORDER BY id LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(where.args, page.Limit, page.Offset)...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list tokens: %w", err)

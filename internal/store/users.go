@@ -18,6 +18,11 @@ const (
 	membershipsColumn = "(SELECT coalesce(string_agg(group_id || '', ' ' ORDER BY group_id), '') " +
 		"FROM memberships WHERE user_id = users.id) AS group_ids"
 	selectUser = "SELECT " + userColumns + ", " + membershipsColumn + " FROM users WHERE id = $1"
+
+	// The same for lists that are brief. The group is identity.AdministratorsID.
+	briefColumns        = "id, email, active, blocked_code, created_at, updated_at, '[]' AS client_tags"
+	administratorColumn = "CASE WHEN EXISTS (SELECT 1 FROM memberships WHERE user_id = users.id AND group_id = 1) " +
+		"THEN '1' ELSE '' END AS group_ids"
 )
 
 type userRow struct {
@@ -88,8 +93,8 @@ func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error)
 	return t.User(ctx, id)
 }
 
-// UserByEmail returns the user with this address, without regard to case, and the
-// password hash; or NotFound. It is one query, so that it takes the same time
+// UserByEmail returns the user with this address, as identity.EmailKey compares
+// addresses, and the password hash; or NotFound. It is one query, so that it takes the same time
 // whether there is one.
 func (r reader) UserByEmail(ctx context.Context, email string) (u identity.User, passwordHash string, err error) {
 	var row struct {
@@ -98,7 +103,7 @@ func (r reader) UserByEmail(ctx context.Context, email string) (u identity.User,
 		PasswordHash string `db:"password_hash"`
 	}
 	err = r.get(ctx, &row, "SELECT "+userColumns+", "+membershipsColumn+", password_hash FROM users WHERE email_folded = $1",
-		identity.FoldASCII(email))
+		identity.EmailKey(email))
 	if err != nil {
 		return identity.User{}, "", one(err, "user", 0)
 	}
@@ -187,17 +192,25 @@ func (t *Tx) insertMemberships(ctx context.Context, userID int64, groups []int64
 }
 
 // DeleteUser deletes a user with all that belongs to it. That its events
-// happened stays; the personal values in them, and in kept answers, do not.
+// happened stays; what is personal in them, and in kept answers, does not.
 func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 	t.accessChanged(id)
 	for _, statement := range []string{
-		"UPDATE events SET changes = '{}' WHERE subject_type = 'user' AND subject_id = $1",
-		"UPDATE events SET source = '' WHERE actor_user_id = $1",
+		// The deletion's own event says nothing of what the user was.
+		"UPDATE events SET changes = '{}' WHERE subject_type = 'user' AND subject_id = $1 AND type <> 'USER_DELETED'",
+		"UPDATE events SET changes = '{}' WHERE person_id = $1 AND person_id <> 0", // for the index
+		// Where the user was, what the user's tokens are called, and where those were
+		// who tried to be the user. Where a service was is not about the user.
+		`UPDATE events SET source = '', client_request_id = '', actor_name = CASE WHEN actor_token_id = 0 THEN actor_name ELSE '' END
+			WHERE actor_user_id = $1`,
+		`UPDATE events SET source = '', client_request_id = ''
+			WHERE subject_type = 'user' AND subject_id = $1 AND actor_user_id = 0 AND actor_token_id = 0`,
 		"DELETE FROM outbox WHERE lane = 'mail' AND user_id = $1",
+		"DELETE FROM outbox WHERE address <> '' AND address = (SELECT email_folded FROM users WHERE id = $1)",
 		// What is on its way still arrives, and the deletion can be told again. All
 		// rows are written, so that one that is just being settled is not missed.
 		"UPDATE outbox SET erase = true, payload = CASE WHEN state = 'pending' THEN payload ELSE '' END WHERE user_id = $1 AND topic <> 'USER_DELETED'",
-		"UPDATE idempotency_keys SET answer = '' WHERE user_id = $1",
+		"DELETE FROM idempotency_keys WHERE user_id = $1",
 		"DELETE FROM users WHERE id = $1",
 	} {
 		if _, err := t.exec(ctx, statement, id); err != nil {

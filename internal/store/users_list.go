@@ -43,17 +43,17 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 		if err := where.addAfter(*q.After); err != nil {
 			return identity.UserPage{}, err
 		}
-		rows, err := r.userRows(ctx, where, q, 0)
-		return pageFrom(rows, q, 0, q.After.Broad, err)
+		rows, more, err := r.userRows(ctx, where, q, 0)
+		return pageFrom(rows, more, q, 0, q.After.Broad, err)
 	}
 	if where := r.userConditions(q.Filter, true); where.searching {
-		rows, err := r.userRows(ctx, where, q, q.Offset)
+		rows, more, err := r.userRows(ctx, where, q, q.Offset)
 		if err != nil || len(rows) > 0 && rows[0].Matches <= broadMatches || len(rows) == 0 && q.Offset == 0 {
 			var total int64
 			if len(rows) > 0 {
 				total = rows[0].Matches
 			}
-			return pageFrom(rows, q, total, false, err)
+			return pageFrom(rows, more, q, total, false, err)
 		}
 	}
 	return r.countedUsers(ctx, q)
@@ -71,8 +71,8 @@ func (r reader) countedUsers(ctx context.Context, q identity.UserQuery) (identit
 			return identity.UserPage{}, err
 		}
 	}
-	rows, err := r.userRows(ctx, where, q, offset)
-	return pageFrom(rows, q, total, true, err)
+	rows, more, err := r.userRows(ctx, where, q, offset)
+	return pageFrom(rows, more, q, total, true, err)
 }
 
 // listedRow is a row of a list; Matches is how many rows a search found, where
@@ -83,23 +83,24 @@ type listedRow struct {
 	Matches int64 `db:"matches"`
 }
 
-// userRows reads a page, and one row more: that tells whether more follow.
-func (r reader) userRows(ctx context.Context, where *conditions, q identity.UserQuery, offset int64) ([]listedRow, error) {
-	var rows []listedRow
-	if err := r.all(ctx, &rows, where.pageQuery(q), append(where.args, q.Limit+1, offset)...); err != nil {
-		return nil, fmt.Errorf("list users: %w", err)
+// userRows reads a page and tells whether more follow.
+func (r reader) userRows(ctx context.Context, where *conditions, q identity.UserQuery, offset int64,
+) (rows []listedRow, more bool, err error) {
+	rows, more, err = pageOf[listedRow](ctx, r, q.Limit, where.pageQuery(q), append(where.args, q.Limit+1, offset)...)
+	if err != nil {
+		return nil, false, fmt.Errorf("list users: %w", err)
 	}
-	return rows, nil
+	return rows, more, nil
 }
 
-func pageFrom(rows []listedRow, q identity.UserQuery, total int64, broad bool, err error) (identity.UserPage, error) {
+func pageFrom(rows []listedRow, more bool, q identity.UserQuery, total int64, broad bool, err error,
+) (identity.UserPage, error) {
 	if err != nil {
 		return identity.UserPage{}, err
 	}
 	page := identity.UserPage{Total: total}
-	if len(rows) > q.Limit {
-		rows = rows[:q.Limit]
-		last := rows[q.Limit-1]
+	if more {
+		last := rows[len(rows)-1]
 		page.Next = &identity.Cursor{
 			Sort: q.Sort, Descending: q.Descending, Broad: broad, ID: last.ID, Key: last.sortKey(q.Sort),
 		}
@@ -187,6 +188,12 @@ func (c *conditions) add(format string, arg any) {
 	c.texts = append(c.texts, fmt.Sprintf(format, len(c.args)))
 }
 
+// either makes one condition of the last two: one of them has to hold.
+func (c *conditions) either() {
+	n := len(c.texts)
+	c.texts = append(c.texts[:n-2], "("+c.texts[n-2]+" OR "+c.texts[n-1]+")")
+}
+
 func (c *conditions) String() string {
 	if len(c.texts) == 0 {
 		return ""
@@ -224,9 +231,13 @@ func (c *conditions) pageQuery(q identity.UserQuery) string {
 	if q.Sort != identity.SortByID {
 		order = sortColumns[q.Sort] + direction + ", " + order
 	}
+	columns, memberships := userColumns, membershipsColumn
+	if q.Brief {
+		columns, memberships = briefColumns, administratorColumn
+	}
 	with, from, matches := "", "users"+c.String(), "0"
 	if c.searching {
-		with = "WITH matches AS MATERIALIZED (SELECT " + userColumns + " FROM users" + c.String()
+		with = "WITH matches AS MATERIALIZED (SELECT " + columns + " FROM users" + c.String()
 		if q.After == nil { // more are too many anyway
 			with += " LIMIT " + strconv.FormatInt(broadMatches+1, 10)
 		}
@@ -234,7 +245,7 @@ func (c *conditions) pageQuery(q identity.UserQuery) string {
 		from, matches = "matches AS users", "(SELECT count(*) FROM matches)"
 	}
 	limit := len(c.args) + 1
-	return with + "SELECT " + userColumns + ", " + membershipsColumn + ", " + matches + " AS matches FROM " + from +
+	return with + "SELECT " + columns + ", " + memberships + ", " + matches + " AS matches FROM " + from +
 		" ORDER BY " + order + " LIMIT $" + strconv.Itoa(limit) + " OFFSET $" + strconv.Itoa(limit+1)
 }
 
@@ -251,9 +262,14 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 			columns = columns[:1]
 		}
 		c.addContains(r.pool.engine, identity.Fold(f.Search), indexed, columns...)
+		if key := identity.EmailKey(f.Search); !f.SearchNames && key != identity.FoldASCII(f.Search) {
+			// An address, whose domain is kept in another form than it is spelled in.
+			c.addContains(r.pool.engine, key, indexed, "email_folded")
+			c.either()
+		}
 	}
 	if f.Email != "" {
-		c.add("email_folded = $%d", identity.FoldASCII(f.Email))
+		c.add("email_folded = $%d", identity.EmailKey(f.Email))
 	}
 	if f.OnlyActive {
 		c.add("active = $%d", true)

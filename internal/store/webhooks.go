@@ -68,25 +68,29 @@ func (r reader) Webhooks(ctx context.Context, page identity.Page) ([]identity.We
 	if err := r.get(ctx, &total, "SELECT count(*) FROM webhooks"); err != nil {
 		return nil, 0, fmt.Errorf("count webhooks: %w", err)
 	}
-	webhooks, err := r.webhooks(ctx, "SELECT "+webhookColumns+" FROM webhooks ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset)
-	return webhooks, total, err
+	rows, _, err := pageOf[webhookRow](ctx, r, page.Limit,
+		"SELECT "+webhookColumns+" FROM webhooks ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list webhooks: %w", err)
+	}
+	return webhooksFrom(rows), total, nil
 }
 
 // ActiveWebhooks returns all webhooks that are active.
 func (r reader) ActiveWebhooks(ctx context.Context) ([]identity.Webhook, error) {
-	return r.webhooks(ctx, "SELECT "+webhookColumns+" FROM webhooks WHERE active ORDER BY id")
-}
-
-func (r reader) webhooks(ctx context.Context, query string, args ...any) ([]identity.Webhook, error) {
 	var rows []webhookRow
-	if err := r.all(ctx, &rows, query, args...); err != nil {
+	if err := r.all(ctx, &rows, "SELECT "+webhookColumns+" FROM webhooks WHERE active ORDER BY id"); err != nil {
 		return nil, fmt.Errorf("list webhooks: %w", err)
 	}
+	return webhooksFrom(rows), nil
+}
+
+func webhooksFrom(rows []webhookRow) []identity.Webhook {
 	webhooks := make([]identity.Webhook, len(rows))
 	for i, row := range rows {
 		webhooks[i] = row.webhook()
 	}
-	return webhooks, nil
+	return webhooks
 }
 
 // InsertWebhook stores a new webhook, without secrets, and returns its id.
@@ -117,27 +121,65 @@ func (t *Tx) DeleteWebhook(ctx context.Context, id int64) error {
 
 // WebhookSecrets are a webhook's secrets, sealed; "" for none.
 type WebhookSecrets struct {
-	Secret         string
-	OldSecret      string
-	OldSecretUntil time.Time
-	Token          string
+	Secret string
+	Old    []string // replaced ones that sign as well, the latest first
+	Token  string
 }
 
-// WebhookSecrets returns a webhook's secrets, or NotFound. It is the only way to them.
-func (r reader) WebhookSecrets(ctx context.Context, id int64) (WebhookSecrets, error) {
+// WebhookWithSecrets returns a webhook with its secrets as they are at one moment:
+// none of them is for another URL. It is the only way to the secrets. The error may
+// be NotFound.
+func (r reader) WebhookWithSecrets(ctx context.Context, id int64, now time.Time,
+) (identity.Webhook, WebhookSecrets, error) {
 	var row struct {
-		Secret         string    `db:"secret"`
-		OldSecret      string    `db:"old_secret"`
-		OldSecretUntil timestamp `db:"old_secret_until"`
-		Token          string    `db:"token"`
+		webhookRow
+
+		Secret string `db:"secret"`
+		Old    string `db:"old_secrets"`
+		Token  string `db:"token"`
 	}
-	err := r.get(ctx, &row, "SELECT secret, old_secret, old_secret_until, token FROM webhooks WHERE id = $1", id)
-	return WebhookSecrets{row.Secret, row.OldSecret, row.OldSecretUntil.Time, row.Token}, one(err, "webhook", id)
+	err := r.get(ctx, &row, "SELECT "+webhookColumns+`, secret, token,
+			(SELECT coalesce(string_agg(secret, ' ' ORDER BY until DESC, secret), '') FROM (
+				SELECT secret, until FROM webhook_old_secrets WHERE webhook_id = $1 AND until > $2
+				UNION SELECT old_secret, old_secret_until FROM webhooks WHERE id = $1 AND old_secret <> '' AND old_secret_until > $2
+			) AS old) AS old_secrets
+		FROM webhooks WHERE id = $1`, id, timestamp{now})
+	if err != nil {
+		return identity.Webhook{}, WebhookSecrets{}, one(err, "webhook", id)
+	}
+	return row.webhook(), WebhookSecrets{Secret: row.Secret, Old: strings.Fields(row.Old), Token: row.Token}, nil
 }
 
-// ReplaceWebhookSecrets stores a webhook's secrets.
-func (t *Tx) ReplaceWebhookSecrets(ctx context.Context, id int64, s WebhookSecrets) error {
-	_, err := t.exec(ctx, "UPDATE webhooks SET secret = $2, old_secret = $3, old_secret_until = $4, token = $5 WHERE id = $1",
-		id, s.Secret, s.OldSecret, timestamp{s.OldSecretUntil}, s.Token)
+// ResetWebhookSecrets gives a webhook a secret and no other, and no token.
+func (t *Tx) ResetWebhookSecrets(ctx context.Context, id int64, secret string) error {
+	_, err := t.exec(ctx, "UPDATE webhooks SET secret = $2, old_secret = '', token = '' WHERE id = $1", id, secret)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "DELETE FROM webhook_old_secrets WHERE webhook_id = $1", id)
+	return err
+}
+
+// RotateWebhookSecret gives a webhook a new secret. The one until now signs as well
+// until a time. The version before, which may still be running, reads it from the
+// webhook's own row, and has left there what it has replaced itself.
+func (t *Tx) RotateWebhookSecret(ctx context.Context, id int64, secret string, now, until time.Time) error {
+	const keep = `INSERT INTO webhook_old_secrets (webhook_id, secret, until)
+		SELECT id, old_secret, old_secret_until FROM webhooks WHERE id = $1 AND old_secret <> '' AND old_secret_until > $2 ON CONFLICT DO NOTHING`
+	if _, err := t.exec(ctx, keep, id, timestamp{now}); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "UPDATE webhooks SET old_secret = secret, old_secret_until = $3, secret = $2 WHERE id = $1",
+		id, secret, timestamp{until})
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, keep, id, timestamp{now})
+	return err
+}
+
+// SetWebhookToken gives a webhook another token; "" for none.
+func (t *Tx) SetWebhookToken(ctx context.Context, id int64, token string) error {
+	_, err := t.exec(ctx, "UPDATE webhooks SET token = $2 WHERE id = $1", id, token)
 	return err
 }

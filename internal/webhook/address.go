@@ -11,10 +11,9 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// addressError is a refusal to connect to an address.
-type addressError struct{ addr netip.Addr }
-
-func (e *addressError) Error() string { return "the address " + e.addr.String() + " is not public" }
+// errNotPublic is a refusal to connect to an address. It does not tell which: that
+// would tell what a name stands for in here.
+const errNotPublic = identity.DeliveryError("the address is not public")
 
 // newGuard knows which addresses are public, by the registries of IANA, with
 // those that only lead to others (mapped, NAT64, 6to4, Teredo) among the refused.
@@ -42,7 +41,7 @@ func (c *Client) control(_, address string, _ syscall.RawConn) error {
 
 func (c *Client) checkAddress(addr netip.Addr) error {
 	if c.guard.SafeAddr(addr.Unmap()) != nil {
-		return &addressError{addr}
+		return errNotPublic
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func TestNothingInsideIsReached(t *testing.T) {
 			t.Errorf("%s may be registered: %v", host, err)
 		}
 		status, err := client.Post(t.Context(), to(string(u)))
-		if status != 0 || err == nil || !strings.HasSuffix(err.Error(), " is not public") && !strings.HasPrefix(err.Error(), "the host name ") {
+		if status != 0 || !errors.Is(err, errNotPublic) && (err == nil || !strings.HasPrefix(err.Error(), "the host name ")) {
 			t.Errorf("%s: %d, %v", host, status, err)
 		}
 	}
@@ -54,6 +54,21 @@ func TestNothingInsideIsReached(t *testing.T) {
 	}
 	if n := requests.Load(); n != 0 {
 		t.Errorf("%d requests came through", n)
+	}
+}
+
+// TestNamesThatLeadInside: what a name stands for in here is not told.
+func TestNamesThatLeadInside(t *testing.T) {
+	t.Parallel()
+	_, err := newClient(t).Post(t.Context(), to("http://localhost:1/?key=hidden"))
+	var ours identity.DeliveryError
+	if !errors.As(err, &ours) || err.Error() != "the address is not public" {
+		t.Errorf("%v", err)
+	}
+	// Where it may go there, and nobody is there, neither address nor port is told.
+	_, err = newClient(t, "127.0.0.0/8", "::1").Post(t.Context(), to("http://localhost:1/?key=hidden"))
+	if !errors.As(err, &ours) || strings.ContainsAny(string(ours), "0123456789:") || strings.Contains(string(ours), "localhost") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -60,9 +60,8 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // Post sends a webhook and returns the status of the answer, 0 if there was
 // none. A status of 2xx is success, whatever becomes of the answer's body; all
-// else is an error with a text for the operator: short, without secrets and
-// without words of the receiver. The error is a *identity.PermanentError with
-// identity.ErrWebhookGone for 410, and wraps ctx.Err() where the end of ctx has stopped it.
+// else is an identity.DeliveryError, in a *identity.PermanentError for 410
+// (identity.ErrWebhookGone), and with ctx.Err() where the end of ctx has stopped it.
 func (c *Client) Post(ctx context.Context, r Request) (status int, err error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -75,7 +74,7 @@ func (c *Client) Post(ctx context.Context, r Request) (status int, err error) {
 	answer, err := c.transport.RoundTrip(request)
 	if err != nil {
 		if ctx.Err() != nil {
-			return 0, fmt.Errorf("the delivery was interrupted: %w", ctx.Err())
+			return 0, fmt.Errorf("%w: %w", identity.DeliveryError("the delivery was interrupted"), ctx.Err())
 		}
 		return 0, c.explain(err)
 	}
@@ -91,9 +90,9 @@ func verdict(status int) error {
 	case class == 2:
 		return nil
 	case class == 3:
-		return fmt.Errorf("HTTP %d: redirects are not followed", status)
+		return identity.Undelivered("HTTP %d: redirects are not followed", status)
 	case status == http.StatusGone:
 		return &identity.PermanentError{Cause: identity.ErrWebhookGone}
 	}
-	return fmt.Errorf("HTTP %d", status)
+	return identity.Undelivered("HTTP %d", status)
 }

@@ -5,39 +5,39 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
+	"syscall"
+
+	"github.com/rosterhq/roster/internal/identity"
 )
 
 // explain says in our own words why there was no answer. Those of the libraries
-// can quote what the receiver sent.
+// quote what the receiver sent, and addresses.
 func (c *Client) explain(err error) error {
 	var (
-		refused *addressError
 		lookup  *net.DNSError
 		timeout net.Error
 		dial    *net.OpError
 	)
 	switch {
-	case errors.As(err, &refused):
-		return refused
+	case errors.Is(err, errNotPublic):
+		return errNotPublic
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		return identity.DeliveryError("the host name was not found")
 	case errors.As(err, &lookup):
-		if lookup.IsNotFound {
-			return errors.New("the host name was not found")
-		}
-		return errors.New("the host name could not be looked up")
+		return identity.DeliveryError("the host name could not be looked up")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("no complete answer within %s", c.timeout)
+		return identity.Undelivered("no complete answer within %s", c.timeout)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return identity.DeliveryError("the connection was refused")
 	case errors.As(err, &dial) && dial.Op == "dial":
-		return dial // address and system error
+		return identity.DeliveryError("the receiver cannot be reached")
 	}
-	if text := explainTLS(err); text != "" {
-		return errors.New(text)
-	}
-	return errors.New("the connection broke, or what came was no HTTP answer")
+	return explainTLS(err)
 }
 
-func explainTLS(err error) string {
+// explainTLS says what is wrong with the encryption, or that it is something else.
+func explainTLS(err error) identity.DeliveryError {
 	var (
 		certificate *tls.CertificateVerificationError
 		host        x509.HostnameError
@@ -61,5 +61,5 @@ func explainTLS(err error) string {
 	case errors.As(err, &record), errors.As(err, &alert), errors.As(err, &remote) && remote.Op == "remote error":
 		return "the TLS handshake failed"
 	}
-	return ""
+	return "the connection broke, or what came was no HTTP answer"
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -18,11 +17,11 @@ type Request = identity.WebhookPost
 func sign(ctx context.Context, r Request) (*http.Request, error) {
 	// The URL was checked when it was registered, but is read back leniently.
 	if _, err := identity.ParseWebhookURL(string(r.URL)); err != nil {
-		return nil, fmt.Errorf("the URL %w", err)
+		return nil, identity.Undelivered("the URL %s", err) // which says what is wrong, and repeats nothing
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, string(r.URL), bytes.NewReader(r.Body))
 	if err != nil {
-		return nil, errors.New("the URL cannot be used")
+		return nil, identity.DeliveryError("the URL cannot be used")
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "Roster")
@@ -33,7 +32,7 @@ func sign(ctx context.Context, r Request) (*http.Request, error) {
 		err = webhooksig.SignBI(request.Header, request.Method, request.URL.EscapedPath(), r.At, r.Body, r.Secrets...)
 	case identity.WebhookAuthBearer:
 		if r.Token == "" || strings.ContainsFunc(r.Token, func(c rune) bool { return c <= ' ' || c > '~' }) {
-			return nil, errors.New("the webhook has no token that a header could carry")
+			return nil, identity.DeliveryError("the webhook has no token that a header could carry")
 		}
 		request.Header.Set("Authorization", "Bearer "+r.Token)
 	case identity.WebhookAuthNone:
@@ -41,7 +40,7 @@ func sign(ctx context.Context, r Request) (*http.Request, error) {
 		err = errors.New("there is no such auth")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the webhook cannot be signed: %w", err)
+		return nil, identity.Undelivered("the webhook cannot be signed: %s", err)
 	}
 	return request, nil
 }

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,11 +183,10 @@ func serveOpen(ctx context.Context) (err error) {
 	metrics := httpserver.NewMetrics(db.Collector())
 	s := httpserver.New(httpserver.Options{
 		Dialects: []api.Dialect{backoffice.New(svc, nil)},
-		Authenticate: func(_ context.Context, _ string, source netip.Addr, requestID string) (identity.Actor, error) {
+		Authenticate: func(_ context.Context, _ string, origin identity.Origin) (identity.Actor, error) {
 			return identity.Actor{
 				Name: "anyone", TokenID: 1, UserID: 1, Permissions: identity.AllPermissions, CanViewMaskedData: true,
-				Source: source, RequestID: requestID,
-			}, nil
+			}.From(origin), nil
 		},
 		Refused: svc.Refused,
 		Ready:   db.Ready,

@@ -138,7 +138,7 @@ func newServer(tb testing.TB, db *store.Store, clock *Clock, passwords *secret.P
 		}
 		return nil
 	})
-	s.HTTP = httptest.NewServer(s.handler(nil, s.Logger))
+	s.HTTP = httptest.NewServer(s.handler(nil, s.Logger, loopback(tb)))
 	ctx, cancel := context.WithCancel(context.Background())
 	var background sync.WaitGroup
 	ready := make(chan struct{})
@@ -166,13 +166,14 @@ func loopback(tb testing.TB) []identity.AddressRange {
 }
 
 // handler serves all dialects.
-func (s *Server) handler(publicURL *url.URL, logger *slog.Logger) http.Handler {
+func (s *Server) handler(publicURL *url.URL, logger *slog.Logger, proxies []identity.AddressRange) http.Handler {
 	return httpserver.New(httpserver.Options{
 		Dialects:       Dialects(s.Service, publicURL),
 		Authenticate:   s.Service.Authenticate,
 		Refused:        s.Service.Refused,
 		Ready:          s.Store.Ready,
-		TrustedProxies: loopback(s.tb),
+		TrustedProxies: proxies,
+		Secure:         publicURL != nil && publicURL.Scheme == "https",
 		Logger:         logger,
 		Metrics:        httpserver.NewMetrics(outbox.NewMetrics(s.Store, s.Clock.Now)),
 	})
@@ -185,11 +186,23 @@ func (s *Server) At(publicURL string) *Server {
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	at := &Server{Log: s.Log, Clock: s.Clock, Store: s.Store, Service: s.Service, tb: s.tb}
-	at.HTTP = httptest.NewServer(s.handler(parsed, slog.New(slog.NewJSONHandler(s.Log, nil))))
-	s.tb.Cleanup(at.HTTP.Close)
-	at.URL = at.HTTP.URL
-	return at
+	return s.with(s.handler(parsed, s.Logger, loopback(s.tb)))
+}
+
+// Exposed returns a server of the same service that trusts no proxy: what a test
+// says of its address, and of the ids of its requests, is a stranger's word.
+func (s *Server) Exposed() *Server {
+	s.tb.Helper()
+	return s.with(s.handler(nil, s.Logger, nil))
+}
+
+// with returns a server of the same service behind another handler.
+func (s *Server) with(handler http.Handler) *Server {
+	other := &Server{Log: s.Log, Logger: s.Logger, Clock: s.Clock, Store: s.Store, Service: s.Service, tb: s.tb}
+	other.HTTP = httptest.NewServer(handler)
+	s.tb.Cleanup(other.HTTP.Close)
+	other.URL = other.HTTP.URL
+	return other
 }
 
 // NewWorker returns another worker on the service's outbox. deliver is where its

@@ -2,12 +2,17 @@ package backoffice_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/store"
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
@@ -53,16 +58,141 @@ func TestNothingReadableAtRest(t *testing.T) {
 	}
 }
 
-// dump returns all of a database as text, values between bars.
-func dump(t *testing.T, engine string, db *sql.DB) string {
+// TestNothingPersonalAfterDeletion looks for what is personal of a user in all of
+// the database, before and after the deletion. The outbox is left out: messages
+// that are on their way may still arrive.
+func TestNothingPersonalAfterDeletion(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, s *apitest.Server, engine string, db *sql.DB) {
+		const here, away, office = "203.0.113.77", "203.0.113.88", "192.0.2.50"
+		const personalPassword = "PersonalSecret1"
+		enter := func(password, address string) *apitest.Answer {
+			return s.Do(http.MethodPost, signin, credentials("qxzmary@website.com", password), noToken(address))
+		}
+		body := apitest.NewUser("qxzmary@website.com", changes{
+			"name": "Qxzmary Poppins", "phone": "+18043257762", "clientTags": []string{"a personal tag"}, "groups": []int{1},
+			"ipWhitelist": []string{here, "127.0.0.1"}, "canViewMaskedData": true, "password": personalPassword,
+		})
+		key := apitest.Header("Idempotency-Key", "a-personal-key")
+		id := s.Do(http.MethodPost, users, body, key).Want(http.StatusCreated).ID()
+		path, from := apitest.UserPath(id), apitest.From(here)
+		var p pair
+		enter(personalPassword, here).Want(http.StatusOK).Decode(&p)
+		as := apitest.As(p.AccessToken.Token)
+		app, _ := enrol(t, s, p.AccessToken.Token)
+		// From elsewhere: a failed sign-in, a refused one, a wrong code, a link.
+		enter("WrongSecret1", away).Want(http.StatusUnauthorized)
+		enter(personalPassword, away).Want(http.StatusForbidden)
+		var c challenge
+		enter(personalPassword, here).Want(http.StatusOK).Decode(&c)
+		wrong := changes{"token": c.Details.Token, "code": "no code"}
+		s.Do(http.MethodPost, confirm, wrong, noToken(here)).Want(http.StatusUnauthorized)
+		s.Do(http.MethodPost, forgot, changes{"email": "qxzmary@website.com"}, noToken(away)).Want(http.StatusAccepted)
+		// Tokens: one is revoked, one is not, and one is refused.
+		named := changes{"name": "the personal laptop", "ipWhitelist": []string{here}}
+		revoked := s.Do(http.MethodPost, tokens, changes{
+			"name": "the personal phone", "permissions": []string{}, "userId": id, "ipWhitelist": []string{"203.0.113.99"},
+		}).Want(http.StatusCreated).ID()
+		s.Do(http.MethodDelete, fmt.Sprintf("%s/%d", tokens, revoked), nil).Want(http.StatusNoContent)
+		hers := apitest.As(s.CreateToken(id, nil, named))
+		s.Do(http.MethodGet, users, nil, hers, from).Want(http.StatusForbidden)
+		s.Do(http.MethodGet, users, nil, hers, apitest.From(away)).Want(http.StatusForbidden)
+		// What the user does, what is done to the user, and what services hold.
+		empty := changes{"name": "x", "permissions": []string{}}
+		group := s.Do(http.MethodPost, groups, empty, as, from).Want(http.StatusCreated).ID()
+		update := changes{"name": "Qxzmary Banks", "phone": "+18043257763"}
+		s.Do(http.MethodPatch, path, update, apitest.From(office)).Want(http.StatusOK)
+		record := changes{"attributes": changes{"iban": "a personal number"}}
+		s.Do(http.MethodPut, path+"/records/accounts/personal-17", record).Want(http.StatusCreated)
+		for _, actor := range []identity.Actor{{UserID: id, Name: "session"}, {}} {
+			actor.ClientRequestID = "a personal request"
+			err := s.Store.InTx(t.Context(), func(tx *store.Tx) error {
+				return tx.Emit(t.Context(), identity.Event{
+					Type: identity.UserSigninFailed, Time: s.Clock.Now(), Actor: actor, SubjectID: id,
+				})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		column := func(query_ string) string { return strings.Trim(query(t, db, query_)[0], "|") }
+		personal := []string{
+			"qxz", "Qxz", "804325776", here, away, "203.0.113.99", "personal", "Poppins", "Banks",
+			column(fmt.Sprintf("SELECT password_hash FROM users WHERE id = %d", id)),
+			column("SELECT fingerprint FROM idempotency_keys"), column("SELECT secret FROM totp"),
+		}
+		never := []string{personalPassword, secret.Digest(personalPassword), app.secret}
+		before := dump(t, engine, db, "outbox")
+		for _, value := range personal {
+			if value == "" || !strings.Contains(before, value) { // or the dump would prove nothing
+				t.Errorf("%q is not there", value)
+			}
+		}
+		happened := len(query(t, db, "SELECT id FROM events"))
+		s.Do(http.MethodDelete, path, nil, apitest.From(office)).Want(http.StatusNoContent)
+		after := dump(t, engine, db, "outbox")
+		for _, value := range append(never, personal...) {
+			for line := range strings.Lines(after) {
+				if strings.Contains(line, value) {
+					t.Errorf("%q is in %.200q", value, line)
+				}
+			}
+		}
+		// That it happened stays, as does from where services did what, and what the
+		// user did to others.
+		var list struct{ Data []countedEvent }
+		s.Do(http.MethodGet, events+"?filter[user]="+fmt.Sprint(id), nil).Want(http.StatusOK).Decode(&list)
+		if got := len(query(t, db, "SELECT id FROM events")); got != happened+1 || *list.Data[0].Source != office {
+			t.Errorf("%d events were %d, %+v", got, happened, list.Data[0])
+		}
+		created := column(fmt.Sprintf("SELECT changes FROM events WHERE type = 'GROUP_CREATED' AND subject_id = %d", group))
+		if !strings.Contains(created, `"x"`) {
+			t.Errorf("%s", created)
+		}
+		// A late repetition is a request like any other.
+		if again := s.Do(http.MethodPost, users, body, key).Want(http.StatusCreated).ID(); again == id {
+			t.Errorf("user %d is back", id)
+		}
+	})
+}
+
+// TestDeletionKeepsItsOwnEvent: what the deletion says of itself is not erased
+// with the user.
+func TestDeletionKeepsItsOwnEvent(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		id := s.CreateUser("mary@example.com")
+		err := s.Store.InTx(t.Context(), func(tx *store.Tx) error {
+			event := identity.Event{
+				Type: identity.UserDeleted, Time: s.Clock.Now(), SubjectID: id, Changes: identity.Changes{"tokens": {New: 3}},
+			}
+			return errors.Join(tx.Emit(t.Context(), event), tx.DeleteUser(t.Context(), id))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := listEvents(s, "?filter[user]="+fmt.Sprint(id))
+		if len(list.Data) != 2 || list.Data[0].Changes["tokens"].New != 3.0 || len(list.Data[1].Changes) != 0 {
+			t.Errorf("%+v", list.Data)
+		}
+	})
+}
+
+// dump returns all of a database as text, values between bars, but for the
+// tables to skip.
+func dump(t *testing.T, engine string, db *sql.DB, skip ...string) string {
 	t.Helper()
-	list := "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'users_search%'"
+	list := "SELECT name FROM sqlite_master WHERE type = 'table'"
 	if engine == "postgres" {
 		list = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
 	}
 	var content strings.Builder
 	for _, table := range query(t, db, list) {
-		content.WriteString(strings.Join(query(t, db, "SELECT * FROM "+strings.Trim(table, "|")), "\n") + "\n")
+		table = strings.Trim(table, "|")
+		if !slices.Contains(skip, table) {
+			content.WriteString(strings.Join(query(t, db, "SELECT * FROM "+table), "\n") + "\n")
+		}
 	}
 	return content.String()
 }

@@ -1,7 +1,6 @@
 package backoffice
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -22,14 +21,23 @@ type eventBody struct {
 	SubjectID   *int64                `json:"subjectId"`
 	Source      *string               `json:"source"`
 	RequestID   string                `json:"requestId"`
+	ClientReqID *string               `json:"clientRequestId"`
 	Reason      *string               `json:"reason"`
 	Changes     map[string]changeBody `json:"changes"`
+	Count       int64                 `json:"count"`
 }
 
 type eventActor struct {
 	Name    string `json:"name"`
 	UserID  *int64 `json:"userId"`
 	TokenID *int64 `json:"tokenId"`
+}
+
+// eventList is a list whose total is not counted to its end.
+type eventList struct {
+	list[eventBody]
+
+	TotalIsLowerBound bool `json:"totalIsLowerBound,omitempty"`
 }
 
 type changeBody struct {
@@ -40,14 +48,12 @@ type changeBody struct {
 func eventFrom(e identity.Event) eventBody {
 	body := eventBody{
 		ID: e.ID, Type: e.Type, Time: wireTime(e.Time), SubjectType: e.Type.SubjectType(), SubjectID: orNull(e.SubjectID),
-		Actor:     eventActor{Name: e.Actor.Name, UserID: orNull(e.Actor.UserID), TokenID: orNull(e.Actor.TokenID)},
-		RequestID: e.Actor.RequestID, Reason: orNull(e.Reason), Changes: make(map[string]changeBody, len(e.Changes)),
+		Actor:  eventActor{Name: e.Actor.Name, UserID: orNull(e.Actor.UserID), TokenID: orNull(e.Actor.TokenID)},
+		Source: orNull(e.SourceText()), RequestID: e.Actor.RequestID, ClientReqID: orNull(e.Actor.ClientRequestID), Reason: orNull(e.Reason), Count: e.Count,
+		Changes: make(map[string]changeBody, len(e.Changes)),
 	}
 	if body.SubjectType == "user" {
 		body.UserID = body.SubjectID
-	}
-	if e.Actor.Source.IsValid() {
-		body.Source = orNull(e.Actor.Source.String())
 	}
 	for field, change := range e.Changes {
 		body.Changes[field] = changeBody(change)
@@ -73,7 +79,7 @@ func (h *handlers) listEvents(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	body := list[eventBody]{Data: make([]eventBody, len(page.Events))}
+	body := eventList{list: list[eventBody]{Data: make([]eventBody, len(page.Events))}, TotalIsLowerBound: page.TotalIsLowerBound}
 	for i, event := range page.Events {
 		body.Data[i] = eventFrom(event)
 	}
@@ -81,7 +87,7 @@ func (h *handlers) listEvents(c echo.Context, actor identity.Actor) error {
 		body.Total = &page.Total
 	}
 	if page.Next != nil {
-		c.Response().Header().Set("Link", fmt.Sprintf(`<%s>; rel="next"`, h.nextLink(c.Request().URL, *page.Next)))
+		h.setLink(c, "after", page.Next.String())
 	}
 	return c.JSON(http.StatusOK, body)
 }
@@ -96,8 +102,8 @@ func eventQuery(c echo.Context) (identity.EventQuery, error) {
 		},
 		Limit:  limitOf(q),
 		Offset: q.Int("offset", 0, maxInt64, 0),
-		After:  cursorOf(q, identity.SortByID, true),
 	}
+	query.After = cursorOf(q, query.Filter.Sort(), true)
 	query.Filter.ActorUserID, query.Filter.ActorTokenID = userOrToken(q, "filter[actor]")
 	if q.Has("filter[type]") {
 		query.Filter.Type = identity.EventType(q.OneOf("filter[type]", eventTypeNames()...))

@@ -52,6 +52,28 @@ func openDatabase(t *testing.T, engine, url string) *sql.DB {
 	return db
 }
 
+// eachDatabase is apitest.Each with a way to the database itself.
+func eachDatabase(t *testing.T, fn func(t *testing.T, s *apitest.Server, engine string, db *sql.DB)) {
+	t.Helper()
+	for _, engine := range storetest.Engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			url := storetest.URL(t, engine)
+			fn(t, apitest.New(t, url), engine, openDatabase(t, engine, url))
+		})
+	}
+}
+
+// execute runs statements on the database itself.
+func execute(t *testing.T, db *sql.DB, statements ...string) {
+	t.Helper()
+	for _, statement := range statements {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestEveryChangeHasItsEvent(t *testing.T) {
 	t.Parallel()
 	for _, engine := range storetest.Engines {
@@ -111,16 +133,18 @@ func TestEveryChangeHasItsEvent(t *testing.T) {
 	}
 }
 
+// breakEvents lets no event be written any more, on each engine.
+var breakEvents = map[string][]string{
+	"sqlite": {`CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END`},
+	"postgres": {
+		`CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken on purpose'; END $$`,
+		`CREATE TRIGGER broken BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION broken()`,
+	},
+}
+
 // TestNothingHalfDone lets the last statement of each change fail: the event.
 func TestNothingHalfDone(t *testing.T) {
 	t.Parallel()
-	breakEvents := map[string][]string{
-		"sqlite": {`CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END`},
-		"postgres": {
-			`CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken on purpose'; END $$`,
-			`CREATE TRIGGER broken BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION broken()`,
-		},
-	}
 	for _, engine := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()

@@ -58,6 +58,7 @@ func (h *handlers) listGroups(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	h.setNext(c, page, len(groups), total)
 	body := list[groupBody]{Total: &total, Data: make([]groupBody, len(groups))}
 	for i, group := range groups {
 		body.Data[i] = groupFrom(group)

@@ -1,6 +1,7 @@
 package backoffice_test
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
 	"strings"
@@ -95,6 +96,30 @@ func TestInvalidGroups(t *testing.T) {
 		s.Do(http.MethodGet, groups+"?limit=1&offset=9223372036854775807", nil).Want(http.StatusOK).Decode(&page)
 		if len(page.Data) != 0 {
 			t.Errorf("%v", page)
+		}
+	})
+}
+
+// TestPermissionsOfLaterReleases: during an upgrade, this release changes groups
+// that have permissions it does not know.
+func TestPermissionsOfLaterReleases(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
+		group := s.CreateGroup("Support", "users.view")
+		path := fmt.Sprintf("%s/%d", groups, group)
+		stored := func() string {
+			return query(t, db, fmt.Sprintf("SELECT permissions FROM groups WHERE id = %d", group))[0]
+		}
+		execute(t, db, "UPDATE groups SET permissions = 'users.view users.fly' WHERE name = 'Support'")
+		for _, body := range []changes{{"name": "Help"}, {"name": "Desk", "permissions": []string{"users.view"}}} {
+			s.Do(http.MethodPatch, path, body).Want(http.StatusOK)
+			if got := stored(); got != "|users.view users.fly|" {
+				t.Errorf("%v leaves %s", body, got)
+			}
+		}
+		s.Do(http.MethodPatch, path, changes{"permissions": []string{}}).Want(http.StatusOK)
+		if got := stored(); got != "||" {
+			t.Errorf("%s", got)
 		}
 	})
 }

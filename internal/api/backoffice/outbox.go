@@ -72,6 +72,7 @@ func (h *handlers) listDeliveries(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	h.setNext(c, page, len(messages), total)
 	return c.JSON(http.StatusOK, deliveryList(messages, total))
 }
 
@@ -102,6 +103,7 @@ func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	h.setNext(c, page, len(messages), total)
 	return c.JSON(http.StatusOK, deliveryList(messages, total))
 }
 

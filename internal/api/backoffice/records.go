@@ -44,6 +44,7 @@ func (h *handlers) listRecords(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	h.setNext(c, page, len(records), total)
 	body := list[recordBody]{Total: &total, Data: make([]recordBody, len(records))}
 	for i, record := range records {
 		body.Data[i] = recordFrom(record)

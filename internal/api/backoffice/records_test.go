@@ -121,7 +121,10 @@ func TestInvalidRecords(t *testing.T) {
 		s.Do(http.MethodPut, records+"/accounts/17", `{}`).WantProblem(http.StatusBadRequest, "validation_failed", "attributes")
 		s.Do(http.MethodPut, records+"/accounts/17", `{"attributes":{},"id":"18"}`).WantProblem(http.StatusBadRequest, "validation_failed", "id")
 		s.Do(http.MethodPut, records+"/accounts/17", `{"attributes":{"a":1,"a":2}}`).WantProblem(http.StatusBadRequest, "validation_failed", "a")
-		s.Do(http.MethodPut, records+"/accounts/17", `{"attributes":{"a":"\u0000"}}`).WantProblem(http.StatusBadRequest, "malformed_json")
+		s.Do(http.MethodPut, records+"/accounts/17", `{"attributes":{"a":["\u0000"]}}`).WantProblem(http.StatusBadRequest,
+			"validation_failed", "attributes")
+		s.Do(http.MethodPut, records+"/accounts/17", `{"attributes":{"a\u0000":1}}`).WantProblem(http.StatusBadRequest,
+			"validation_failed", "attributes")
 		s.Do(http.MethodPut, records+"/accounts/17", `{"attributes":{}`).WantProblem(http.StatusBadRequest, "malformed_json")
 
 		filled := func(size int) string { return `{"attributes":{"x": "` + strings.Repeat("ä", (size-8)/2) + `"}}` }

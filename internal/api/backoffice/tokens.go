@@ -86,6 +86,7 @@ func (h *handlers) listTokens(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	h.setNext(c, page, len(tokens), total)
 	body := list[tokenBody]{Total: &total, Data: make([]tokenBody, len(tokens))}
 	for i, token := range tokens {
 		body.Data[i] = tokenFrom(token)

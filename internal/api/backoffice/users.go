@@ -1,6 +1,7 @@
 package backoffice
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
-	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/service"
 )
 
@@ -52,17 +52,17 @@ func userFrom(u identity.User) userBody {
 }
 
 type createUserRequest struct {
-	Name              *identity.Name        `json:"name"              validate:"required"`
-	Email             *identity.Email       `json:"email"             validate:"required"`
-	Password          *identity.Password    `json:"password"          validate:"required"`
-	Active            *bool                 `json:"active"            validate:"required"`
-	TFA               *bool                 `json:"tfa"               validate:"required"`
-	Groups            *[]int64              `json:"groups"            validate:"required,max=256"`
-	Phone             *identity.Phone       `json:"phone"             null:"empty"`
-	IPWhitelist       *identity.AllowList   `json:"ipWhitelist"       validate:"omitnil,max=256"  null:"empty"`
-	ClientTags        *[]identity.ClientTag `json:"clientTags"        validate:"omitnil,max=256"  null:"empty"`
-	CanViewMaskedData *bool                 `json:"canViewMaskedData"`
-	SendNotify        *bool                 `json:"sendNotify"`
+	Name              *identity.Name       `json:"name"              validate:"required"`
+	Email             *identity.Email      `json:"email"             validate:"required"`
+	Password          *identity.Password   `json:"password"          validate:"required"`
+	Active            *bool                `json:"active"            validate:"required"`
+	TFA               *bool                `json:"tfa"               validate:"required"`
+	Groups            *[]int64             `json:"groups"            validate:"required,max=256"`
+	Phone             *identity.Phone      `json:"phone"             null:"empty"`
+	IPWhitelist       *identity.AllowList  `json:"ipWhitelist"       validate:"omitnil,max=256"  null:"empty"`
+	ClientTags        *identity.ClientTags `json:"clientTags"        validate:"omitnil,max=64"  null:"empty"`
+	CanViewMaskedData *bool                `json:"canViewMaskedData"`
+	SendNotify        *bool                `json:"sendNotify"`
 }
 
 func (r createUserRequest) newUser() service.NewUser {
@@ -84,18 +84,18 @@ func orZero[T any](p *T) T {
 }
 
 type updateUserRequest struct {
-	Name              *identity.Name        `json:"name"`
-	Email             *identity.Email       `json:"email"`
-	Password          *identity.Password    `json:"password"`
-	CurrentPassword   *string               `json:"currentPassword"`
-	Phone             *phoneOrMask          `json:"phone"             null:"empty"`
-	Active            *bool                 `json:"active"`
-	TFA               *bool                 `json:"tfa"`
-	Groups            *[]int64              `json:"groups"            validate:"omitnil,max=256"`
-	IPWhitelist       *[]rangeOrMask        `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
-	ClientTags        *[]identity.ClientTag `json:"clientTags"        validate:"omitnil,max=256" null:"empty"`
-	CanViewMaskedData *bool                 `json:"canViewMaskedData"`
-	SendNotify        *bool                 `json:"sendNotify"`
+	Name              *identity.Name       `json:"name"`
+	Email             *identity.Email      `json:"email"`
+	Password          *identity.Password   `json:"password"`
+	CurrentPassword   *string              `json:"currentPassword"`
+	Phone             *phoneOrMask         `json:"phone"             null:"empty"`
+	Active            *bool                `json:"active"`
+	TFA               *bool                `json:"tfa"`
+	Groups            *[]int64             `json:"groups"            validate:"omitnil,max=256"`
+	IPWhitelist       *[]rangeOrMask       `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
+	ClientTags        *identity.ClientTags `json:"clientTags"        validate:"omitnil,max=64" null:"empty"`
+	CanViewMaskedData *bool                `json:"canViewMaskedData"`
+	SendNotify        *bool                `json:"sendNotify"`
 }
 
 // phoneOrMask and rangeOrMask are what may be written back by someone who reads
@@ -120,7 +120,7 @@ func (r *rangeOrMask) UnmarshalText(text []byte) error {
 func (r updateUserRequest) change() identity.UserChange {
 	change := identity.UserChange{
 		Name: r.Name, Email: r.Email, Password: r.Password, Phone: (*identity.Phone)(r.Phone), Active: r.Active, TFA: r.TFA, Groups: r.Groups,
-		ClientTags: r.ClientTags, CanViewMaskedData: r.CanViewMaskedData,
+		ClientTags: (*[]identity.ClientTag)(r.ClientTags), CanViewMaskedData: r.CanViewMaskedData,
 	}
 	if r.IPWhitelist != nil {
 		list := make(identity.AllowList, len(*r.IPWhitelist))
@@ -158,7 +158,9 @@ func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	once.Fingerprint = secret.Digest(string(body))
+	if once.Request, err = withoutPassword(body); err != nil {
+		return err
+	}
 	user, answer, err := h.service.CreateUser(c.Request().Context(), actor, request.newUser(), once)
 	if err != nil {
 		return err
@@ -220,6 +222,20 @@ func userID(c echo.Context, actor identity.Actor) (int64, error) {
 
 func (h *handlers) userLink(id int64) string {
 	return h.link(Prefix + "/users/" + strconv.FormatInt(id, 10))
+}
+
+// withoutPassword returns a body in a form that depends neither on white space
+// nor on the order of keys, and without the password. The body is valid JSON.
+func withoutPassword(body []byte) (string, error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var object map[string]any
+	if err := decoder.Decode(&object); err != nil {
+		return "", err
+	}
+	delete(object, "password")
+	canonical, err := json.Marshal(object) // which sorts the keys
+	return string(canonical), err
 }
 
 // onceFrom reads the Idempotency-Key header: 1 to 255 visible ASCII characters.

@@ -1,10 +1,8 @@
 package backoffice
 
 import (
-	"fmt"
 	"math"
 	"net/http"
-	"net/url"
 
 	"github.com/labstack/echo/v4"
 
@@ -31,17 +29,9 @@ func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
 		body.Total = &page.Total
 	}
 	if page.Next != nil {
-		c.Response().Header().Set("Link", fmt.Sprintf(`<%s>; rel="next"`, h.nextLink(c.Request().URL, *page.Next)))
+		h.setLink(c, "after", page.Next.String())
 	}
 	return c.JSON(http.StatusOK, body)
-}
-
-// nextLink is the same request from the cursor on.
-func (h *handlers) nextLink(current *url.URL, next identity.Cursor) string {
-	parameters := current.Query()
-	parameters.Del("offset")
-	parameters.Set("after", next.String())
-	return h.link(current.Path + "?" + parameters.Encode())
 }
 
 // userQuery reads the parameters of the list. Those of the documentation come

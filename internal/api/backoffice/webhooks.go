@@ -11,8 +11,8 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// webhookBody is a webhook in an answer. Secret is there in the answers to its
-// creation and rotation only.
+// webhookBody is a webhook in an answer. Secret is there where a new one was made:
+// in the answers to creation, rotation and a move to another origin.
 type webhookBody struct {
 	ID         int64                  `json:"id"`
 	URL        identity.WebhookURL    `json:"url"`
@@ -82,6 +82,7 @@ func (h *handlers) listWebhooks(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	h.setNext(c, page, len(webhooks), total)
 	body := list[webhookBody]{Total: &total, Data: make([]webhookBody, len(webhooks))}
 	for i, webhook := range webhooks {
 		body.Data[i] = webhookFrom(webhook)
@@ -126,12 +127,14 @@ func (h *handlers) updateWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	webhook, err := h.service.UpdateWebhook(c.Request().Context(), actor, id, request.change(), versionMatch(c))
+	webhook, secret, err := h.service.UpdateWebhook(c.Request().Context(), actor, id, request.change(), versionMatch(c))
 	if err != nil {
 		return err
 	}
 	setVersion(c, webhook.Version)
-	return c.JSON(http.StatusOK, webhookFrom(webhook))
+	body := webhookFrom(webhook)
+	body.Secret = secret
+	return c.JSON(http.StatusOK, body)
 }
 
 func (h *handlers) rotateWebhook(c echo.Context, actor identity.Actor) error {

@@ -40,6 +40,24 @@ func limitOf(q *api.Query) int {
 	return int(q.Int("limit", 1, identity.MaxPageSize, identity.DefaultPageSize))
 }
 
+// setNext tells where a list by position goes on behind a page that shows so many
+// of the rows that there are.
+func (h *handlers) setNext(c echo.Context, page identity.Page, shown int, total int64) {
+	if next := page.Offset + int64(shown); shown > 0 && next < total {
+		h.setLink(c, "offset", strconv.FormatInt(next, 10))
+	}
+}
+
+// setLink sends the Link header (RFC 8288) to the next page: the same request with
+// another place to start from.
+func (h *handlers) setLink(c echo.Context, name, place string) {
+	parameters := c.Request().URL.Query()
+	parameters.Del("offset")
+	parameters.Set(name, place)
+	link := h.link(c.Request().URL.Path + "?" + parameters.Encode())
+	c.Response().Header().Set("Link", "<"+link+`>; rel="next"`)
+}
+
 // setVersion sends a version as the entity tag.
 func setVersion(c echo.Context, version int64) {
 	c.Response().Header().Set("ETag", `"`+strconv.FormatInt(version, 10)+`"`)

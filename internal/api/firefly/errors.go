@@ -131,6 +131,9 @@ func sentence(f identity.FieldError) string {
 	if name == "email" {
 		name = "email address"
 	}
+	if name == "" { // about others that are not listed
+		return f.Message + "."
+	}
 	if known := wording[f.Code]; known != "" {
 		return fmt.Sprintf(known, name)
 	}

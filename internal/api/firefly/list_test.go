@@ -1,6 +1,7 @@
 package firefly_test
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
 type list struct {
@@ -64,7 +67,7 @@ func TestPages(t *testing.T) {
 			{"?limit=3&page=4", ", 0/7, 3, 4/3", 3, 0, 3, "limit=3&"},
 			{"?limit=7", "7 6 5 4 3 2 1, 7/7, 7, 1/1", 0, 0, 1, "limit=7&"},
 			{"?limit=1&page=7", "1, 1/7, 1, 7/7", 6, 0, 7, "limit=1&"},
-			{"?limit=65536&page=65536", ", 0/7, 65536, 65536/1", 65535, 0, 1, "limit=65536&"},
+			{"?limit=10000&page=65536", ", 0/7, 10000, 65536/1", 65535, 0, 1, "limit=10000&"},
 		} {
 			l := getList(s, test.query)
 			if got := l.String(); got != test.want {
@@ -116,8 +119,9 @@ func TestParametersAreNeverWrong(t *testing.T) {
 			}
 		}
 		for query, want := range map[string]string{
-			"?limit=65537":                   "3 2 1, 3/3, 65536, 1/1",
-			"?limit=99999999999999999999":    "3 2 1, 3/3, 65536, 1/1",
+			"?limit=10001":                   "3 2 1, 3/3, 10000, 1/1",
+			"?limit=65536":                   "3 2 1, 3/3, 10000, 1/1",
+			"?limit=99999999999999999999":    "3 2 1, 3/3, 10000, 1/1",
 			"?page=65537":                    ", 0/3, 50, 65536/1",
 			"?page=99999999999999999999":     ", 0/3, 50, 65536/1",
 			"?limit=+2+":                     "3 2, 2/3, 2, 1/2",
@@ -133,4 +137,49 @@ func TestParametersAreNeverWrong(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTheLargestPage: the largest page of the longest addresses is whole, and less
+// than 8 MiB.
+func TestTheLargestPage(t *testing.T) {
+	t.Parallel()
+	for _, engine := range storetest.Engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			databaseURL := storetest.URL(t, engine)
+			s := apitest.New(t, databaseURL).At("https://roster.example.com")
+			db, err := sql.Open(engine, strings.TrimPrefix(databaseURL, "sqlite:"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = db.Close() }()
+			const n = 10_001
+			now := map[string]string{"sqlite": "0", "postgres": "'1970-01-01 00:00:00+00'"}[engine]
+			long := strings.Repeat("x", identity.MaxEmailBytes-5)
+			for _, statement := range []string{
+				fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+					INSERT INTO users (name, name_folded, email, email_folded, password_hash, phone, active, blocked_code, tfa,
+						allow_list, client_tags, can_view_masked_data, created_at)
+					SELECT '', '', '%s' || (10000 + i), i || '', '', '', false, 'email_changed', false, '', '[%s]', false, %s FROM n`,
+					n, long, strings.Repeat(`"x",`, 100)+`"x"`, now),
+				"INSERT INTO memberships (user_id, group_id) SELECT id, 1 FROM users",
+			} {
+				if _, err := db.ExecContext(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			answer := s.Do(http.MethodGet, users+"?limit=65536", nil).Want(http.StatusOK)
+			var l list
+			answer.Decode(&l)
+			if len(answer.Body) > 8<<20 || len(l.Data) != 10_000 || l.Meta.Pagination.TotalPages != 2 {
+				t.Errorf("%d users in %d bytes, %+v", len(l.Data), len(answer.Body), l.Meta)
+			}
+			if got := getList(s, "?limit=65536&page=2").String(); got != "1, 1/10001, 10000, 2/2" {
+				t.Error(got)
+			}
+			if !strings.Contains(string(answer.Body[:2000]), `"role":"owner"`) {
+				t.Errorf("%s", answer.Body[:2000])
+			}
+		})
+	}
 }

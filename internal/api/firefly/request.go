@@ -45,9 +45,8 @@ func parseJSON(body []byte) (map[string]any, error) {
 		return nil, err
 	}
 	fields := map[string]any{}
-	for _, name := range fieldNames {
-		raw, given := object[name]
-		if !given {
+	for name, raw := range object.Members() {
+		if !slices.Contains(fieldNames, name) {
 			continue
 		}
 		var value any
@@ -61,7 +60,7 @@ func parseJSON(body []byte) (map[string]any, error) {
 
 // parseForm returns the fields that a form has; of one that is repeated the last.
 func parseForm(body []byte) (map[string]any, error) {
-	form, err := url.ParseQuery(string(body))
+	form, err := api.ParseForm(string(body))
 	if err != nil {
 		return nil, identity.Errorf(identity.Invalid, "malformed_form", "The body is neither a form nor a JSON object.")
 	}
@@ -162,8 +161,13 @@ func parseBlockedCode(value any) (code identity.BlockedCode, ok bool) {
 	return "", false
 }
 
-// maxNumber bounds pages and their size, as Firefly does.
-const maxNumber = 1 << 16
+const (
+	// maxNumber bounds the numbers of pages, as Firefly does.
+	maxNumber = 1 << 16
+	// maxSize bounds the size of a page: as an answer it is less than 8 MiB, however
+	// long the addresses are.
+	maxSize = 10_000
+)
 
 // page is which part of a list is asked for. Parameters are never wrong.
 type page struct {
@@ -174,27 +178,27 @@ type page struct {
 func pageFrom(query url.Values) page {
 	p := page{number: 1, size: identity.DefaultPageSize}
 	if text, given := last(query, "page"); given {
-		p.number = clamped(text)
+		p.number = clamped(text, maxNumber)
 	}
 	if text, given := last(query, "limit"); given {
-		p.size, p.sized = clamped(text), true
+		p.size, p.sized = clamped(text, maxSize), true
 	}
 	return p
 }
 
 func (p page) query() identity.UserQuery {
 	return identity.UserQuery{
-		Sort: identity.SortByID, Descending: true, Limit: p.size, Offset: int64(p.number-1) * int64(p.size),
+		Sort: identity.SortByID, Descending: true, Limit: p.size, Offset: int64(p.number-1) * int64(p.size), Brief: true,
 	}
 }
 
-// clamped returns a number from 1 to maxNumber, whatever the text is.
-func clamped(text string) int {
+// clamped returns a number from 1 to most, whatever the text is.
+func clamped(text string, most int64) int {
 	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 1
 	}
-	return int(min(max(n, 1), maxNumber))
+	return int(min(max(n, 1), most))
 }
 
 // includes returns what is to be included, each once; unknown names are ignored.

@@ -187,11 +187,14 @@ func TestInvalidUsers(t *testing.T) {
 			"[]":             "The body must be a JSON object.",
 			`{"email":`:      "The body is not valid JSON at byte 9.",
 			"email=x":        "The body is not valid JSON at byte 1.",
-			`{"a":"\u0000"}`: "The body has a NUL character at byte 6.",
+			`{"a":"\udc00"}`: "The body has half a surrogate pair at byte 6.",
 		} {
 			check(http.MethodPost, users, body, message, errs{})
 			check(http.MethodPut, userPath(id), body, message, errs{})
 		}
+		noAddress := "The email address must be a valid email address."
+		check(http.MethodPut, userPath(id), `{"email":"b\u0000@example.com","x":"\u0000"}`, noAddress,
+			errs{"email": {noAddress}})
 		s.Do(http.MethodPut, userPath(id), `{}`).Want(http.StatusOK)
 		for _, body := range []string{"email=%zz", "email=a;b", "%"} {
 			s.Do(http.MethodPut, userPath(id), body, contentType(form)).Want(http.StatusUnprocessableEntity)

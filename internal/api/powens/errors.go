@@ -71,10 +71,11 @@ func errorFrom(err error) (int, errorBody) {
 		status := statuses[ours.Kind]
 		body := errorBody{Code: codeOf(status), Message: ours.Message}
 		for i, field := range ours.Fields {
+			text := strings.TrimSpace(field.Field + " " + field.Message)
 			if i == 0 {
-				body.Message = field.Field + " " + field.Message
+				body.Message = text
 			} else {
-				body.Message += "; " + field.Field + " " + field.Message
+				body.Message += "; " + text
 			}
 			if field.Code == "required" && status == http.StatusBadRequest {
 				body.Code = "missingParameter"

@@ -17,6 +17,10 @@ import (
 // Prefix starts every path of the dialect.
 const Prefix = "/2.0"
 
+// maxSyncBody bounds what is reported of one synchronisation, in bytes: it is
+// kept in the outbox once for each subscriber.
+const maxSyncBody = 256 << 10
+
 type handlers struct{ service *service.Service }
 
 // New returns the dialect over a service.
@@ -28,7 +32,7 @@ func New(s *service.Service) api.Dialect {
 			{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
 			{Method: http.MethodGet, Path: "/users/:userId", Handler: h.getUser},
 			{Method: http.MethodDelete, Path: "/users/:userId", Handler: h.deleteUser},
-			{Method: http.MethodPost, Path: "/users/:userId/synced", Handler: h.syncUser},
+			{Method: http.MethodPost, Path: "/users/:userId/synced", Handler: h.syncUser, MaxBody: maxSyncBody},
 		},
 		WriteError: writeError,
 	}
@@ -53,7 +57,7 @@ func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
 	const most = 1000 // who does not know of pages gets as many as one can have
 	q := api.NewQuery(c)
 	query := identity.UserQuery{
-		Sort: identity.SortByID, Limit: int(q.Int("limit", 1, most, most)), Offset: q.Int("offset", 0, 1<<63-1, 0),
+		Sort: identity.SortByID, Brief: true, Limit: int(q.Int("limit", 1, most, most)), Offset: q.Int("offset", 0, 1<<63-1, 0),
 	}
 	if err := q.Err(); err != nil {
 		return err

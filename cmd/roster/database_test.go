@@ -1,0 +1,67 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// openFileWarning is the warning in both forms of the log, with the file's name.
+var openFileWarning = regexp.MustCompile(`run chmod 600.*roster\.db`)
+
+// TestWarningOfOpenDatabaseFile: every command that opens a database file that
+// others may read says so, and does its work.
+func TestWarningOfOpenDatabaseFile(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	run := func(args ...string) (stdout, stderr string) {
+		t.Helper()
+		command := roster(t, folder, nil, args...)
+		command.Stdin = strings.NewReader("MySecret123\n")
+		stdout, stderr, ok := output(t, command)
+		if !ok {
+			t.Errorf("%v: %s", args, stderr)
+		}
+		return stdout, stderr
+	}
+	if _, stderr := run("migrate"); stderr != "" { // it makes the file itself, for its owner alone
+		t.Errorf("a new file: %s", stderr)
+	}
+	chmod := func(mode os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(filepath.Join(folder, "roster.db"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o602} {
+		chmod(mode)
+		if _, stderr := run("token", "list"); !openFileWarning.MatchString(stderr) {
+			t.Errorf("%o: %s", mode, stderr)
+		}
+	}
+	chmod(0o644)
+	for _, args := range [][]string{
+		{"migrate"},
+		{"token", "create", "--name", "CI"},
+		{"token", "revoke", "1"},
+		{"user", "create", "--name", "Mary", "--email", "mary@example.com"},
+		{"audit", "prune", "--older-than", "400d"},
+		{"outbox", "list"},
+	} {
+		stdout, stderr := run(args...)
+		if len(openFileWarning.FindAllString(stderr, -1)) != 1 || strings.Contains(stdout, "chmod") {
+			t.Errorf("%v: %s%s", args, stdout, stderr)
+		}
+	}
+	service := start(t, folder)
+	service.stop(t)
+	if log := service.errors.String(); len(openFileWarning.FindAllString(log, -1)) != 1 {
+		t.Errorf("serve: %s", log)
+	}
+	chmod(0o600)
+	if _, stderr := run("token", "list"); stderr != "" {
+		t.Errorf("600: %s", stderr)
+	}
+}

@@ -1,0 +1,111 @@
+package backoffice_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+// TestEventsKeepMaskedDataFromAuditors: whoever does not see unmasked data reads
+// the events of others, and cannot tell an address of theirs: neither one that
+// they have come from, nor one that is in an allow-list, nor one that something
+// is called by.
+func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		const home, service, office = "203.0.113.77", "192.0.2.50", "198.51.100.5"
+		from := apitest.From(home)
+		enter := func(email, password, address string) *apitest.Answer {
+			return s.Do(http.MethodPost, signin, credentials(email, password), noToken(address))
+		}
+		token := func(email, address string) string {
+			var p pair
+			enter(email, password, address).Want(http.StatusOK).Decode(&p)
+			return p.AccessToken.Token
+		}
+		mary := s.CreateUser("mary@website.com", changes{
+			"groups": []int{1}, "canViewMaskedData": true, "ipWhitelist": []string{home},
+		})
+		auditors := s.CreateGroup("Auditors", "audit.view")
+		john := s.CreateUser("john@website.com", changes{"groups": []int64{auditors}})
+
+		// Mary comes and goes, is refused, and lets others act for her.
+		enter("mary@website.com", "WrongSecret1", home).Want(http.StatusUnauthorized)
+		enter("mary@wepsite.com", password, home).Want(http.StatusUnauthorized) // a slip
+		session := token("mary@website.com", home)
+		hers := s.CreateToken(mary, []string{"users.view"}, changes{
+			"name": "mary@website.com", "ipWhitelist": []string{home},
+		})
+		empty := func(name string) changes { return changes{"name": name, "permissions": []string{}} }
+		s.Do(http.MethodPost, groups, empty("x"), apitest.As(hers), from).Want(http.StatusForbidden)
+		as := apitest.As(session)
+		s.Do(http.MethodPatch, apitest.UserPath(john), changes{"phone": "+18043257762"}, as, from).Want(http.StatusOK)
+		confined := empty("x")
+		confined["ipWhitelist"] = []string{home}
+		s.Do(http.MethodPost, tokens, confined, as, from).Want(http.StatusCreated)
+		group := s.Do(http.MethodPost, groups, empty("y"), as, from).Want(http.StatusCreated)
+		s.Do(http.MethodDelete, group.Header.Get("Location"), nil, as, from).Want(http.StatusNoContent)
+		actor := identity.Actor{
+			Name: "session", UserID: mary, Source: netip.MustParseAddr(home), ClientRequestID: "mary's laptop",
+		}
+		err := s.Store.InTx(t.Context(), func(tx *store.Tx) error {
+			return tx.Emit(t.Context(), identity.Event{Type: identity.GroupUpdated, Time: s.Clock.Now(), Actor: actor})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		createWebhook(s, "https://hooks.example.com/services/T0/secret-path?key=x")
+		// Services do something of their own, and John comes.
+		s.Do(http.MethodPost, groups, empty("z"), apitest.From(service)).Want(http.StatusCreated)
+		blunt := s.CreateToken(0, []string{"audit.view"}, changes{"canViewMaskedData": false})
+		s.Do(http.MethodGet, users, nil, apitest.As(blunt), apitest.From(service)).Want(http.StatusForbidden)
+		enter("john@website.com", "WrongSecret1", office).Want(http.StatusUnauthorized)
+		johns := token("john@website.com", office)
+
+		personal := []string{home, "mary@", "mary's laptop", "secret-path"}
+		for _, test := range []struct {
+			name, token  string
+			there, never []string
+		}{
+			{"a session", johns, []string{service, office, "***", "https://hooks.example.com/***", "+18043257762"}, personal},
+			{"a service", blunt, []string{service, "***"}, append([]string{office, "+18043257762"}, personal...)},
+			{"who sees everything", apitest.AdminToken, append([]string{service, office}, personal...), nil},
+		} {
+			for _, query := range []string{
+				"", "&filter[user]=" + fmt.Sprint(mary), "&filter[actor]=" + fmt.Sprint(mary), "&filter[type]=USER_SIGNIN_FAILED",
+				"&filter[type]=TOKEN_CREATED", "&filter[since]=2020-01-01T00:00:00Z",
+			} {
+				answer := s.Do(http.MethodGet, events+"?limit=1000"+query, nil, apitest.As(test.token))
+				body := string(answer.Want(http.StatusOK).Body)
+				for _, value := range test.never {
+					if strings.Contains(body, value) {
+						t.Errorf("%s%s: %s in %s", test.name, query, value, body)
+					}
+				}
+				for _, value := range test.there {
+					if query == "" && !strings.Contains(body, value) {
+						t.Errorf("%s: no %s in %s", test.name, value, body)
+					}
+				}
+			}
+		}
+		// That there was an address is no secret, nor is how often.
+		var list struct{ Data []countedEvent }
+		s.Do(http.MethodGet, events+"?filter[actor]="+fmt.Sprint(mary), nil, apitest.As(johns)).
+			Want(http.StatusOK).Decode(&list)
+		for _, e := range list.Data {
+			if e.Source == nil || *e.Source != "***" {
+				t.Errorf("%+v", e)
+			}
+		}
+		if len(list.Data) != 7 {
+			t.Errorf("%d events of Mary", len(list.Data))
+		}
+	})
+}

@@ -1,0 +1,117 @@
+package backoffice_test
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/service"
+)
+
+// TestSameRequest: what counts as the same request for an Idempotency-Key.
+func TestSameRequest(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		key := apitest.Header("Idempotency-Key", "key")
+		body := `{"name":"Mary","email":"a@example.com","password":"MySecret123","active":true,"tfa":false,` +
+			`"groups":[1],"clientTags":[{"id":7,"name":"x"}]}`
+		first := s.Do(http.MethodPost, users, body, key).Want(http.StatusCreated)
+		reordered := `{ "clientTags": [ {"name": "x", "id": 7} ],` + "\t\r\n" +
+			`"groups": [ 1 ], "tfa": false, "active": true, "password": "MySecret123", "email": "a@example.com",` +
+			`"name": "M\u0061ry" }`
+		for _, same := range []string{body, reordered, strings.Replace(body, "MySecret123", "AnotherSecret", 1)} {
+			if got := s.Do(http.MethodPost, users, same, key).Want(http.StatusCreated); string(got.Body) != string(first.Body) {
+				t.Errorf("%s\ngets %s", same, got.Body)
+			}
+		}
+		for _, change := range [][2]string{
+			{"[1]", "[]"}, {`"tfa":false`, `"tfa":true`}, {`"id":7`, `"id":8`}, {"a@example", "A@example"}, {"Mary", "mary"},
+			{`"active":true`, `"active":true,"phone":null`}, {`"active":true`, `"active":true,"sendNotify":true`},
+		} {
+			s.Do(http.MethodPost, users, strings.Replace(body, change[0], change[1], 1), key).
+				WantProblem(http.StatusConflict, "idempotency_key_reused", "Idempotency-Key")
+		}
+		// A repetition must be a whole request, with a password.
+		s.Do(http.MethodPost, users, apitest.NewUser("a@example.com", changes{"password": apitest.Absent}), key).
+			WantProblem(http.StatusBadRequest, "validation_failed", "password")
+		// The password of the first call counts.
+		signIn(t, s, "a@example.com", password)
+		s.Do(http.MethodPost, signin, credentials("a@example.com", "AnotherSecret"), noToken("192.0.2.1")).
+			Want(http.StatusUnauthorized)
+	})
+}
+
+// TestFingerprintTellsNothingOfThePassword: two creations that differ in their
+// passwords alone leave the same behind, and nothing of it is a plain digest.
+func TestFingerprintTellsNothingOfThePassword(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
+		var kept []string
+		for _, secretText := range []string{"MySecret123", "AnotherSecret"} {
+			body := `{"name":"Mary","email":"a@example.com","active":true,"tfa":false,"groups":[],"password":"` + secretText + `"}`
+			id := s.Do(http.MethodPost, users, body, apitest.Header("Idempotency-Key", "key")).Want(http.StatusCreated).ID()
+			fingerprint := query(t, db, "SELECT fingerprint FROM idempotency_keys")[0]
+			without := `{"active":true,"email":"a@example.com","groups":[],"name":"Mary","tfa":false}`
+			for _, text := range []string{body, secretText, without} {
+				digest := sha256.Sum256([]byte(text))
+				plain := hex.EncodeToString(digest[:])
+				if strings.Contains(fingerprint, plain) || strings.Contains(fingerprint, secret.Digest(text)) {
+					t.Errorf("%s is a digest of %s", fingerprint, text)
+				}
+			}
+			kept = append(kept, fingerprint)
+			s.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(http.StatusNoContent)
+		}
+		if kept[0] != kept[1] || len(kept[0]) < 40 {
+			t.Errorf("%q", kept)
+		}
+	})
+}
+
+// TestKeptAnswerSurvivesNewKey: a repetition finds the answer after
+// ROSTER_SECRET_KEY has been set.
+func TestKeptAnswerSurvivesNewKey(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		for i, key := range []string{"", "", strings.Repeat("k", 32)} {
+			svc := service.New(service.Options{
+				Store: s.Store, Clock: s.Clock.Now, Passwords: secret.NewPasswords(secret.MinCost, 1), SecretKey: key,
+			})
+			in := service.NewUser{User: identity.User{Name: "Mary", Email: "a@example.com", Active: true}, Password: password}
+			once := service.Once{Key: "key", Request: "{}", Render: func(identity.User) []byte { return []byte("kept") }}
+			_, answer, err := svc.CreateUser(t.Context(), identity.CommandLine(), in, once)
+			if err != nil || answer.Replayed != (i > 0) || i > 0 && string(answer.Body) != "kept" {
+				t.Errorf("%q: %+v, %v", key, answer, err)
+			}
+		}
+	})
+}
+
+// TestKeptAnswersArePruned: what is over goes on time, and not only by the next
+// creation.
+func TestKeptAnswersArePruned(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
+		s.Do(http.MethodPost, users, apitest.NewUser("a@example.com"), apitest.Header("Idempotency-Key", "key")).
+			Want(http.StatusCreated)
+		for _, step := range []struct {
+			wait time.Duration
+			want string
+		}{{24*time.Hour - time.Second, "|1|"}, {time.Second, "|0|"}} {
+			s.Clock.Advance(step.wait)
+			if err := s.Service.Prune(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := query(t, db, "SELECT count(*) FROM idempotency_keys")[0]; got != step.want {
+				t.Errorf("after %v more: %s, want %s", step.wait, got, step.want)
+			}
+		}
+	})
+}

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rosterhq/roster/internal/pgtest"
+)
+
+// TestMigrationErasesWhatOutlivedItsUser upgrades a database of the release
+// before, in which users have been deleted: what was kept of them goes, of others
+// nothing does.
+func TestMigrationErasesWhatOutlivedItsUser(t *testing.T) {
+	t.Parallel()
+	for engine, url := range map[string]string{
+		"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "roster.db"), "postgres": pgtest.New(t),
+	} {
+		t.Run(engine, func(t *testing.T) {
+			s, err := openForMigration(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			provider, err := newProvider(s.write.db, s.write.engine)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const before = 8
+			if _, err := provider.UpTo(t.Context(), before); err != nil {
+				t.Fatal(err)
+			}
+			const user, gone = 1, 2
+			execute := func(statement string) {
+				t.Helper()
+				if _, err := s.write.db.ExecContext(t.Context(), statement); err != nil {
+					t.Fatalf("%s: %v", statement, err)
+				}
+			}
+			const zero = "'0001-01-01 00:00:00+00'"
+			execute(`INSERT INTO users (id, name, name_folded, email, email_folded, password_hash, phone, active, tfa,
+					allow_list, client_tags, can_view_masked_data, created_at)
+				VALUES (1, '', '', '', '', '', '', true, false, '', '[]', false, ` + zero + `)`)
+			for _, id := range []int{user, gone} {
+				for _, event := range []struct {
+					kind        string
+					token       int
+					subjectType string
+					subject     int
+					changes     string // of the user ID
+				}{
+					{"USER_SIGNIN_FAILED", 0, "user", id, `{}`},
+					{"USER_UPDATED", 9, "user", id, `{}`},
+					{"TOKEN_CREATED", 9, "token", 5, `{"name":{"new":"of ID","old":""},"userId":{"new":ID,"old":0}}`},
+					{"TOKEN_REVOKED", 9, "token", 5, `{"name":{"new":"","old":"of ID"},"userId":{"new":0,"old":ID}}`},
+					{"TOKEN_CREATED", 9, "token", 6, `{"name":{"new":"of a service","old":""}}`},
+				} {
+					execute(fmt.Sprintf(`INSERT INTO events (type, happened_at, actor_name, actor_token_id, actor_user_id, source,
+							request_id, subject_type, subject_id, changes)
+						VALUES ('%s', %s, '', %d, 0, '192.0.2.%d', '', '%s', %d, '%s')`, event.kind, zero, event.token, id,
+						event.subjectType, event.subject, strings.ReplaceAll(event.changes, "ID", fmt.Sprint(id))))
+				}
+				execute(fmt.Sprintf(`INSERT INTO idempotency_keys (caller, key, fingerprint, user_id, answer, created_at)
+					VALUES ('user 1', '%d', 'SHA-256', %d, '{}', %s)`, id, id, zero))
+			}
+			if _, err := s.migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			err = s.write.db.SelectContext(t.Context(), &got,
+				"SELECT type || ' ' || source || ' ' || changes || ' ' || count || ' ' || person_id FROM events ORDER BY id")
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{
+				`USER_SIGNIN_FAILED 192.0.2.1 {} 1 0`,
+				`USER_UPDATED 192.0.2.1 {} 1 0`,
+				`TOKEN_CREATED 192.0.2.1 {"name":{"new":"of 1","old":""},"userId":{"new":1,"old":0}} 1 1`,
+				`TOKEN_REVOKED 192.0.2.1 {"name":{"new":"","old":"of 1"},"userId":{"new":0,"old":1}} 1 1`,
+				`TOKEN_CREATED 192.0.2.1 {"name":{"new":"of a service","old":""}} 1 0`,
+				`USER_SIGNIN_FAILED  {} 1 0`,
+				`USER_UPDATED 192.0.2.2 {} 1 0`,
+				`TOKEN_CREATED 192.0.2.2 {} 1 2`,
+				`TOKEN_REVOKED 192.0.2.2 {} 1 2`,
+				`TOKEN_CREATED 192.0.2.2 {"name":{"new":"of a service","old":""}} 1 0`,
+			}
+			if got, want := strings.Join(got, "\n"), strings.Join(want, "\n"); got != want {
+				t.Errorf("%s\nwant\n%s", got, want)
+			}
+			var keys int
+			err = s.write.db.GetContext(t.Context(), &keys, "SELECT count(*) FROM idempotency_keys")
+			if err != nil || keys != 0 {
+				t.Errorf("%d keys, %v", keys, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// maxPageBytes bounds a page of any list, in bytes of the texts in it and rowBytes
+// for the rest of each row, which is about what names and numbers take on the wire.
+var maxPageBytes = 8 << 20 // not a constant for its tests only
+
+const rowBytes = 512
+
+// pageOf reads up to limit rows one by one, and fewer where they fill a page before;
+// at least one if there is any. more reports that the query had more: ask it for one
+// row more than limit to learn whether others follow.
+func pageOf[Row any](ctx context.Context, r reader, limit int, query string, args ...any,
+) (rows []Row, more bool, err error) {
+	err = r.run(ctx, query, func(q queryer) error {
+		found, err := q.QueryxContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		rows, more, err = readPage[Row](found, limit)
+		return err
+	})
+	return rows, more, err
+}
+
+func readPage[Row any](found *sqlx.Rows, limit int) (rows []Row, more bool, err error) {
+	defer found.Close() //nolint:errcheck // what matters is found.Err
+	for size := 0; found.Next(); {
+		var row Row
+		if err := found.StructScan(&row); err != nil {
+			return nil, false, err
+		}
+		size += rowBytes + textBytes(reflect.ValueOf(row))
+		if len(rows) == limit || len(rows) > 0 && size > maxPageBytes {
+			return rows, true, nil
+		}
+		rows = append(rows, row)
+	}
+	return rows, false, found.Err()
+}
+
+// textBytes adds up the texts of a row.
+func textBytes(row reflect.Value) int {
+	switch row.Kind() { //nolint:exhaustive // the others have a size of their own
+	case reflect.String:
+		return row.Len()
+	case reflect.Struct:
+		size := 0
+		for i := range row.NumField() {
+			size += textBytes(row.Field(i))
+		}
+		return size
+	}
+	return 0
+}
