@@ -30,7 +30,7 @@ type Actor struct {
 	Client          string // what the client calls itself; at most MaxClientLength characters
 }
 
-// MaxRequestIDLength bounds a request's id, in bytes, whoever made it.
+// MaxRequestIDLength bounds a request's id, in bytes.
 const MaxRequestIDLength = 128
 
 // Origin is where a request comes from and what it is called, as far as that is

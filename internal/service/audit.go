@@ -62,7 +62,7 @@ func (s *Service) Refused(ctx context.Context, actor identity.Actor, cause error
 const refusalPeriod = time.Minute
 
 // refuse records a refusal. Equal ones, of one caller from one source for one
-// reason, are one event with a count: whoever is refused must not be able to fill
+// reason, are one event with a count: a caller who is refused must not be able to fill
 // the table. It is the last step of its transaction.
 func refuse(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Time, reason string) error {
 	event := identity.Event{

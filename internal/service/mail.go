@@ -39,7 +39,7 @@ func enqueueMail(ctx context.Context, tx *store.Tx, order mailOrder, now, expire
 	return err
 }
 
-// enqueueMailToAddress is enqueueMail to whoever has the order's address, if anyone
+// enqueueMailToAddress is enqueueMail to the user who has the order's address, if anyone
 // does, and returns the id of that user, 0 for nobody.
 func enqueueMailToAddress(ctx context.Context, tx *store.Tx, order mailOrder, now, expiresAt time.Time,
 ) (userID int64, err error) {

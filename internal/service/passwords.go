@@ -9,7 +9,7 @@ import (
 	"github.com/rosterhq/roster/internal/secret"
 )
 
-// hashingCaller tells for whom a password is hashed: one caller gets some of the places
+// hashingCaller names the caller whose password is hashed: one caller gets some of the places
 // only. Who has no credential is told by the source.
 func hashingCaller(actor identity.Actor) string {
 	switch {

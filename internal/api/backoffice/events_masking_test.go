@@ -12,7 +12,7 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// TestEventsKeepMaskedDataFromAuditors: whoever does not see unmasked data reads
+// TestEventsKeepMaskedDataFromAuditors: a caller who sees masks reads
 // the events of others, and cannot tell an address of theirs: neither one that
 // they have come from, nor one that is in an allow-list, nor one that something
 // is called by.

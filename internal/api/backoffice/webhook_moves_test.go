@@ -163,7 +163,7 @@ func TestEveryReplacedSecretSignsForADay(t *testing.T) {
 			if by := verified(got[0], s.Clock.Now(), secrets...); by != want || len(signatures) != len(want) {
 				t.Errorf("signed by %s, want %s: %q", by, want, signatures)
 			}
-			// The newest comes first, for who looks at one only.
+			// The newest comes first, as receivers that look at one only expect.
 			d := got[0]
 			d.Header = d.Header.Clone()
 			d.Header.Set("webhook-signature", signatures[0])
