@@ -51,6 +51,30 @@ func (s *Service) current(ctx context.Context, tx *store.Tx, actor identity.Acto
 	return now, err
 }
 
+// lockTouched locks a user whom an operation touches, and returns the caller as it is
+// then. may says who may try; a caller who is not that user in person needs every
+// permission of the user, too. The errors are those of current and may, Forbidden and
+// NotFound.
+func (s *Service) lockTouched(ctx context.Context, tx *store.Tx, actor identity.Actor, userID int64,
+	may func(identity.Actor) error,
+) (identity.Actor, error) {
+	user, err := tx.UserForUpdate(ctx, userID)
+	if err != nil {
+		return actor, err
+	}
+	if actor, err = s.current(ctx, tx, actor); err != nil {
+		return actor, err
+	}
+	if err := may(actor); err != nil || actor.Is(userID) {
+		return actor, err
+	}
+	permissions, err := lockGroups(ctx, tx, nil, user.Groups, false)
+	if err != nil {
+		return actor, err
+	}
+	return actor, actor.RequireCover(permissions, user.CanViewMaskedData)
+}
+
 // regrant is current, and returns what was looked up; the zero Grant for callers
 // without a credential.
 func (s *Service) regrant(ctx context.Context, tx *store.Tx, actor identity.Actor) (identity.Actor, store.Grant, error) {

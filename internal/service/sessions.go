@@ -211,25 +211,9 @@ func (s *Service) endSessions(ctx context.Context, actor identity.Actor, userID 
 	}
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
-		user, err := tx.UserForUpdate(ctx, userID)
+		actor, err := s.lockTouched(ctx, tx, actor, userID, mayTry)
 		if err != nil {
 			return err
-		}
-		actor, err := s.current(ctx, tx, actor)
-		if err != nil {
-			return err
-		}
-		if err := mayTry(actor); err != nil {
-			return err
-		}
-		if !actor.Is(userID) {
-			permissions, err := lockGroups(ctx, tx, nil, user.Groups, false)
-			if err != nil {
-				return err
-			}
-			if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
-				return err
-			}
 		}
 		return end(tx, actor, now)
 	})
