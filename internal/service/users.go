@@ -291,76 +291,6 @@ func (s *Service) checkUpdate(ctx context.Context, tx *store.Tx, actor identity.
 	return before, after, actor, mayUpdate(ctx, tx, actor, before, after, in, password)
 }
 
-// preparedPassword is the slow part of changing a password, done before the
-// transaction.
-type preparedPassword struct {
-	newHash      string
-	verifiedHash string // the current hash, where the current password was given and right
-}
-
-func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id int64, in UpdateUser) (preparedPassword, error) {
-	var p preparedPassword
-	if in.Change.Password == nil && in.CurrentPassword == nil {
-		return p, nil
-	}
-	// What cannot succeed must not cost a hash.
-	var before, after identity.User
-	err := s.store.Peek(func(tx *store.Tx) (err error) {
-		before, after, _, err = s.checkUpdate(ctx, tx, actor, id, in, nil)
-		return err
-	})
-	if err != nil {
-		return p, err
-	}
-	if in.CurrentPassword != nil {
-		p.verifiedHash, err = s.verifyPassword(ctx, actor, before, *in.CurrentPassword, "currentPassword")
-		if err != nil {
-			return p, err
-		}
-	}
-	if in.Change.Password != nil {
-		p.newHash, err = s.newPasswordHash(ctx, actor, *in.Change.Password, after)
-	}
-	return p, err
-}
-
-// verifyPassword returns the hash of a user's password if this is it; else the error
-// names the field. It bounds guesses as SignIn does, and together with it.
-func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user identity.User, password identity.Password, field string,
-) (string, error) {
-	now := s.now()
-	attempt := signinAttempt(string(user.Email), actor.Source)
-	if err := s.begin(ctx, &attempt, now); err != nil {
-		return "", err
-	}
-	hash, err := s.store.PasswordHash(ctx, user.ID)
-	if err != nil {
-		s.takeBack(ctx, attempt)
-		return "", err
-	}
-	matches, err := s.passwords.Matches(ctx, hashingCaller(actor), hash, password)
-	if err != nil {
-		s.takeBack(ctx, attempt)
-		return "", err
-	}
-	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		if matches {
-			return attempt.succeed(ctx, tx)
-		}
-		if err := attempt.fail(ctx, tx); err != nil {
-			return err
-		}
-		return tx.Emit(ctx, identity.Event{
-			Type: identity.UserSigninFailed, Time: now, Actor: actor, SubjectID: user.ID,
-			Reason: "wrong_current_password",
-		})
-	})
-	if err == nil && !matches {
-		err = identity.InvalidField(field, "wrong_password", "is not the current password")
-	}
-	return hash, err
-}
-
 // mayUpdate checks a change against the locked state of what it touches, for the
 // caller as it is then.
 func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User, in UpdateUser,
@@ -418,14 +348,6 @@ func mayTouchWayIn(actor identity.Actor, userID int64, secondFactor bool) error 
 		return actor.RequireSession(userID)
 	}
 	return actor.RequireWayIn()
-}
-
-func checkCurrentPassword(ctx context.Context, tx *store.Tx, id int64, password *preparedPassword) error {
-	hash, err := tx.PasswordHash(ctx, id)
-	if err == nil && hash != password.verifiedHash { // it has just been changed
-		err = identity.InvalidField("currentPassword", "wrong_password", "is not the current password")
-	}
-	return err
 }
 
 // DeleteUser deletes a user with all that belongs to it. In person everyone may
