@@ -21,16 +21,17 @@ const module = "github.com/rosterhq/roster"
 // not listed may have none. The command and the tests' helpers may have all.
 var arrows = map[string][]string{
 	"internal/secret":         {"internal/identity"},
-	"internal/store":          {"db", "internal/identity"},
-	"internal/service":        {"internal/store", "internal/secret", "internal/identity", "pkg/webhooksig"},
-	"internal/outbox":         {"internal/store", "internal/identity"},
+	"internal/delivery":       {"internal/identity"},
+	"internal/store":          {"db", "internal/identity", "internal/delivery"},
+	"internal/service":        {"internal/store", "internal/secret", "internal/identity", "internal/delivery", "pkg/webhooksig"},
+	"internal/outbox":         {"internal/store", "internal/identity", "internal/delivery"},
 	"internal/api":            {"internal/identity"},
-	"internal/api/backoffice": {"internal/api", "internal/service", "internal/identity", "internal/secret"},
+	"internal/api/backoffice": {"internal/api", "internal/service", "internal/identity", "internal/delivery", "internal/secret"},
 	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity"},
-	"internal/api/powens":     {"internal/api", "internal/service", "internal/identity"},
+	"internal/api/powens":     {"internal/api", "internal/service", "internal/identity", "internal/delivery"},
 	"internal/httpserver":     {"", "internal/api", "internal/identity"},
-	"internal/mail":           {"internal/identity"},
-	"internal/webhook":        {"internal/identity", "pkg/webhooksig"},
+	"internal/mail":           {"internal/identity", "internal/delivery"},
+	"internal/webhook":        {"internal/identity", "internal/delivery", "pkg/webhooksig"},
 	"internal/config":         {"internal/identity", "internal/secret", "internal/store"},
 }
 

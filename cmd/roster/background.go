@@ -10,6 +10,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/backoffice"
 	"github.com/rosterhq/roster/internal/api/powens"
 	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/mail"
 	"github.com/rosterhq/roster/internal/outbox"
@@ -21,7 +22,7 @@ import (
 // runBackground starts what works beside the requests until ctx ends; wait for
 // it before closing the database.
 func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *service.Service,
-	deliver func(context.Context, identity.Mail) error, metrics *outbox.Metrics, logger *slog.Logger,
+	deliver func(context.Context, delivery.Mail) error, metrics *outbox.Metrics, logger *slog.Logger,
 ) *sync.WaitGroup {
 	switch {
 	case c.SMTPURL == "":
@@ -32,9 +33,9 @@ func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *
 	receivers := webhook.New(c.WebhookAllowPrivate)
 	worker := outbox.New(outbox.Options{
 		Store: db, Clock: db.Clock().Now, Logger: logger, Metrics: metrics,
-		Senders: map[string]outbox.Sender{
-			identity.LaneMail: svc.MailSender(deliver),
-			identity.LaneWebhook: svc.WebhookSender(receivers.Post, service.Renderers{
+		Senders: map[delivery.Channel]outbox.Sender{
+			delivery.ChannelMail: svc.MailSender(deliver),
+			delivery.ChannelWebhook: svc.WebhookSender(receivers.Post, service.Renderers{
 				identity.WebhookFormatPowens: powens.WebhookBody, identity.WebhookFormatV2: backoffice.WebhookBody,
 			}),
 		},
@@ -90,7 +91,7 @@ func keepTime(ctx context.Context, clock *store.Clock, logger *slog.Logger) {
 
 // mailer returns what delivers mail: to the SMTP server of the settings, or,
 // for trying Roster out, to the log.
-func mailer(c *config.Config, logger *slog.Logger) (func(context.Context, identity.Mail) error, error) {
+func mailer(c *config.Config, logger *slog.Logger) (func(context.Context, delivery.Mail) error, error) {
 	if c.SMTPURL == "" {
 		return mail.NewLog(logger, c.PublicURL).Send, nil
 	}

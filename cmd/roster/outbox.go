@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -16,7 +17,7 @@ type outboxCommands struct {
 }
 
 type outboxListCommand struct {
-	State []identity.MessageState `default:"pending,dead" enum:"pending,dead" help:"Which ones: pending, dead or both."`
+	State []delivery.State `default:"pending,dead" enum:"pending,dead" help:"Which ones: pending, dead or both."`
 }
 
 // Run prints a table, the latest message first.
@@ -28,7 +29,7 @@ func (o outboxListCommand) Run(ctx context.Context, c *config.Config, env enviro
 	defer func() { err = errors.Join(err, db.Close()) }()
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tTO\tTOPIC\tUSER\tSTATE\tATTEMPTS\tCREATED\tDUE\tLAST ERROR")
-	filter := identity.MessageFilter{States: o.State}
+	filter := delivery.Filter{States: o.State}
 	for page := (identity.Page{Limit: identity.MaxPageSize}); ; {
 		messages, _, err := svc.Messages(ctx, identity.CommandLine(), filter, page)
 		if err != nil {
@@ -39,10 +40,10 @@ func (o outboxListCommand) Run(ctx context.Context, c *config.Config, env enviro
 			if m.UserID != 0 {
 				user = fmt.Sprint(m.UserID)
 			}
-			if m.State == identity.MessagePending {
+			if m.State == delivery.Pending {
 				due = timeOrDash(m.DueAt)
 			}
-			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.Lane, orDash(m.Topic), user, m.State, m.Attempts,
+			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.To, orDash(m.Topic), user, m.State, m.Attempts,
 				timeOrDash(m.CreatedAt), due, orDash(m.LastError))
 		}
 		if len(messages) == 0 {

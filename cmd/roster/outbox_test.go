@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/mail/mailtest"
 	"github.com/rosterhq/roster/internal/store"
@@ -133,7 +134,7 @@ func TestKilledBeforeSending(t *testing.T) {
 func endLeases(t *testing.T, databaseURL string) {
 	t.Helper()
 	db := storetest.Open(t, databaseURL)
-	messages, total, err := db.Messages(t.Context(), identity.MessageFilter{States: []identity.MessageState{identity.MessagePending}}, identity.Page{Limit: 1000})
+	messages, total, err := db.Messages(t.Context(), delivery.Filter{States: []delivery.State{delivery.Pending}}, identity.Page{Limit: 1000})
 	if err != nil || total != 24 {
 		t.Fatal(total, err)
 	}

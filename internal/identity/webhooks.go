@@ -1,9 +1,7 @@
 package identity
 
 import (
-	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -156,47 +154,3 @@ func (w Webhook) Reads() (p Permissions, canViewMaskedData bool) {
 
 // Subscribes reports whether the webhook wants events of a type.
 func (w Webhook) Subscribes(event EventType) bool { return slices.Contains(w.Events, event) }
-
-// LaneWebhook is the kind of the lanes of webhooks.
-const LaneWebhook = "webhook"
-
-// Lane returns the lane of a webhook's messages.
-func (w Webhook) Lane() string { return WebhookLane(w.ID) }
-
-// WebhookLane returns the lane of the messages of the webhook with an id.
-func WebhookLane(id int64) string { return LaneWebhook + "/" + strconv.FormatInt(id, 10) }
-
-// WebhookIn returns the id of the webhook whose lane it is; 0 if it is none's.
-func WebhookIn(lane string) int64 {
-	text, _ := strings.CutPrefix(lane, LaneWebhook+"/")
-	id, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return id
-}
-
-// WebhookMessage is what a webhook tells, for a dialect to put into its words.
-type WebhookMessage struct {
-	ID          int64 // the same at each attempt
-	Type        EventType
-	Time        time.Time       // when it happened
-	User        User            // as the event left the user, or found the one that it deleted; not for WebhookPing
-	Connections json.RawMessage // what was synchronised: a JSON array; only for UserSynced
-}
-
-// WebhookPost is one attempt to post one webhook.
-type WebhookPost struct {
-	URL  WebhookURL
-	Body []byte // JSON, sent as it is
-
-	Auth    WebhookAuth // "" is WebhookAuthStandard
-	Secrets []string    // for standard and bi_signature: each signs; the newest first
-	Token   string      // for bearer
-	ID      string      // for standard: of the message, the same at each attempt
-	At      time.Time   // for standard and bi_signature: now; it is signed
-}
-
-// ErrWebhookGone is the cause of the PermanentError of a delivery whose receiver
-// wants no more of them.
-const ErrWebhookGone = DeliveryError("HTTP 410: the receiver is gone for good")

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/delivery"
 )
 
 const (
@@ -34,19 +34,19 @@ func explainConnect(err error) error {
 	case errors.As(err, &reply):
 		switch reply.Code {
 		case codeTemporaryAuth, codeNeedsAuth, codeBadAuth, codeEncryptFirst:
-			return identity.Undelivered("the server did not accept user and password (%d)", reply.Code)
+			return delivery.Errorf("the server did not accept user and password (%d)", reply.Code)
 		}
-		return identity.Undelivered("the server answered %d before any mail", reply.Code)
+		return delivery.Errorf("the server answered %d before any mail", reply.Code)
 	case errors.As(err, &lookup):
-		return identity.DeliveryError("the server's name could not be looked up")
+		return delivery.Error("the server's name could not be looked up")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return identity.DeliveryError("the server refused the connection")
+		return delivery.Error("the server refused the connection")
 	case errors.As(err, &dial) && dial.Op == "dial":
-		return identity.DeliveryError("the server cannot be reached")
+		return delivery.Error("the server cannot be reached")
 	case errors.As(err, &certificate):
-		return identity.DeliveryError("the server's certificate is not to be trusted")
+		return delivery.Error("the server's certificate is not to be trusted")
 	}
-	return identity.DeliveryError("the server does not speak SMTP as configured: " +
+	return delivery.Error("the server does not speak SMTP as configured: " +
 		"check host, port, encryption and ways to sign in")
 }
 
@@ -55,17 +55,17 @@ func explainConnect(err error) error {
 func refusal(what string, err error) error {
 	var reply *textproto.Error
 	if !errors.As(err, &reply) {
-		return identity.Undelivered("the connection broke before the server had accepted %s", what)
+		return delivery.Errorf("the connection broke before the server had accepted %s", what)
 	}
 	if code := enhancedCode(reply.Msg); code != "" {
-		return identity.Undelivered("the server refused %s: %d %s", what, reply.Code, code)
+		return delivery.Errorf("the server refused %s: %d %s", what, reply.Code, code)
 	}
-	return identity.Undelivered("the server refused %s: %d", what, reply.Code)
+	return delivery.Errorf("the server refused %s: %d", what, reply.Code)
 }
 
 // unwritable is the failure of a mail that cannot be put into words; why is for the log.
 func unwritable(cause error) error {
-	return &identity.PermanentError{Cause: fmt.Errorf("%w: %w", identity.DeliveryError("the mail cannot be written"), cause)}
+	return &delivery.Permanent{Cause: fmt.Errorf("%w: %w", delivery.Error("the mail cannot be written"), cause)}
 }
 
 // permanent marks a refusal that was for good. That a user and password are
@@ -73,7 +73,7 @@ func unwritable(cause error) error {
 func permanent(refusal, err error) error {
 	var reply *textproto.Error
 	if errors.As(err, &reply) && reply.Code >= firstPermanent && reply.Code != codeNeedsAuth {
-		return &identity.PermanentError{Cause: refusal}
+		return &delivery.Permanent{Cause: refusal}
 	}
 	return refusal
 }

@@ -9,7 +9,7 @@ import (
 	texttemplate "text/template"
 	"time"
 
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/delivery"
 )
 
 //go:embed templates
@@ -21,12 +21,12 @@ var (
 )
 
 // subjects name no person and no secret: they are shown on locked screens.
-var subjects = map[identity.MailKind]string{
-	identity.MailProfileCreated: "Your profile in Roster",
-	identity.MailAccountChanged: "Your Roster profile has changed",
-	identity.MailSigninCode:     "Your code for signing in to Roster",
-	identity.MailPasswordReset:  "Choose a new password for Roster",
-	identity.MailNewSource:      "A new sign-in to your Roster profile",
+var subjects = map[delivery.MailKind]string{
+	delivery.MailProfileCreated: "Your profile in Roster",
+	delivery.MailAccountChanged: "Your Roster profile has changed",
+	delivery.MailSigninCode:     "Your code for signing in to Roster",
+	delivery.MailPasswordReset:  "Choose a new password for Roster",
+	delivery.MailNewSource:      "A new sign-in to your Roster profile",
 }
 
 // changes are the words for what MailAccountChanged can name.
@@ -49,13 +49,13 @@ func moment(t time.Time) string {
 }
 
 // write puts a mail into words. site is where Roster is reached, or "".
-func write(m identity.Mail, site string) (letter, error) {
+func write(m delivery.Mail, site string) (letter, error) {
 	subject, ok := subjects[m.Kind]
 	if !ok {
 		return letter{}, errors.New("there is no such kind of mail")
 	}
 	data := struct {
-		identity.Mail
+		delivery.Mail
 		Site, Until, When string
 		Changes           []string
 	}{Mail: m, Site: site, Until: moment(m.ExpiresAt), When: moment(m.At)}

@@ -11,25 +11,25 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/delivery"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 const siteURL = "https://roster.example.com"
 
-var mails = []identity.Mail{
-	{Kind: identity.MailProfileCreated, Link: siteURL + "/console/"},
-	{Kind: identity.MailAccountChanged, Changed: []string{"email", "password", "tfa", "active"}},
-	{Kind: identity.MailSigninCode, Code: "042137", ExpiresAt: time.Date(2026, 3, 4, 13, 10, 0, 0, time.FixedZone("", 3600))},
-	{Kind: identity.MailPasswordReset, Link: siteURL + "/reset?token=rst_abc&x=y", ExpiresAt: time.Date(2026, 3, 4, 12, 30, 0, 0, time.UTC)},
+var mails = []delivery.Mail{
+	{Kind: delivery.MailProfileCreated, Link: siteURL + "/console/"},
+	{Kind: delivery.MailAccountChanged, Changed: []string{"email", "password", "tfa", "active"}},
+	{Kind: delivery.MailSigninCode, Code: "042137", ExpiresAt: time.Date(2026, 3, 4, 13, 10, 0, 0, time.FixedZone("", 3600))},
+	{Kind: delivery.MailPasswordReset, Link: siteURL + "/reset?token=rst_abc&x=y", ExpiresAt: time.Date(2026, 3, 4, 12, 30, 0, 0, time.UTC)},
 	{
-		Kind: identity.MailNewSource, Link: siteURL + "/password/reset", Source: "2001:db8::7",
+		Kind: delivery.MailNewSource, Link: siteURL + "/password/reset", Source: "2001:db8::7",
 		At: time.Date(2026, 3, 4, 13, 10, 0, 0, time.FixedZone("", 3600)),
 	},
 }
 
-func addressed(m identity.Mail) identity.Mail {
+func addressed(m delivery.Mail) delivery.Mail {
 	m.ID, m.To, m.Name = "0192f3a4-5b6c-7d8e-9f00-112233445566", "zoe@example.com", `Zoë "Zo" <i>O'Neil</i> & Söhne 株式会社`
 	return m
 }
@@ -79,7 +79,7 @@ func TestLettersWithLess(t *testing.T) {
 	t.Parallel()
 	for _, m := range mails {
 		m.ID, m.To, m.ExpiresAt = "1", "zoe@example.com", time.Time{}
-		if m.Kind == identity.MailProfileCreated {
+		if m.Kind == delivery.MailProfileCreated {
 			m.Link = ""
 		}
 		letter, err := write(m, "")
@@ -96,7 +96,7 @@ func TestLettersWithLess(t *testing.T) {
 
 func TestWhatCannotBeWritten(t *testing.T) {
 	t.Parallel()
-	for _, m := range []identity.Mail{{}, {Kind: "layout"}, {Kind: identity.MailAccountChanged, Changed: []string{"phone"}}} {
+	for _, m := range []delivery.Mail{{}, {Kind: "layout"}, {Kind: delivery.MailAccountChanged, Changed: []string{"phone"}}} {
 		if letter, err := write(addressed(m), ""); err == nil {
 			t.Errorf("%v: %v", m, letter)
 		}
@@ -105,7 +105,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 
 func TestLinksOfOtherSchemesAreDead(t *testing.T) {
 	t.Parallel()
-	letter, err := write(identity.Mail{Kind: identity.MailPasswordReset, Link: "javascript:alert(1)"}, "")
+	letter, err := write(delivery.Mail{Kind: delivery.MailPasswordReset, Link: "javascript:alert(1)"}, "")
 	if err != nil || strings.Contains(letter.html, `href="javascript:`) {
 		t.Errorf("%v\n%s", err, letter.html)
 	}

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"net/url"
 
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/delivery"
 )
 
 // Log stands in for a Sender where no SMTP server is configured. It is for
@@ -22,8 +22,8 @@ func NewLog(logger *slog.Logger, publicURL *url.URL) *Log {
 }
 
 // Send writes the mail's text to the log, at level Info. The error is a
-// *identity.PermanentError: the mail cannot be written.
-func (l *Log) Send(ctx context.Context, m identity.Mail) error {
+// *delivery.Permanent: the mail cannot be written.
+func (l *Log) Send(ctx context.Context, m delivery.Mail) error {
 	letter, err := write(m, l.site)
 	if err != nil {
 		return unwritable(err)

@@ -21,6 +21,7 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 	"golang.org/x/net/idna"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -96,10 +97,10 @@ func site(public *url.URL) string {
 }
 
 // Send sends one mail, which takes at most 10 seconds. The error is a
-// *identity.PermanentError if the server has refused this recipient or message
+// *delivery.Permanent if the server has refused this recipient or message
 // for good (5xx), or if it cannot be written at all; any other failure may pass.
 // After an error the mail may still arrive, as it may after a lost connection.
-func (s *Sender) Send(ctx context.Context, m identity.Mail) error {
+func (s *Sender) Send(ctx context.Context, m delivery.Mail) error {
 	message, err := s.message(m)
 	if err != nil {
 		return unwritable(err)
@@ -108,18 +109,18 @@ func (s *Sender) Send(ctx context.Context, m identity.Mail) error {
 	defer cancel()
 	err = s.transmit(limited, message, address(m.To))
 	switch {
-	case err == nil || identity.IsPermanent(err):
+	case err == nil || delivery.IsPermanent(err):
 		return err
 	case ctx.Err() != nil:
-		return fmt.Errorf("%w: %w", identity.DeliveryError("the mail was interrupted"), ctx.Err())
+		return fmt.Errorf("%w: %w", delivery.Error("the mail was interrupted"), ctx.Err())
 	case limited.Err() != nil:
-		return identity.Undelivered("the mail was not sent within %s", s.timeout)
+		return delivery.Errorf("the mail was not sent within %s", s.timeout)
 	}
 	return err
 }
 
 // message is the mail as it goes over the wire.
-func (s *Sender) message(m identity.Mail) (*gomail.Msg, error) {
+func (s *Sender) message(m delivery.Mail) (*gomail.Msg, error) {
 	if !isID(m.ID) {
 		return nil, errors.New("the mail has no id that a Message-ID could have")
 	}
@@ -170,7 +171,7 @@ func (s *Sender) transmit(ctx context.Context, message *gomail.Msg, to string) e
 	defer hangUp()
 	if !isASCII(to + s.from.Address) {
 		if offered, _ := client.Extension("SMTPUTF8"); !offered {
-			return &identity.PermanentError{Cause: identity.DeliveryError("the server takes no addresses beyond ASCII")}
+			return &delivery.Permanent{Cause: delivery.Error("the server takes no addresses beyond ASCII")}
 		}
 	} else {
 		client.SkipSMTPUTF8(true) // or a later server without it could refuse
@@ -186,7 +187,7 @@ func (s *Sender) transmit(ctx context.Context, message *gomail.Msg, to string) e
 		return permanent(refusal("the message", err), err)
 	}
 	if _, err := message.WriteTo(content); err != nil {
-		return identity.DeliveryError("the connection broke in the middle of the message")
+		return delivery.Error("the connection broke in the middle of the message")
 	}
 	if err := content.Close(); err != nil {
 		return permanent(refusal("the message", err), err)

@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/mail/mailtest"
 )
@@ -32,7 +33,7 @@ const (
 	code     = "042137"
 )
 
-func codeMail() identity.Mail { return addressed(mails[2]) }
+func codeMail() delivery.Mail { return addressed(mails[2]) }
 
 func newSender(t *testing.T, c Config) *Sender {
 	t.Helper()
@@ -158,7 +159,7 @@ func TestNothingGetsIntoTheHeader(t *testing.T) {
 	for _, id := range []string{"", "a b", "a>\r\nBcc: y", "a@b", "ä", strings.Repeat("x", 129)} {
 		m := codeMail()
 		m.ID = id
-		if err := s.Send(t.Context(), m); !identity.IsPermanent(err) {
+		if err := s.Send(t.Context(), m); !delivery.IsPermanent(err) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
@@ -191,7 +192,7 @@ func TestAddressesBeyondASCII(t *testing.T) {
 		before := len(test.server.Messages())
 		err := newSender(t, Config{URL: test.server.URL()}).Send(t.Context(), m)
 		if test.want == "" {
-			if !identity.IsPermanent(err) {
+			if !delivery.IsPermanent(err) {
 				t.Errorf("%s: %v", test.to, err)
 			}
 			continue
@@ -233,8 +234,8 @@ func TestRefusals(t *testing.T) {
 			}
 			server.Refuse(test.step, 1, test.code, text)
 			err := s.Send(t.Context(), codeMail())
-			if err == nil || err.Error() != test.text || identity.IsPermanent(err) != test.permanent {
-				t.Errorf("%v, permanent %v", err, identity.IsPermanent(err))
+			if err == nil || err.Error() != test.text || delivery.IsPermanent(err) != test.permanent {
+				t.Errorf("%v, permanent %v", err, delivery.IsPermanent(err))
 			}
 			if n := len(server.Messages()); n != 0 {
 				t.Errorf("%d messages", n)
@@ -314,8 +315,8 @@ func TestNoServer(t *testing.T) {
 			}
 			begun := time.Now()
 			err := s.Send(t.Context(), codeMail())
-			if err == nil || identity.IsPermanent(err) || err.Error() != test.text {
-				t.Fatalf("%v, permanent %v", err, identity.IsPermanent(err))
+			if err == nil || delivery.IsPermanent(err) || err.Error() != test.text {
+				t.Fatalf("%v, permanent %v", err, delivery.IsPermanent(err))
 			}
 			if strings.Contains(err.Error(), password) || strings.Contains(err.Error(), url.QueryEscape(password)) || strings.Contains(err.Error(), code) {
 				t.Errorf("a secret is in %q", err)
@@ -335,7 +336,7 @@ func TestInterrupted(t *testing.T) {
 	stop := time.AfterFunc(100*time.Millisecond, cancel)
 	defer stop.Stop()
 	err := newSender(t, Config{URL: server.URL()}).Send(ctx, codeMail())
-	if !errors.Is(err, context.Canceled) || identity.IsPermanent(err) {
+	if !errors.Is(err, context.Canceled) || delivery.IsPermanent(err) {
 		t.Error(err)
 	}
 }
@@ -400,7 +401,7 @@ func TestLog(t *testing.T) {
 			t.Errorf("there is no %q in %s", want, out.String())
 		}
 	}
-	if err := l.Send(t.Context(), identity.Mail{}); !identity.IsPermanent(err) {
+	if err := l.Send(t.Context(), delivery.Mail{}); !delivery.IsPermanent(err) {
 		t.Error(err)
 	}
 }
@@ -432,7 +433,7 @@ func TestHostileServer(t *testing.T) {
 				replies = append(replies, code+"-"+strings.TrimSpace(strings.TrimPrefix(reply, code)+" "+words)+"\r\n"+reply+" "+words)
 			}
 			err := newSender(t, Config{URL: scripted(t, replies) + "?starttls=never"}).Send(t.Context(), codeMail())
-			var ours identity.DeliveryError
+			var ours delivery.Error
 			if !errors.As(err, &ours) || string(ours) != test.want {
 				t.Fatalf("%q, want %q", ours, test.want)
 			}

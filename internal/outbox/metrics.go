@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/store"
 )
 
@@ -65,25 +65,25 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	gauge := func(description *prometheus.Desc, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(description, prometheus.GaugeValue, value, labels...)
 	}
-	for _, kind := range []string{identity.LaneMail, identity.LaneWebhook} {
-		for _, state := range []identity.MessageState{identity.MessagePending, identity.MessageDead} {
+	for _, channel := range []delivery.Channel{delivery.ChannelMail, delivery.ChannelWebhook} {
+		for _, state := range []delivery.State{delivery.Pending, delivery.Dead} {
 			count, age := int64(0), time.Duration(0)
 			for _, b := range backlog {
-				if b.Kind == kind && b.State == state {
+				if b.Channel == channel && b.State == state {
 					count, age = b.Count, m.clock().Sub(b.Oldest)
 				}
 			}
-			gauge(m.messages, float64(count), kind, string(state))
-			if state == identity.MessagePending {
-				gauge(m.oldest, max(0, age.Seconds()), kind)
+			gauge(m.messages, float64(count), string(channel), string(state))
+			if state == delivery.Pending {
+				gauge(m.oldest, max(0, age.Seconds()), string(channel))
 			}
 		}
 	}
 }
 
 // count may be called on nil.
-func (m *Metrics) count(lane string, o outcome) {
+func (m *Metrics) count(channel delivery.Channel, o outcome) {
 	if m != nil {
-		m.attempts.WithLabelValues(identity.LaneKind(lane), string(o)).Inc()
+		m.attempts.WithLabelValues(string(channel), string(o)).Inc()
 	}
 }

@@ -1,5 +1,5 @@
 // Package outbox sends what transactions have put into the outbox: it claims
-// messages for a while, hands them to the sender of their lane and settles them.
+// messages for a while, hands them to the sender of their channel and settles them.
 // Delivery is at least once. Any number of workers may share one database.
 package outbox
 
@@ -11,22 +11,21 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
 )
 
 // Sender delivers one message, and tells what HTTP status it was answered with,
-// 0 for none. After an error it is tried again later, unless identity.IsPermanent
-// says that this is of no use. An identity.DeliveryError or *identity.Error in it is
+// 0 for none. After an error it is tried again later, unless delivery.IsPermanent
+// says that this is of no use. An delivery.Error or *identity.Error in it is
 // shown with the message.
-type Sender func(ctx context.Context, m identity.Message) (status int, err error)
+type Sender func(ctx context.Context, m delivery.Message) (status int, err error)
 
 // Options are what a worker is made of.
 type Options struct {
-	Store *store.Store
-	// Senders has the sender of each kind of lane: what its name begins with, up
-	// to a slash.
-	Senders map[string]Sender
+	Store   *store.Store
+	Senders map[delivery.Channel]Sender
 	Clock   func() time.Time
 	Logger  *slog.Logger
 	Metrics *Metrics // may be nil
@@ -37,7 +36,7 @@ type Worker struct {
 	options Options
 
 	mu   sync.Mutex
-	busy map[string]bool // the lanes that this worker is working on
+	busy map[delivery.Destination]bool // what this worker is sending to
 	work sync.WaitGroup
 
 	database chan struct{} // a place for each transaction that runs at once
@@ -49,8 +48,8 @@ const (
 	// lease is how long a message is claimed for, and so how long it waits after
 	// its worker has died; it is renewed as long as an attempt takes.
 	lease = 5 * time.Second
-	// perLane is how many messages of a lane are on their way at once.
-	perLane = 4
+	// perDestination is how many messages to one destination are on their way at once.
+	perDestination = 4
 	// transactions is how many transactions a worker has at once at the most, and
 	// transactionTimeout how long each may take.
 	transactions       = 2
@@ -64,18 +63,18 @@ var renewInterval = 2 * time.Second // not a constant for its test only
 
 // New returns a worker.
 func New(options Options) *Worker {
-	return &Worker{options: options, busy: map[string]bool{}, database: make(chan struct{}, transactions)}
+	return &Worker{options: options, busy: map[delivery.Destination]bool{}, database: make(chan struct{}, transactions)}
 }
 
 // Run sends messages as they become due, until ctx ends and what is on its way
-// has been settled. Each lane is worked on for itself, so that a receiver that
-// is slow delays nobody else.
+// has been settled. Each destination is served for itself, so that a slow one delays
+// no other.
 func (w *Worker) Run(ctx context.Context) {
 	defer w.work.Wait()
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
-		w.startDueLanes(ctx)
+		w.startDue(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -87,43 +86,43 @@ func (w *Worker) Run(ctx context.Context) {
 
 // Once sends all that is due and returns when it has been settled.
 func (w *Worker) Once(ctx context.Context) {
-	w.startDueLanes(ctx)
+	w.startDue(ctx)
 	w.work.Wait()
 }
 
-func (w *Worker) startDueLanes(ctx context.Context) {
-	lanes, err := w.options.Store.DueLanes(ctx, w.options.Clock())
+func (w *Worker) startDue(ctx context.Context) {
+	due, err := w.options.Store.DueDestinations(ctx, w.options.Clock())
 	if err != nil && ctx.Err() == nil {
 		w.options.Logger.WarnContext(ctx, "looking for messages to send", "error", err)
 	}
-	for _, lane := range lanes {
+	for _, to := range due {
 		w.mu.Lock()
-		started := w.busy[lane]
-		w.busy[lane] = true
+		started := w.busy[to]
+		w.busy[to] = true
 		w.mu.Unlock()
 		if !started {
-			w.work.Go(func() { w.drain(ctx, lane) })
+			w.work.Go(func() { w.drain(ctx, to) })
 		}
 	}
 }
 
-// drain sends what is due in one lane, some at a time.
-func (w *Worker) drain(ctx context.Context, lane string) {
+// drain sends what is due to one destination, some at a time.
+func (w *Worker) drain(ctx context.Context, to delivery.Destination) {
 	defer func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		delete(w.busy, lane)
+		delete(w.busy, to)
 	}()
 	for ctx.Err() == nil {
 		now := w.options.Clock()
-		var messages []identity.Message
+		var messages []delivery.Message
 		err := w.inTx(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-			messages, err = tx.ClaimMessages(ctx, lane, now, now.Add(lease), perLane)
+			messages, err = tx.ClaimMessages(ctx, to, now, now.Add(lease), perDestination)
 			return err
 		})
 		if err != nil {
 			if ctx.Err() == nil {
-				w.options.Logger.WarnContext(ctx, "claiming messages", "lane", lane, "error", err)
+				w.options.Logger.WarnContext(ctx, "claiming messages", "to", to.String(), "error", err)
 			}
 			return
 		}
@@ -140,8 +139,8 @@ func (w *Worker) drain(ctx context.Context, lane string) {
 			sending.Wait()
 			close(sent)
 		}()
-		w.keep(ctx, lane, messages, now.Add(lease), sent)
-		w.settle(ctx, lane, attempts)
+		w.keep(ctx, to, messages, now.Add(lease), sent)
+		w.settle(ctx, to, attempts)
 	}
 }
 
@@ -156,7 +155,9 @@ func (w *Worker) inTx(ctx context.Context, fn func(ctx context.Context, tx *stor
 }
 
 // keep renews the lease of messages until they are sent.
-func (w *Worker) keep(ctx context.Context, lane string, messages []identity.Message, leaseEnd time.Time, sent <-chan struct{}) {
+func (w *Worker) keep(ctx context.Context, to delivery.Destination, messages []delivery.Message, leaseEnd time.Time,
+	sent <-chan struct{},
+) {
 	ticker := time.NewTicker(renewInterval)
 	defer ticker.Stop()
 	for {
@@ -175,7 +176,7 @@ func (w *Worker) keep(ctx context.Context, lane string, messages []identity.Mess
 			return nil
 		})
 		if err != nil { // another worker may send them once more
-			w.options.Logger.WarnContext(ctx, "renewing the claim of messages", "lane", lane, "error", err)
+			w.options.Logger.WarnContext(ctx, "renewing the claim of messages", "to", to.String(), "error", err)
 			continue
 		}
 		leaseEnd = next
@@ -184,14 +185,14 @@ func (w *Worker) keep(ctx context.Context, lane string, messages []identity.Mess
 
 // attempt is what became of sending a message once.
 type attempt struct {
-	identity.Message // with the status and the error of the attempt
+	delivery.Message // with the status and the error of the attempt
 
 	err     error
 	expired bool // it was of no use any more, and not sent
 }
 
 // try sends one message.
-func (w *Worker) try(ctx context.Context, m identity.Message) attempt {
+func (w *Worker) try(ctx context.Context, m delivery.Message) attempt {
 	a := attempt{Message: m}
 	a.Status, a.LastError = 0, ""
 	if a.expired = !m.ExpiresAt.IsZero() && !w.options.Clock().Before(m.ExpiresAt); a.expired {
@@ -201,14 +202,15 @@ func (w *Worker) try(ctx context.Context, m identity.Message) attempt {
 	if a.Status, a.err = w.send(ctx, m); a.err != nil {
 		a.LastError = explain(a.err)
 		if ctx.Err() == nil {
-			w.options.Logger.WarnContext(ctx, "sending a message", "message_id", m.ID, "lane", m.Lane, "attempt", m.Attempts, "error", a.err)
+			w.options.Logger.WarnContext(ctx, "sending a message", "message_id", m.ID, "to", m.To.String(),
+				"attempt", m.Attempts, "error", a.err)
 		}
 	}
 	return a
 }
 
 // settle records what became of the attempts.
-func (w *Worker) settle(ctx context.Context, lane string, attempts []attempt) {
+func (w *Worker) settle(ctx context.Context, to delivery.Destination, attempts []attempt) {
 	ending := ctx.Err() != nil
 	became := make([]outcome, len(attempts))
 	err := w.inTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *store.Tx) (err error) {
@@ -224,10 +226,10 @@ func (w *Worker) settle(ctx context.Context, lane string, attempts []attempt) {
 		if err != nil { // the lease ends, and it will be sent again
 			became[i] = unknown
 		}
-		w.options.Metrics.count(lane, became[i])
+		w.options.Metrics.count(to.Channel, became[i])
 	}
 	if err != nil {
-		w.options.Logger.WarnContext(ctx, "settling messages", "lane", lane, "error", err)
+		w.options.Logger.WarnContext(ctx, "settling messages", "to", to.String(), "error", err)
 	}
 }
 
@@ -237,17 +239,17 @@ func settleIn(ctx context.Context, tx *store.Tx, a attempt, ending bool, now tim
 	m := a.Message
 	switch {
 	case a.expired:
-		return expired, tx.SettleMessage(ctx, m, identity.MessageDead, now)
-	case a.err == nil && m.Lane == identity.LaneMail:
+		return expired, tx.SettleMessage(ctx, m, delivery.Dead, now)
+	case a.err == nil && m.To.Channel == delivery.ChannelMail:
 		return sent, tx.DropMessage(ctx, m.ID) // what it said is nobody's business any more
 	case a.err == nil:
-		return sent, tx.SettleMessage(ctx, m, identity.MessageDone, now)
+		return sent, tx.SettleMessage(ctx, m, delivery.Done, now)
 	case ending:
 		return released, tx.ReleaseMessage(ctx, m.ID, m.Attempts, now)
 	}
-	wait, again := identity.RetryAfter(m.Attempts, rand.Float64()) //nolint:gosec // jitter, no secret
-	if !again || identity.IsPermanent(a.err) {
-		return dead, tx.SettleMessage(ctx, m, identity.MessageDead, now)
+	wait, again := delivery.RetryAfter(m.Attempts, rand.Float64()) //nolint:gosec // jitter, no secret
+	if !again || delivery.IsPermanent(a.err) {
+		return dead, tx.SettleMessage(ctx, m, delivery.Dead, now)
 	}
 	return failed, tx.RetryMessage(ctx, m, now.Add(wait))
 }
@@ -259,20 +261,19 @@ func explain(err error) string {
 	if errors.As(err, &ours) {
 		return ours.Message
 	}
-	var failure identity.DeliveryError
+	var failure delivery.Error
 	if errors.As(err, &failure) {
 		return string(failure)
 	}
 	return "it could not be sent; the log tells why"
 }
 
-func (w *Worker) send(ctx context.Context, m identity.Message) (status int, err error) {
+func (w *Worker) send(ctx context.Context, m delivery.Message) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	kind := identity.LaneKind(m.Lane)
-	sender := w.options.Senders[kind]
+	sender := w.options.Senders[m.To.Channel]
 	if sender == nil {
-		return 0, identity.Undelivered("this release has no sender for %s", kind)
+		return 0, delivery.Errorf("this release has no sender for %s", m.To.Channel)
 	}
 	return sender(ctx, m)
 }

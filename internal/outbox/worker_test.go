@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/outbox"
 	"github.com/rosterhq/roster/internal/store"
@@ -32,10 +33,10 @@ type bench struct {
 }
 
 // newBench returns a worker whose senders of mails and webhooks call send.
-func newBench(t *testing.T, s *store.Store, send func(identity.Message) (int, error)) *bench {
+func newBench(t *testing.T, s *store.Store, send func(delivery.Message) (int, error)) *bench {
 	t.Helper()
 	b := &bench{t: t, store: s, now: noon}
-	sender := func(_ context.Context, m identity.Message) (int, error) {
+	sender := func(_ context.Context, m delivery.Message) (int, error) {
 		b.mu.Lock()
 		b.got = append(b.got, m.Payload)
 		b.mu.Unlock()
@@ -43,7 +44,7 @@ func newBench(t *testing.T, s *store.Store, send func(identity.Message) (int, er
 	}
 	b.Worker = outbox.New(outbox.Options{
 		Store: s, Clock: b.clock, Logger: slog.New(slog.DiscardHandler),
-		Senders: map[string]outbox.Sender{identity.LaneMail: sender, identity.LaneWebhook: sender},
+		Senders: map[delivery.Channel]outbox.Sender{delivery.ChannelMail: sender, delivery.ChannelWebhook: sender},
 	})
 	return b
 }
@@ -54,7 +55,7 @@ func (b *bench) clock() time.Time {
 	return b.now
 }
 
-func (b *bench) enqueue(m identity.Message) int64 {
+func (b *bench) enqueue(m delivery.Message) int64 {
 	b.t.Helper()
 	var id int64
 	err := b.store.InTx(b.t.Context(), func(tx *store.Tx) (err error) {
@@ -79,7 +80,7 @@ func (b *bench) sent() string {
 	return strings.Join(got, " ")
 }
 
-func (b *bench) message(id int64) identity.Message {
+func (b *bench) message(id int64) delivery.Message {
 	b.t.Helper()
 	m, err := b.store.Message(b.t.Context(), id)
 	if err != nil {
@@ -94,24 +95,24 @@ func TestOutcomes(t *testing.T) {
 			status int
 			err    error
 		}{
-			"good": {204, nil}, "bad": {500, identity.Undelivered("HTTP %d", 500)},
-			"never":            {410, &identity.PermanentError{Cause: identity.ErrWebhookGone}},
+			"good": {204, nil}, "bad": {500, delivery.Errorf("HTTP %d", 500)},
+			"never":            {410, &delivery.Permanent{Cause: delivery.ErrWebhookGone}},
 			"inside":           {0, errors.New("pq: 10.0.0.7 says secret")},
-			"inside, for good": {0, &identity.PermanentError{Cause: errors.New("secret")}},
-			"cut off":          {0, fmt.Errorf("%w: %w", identity.DeliveryError("it was interrupted"), errors.New("by 10.0.0.7"))},
+			"inside, for good": {0, &delivery.Permanent{Cause: errors.New("secret")}},
+			"cut off":          {0, fmt.Errorf("%w: %w", delivery.Error("it was interrupted"), errors.New("by 10.0.0.7"))},
 			"away":             {0, identity.Errorf(identity.Unavailable, "x", "The database is away.").WithCause(errors.New("10.0.0.7 refused"))},
 		}
-		b := newBench(t, s, func(m identity.Message) (int, error) {
+		b := newBench(t, s, func(m delivery.Message) (int, error) {
 			outcome := outcomes[m.Payload]
 			return outcome.status, outcome.err
 		})
 		ids := map[string]int64{}
 		for name := range outcomes {
-			ids[name] = b.enqueue(identity.Message{Lane: "webhook/7", Payload: name})
+			ids[name] = b.enqueue(delivery.Message{To: delivery.ToWebhook(7), Payload: name})
 		}
-		ids["late"] = b.enqueue(identity.Message{Lane: "webhook/7", Payload: "late", ExpiresAt: noon})
-		ids["strange"] = b.enqueue(identity.Message{Lane: "pigeon/1", Payload: "strange"})
-		mail := b.enqueue(identity.Message{Lane: identity.LaneMail, Payload: "good"})
+		ids["late"] = b.enqueue(delivery.Message{To: delivery.ToWebhook(7), Payload: "late", ExpiresAt: noon})
+		ids["strange"] = b.enqueue(delivery.Message{To: delivery.Destination{Channel: "pigeon", WebhookID: 1}, Payload: "strange"})
+		mail := b.enqueue(delivery.Message{To: delivery.ToMail(), Payload: "good"})
 		if got := b.sent(); got != "away bad cut off good good inside inside, for good never" {
 			t.Errorf("sent %s", got)
 		}
@@ -127,7 +128,7 @@ func TestOutcomes(t *testing.T) {
 			if got := fmt.Sprint(m.State, " ", m.Attempts, " ", m.Status, " ", m.LastError); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
-			if pending := m.State == identity.MessagePending; pending != m.SettledAt.IsZero() || !m.AttemptedAt.Equal(noon) || pending && !m.DueAt.After(noon.Add(3*time.Second)) {
+			if pending := m.State == delivery.Pending; pending != m.SettledAt.IsZero() || !m.AttemptedAt.Equal(noon) || pending && !m.DueAt.After(noon.Add(3*time.Second)) {
 				t.Errorf("%s: %+v", name, m)
 			}
 		}
@@ -142,33 +143,33 @@ func TestOutcomes(t *testing.T) {
 		if got := b.sent(); got != "away bad cut off inside" {
 			t.Errorf("a minute later: %s", got)
 		}
-		if m := b.message(ids["bad"]); m.State != identity.MessageDone || m.Attempts != 2 || m.LastError != "" {
+		if m := b.message(ids["bad"]); m.State != delivery.Done || m.Attempts != 2 || m.LastError != "" {
 			t.Errorf("%+v", m)
 		}
 	})
 }
 
-// TestLanes: each lane has four messages on their way at once, whatever goes on in
+// TestDestinations: each destination has four messages on their way at once, whatever goes on in
 // the others.
-func TestLanes(t *testing.T) {
+func TestDestinations(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		const lanes, perLane, messages = 3, 4, 9
+		const destinations, perDestination, messages = 3, 4, 9
 		var mu sync.Mutex
-		active := map[string]int{}
+		active := map[delivery.Destination]int{}
 		reached := make(chan struct{})
-		b := newBench(t, s, func(m identity.Message) (int, error) {
+		b := newBench(t, s, func(m delivery.Message) (int, error) {
 			mu.Lock()
-			active[m.Lane]++
+			active[m.To]++
 			full := 0
-			for lane, n := range active {
-				if n > perLane {
-					t.Errorf("%d at once in %s", n, lane)
+			for to, n := range active {
+				if n > perDestination {
+					t.Errorf("%d at once to %s", n, to)
 				}
-				if n == perLane {
+				if n == perDestination {
 					full++
 				}
 			}
-			if full == lanes {
+			if full == destinations {
 				select {
 				case <-reached:
 				default:
@@ -176,16 +177,16 @@ func TestLanes(t *testing.T) {
 				}
 			}
 			mu.Unlock()
-			<-reached // nobody goes on before all lanes are full
+			<-reached // nobody goes on before all destinations are full
 			mu.Lock()
 			defer mu.Unlock()
-			active[m.Lane]--
+			active[m.To]--
 			return 0, nil
 		})
-		for i := range lanes * messages {
-			b.enqueue(identity.Message{Lane: identity.WebhookLane(int64(1 + i%lanes)), Payload: fmt.Sprintf("%02d", i)})
+		for i := range destinations * messages {
+			b.enqueue(delivery.Message{To: delivery.ToWebhook(int64(1 + i%destinations)), Payload: fmt.Sprintf("%02d", i)})
 		}
-		if got := strings.Count(b.sent(), " ") + 1; got != lanes*messages {
+		if got := strings.Count(b.sent(), " ") + 1; got != destinations*messages {
 			t.Errorf("%d messages", got)
 		}
 	})
@@ -196,7 +197,7 @@ func TestTwoWorkers(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		var mu sync.Mutex
 		times := map[string]int{}
-		send := func(m identity.Message) (int, error) {
+		send := func(m delivery.Message) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			times[m.Payload]++
@@ -205,7 +206,7 @@ func TestTwoWorkers(t *testing.T) {
 		one, two := newBench(t, s, send), newBench(t, s, send)
 		const n = 200
 		for i := range n {
-			one.enqueue(identity.Message{Lane: identity.WebhookLane(int64(1 + i%2)), Payload: fmt.Sprint(i)})
+			one.enqueue(delivery.Message{To: delivery.ToWebhook(int64(1 + i%2)), Payload: fmt.Sprint(i)})
 		}
 		var both sync.WaitGroup
 		both.Go(func() { one.sent() })
@@ -227,16 +228,16 @@ func TestTwoWorkers(t *testing.T) {
 func TestLateFailure(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		begun, fail := make(chan struct{}), make(chan struct{})
-		late := newBench(t, s, func(identity.Message) (int, error) {
+		late := newBench(t, s, func(delivery.Message) (int, error) {
 			close(begun)
 			<-fail
 			return 0, errors.New("too late")
 		})
-		id := late.enqueue(identity.Message{Lane: "webhook/1", Payload: "x"})
+		id := late.enqueue(delivery.Message{To: delivery.ToWebhook(1), Payload: "x"})
 		var first sync.WaitGroup
 		first.Go(func() { late.sent() })
 		<-begun
-		second := newBench(t, s, func(identity.Message) (int, error) {
+		second := newBench(t, s, func(delivery.Message) (int, error) {
 			close(fail)
 			first.Wait()
 			m, err := s.Message(t.Context(), id)
@@ -246,7 +247,7 @@ func TestLateFailure(t *testing.T) {
 			return 0, nil
 		})
 		second.now = noon.Add(time.Minute)
-		if got := second.sent(); got != "x" || second.message(id).State != identity.MessageDone {
+		if got := second.sent(); got != "x" || second.message(id).State != delivery.Done {
 			t.Errorf("sent %q, %+v", got, second.message(id))
 		}
 	})
@@ -255,10 +256,10 @@ func TestLateFailure(t *testing.T) {
 // TestRollback: what was not committed is not sent.
 func TestRollback(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		b := newBench(t, s, func(identity.Message) (int, error) { return 0, nil })
+		b := newBench(t, s, func(delivery.Message) (int, error) { return 0, nil })
 		undone := errors.New("undone")
 		err := s.InTx(t.Context(), func(tx *store.Tx) error {
-			if _, err := tx.Enqueue(t.Context(), identity.Message{Lane: identity.LaneMail, Payload: "x", CreatedAt: noon}); err != nil {
+			if _, err := tx.Enqueue(t.Context(), delivery.Message{To: delivery.ToMail(), Payload: "x", CreatedAt: noon}); err != nil {
 				return err
 			}
 			return undone
@@ -281,7 +282,7 @@ func TestEnd(t *testing.T) {
 		sending := make(chan struct{})
 		worker := outbox.New(outbox.Options{
 			Store: s, Clock: func() time.Time { return noon }, Logger: slog.New(slog.DiscardHandler),
-			Senders: map[string]outbox.Sender{identity.LaneMail: func(ctx context.Context, _ identity.Message) (int, error) {
+			Senders: map[delivery.Channel]outbox.Sender{delivery.ChannelMail: func(ctx context.Context, _ delivery.Message) (int, error) {
 				close(sending)
 				<-ctx.Done()
 				return 0, ctx.Err()
@@ -290,11 +291,11 @@ func TestEnd(t *testing.T) {
 		b := newBench(t, s, nil)
 		var running sync.WaitGroup
 		running.Go(func() { worker.Run(ctx) })
-		id := b.enqueue(identity.Message{Lane: identity.LaneMail, Payload: "x"})
+		id := b.enqueue(delivery.Message{To: delivery.ToMail(), Payload: "x"})
 		<-sending
 		cancel()
 		running.Wait()
-		if m := b.message(id); m.State != identity.MessagePending || m.Attempts != 0 || m.DueAt.After(noon) {
+		if m := b.message(id); m.State != delivery.Pending || m.Attempts != 0 || m.DueAt.After(noon) {
 			t.Errorf("%+v", m)
 		}
 	})
@@ -305,7 +306,7 @@ func TestSlowAttempt(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		var b *bench
 		var id int64
-		b = newBench(t, s, func(identity.Message) (int, error) {
+		b = newBench(t, s, func(delivery.Message) (int, error) {
 			claimed := b.message(id).DueAt
 			b.mu.Lock()
 			b.now = b.now.Add(4 * time.Second)
@@ -320,8 +321,8 @@ func TestSlowAttempt(t *testing.T) {
 			}
 			return 200, nil
 		})
-		id = b.enqueue(identity.Message{Lane: "webhook/1", Payload: "x"})
-		if got := b.sent(); got != "x" || b.message(id).State != identity.MessageDone {
+		id = b.enqueue(delivery.Message{To: delivery.ToWebhook(1), Payload: "x"})
+		if got := b.sent(); got != "x" || b.message(id).State != delivery.Done {
 			t.Errorf("sent %q, %+v", got, b.message(id))
 		}
 	})
@@ -330,8 +331,8 @@ func TestSlowAttempt(t *testing.T) {
 // TestRenewal: a claim can be put off by who has it, and by nobody else.
 func TestRenewal(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		b := newBench(t, s, func(identity.Message) (int, error) { return 0, nil })
-		id := b.enqueue(identity.Message{Lane: "webhook/1", Payload: "x"})
+		b := newBench(t, s, func(delivery.Message) (int, error) { return 0, nil })
+		id := b.enqueue(delivery.Message{To: delivery.ToWebhook(1), Payload: "x"})
 		end := noon.Add(5 * time.Second)
 		renew := func(from, to time.Time) time.Time {
 			t.Helper()
@@ -342,7 +343,7 @@ func TestRenewal(t *testing.T) {
 			return b.message(id).DueAt
 		}
 		err := s.InTx(t.Context(), func(tx *store.Tx) error {
-			_, err := tx.ClaimMessages(t.Context(), "webhook/1", noon, end, 1)
+			_, err := tx.ClaimMessages(t.Context(), delivery.ToWebhook(1), noon, end, 1)
 			return err
 		})
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
@@ -32,7 +33,7 @@ func (s *Service) challenge(ctx context.Context, tx *store.Tx, actor identity.Ac
 		return SignIn{}, err
 	}
 	if challenge.Provider == identity.ProviderEmail {
-		order := mailOrder{Kind: identity.MailSigninCode, UserID: user.ID, ChallengeID: challenge.ID}
+		order := mailOrder{Kind: delivery.MailSigninCode, UserID: user.ID, ChallengeID: challenge.ID}
 		if err := enqueueMail(ctx, tx, order, now, challenge.ExpiresAt); err != nil {
 			return SignIn{}, err
 		}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
 )
@@ -95,7 +96,7 @@ func enqueueWebhook(ctx context.Context, tx *store.Tx, webhook identity.Webhook,
 	if err != nil {
 		return 0, fmt.Errorf("webhook order: %w", err)
 	}
-	message := identity.Message{Lane: webhook.Lane(), Topic: string(order.Type), Payload: string(payload), CreatedAt: order.Time}
+	message := delivery.Message{To: delivery.ToWebhook(webhook.ID), Topic: string(order.Type), Payload: string(payload), CreatedAt: order.Time}
 	if order.User != nil {
 		message.UserID = order.User.ID
 	}
@@ -103,36 +104,36 @@ func enqueueWebhook(ctx context.Context, tx *store.Tx, webhook identity.Webhook,
 }
 
 // Renderers put a webhook's message into the words of a format.
-type Renderers map[identity.WebhookFormat]func(identity.WebhookMessage) ([]byte, error)
+type Renderers map[identity.WebhookFormat]func(delivery.WebhookMessage) ([]byte, error)
 
 // WebhookSender returns what sends the messages of the webhooks' lanes. post makes
 // one attempt and returns the status of the answer. A webhook whose receiver says
 // that it is gone is made inactive.
-func (s *Service) WebhookSender(post func(context.Context, identity.WebhookPost) (int, error), renderers Renderers,
-) func(context.Context, identity.Message) (int, error) {
-	return func(ctx context.Context, m identity.Message) (int, error) {
+func (s *Service) WebhookSender(post func(context.Context, delivery.WebhookPost) (int, error), renderers Renderers,
+) func(context.Context, delivery.Message) (int, error) {
+	return func(ctx context.Context, m delivery.Message) (int, error) {
 		now := s.now()
-		webhook, secrets, err := s.store.WebhookWithSecrets(ctx, identity.WebhookIn(m.Lane), now)
+		webhook, secrets, err := s.store.WebhookWithSecrets(ctx, m.To.WebhookID, now)
 		if identity.KindOf(err) == identity.NotFound { // the event and the deletion came at once
-			return 0, &identity.PermanentError{Cause: identity.DeliveryError("the webhook has been deleted")}
+			return 0, &delivery.Permanent{Cause: delivery.Error("the webhook has been deleted")}
 		}
 		if err != nil {
 			return 0, err
 		}
 		// What the webhook reads now is what its owner may see; what it read before may be more.
 		if event := identity.EventType(m.Topic); event != identity.WebhookPing && !webhook.Subscribes(event) {
-			return 0, &identity.PermanentError{Cause: identity.DeliveryError("the webhook is not told of such events any more")}
+			return 0, &delivery.Permanent{Cause: delivery.Error("the webhook is not told of such events any more")}
 		}
 		body, err := renderers.render(webhook.Format, m)
 		if err != nil {
-			return 0, &identity.PermanentError{Cause: err}
+			return 0, &delivery.Permanent{Cause: err}
 		}
-		attempt := identity.WebhookPost{URL: webhook.URL, Body: body, Auth: webhook.Auth, ID: strconv.FormatInt(m.ID, 10), At: now}
+		attempt := delivery.WebhookPost{URL: webhook.URL, Body: body, Auth: webhook.Auth, ID: strconv.FormatInt(m.ID, 10), At: now}
 		if err := s.addSecrets(ctx, &attempt, webhook.ID, secrets); err != nil {
 			return 0, err
 		}
 		status, err := post(ctx, attempt)
-		if errors.Is(err, identity.ErrWebhookGone) {
+		if errors.Is(err, delivery.ErrWebhookGone) {
 			if err := s.deactivateGone(ctx, webhook); err != nil {
 				slog.WarnContext(ctx, "switching a webhook off", "webhook_id", webhook.ID, "error", err)
 			}
@@ -141,7 +142,7 @@ func (s *Service) WebhookSender(post func(context.Context, identity.WebhookPost)
 	}
 }
 
-func (r Renderers) render(format identity.WebhookFormat, m identity.Message) ([]byte, error) {
+func (r Renderers) render(format identity.WebhookFormat, m delivery.Message) ([]byte, error) {
 	var order webhookOrder
 	if err := json.Unmarshal([]byte(m.Payload), &order); err != nil {
 		return nil, fmt.Errorf("webhook order: %w", err)
@@ -150,7 +151,7 @@ func (r Renderers) render(format identity.WebhookFormat, m identity.Message) ([]
 	if render == nil {
 		return nil, fmt.Errorf("this release has no format %s", format)
 	}
-	message := identity.WebhookMessage{ID: m.ID, Type: order.Type, Time: order.Time}
+	message := delivery.WebhookMessage{ID: m.ID, Type: order.Type, Time: order.Time}
 	if order.Type == identity.UserSynced {
 		message.Connections = order.Connections
 	}
@@ -165,7 +166,7 @@ func (r Renderers) render(format identity.WebhookFormat, m identity.Message) ([]
 }
 
 // addSecrets opens the secrets of a webhook for a post.
-func (s *Service) addSecrets(ctx context.Context, post *identity.WebhookPost, webhookID int64, sealed store.WebhookSecrets) error {
+func (s *Service) addSecrets(ctx context.Context, post *delivery.WebhookPost, webhookID int64, sealed store.WebhookSecrets) error {
 	sealer, err := s.sealing(ctx)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
@@ -15,7 +16,7 @@ import (
 // mailOrder is what the outbox has of a mail. It holds no secret: codes and
 // links are made when the mail is sent, and only their digests are stored.
 type mailOrder struct {
-	Kind        identity.MailKind
+	Kind        delivery.MailKind
 	UserID      int64    // 0 where only the address is known
 	To          string   // "" for the user's address at the time of sending
 	ChallengeID int64    // MailSigninCode
@@ -29,8 +30,8 @@ func enqueueMail(ctx context.Context, tx *store.Tx, order mailOrder, now, expire
 	if err != nil {
 		return err
 	}
-	message := identity.Message{
-		Lane: identity.LaneMail, Topic: string(order.Kind), UserID: order.UserID, Payload: string(payload), CreatedAt: now, ExpiresAt: expiresAt,
+	message := delivery.Message{
+		To: delivery.ToMail(), Topic: string(order.Kind), UserID: order.UserID, Payload: string(payload), CreatedAt: now, ExpiresAt: expiresAt,
 	}
 	if order.UserID == 0 {
 		message.Address = identity.Email(order.To).Key()
@@ -47,21 +48,21 @@ func enqueueMailToAddress(ctx context.Context, tx *store.Tx, order mailOrder, no
 	if err != nil {
 		return 0, err
 	}
-	return tx.EnqueueToAddress(ctx, identity.Message{
-		Lane: identity.LaneMail, Topic: string(order.Kind), Payload: string(payload),
+	return tx.EnqueueToAddress(ctx, delivery.Message{
+		To: delivery.ToMail(), Topic: string(order.Kind), Payload: string(payload),
 		CreatedAt: now, ExpiresAt: expiresAt,
 	}, order.To)
 }
 
 // MailSender returns what sends the messages of the mail lane: it makes the mail
 // that was ordered, with the code or link that it needs, and delivers it.
-func (s *Service) MailSender(deliver func(context.Context, identity.Mail) error) func(context.Context, identity.Message) (int, error) {
-	return func(ctx context.Context, m identity.Message) (int, error) {
+func (s *Service) MailSender(deliver func(context.Context, delivery.Mail) error) func(context.Context, delivery.Message) (int, error) {
+	return func(ctx context.Context, m delivery.Message) (int, error) {
 		var order mailOrder
 		if err := json.Unmarshal([]byte(m.Payload), &order); err != nil {
-			return 0, &identity.PermanentError{Cause: fmt.Errorf("mail order: %w", err)}
+			return 0, &delivery.Permanent{Cause: fmt.Errorf("mail order: %w", err)}
 		}
-		mail := identity.Mail{Kind: order.Kind, ID: strconv.FormatInt(m.ID, 10), Changed: order.Changed}
+		mail := delivery.Mail{Kind: order.Kind, ID: strconv.FormatInt(m.ID, 10), Changed: order.Changed}
 		wanted, err := s.compose(ctx, m.ID, order, &mail)
 		if err != nil || !wanted {
 			return 0, err
@@ -72,7 +73,7 @@ func (s *Service) MailSender(deliver func(context.Context, identity.Mail) error)
 
 // compose fills in the mail of a message, and reports false when it is not to be sent:
 // there is no such user any more, or never was.
-func (s *Service) compose(ctx context.Context, messageID int64, order mailOrder, mail *identity.Mail,
+func (s *Service) compose(ctx context.Context, messageID int64, order mailOrder, mail *delivery.Mail,
 ) (wanted bool, err error) {
 	var user identity.User
 	if order.UserID != 0 {
@@ -92,13 +93,13 @@ func (s *Service) compose(ctx context.Context, messageID int64, order mailOrder,
 	}
 	now := s.now()
 	switch order.Kind {
-	case identity.MailSigninCode:
+	case delivery.MailSigninCode:
 		return s.composeCode(ctx, order, mail)
-	case identity.MailPasswordReset:
+	case delivery.MailPasswordReset:
 		return s.composeReset(ctx, messageID, user, mail, now)
-	case identity.MailNewSource:
+	case delivery.MailNewSource:
 		mail.Source, mail.At, mail.Link = order.Source, order.At, s.options.BaseURL+ResetPath
-	case identity.MailProfileCreated, identity.MailAccountChanged:
+	case delivery.MailProfileCreated, delivery.MailAccountChanged:
 		mail.Link = s.options.BaseURL
 	}
 	return true, nil
@@ -106,7 +107,7 @@ func (s *Service) compose(ctx context.Context, messageID int64, order mailOrder,
 
 // composeCode makes a code for a challenge. A repetition of the mail has another
 // one, and only that one counts.
-func (s *Service) composeCode(ctx context.Context, order mailOrder, mail *identity.Mail) (bool, error) {
+func (s *Service) composeCode(ctx context.Context, order mailOrder, mail *delivery.Mail) (bool, error) {
 	code := secret.NewCode()
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
 		challenge, _, err := tx.ChallengeForUpdate(ctx, order.ChallengeID)

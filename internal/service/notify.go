@@ -4,20 +4,21 @@ import (
 	"context"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
 )
 
 // notifyOfCreation mails a user that there is a profile now.
 func notifyOfCreation(ctx context.Context, tx *store.Tx, user identity.User, now time.Time) error {
-	return enqueueMail(ctx, tx, mailOrder{Kind: identity.MailProfileCreated, UserID: user.ID}, now, time.Time{})
+	return enqueueMail(ctx, tx, mailOrder{Kind: delivery.MailProfileCreated, UserID: user.ID}, now, time.Time{})
 }
 
 // notifyOfChange mails a user which of e-mail, password, tfa and active have
 // changed, if any. The old address is told of a new one as well: whoever lost
 // an account to it would not hear of it otherwise.
 func notifyOfChange(ctx context.Context, tx *store.Tx, before, after identity.User, changes identity.Changes, now time.Time) error {
-	order := mailOrder{Kind: identity.MailAccountChanged, UserID: after.ID}
+	order := mailOrder{Kind: delivery.MailAccountChanged, UserID: after.ID}
 	for _, field := range []string{"email", "password", "tfa", "active"} {
 		if _, changed := changes[field]; changed {
 			order.Changed = append(order.Changed, field)

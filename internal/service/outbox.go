@@ -4,14 +4,15 @@ import (
 	"context"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
 )
 
 // Messages returns a page of the messages that match, the latest first, and how
 // many there are.
-func (s *Service) Messages(ctx context.Context, actor identity.Actor, filter identity.MessageFilter, page identity.Page,
-) ([]identity.Message, int64, error) {
+func (s *Service) Messages(ctx context.Context, actor identity.Actor, filter delivery.Filter, page identity.Page,
+) ([]delivery.Message, int64, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return nil, 0, err
 	}
@@ -21,42 +22,42 @@ func (s *Service) Messages(ctx context.Context, actor identity.Actor, filter ide
 // RetryMessage puts a message that is dead, or that should arrive once more, into
 // the queue again, with all its attempts before it, and returns it. The errors are
 // Forbidden, NotFound and Conflict: it is on its way, erased or of no use any more.
-func (s *Service) RetryMessage(ctx context.Context, actor identity.Actor, id int64) (identity.Message, error) {
+func (s *Service) RetryMessage(ctx context.Context, actor identity.Actor, id int64) (delivery.Message, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
-		return identity.Message{}, err
+		return delivery.Message{}, err
 	}
-	return s.requeue(ctx, actor, id, "", func(tx *store.Tx, now time.Time) error {
+	return s.requeue(ctx, actor, id, delivery.Destination{}, func(tx *store.Tx, now time.Time) error {
 		return emit(ctx, tx, actor, now, identity.MessageRetried, id, nil)
 	})
 }
 
 // Deliveries returns a page of the messages of a webhook, the latest first, and
 // how many there are. The errors are Forbidden and NotFound.
-func (s *Service) Deliveries(ctx context.Context, actor identity.Actor, webhookID int64, states []identity.MessageState, page identity.Page,
-) ([]identity.Message, int64, error) {
+func (s *Service) Deliveries(ctx context.Context, actor identity.Actor, webhookID int64, states []delivery.State, page identity.Page,
+) ([]delivery.Message, int64, error) {
 	webhook, err := s.Webhook(ctx, actor, webhookID)
 	if err != nil {
 		return nil, 0, err
 	}
-	return s.store.Messages(ctx, identity.MessageFilter{Lane: webhook.Lane(), States: states}, page)
+	return s.store.Messages(ctx, delivery.Filter{To: delivery.ToWebhook(webhook.ID), States: states}, page)
 }
 
 // Redeliver is RetryMessage of a message of one webhook.
-func (s *Service) Redeliver(ctx context.Context, actor identity.Actor, webhookID, id int64) (identity.Message, error) {
+func (s *Service) Redeliver(ctx context.Context, actor identity.Actor, webhookID, id int64) (delivery.Message, error) {
 	webhook, err := s.Webhook(ctx, actor, webhookID)
 	if err != nil {
-		return identity.Message{}, err
+		return delivery.Message{}, err
 	}
-	return s.requeue(ctx, actor, id, webhook.Lane(), func(tx *store.Tx, now time.Time) error {
+	return s.requeue(ctx, actor, id, delivery.ToWebhook(webhook.ID), func(tx *store.Tx, now time.Time) error {
 		return emit(ctx, tx, actor, now, identity.WebhookRedelivered, webhookID, identity.Changes{"delivery": {New: id}})
 	})
 }
 
-// requeue makes a message due again and records that; lane "" is any.
-func (s *Service) requeue(ctx context.Context, actor identity.Actor, id int64, lane string, record func(*store.Tx, time.Time) error,
-) (identity.Message, error) {
+// requeue makes a message due again and records that. to is where the message must go; zero for anywhere.
+func (s *Service) requeue(ctx context.Context, actor identity.Actor, id int64, to delivery.Destination, record func(*store.Tx, time.Time) error,
+) (delivery.Message, error) {
 	now := s.now()
-	var message identity.Message
+	var message delivery.Message
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
 		var err error
 		if message, err = tx.MessageForUpdate(ctx, id); err != nil {
@@ -69,7 +70,7 @@ func (s *Service) requeue(ctx context.Context, actor identity.Actor, id int64, l
 		if err := actor.Require(identity.WebhooksManage); err != nil {
 			return err
 		}
-		if lane != "" && message.Lane != lane {
+		if to != (delivery.Destination{}) && message.To != to {
 			return identity.Errorf(identity.NotFound, "not_found", "There is no delivery of this webhook with the id %d.", id)
 		}
 		if err := message.Queueable(now); err != nil {
@@ -88,13 +89,13 @@ func (s *Service) requeue(ctx context.Context, actor identity.Actor, id int64, l
 
 // TestWebhook sends a ping to one webhook and returns the message. The errors are
 // Forbidden and NotFound.
-func (s *Service) TestWebhook(ctx context.Context, actor identity.Actor, id int64) (identity.Message, error) {
+func (s *Service) TestWebhook(ctx context.Context, actor identity.Actor, id int64) (delivery.Message, error) {
 	webhook, err := s.Webhook(ctx, actor, id)
 	if err != nil {
-		return identity.Message{}, err
+		return delivery.Message{}, err
 	}
 	now := s.now()
-	var message identity.Message
+	var message delivery.Message
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		messageID, err := enqueueWebhook(ctx, tx, webhook, webhookOrder{Type: identity.WebhookPing, Time: now})
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
@@ -38,7 +39,7 @@ func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, emai
 		if err := attempt.fail(ctx, tx); err != nil { // each one counts
 			return err
 		}
-		order := mailOrder{Kind: identity.MailPasswordReset, To: string(email)}
+		order := mailOrder{Kind: delivery.MailPasswordReset, To: string(email)}
 		userID, err := enqueueMailToAddress(ctx, tx, order, now, now.Add(resetTTL))
 		if err != nil {
 			return err
@@ -52,7 +53,7 @@ func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, emai
 // composeReset makes the link of a message for a user who may sign in. A repetition of
 // the message has another link, and only that one counts: so it is messages that are
 // bounded, not attempts to deliver them.
-func (s *Service) composeReset(ctx context.Context, messageID int64, user identity.User, mail *identity.Mail,
+func (s *Service) composeReset(ctx context.Context, messageID int64, user identity.User, mail *delivery.Mail,
 	now time.Time,
 ) (bool, error) {
 	if !user.Active {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
@@ -135,6 +136,6 @@ func (s *Service) sessionChallenge(ctx context.Context, tx *store.Tx, actor iden
 	if challenge.ID, err = tx.InsertChallenge(ctx, challenge, secret.Digest(secret.NewToken())); err != nil {
 		return challenge, "", err
 	}
-	order := mailOrder{Kind: identity.MailSigninCode, UserID: user.ID, ChallengeID: challenge.ID}
+	order := mailOrder{Kind: delivery.MailSigninCode, UserID: user.ID, ChallengeID: challenge.ID}
 	return challenge, "", enqueueMail(ctx, tx, order, now, challenge.ExpiresAt)
 }

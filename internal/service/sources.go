@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
 )
@@ -20,6 +21,6 @@ func noteSource(ctx context.Context, tx *store.Tx, actor identity.Actor, user id
 		return err
 	}
 	return enqueueMail(ctx, tx, mailOrder{
-		Kind: identity.MailNewSource, UserID: user.ID, To: string(user.Email), Source: actor.Source.String(), At: now,
+		Kind: delivery.MailNewSource, UserID: user.ID, To: string(user.Email), Source: actor.Source.String(), At: now,
 	}, now, time.Time{})
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -16,17 +17,17 @@ import (
 // show it, and a page of it can be hundreds of megabytes.
 const (
 	messageColumns       = listedMessageColumns + ", payload"
-	listedMessageColumns = "id, lane, topic, user_id, state, attempts, created_at, due_at, expires_at, attempted_at, " +
+	listedMessageColumns = "id, channel, webhook_id, topic, user_id, state, attempts, created_at, due_at, expires_at, attempted_at, " +
 		"status, last_error, settled_at"
 )
 
-// notPaused is the condition that a lane is not that of an inactive webhook,
-// whose messages wait.
-const notPaused = "lane NOT IN (SELECT 'webhook/' || id FROM webhooks WHERE NOT active)"
+// notPaused is the condition that messages do not go to an inactive webhook: those wait.
+const notPaused = "webhook_id NOT IN (SELECT id FROM webhooks WHERE NOT active)"
 
 type messageRow struct {
 	ID          int64     `db:"id"`
-	Lane        string    `db:"lane"`
+	Channel     string    `db:"channel"`
+	WebhookID   int64     `db:"webhook_id"`
 	Topic       string    `db:"topic"`
 	UserID      int64     `db:"user_id"`
 	Payload     string    `db:"payload"`
@@ -41,28 +42,31 @@ type messageRow struct {
 	SettledAt   timestamp `db:"settled_at"`
 }
 
-func (r messageRow) message() identity.Message {
-	return identity.Message{
-		ID: r.ID, Lane: r.Lane, Topic: r.Topic, UserID: r.UserID, Payload: r.Payload, State: identity.MessageState(r.State), Attempts: r.Attempts,
+func (r messageRow) message() delivery.Message {
+	return delivery.Message{
+		ID: r.ID, To: delivery.Destination{Channel: delivery.Channel(r.Channel), WebhookID: r.WebhookID},
+		Topic: r.Topic, UserID: r.UserID, Payload: r.Payload, State: delivery.State(r.State), Attempts: r.Attempts,
 		CreatedAt: r.CreatedAt.Time, DueAt: r.DueAt.Time, ExpiresAt: r.ExpiresAt.Time, AttemptedAt: r.AttemptedAt.Time, Status: r.Status,
 		LastError: r.LastError, SettledAt: r.SettledAt.Time,
 	}
 }
 
-func messagesFrom(rows []messageRow) []identity.Message {
-	messages := make([]identity.Message, len(rows))
+func messagesFrom(rows []messageRow) []delivery.Message {
+	messages := make([]delivery.Message, len(rows))
 	for i, row := range rows {
 		messages[i] = row.message()
 	}
 	return messages
 }
 
-// Enqueue puts a message into the outbox, due at once, and returns its id.
-func (t *Tx) Enqueue(ctx context.Context, m identity.Message) (int64, error) {
+// Enqueue puts a message into the outbox, due at once, and returns its id. Where it
+// goes is written as the version before reads it, in the column lane, from which the
+// database makes channel and webhook_id.
+func (t *Tx) Enqueue(ctx context.Context, m delivery.Message) (int64, error) {
 	var id int64
 	err := t.get(ctx, &id, `INSERT INTO outbox (lane, topic, user_id, address, payload, created_at, due_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $6, $7) RETURNING id`,
-		m.Lane, m.Topic, m.UserID, m.Address, m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
+		m.To.String(), m.Topic, m.UserID, m.Address, m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
 	t.effects.enqueued = true
 	return id, err
 }
@@ -70,46 +74,68 @@ func (t *Tx) Enqueue(ctx context.Context, m identity.Message) (int64, error) {
 // EnqueueToAddress is Enqueue of a message about the user with an address, if there is
 // one, and returns the id of that user, 0 for nobody. It is one statement, so that it
 // takes the same time whether there is one.
-func (t *Tx) EnqueueToAddress(ctx context.Context, m identity.Message, email string) (userID int64, err error) {
+func (t *Tx) EnqueueToAddress(ctx context.Context, m delivery.Message, email string) (userID int64, err error) {
 	err = t.get(ctx, &userID, `INSERT INTO outbox
 			(lane, topic, user_id, address, payload, created_at, due_at, expires_at)
 		VALUES ($1, $2, coalesce((SELECT id FROM users WHERE email_folded = $3), 0), $3, $4, $5, $5, $6)
 		RETURNING user_id`,
-		m.Lane, m.Topic, identity.EmailKey(email), m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
+		m.To.String(), m.Topic, identity.EmailKey(email), m.Payload, timestamp{m.CreatedAt}, timestamp{m.ExpiresAt})
 	t.effects.enqueued = true
 	return userID, err
 }
 
-// DueLanes returns the lanes with a message that is due. It hops from lane to
-// lane, whatever the number of messages in each. Those of inactive webhooks are
-// left out.
-func (r reader) DueLanes(ctx context.Context, now time.Time) ([]string, error) {
-	var lanes []string
-	err := r.all(ctx, &lanes, `WITH RECURSIVE lanes (lane) AS (
-			SELECT min(lane) FROM outbox WHERE state = 'pending'
+// dueDestinations hops from one destination's first message to that of the next,
+// however many messages each has: to the next webhook, or else to the next channel.
+// SQLite goes by one column only of (channel, webhook_id) > (…).
+const (
+	dueDestinations = `WITH RECURSIVE firsts (channel, webhook_id, due_at) AS (
+			SELECT channel, webhook_id, due_at FROM outbox WHERE id = (
+				SELECT id FROM outbox WHERE state = 'pending'` + firstPending + `)
 			UNION ALL
-			SELECT (SELECT min(lane) FROM outbox WHERE state = 'pending' AND lane > lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL)
-		SELECT lane FROM lanes WHERE lane IS NOT NULL AND `+notPaused+`
-			AND EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND outbox.lane = lanes.lane AND due_at <= $1)`, timestamp{now})
-	if err != nil {
-		return nil, fmt.Errorf("due lanes: %w", err)
+			SELECT outbox.channel, outbox.webhook_id, outbox.due_at FROM firsts JOIN outbox ON outbox.id = coalesce(
+				(SELECT id FROM outbox WHERE state = 'pending' AND channel = firsts.channel AND webhook_id > firsts.webhook_id` +
+		firstPending + `),
+				(SELECT id FROM outbox WHERE state = 'pending' AND channel > firsts.channel` + firstPending + `)))
+		SELECT channel, webhook_id FROM firsts WHERE due_at <= $1 AND ` + notPaused
+	firstPending = " ORDER BY channel, webhook_id, due_at, id LIMIT 1"
+)
+
+// claimable selects the messages that ClaimMessages takes.
+const claimable = `SELECT id FROM outbox
+	WHERE state = 'pending' AND channel = $1 AND webhook_id = $2 AND due_at <= $3 AND ` + notPaused + `
+	ORDER BY due_at, id LIMIT $4`
+
+// DueDestinations returns the destinations with a message that is due, without
+// inactive webhooks.
+func (r reader) DueDestinations(ctx context.Context, now time.Time) ([]delivery.Destination, error) {
+	var rows []struct {
+		Channel   string `db:"channel"`
+		WebhookID int64  `db:"webhook_id"`
 	}
-	return lanes, nil
+	err := r.all(ctx, &rows, dueDestinations, timestamp{now})
+	if err != nil {
+		return nil, fmt.Errorf("due destinations: %w", err)
+	}
+	due := make([]delivery.Destination, len(rows))
+	for i, row := range rows {
+		due[i] = delivery.Destination{Channel: delivery.Channel(row.Channel), WebhookID: row.WebhookID}
+	}
+	return due, nil
 }
 
-// ClaimMessages takes up to limit due messages of a lane, the longest due first,
-// and counts an attempt. They are due again at leaseEnd unless they are settled.
-func (t *Tx) ClaimMessages(ctx context.Context, lane string, now, leaseEnd time.Time, limit int) ([]identity.Message, error) {
+// ClaimMessages takes up to limit due messages of a destination, the longest due
+// first, and counts an attempt. They are due again at leaseEnd unless they are settled.
+func (t *Tx) ClaimMessages(ctx context.Context, to delivery.Destination, now, leaseEnd time.Time, limit int,
+) ([]delivery.Message, error) {
 	var rows []messageRow
-	err := t.all(ctx, &rows, `UPDATE outbox SET attempts = attempts + 1, attempted_at = $2, due_at = $3 WHERE id IN (
-			SELECT id FROM outbox WHERE state = 'pending' AND lane = $1 AND due_at <= $2 AND `+notPaused+`
-			ORDER BY due_at, id LIMIT $4`+t.pool.engine.skipLocked+`)
-		RETURNING `+messageColumns, lane, timestamp{now}, timestamp{leaseEnd}, limit)
+	err := t.all(ctx, &rows, `UPDATE outbox SET attempts = attempts + 1, attempted_at = $3, due_at = $5
+		WHERE id IN (`+claimable+t.pool.engine.skipLocked+`) RETURNING `+messageColumns,
+		string(to.Channel), to.WebhookID, timestamp{now}, limit, timestamp{leaseEnd})
 	if err != nil {
 		return nil, fmt.Errorf("claim messages: %w", err)
 	}
 	messages := messagesFrom(rows)
-	slices.SortFunc(messages, func(a, b identity.Message) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(messages, func(a, b delivery.Message) int { return cmp.Compare(a.ID, b.ID) })
 	return messages, nil
 }
 
@@ -122,7 +148,7 @@ func (t *Tx) DropMessage(ctx context.Context, id int64) error {
 // SettleMessage records that a message is done or dead, and what its last attempt
 // was answered with. What it said goes if its user is gone by now; that of a deletion
 // stays until it has been told.
-func (t *Tx) SettleMessage(ctx context.Context, m identity.Message, state identity.MessageState, now time.Time) error {
+func (t *Tx) SettleMessage(ctx context.Context, m delivery.Message, state delivery.State, now time.Time) error {
 	_, err := t.exec(ctx, `UPDATE outbox SET state = $2, status = $3, last_error = $4, settled_at = $5,
 			payload = CASE WHEN erase OR topic = 'USER_DELETED' AND $2 = 'done' THEN '' ELSE payload END
 		WHERE id = $1 AND state = 'pending'`,
@@ -132,7 +158,7 @@ func (t *Tx) SettleMessage(ctx context.Context, m identity.Message, state identi
 
 // RetryMessage puts a message off until dueAt whose last attempt has failed.
 // Whoever took it since, because the lease was over, goes first.
-func (t *Tx) RetryMessage(ctx context.Context, m identity.Message, dueAt time.Time) error {
+func (t *Tx) RetryMessage(ctx context.Context, m delivery.Message, dueAt time.Time) error {
 	_, err := t.exec(ctx, "UPDATE outbox SET due_at = $5, status = $3, last_error = $4 WHERE id = $1 AND attempts = $2 AND state = 'pending'",
 		m.ID, m.Attempts, m.Status, m.LastError, timestamp{dueAt})
 	return err
@@ -154,17 +180,17 @@ func (t *Tx) ReleaseMessage(ctx context.Context, id int64, attempts int, now tim
 }
 
 // Message returns the message with this id, or NotFound.
-func (r reader) Message(ctx context.Context, id int64) (identity.Message, error) {
+func (r reader) Message(ctx context.Context, id int64) (delivery.Message, error) {
 	return r.message(ctx, "SELECT "+messageColumns+" FROM outbox WHERE id = $1", id)
 }
 
 // MessageForUpdate is Message, and keeps others from changing the message until
 // the transaction ends.
-func (t *Tx) MessageForUpdate(ctx context.Context, id int64) (identity.Message, error) {
+func (t *Tx) MessageForUpdate(ctx context.Context, id int64) (delivery.Message, error) {
 	return t.message(ctx, "SELECT "+messageColumns+" FROM outbox WHERE id = $1"+t.pool.engine.forUpdate, id)
 }
 
-func (r reader) message(ctx context.Context, query string, id int64) (identity.Message, error) {
+func (r reader) message(ctx context.Context, query string, id int64) (delivery.Message, error) {
 	var row messageRow
 	err := r.get(ctx, &row, query, id)
 	return row.message(), one(err, "message", id)
@@ -172,10 +198,11 @@ func (r reader) message(ctx context.Context, query string, id int64) (identity.M
 
 // Messages returns one page of the messages that match, the latest first and without
 // their payloads, and how many there are.
-func (r reader) Messages(ctx context.Context, f identity.MessageFilter, page identity.Page) ([]identity.Message, int64, error) {
+func (r reader) Messages(ctx context.Context, f delivery.Filter, page identity.Page) ([]delivery.Message, int64, error) {
 	where := &conditions{}
-	if f.Lane != "" {
-		where.add("lane = $%d", f.Lane)
+	if f.To != (delivery.Destination{}) {
+		where.add("channel = $%d", string(f.To.Channel))
+		where.add("webhook_id = $%d", f.To.WebhookID)
 	}
 	if len(f.States) > 0 {
 		states := make([]string, len(f.States))
@@ -207,22 +234,24 @@ func (t *Tx) RequeueMessage(ctx context.Context, id int64, now time.Time) error 
 	return err
 }
 
-// Backlog tells of what has not arrived: pending and dead messages, by kind of lane.
-func (r reader) Backlog(ctx context.Context) ([]identity.Backlog, error) {
+// Backlog tells of what has not arrived: pending and dead messages, by channel.
+func (r reader) Backlog(ctx context.Context) ([]delivery.Backlog, error) {
 	var rows []struct {
-		Kind   string    `db:"kind"`
-		State  string    `db:"state"`
-		Count  int64     `db:"messages"`
-		Oldest timestamp `db:"oldest"`
+		Channel string    `db:"channel"`
+		State   string    `db:"state"`
+		Count   int64     `db:"messages"`
+		Oldest  timestamp `db:"oldest"`
 	}
-	err := r.all(ctx, &rows, `SELECT CASE WHEN lane = 'mail' THEN 'mail' ELSE 'webhook' END AS kind, state, count(*) AS messages, min(created_at) AS oldest
+	err := r.all(ctx, &rows, `SELECT channel, state, count(*) AS messages, min(created_at) AS oldest
 		FROM outbox WHERE state IN ('pending', 'dead') GROUP BY 1, 2 ORDER BY 1, 2`)
 	if err != nil {
 		return nil, fmt.Errorf("backlog: %w", err)
 	}
-	backlog := make([]identity.Backlog, len(rows))
+	backlog := make([]delivery.Backlog, len(rows))
 	for i, row := range rows {
-		backlog[i] = identity.Backlog{Kind: row.Kind, State: identity.MessageState(row.State), Count: row.Count, Oldest: row.Oldest.Time}
+		backlog[i] = delivery.Backlog{
+			Channel: delivery.Channel(row.Channel), State: delivery.State(row.State), Count: row.Count, Oldest: row.Oldest.Time,
+		}
 	}
 	return backlog, nil
 }

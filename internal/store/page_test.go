@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
 	"github.com/rosterhq/roster/internal/store/storetest"
@@ -51,7 +52,7 @@ func TestPagesAreBounded(t *testing.T) {
 				if err := tx.InsertRecord(t.Context(), user, record("bills", i)); err != nil {
 					return err
 				}
-				message := identity.Message{Lane: "webhook/1", Topic: long, Payload: strings.Repeat(long, 10), CreatedAt: noon}
+				message := delivery.Message{To: delivery.ToWebhook(1), Topic: long, Payload: strings.Repeat(long, 10), CreatedAt: noon}
 				if _, err := tx.Enqueue(t.Context(), message); err != nil {
 					return err
 				}
@@ -82,8 +83,8 @@ func TestPagesAreBounded(t *testing.T) {
 				return names(records, func(r identity.Record) any { return r.Name() }), total, err
 			}},
 			"messages": {n, func(p identity.Page) ([]string, int64, error) {
-				messages, total, err := s.Messages(t.Context(), identity.MessageFilter{}, p)
-				return names(messages, func(m identity.Message) any {
+				messages, total, err := s.Messages(t.Context(), delivery.Filter{}, p)
+				return names(messages, func(m delivery.Message) any {
 					if m.Payload != "" {
 						t.Error("a list reads payloads")
 					}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -93,8 +94,8 @@ func (t *Tx) EndSessions(ctx context.Context, userID, exceptID int64) error {
 	if _, err := t.exec(ctx, "DELETE FROM password_resets WHERE user_id = $1", userID); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, "DELETE FROM outbox WHERE user_id = $1 AND lane = 'mail' AND topic IN ($2, $3)",
-		userID, string(identity.MailPasswordReset), string(identity.MailSigninCode))
+	_, err := t.exec(ctx, "DELETE FROM outbox WHERE user_id = $1 AND channel = 'mail' AND topic IN ($2, $3)",
+		userID, string(delivery.MailPasswordReset), string(delivery.MailSigninCode))
 	return err
 }
 
@@ -168,7 +169,7 @@ func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 		{"DELETE FROM idempotency_keys WHERE created_at <= $1", now.Add(-identity.IdempotencyPeriod)},
 		{"DELETE FROM webhook_old_secrets WHERE until <= $1", now},
 		{"UPDATE webhooks SET old_secret = '' WHERE old_secret <> '' AND old_secret_until <= $1", now},
-		{"DELETE FROM outbox WHERE state <> 'pending' AND settled_at <= $1", now.Add(-identity.MessagePeriod)},
+		{"DELETE FROM outbox WHERE state <> 'pending' AND settled_at <= $1", now.Add(-delivery.KeepPeriod)},
 	} {
 		if _, err := t.exec(ctx, over.statement, timestamp{over.before}); err != nil {
 			return err

@@ -216,7 +216,7 @@ func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 			WHERE actor_user_id = $1`,
 		`UPDATE events SET source = '', client_request_id = ''
 			WHERE subject_type = 'user' AND subject_id = $1 AND actor_user_id = 0 AND actor_token_id = 0`,
-		"DELETE FROM outbox WHERE lane = 'mail' AND user_id = $1",
+		"DELETE FROM outbox WHERE channel = 'mail' AND user_id = $1",
 		"DELETE FROM outbox WHERE address <> '' AND address = (SELECT email_folded FROM users WHERE id = $1)",
 		// What is on its way still arrives, and the deletion can be told again. All
 		// rows are written, so that one that is just being settled is not missed.

@@ -115,7 +115,7 @@ func (t *Tx) DeleteWebhook(ctx context.Context, id int64) error {
 	if _, err := t.exec(ctx, "DELETE FROM webhooks WHERE id = $1", id); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, "DELETE FROM outbox WHERE lane = $1", identity.WebhookLane(id))
+	_, err := t.exec(ctx, "DELETE FROM outbox WHERE channel = 'webhook' AND webhook_id = $1", id)
 	return err
 }
 

@@ -8,12 +8,13 @@ import (
 
 	"code.dny.dev/ssrf"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
 // errNotPublic is a refusal to connect to an address. It does not tell which: that
 // would tell what a name stands for in here.
-const errNotPublic = identity.DeliveryError("the address is not public")
+const errNotPublic = delivery.Error("the address is not public")
 
 // newGuard knows which addresses are public, by the registries of IANA, with
 // those that only lead to others (mapped, NAT64, 6to4, Teredo) among the refused.

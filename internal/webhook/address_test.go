@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -61,7 +62,7 @@ func TestNothingInsideIsReached(t *testing.T) {
 func TestNamesThatLeadInside(t *testing.T) {
 	t.Parallel()
 	_, err := newClient(t).Post(t.Context(), to("http://localhost:1/?key=hidden"))
-	var ours identity.DeliveryError
+	var ours delivery.Error
 	if !errors.As(err, &ours) || err.Error() != "the address is not public" {
 		t.Errorf("%v", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"code.dny.dev/ssrf"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -60,8 +61,8 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // Post sends a webhook and returns the status of the answer, 0 if there was
 // none. A status of 2xx is success, whatever becomes of the answer's body; all
-// else is an identity.DeliveryError, in a *identity.PermanentError for 410
-// (identity.ErrWebhookGone), and with ctx.Err() where the end of ctx has stopped it.
+// else is an delivery.Error, in a *delivery.Permanent for 410
+// (delivery.ErrWebhookGone), and with ctx.Err() where the end of ctx has stopped it.
 func (c *Client) Post(ctx context.Context, r Request) (status int, err error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -74,7 +75,7 @@ func (c *Client) Post(ctx context.Context, r Request) (status int, err error) {
 	answer, err := c.transport.RoundTrip(request)
 	if err != nil {
 		if ctx.Err() != nil {
-			return 0, fmt.Errorf("%w: %w", identity.DeliveryError("the delivery was interrupted"), ctx.Err())
+			return 0, fmt.Errorf("%w: %w", delivery.Error("the delivery was interrupted"), ctx.Err())
 		}
 		return 0, c.explain(err)
 	}
@@ -90,9 +91,9 @@ func verdict(status int) error {
 	case class == 2:
 		return nil
 	case class == 3:
-		return identity.Undelivered("HTTP %d: redirects are not followed", status)
+		return delivery.Errorf("HTTP %d: redirects are not followed", status)
 	case status == http.StatusGone:
-		return &identity.PermanentError{Cause: identity.ErrWebhookGone}
+		return &delivery.Permanent{Cause: delivery.ErrWebhookGone}
 	}
-	return identity.Undelivered("HTTP %d", status)
+	return delivery.Errorf("HTTP %d", status)
 }

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/pkg/webhooksig"
 )
@@ -127,8 +128,8 @@ func TestAnswers(t *testing.T) {
 		if status != want || text == "" && err != nil || text != "" && (err == nil || err.Error() != text) {
 			t.Errorf("%d: %d, %v", want, status, err)
 		}
-		if gone := want == http.StatusGone; errors.Is(err, identity.ErrWebhookGone) != gone || identity.IsPermanent(err) != gone {
-			t.Errorf("%d: gone %v, permanent %v", want, errors.Is(err, identity.ErrWebhookGone), identity.IsPermanent(err))
+		if gone := want == http.StatusGone; errors.Is(err, delivery.ErrWebhookGone) != gone || delivery.IsPermanent(err) != gone {
+			t.Errorf("%d: gone %v, permanent %v", want, errors.Is(err, delivery.ErrWebhookGone), delivery.IsPermanent(err))
 		}
 	}
 	if n := redirected.Load(); n != 0 {

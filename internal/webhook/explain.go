@@ -8,7 +8,7 @@ import (
 	"net"
 	"syscall"
 
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/delivery"
 )
 
 // explain says in our own words why there was no answer. Those of the libraries
@@ -23,21 +23,21 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, errNotPublic):
 		return errNotPublic
 	case errors.As(err, &lookup) && lookup.IsNotFound:
-		return identity.DeliveryError("the host name was not found")
+		return delivery.Error("the host name was not found")
 	case errors.As(err, &lookup):
-		return identity.DeliveryError("the host name could not be looked up")
+		return delivery.Error("the host name could not be looked up")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return identity.Undelivered("no complete answer within %s", c.timeout)
+		return delivery.Errorf("no complete answer within %s", c.timeout)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return identity.DeliveryError("the connection was refused")
+		return delivery.Error("the connection was refused")
 	case errors.As(err, &dial) && dial.Op == "dial":
-		return identity.DeliveryError("the receiver cannot be reached")
+		return delivery.Error("the receiver cannot be reached")
 	}
 	return explainTLS(err)
 }
 
 // explainTLS says what is wrong with the encryption, or that it is something else.
-func explainTLS(err error) identity.DeliveryError {
+func explainTLS(err error) delivery.Error {
 	var (
 		certificate *tls.CertificateVerificationError
 		host        x509.HostnameError

@@ -7,21 +7,22 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/pkg/webhooksig"
 )
 
 // Request is one attempt to deliver one webhook.
-type Request = identity.WebhookPost
+type Request = delivery.WebhookPost
 
 func sign(ctx context.Context, r Request) (*http.Request, error) {
 	// The URL was checked when it was registered, but is read back leniently.
 	if _, err := identity.ParseWebhookURL(string(r.URL)); err != nil {
-		return nil, identity.Undelivered("the URL %s", err) // which says what is wrong, and repeats nothing
+		return nil, delivery.Errorf("the URL %s", err) // which says what is wrong, and repeats nothing
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, string(r.URL), bytes.NewReader(r.Body))
 	if err != nil {
-		return nil, identity.DeliveryError("the URL cannot be used")
+		return nil, delivery.Error("the URL cannot be used")
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "Roster")
@@ -32,7 +33,7 @@ func sign(ctx context.Context, r Request) (*http.Request, error) {
 		err = webhooksig.SignBI(request.Header, request.Method, request.URL.EscapedPath(), r.At, r.Body, r.Secrets...)
 	case identity.WebhookAuthBearer:
 		if r.Token == "" || strings.ContainsFunc(r.Token, func(c rune) bool { return c <= ' ' || c > '~' }) {
-			return nil, identity.DeliveryError("the webhook has no token that a header could carry")
+			return nil, delivery.Error("the webhook has no token that a header could carry")
 		}
 		request.Header.Set("Authorization", "Bearer "+r.Token)
 	case identity.WebhookAuthNone:
@@ -40,7 +41,7 @@ func sign(ctx context.Context, r Request) (*http.Request, error) {
 		err = errors.New("there is no such auth")
 	}
 	if err != nil {
-		return nil, identity.Undelivered("the webhook cannot be signed: %s", err)
+		return nil, delivery.Errorf("the webhook cannot be signed: %s", err)
 	}
 	return request, nil
 }

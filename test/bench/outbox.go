@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/store"
 )
 
@@ -92,30 +92,30 @@ func measureOutbox(ctx context.Context, o options, engine, dir string, webhooks 
 }
 
 // makeWebhooks registers webhooks and returns a message to one of them.
-func (s *subject) makeWebhooks(ctx context.Context, db *store.Store, url string, n int) (identity.Message, error) {
+func (s *subject) makeWebhooks(ctx context.Context, db *store.Store, url string, n int) (delivery.Message, error) {
 	for range n {
 		body, err := json.Marshal(map[string]any{"url": url, "events": []string{"USER_DELETED"}, "format": "v2"})
 		if err != nil {
-			return identity.Message{}, err
+			return delivery.Message{}, err
 		}
 		if r, err := s.normal.call(ctx, http.MethodPost, "/api/v2/webhooks", adminToken, body); err != nil || r.status != http.StatusCreated {
-			return identity.Message{}, errors.Join(err, fmt.Errorf("make a webhook: %d %s", r.status, r.body))
+			return delivery.Message{}, errors.Join(err, fmt.Errorf("make a webhook: %d %s", r.status, r.body))
 		}
 	}
 	r, err := s.normal.call(ctx, http.MethodPost, "/api/v2/webhooks/1/test", adminToken, nil)
-	var delivery struct{ ID int64 }
-	if err := errors.Join(err, json.Unmarshal(r.body, &delivery)); err != nil {
-		return identity.Message{}, err
+	var answer struct{ ID int64 }
+	if err := errors.Join(err, json.Unmarshal(r.body, &answer)); err != nil {
+		return delivery.Message{}, err
 	}
-	return db.Message(ctx, delivery.ID)
+	return db.Message(ctx, answer.ID)
 }
 
 // fill puts messages into the outbox, all at once, and returns when they can be
 // seen.
-func fill(ctx context.Context, db *store.Store, sample identity.Message, webhooks, n int) (time.Time, error) {
+func fill(ctx context.Context, db *store.Store, sample delivery.Message, webhooks, n int) (time.Time, error) {
 	err := db.InTx(ctx, func(tx *store.Tx) error {
 		for i := range n {
-			m := identity.Message{Lane: identity.WebhookLane(int64(1 + i%webhooks)), Topic: sample.Topic, Payload: sample.Payload, CreatedAt: time.Now()}
+			m := delivery.Message{To: delivery.ToWebhook(int64(1 + i%webhooks)), Topic: sample.Topic, Payload: sample.Payload, CreatedAt: time.Now()}
 			if _, err := tx.Enqueue(ctx, m); err != nil {
 				return err
 			}

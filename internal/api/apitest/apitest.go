@@ -24,6 +24,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/backoffice"
 	"github.com/rosterhq/roster/internal/api/firefly"
 	"github.com/rosterhq/roster/internal/api/powens"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/outbox"
@@ -54,7 +55,7 @@ type Server struct {
 	receivers *webhook.Client
 	worker    *outbox.Worker
 	mu        sync.Mutex
-	mails     []identity.Mail
+	mails     []delivery.Mail
 	fail      int // how many more deliveries are to end in an error
 }
 
@@ -142,7 +143,7 @@ func newServer(tb testing.TB, clock *Clock, options service.Options) *Server {
 	s.Service = service.New(options)
 	s.Logger = slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.Metrics = outbox.NewMetrics(s.Store, s.now)
-	s.worker = s.NewWorker(func(_ context.Context, m identity.Mail) error {
+	s.worker = s.NewWorker(func(_ context.Context, m delivery.Mail) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.mails = append(s.mails, m)
@@ -223,12 +224,12 @@ func (s *Server) with(handler http.Handler) *Server {
 
 // NewWorker returns another worker on the service's outbox. deliver is where its
 // mails go.
-func (s *Server) NewWorker(deliver func(context.Context, identity.Mail) error) *outbox.Worker {
+func (s *Server) NewWorker(deliver func(context.Context, delivery.Mail) error) *outbox.Worker {
 	return outbox.New(outbox.Options{
 		Store: s.Store, Clock: s.now, Logger: s.Logger, Metrics: s.Metrics,
-		Senders: map[string]outbox.Sender{
-			identity.LaneMail: s.Service.MailSender(deliver),
-			identity.LaneWebhook: s.Service.WebhookSender(s.receivers.Post, service.Renderers{
+		Senders: map[delivery.Channel]outbox.Sender{
+			delivery.ChannelMail: s.Service.MailSender(deliver),
+			delivery.ChannelWebhook: s.Service.WebhookSender(s.receivers.Post, service.Renderers{
 				identity.WebhookFormatPowens: powens.WebhookBody, identity.WebhookFormatV2: backoffice.WebhookBody,
 			}),
 		},
@@ -261,7 +262,7 @@ func (s *Server) FailMails(n int) {
 }
 
 // Mails sends all that is due and returns the mails since the last call.
-func (s *Server) Mails() []identity.Mail {
+func (s *Server) Mails() []delivery.Mail {
 	s.tb.Helper()
 	s.Send()
 	s.mu.Lock()
@@ -272,7 +273,7 @@ func (s *Server) Mails() []identity.Mail {
 }
 
 // Mail is Mails where there is exactly one.
-func (s *Server) Mail() identity.Mail {
+func (s *Server) Mail() delivery.Mail {
 	s.tb.Helper()
 	mails := s.Mails()
 	if len(mails) != 1 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
 	"github.com/rosterhq/roster/internal/store/storetest"
@@ -171,8 +172,8 @@ func TestLastErrorIsInOurWords(t *testing.T) {
 		// What goes wrong in here is for the log.
 		var id int64
 		err := s.Store.InTx(t.Context(), func(tx *store.Tx) (err error) {
-			id, err = tx.Enqueue(t.Context(), identity.Message{
-				Lane: identity.WebhookLane(1), Topic: string(identity.WebhookPing), Payload: `{"Type":"` + hidden, CreatedAt: s.Clock.Now(),
+			id, err = tx.Enqueue(t.Context(), delivery.Message{
+				To: delivery.ToWebhook(1), Topic: string(identity.WebhookPing), Payload: `{"Type":"` + hidden, CreatedAt: s.Clock.Now(),
 			})
 			return err
 		})
@@ -182,7 +183,7 @@ func TestLastErrorIsInOurWords(t *testing.T) {
 		s.Do(http.MethodPatch, webhooks+"/1", changes{"active": true}).Want(http.StatusOK)
 		s.Send()
 		m, err := s.Store.Message(t.Context(), id)
-		if err != nil || m.State != identity.MessageDead || m.LastError != "it could not be sent; the log tells why" {
+		if err != nil || m.State != delivery.Dead || m.LastError != "it could not be sent; the log tells why" {
 			t.Errorf("%+v %v", m, err)
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/mail"
 	"github.com/rosterhq/roster/internal/mail/mailtest"
@@ -34,7 +35,7 @@ func TestRetries(t *testing.T) {
 		id := s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted).ID()
 		start := s.Clock.Now()
 		attempt := 0
-		var message identity.Message
+		var message delivery.Message
 		for {
 			s.Send()
 			attempt++
@@ -45,12 +46,12 @@ func TestRetries(t *testing.T) {
 			if message, err = s.Store.Message(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
-			if message.State != identity.MessagePending {
+			if message.State != delivery.Pending {
 				break
 			}
 			wait := message.DueAt.Sub(s.Clock.Now())
-			least, _ := identity.RetryAfter(attempt, 0)
-			most, _ := identity.RetryAfter(attempt, 1)
+			least, _ := delivery.RetryAfter(attempt, 0)
+			most, _ := delivery.RetryAfter(attempt, 1)
 			if message.Attempts != attempt || wait < least || wait > most {
 				t.Fatalf("attempt %d (%d): waits %s, want %s to %s", attempt, message.Attempts, wait, least, most)
 			}
@@ -62,12 +63,12 @@ func TestRetries(t *testing.T) {
 			s.Clock.Advance(time.Microsecond)
 		}
 		days := s.Clock.Now().Sub(start).Hours() / 24
-		if message.State != identity.MessageDead || days < 2.4 || days > 3.6 {
+		if message.State != delivery.Dead || days < 2.4 || days > 3.6 {
 			t.Errorf("%s after %f days", message.State, days)
 		}
 		s.Do(http.MethodPost, fmt.Sprintf("%s/%d/retry", outboxURL, id), nil).Want(http.StatusAccepted)
 		s.Send()
-		if message, err := s.Store.Message(t.Context(), id); err != nil || message.State != identity.MessagePending || message.Attempts != 1 {
+		if message, err := s.Store.Message(t.Context(), id); err != nil || message.State != delivery.Pending || message.Attempts != 1 {
 			t.Errorf("%+v %v", message, err)
 		}
 		receiver.Answer(http.StatusOK)
@@ -85,14 +86,14 @@ func TestOrphans(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		var id int64
 		err := s.Store.InTx(t.Context(), func(tx *store.Tx) (err error) {
-			id, err = tx.Enqueue(t.Context(), identity.Message{Lane: identity.WebhookLane(99), Payload: "{}", CreatedAt: s.Clock.Now()})
+			id, err = tx.Enqueue(t.Context(), delivery.Message{To: delivery.ToWebhook(99), Payload: "{}", CreatedAt: s.Clock.Now()})
 			return err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.Send()
-		if m, err := s.Store.Message(t.Context(), id); err != nil || m.State != identity.MessageDead || m.LastError != "the webhook has been deleted" {
+		if m, err := s.Store.Message(t.Context(), id); err != nil || m.State != delivery.Dead || m.LastError != "the webhook has been deleted" {
 			t.Errorf("%+v %v", m, err)
 		}
 	})
@@ -133,9 +134,9 @@ func TestSlowReceiversDelayNobody(t *testing.T) {
 		})
 		slowPath, _ := createWebhook(s, slow.URL)
 		createWebhook(s, quick.URL)
-		mails := make(chan identity.Mail, 100)
+		mails := make(chan delivery.Mail, 100)
 		mailing := make(chan struct{}, 100)
-		stop := run(t, s.NewWorker(func(ctx context.Context, m identity.Mail) error {
+		stop := run(t, s.NewWorker(func(ctx context.Context, m delivery.Mail) error {
 			if m.To == "hang@example.com" {
 				mailing <- struct{}{}
 				<-ctx.Done()
@@ -162,7 +163,7 @@ func TestSlowReceiversDelayNobody(t *testing.T) {
 				t.Errorf("%v", delivery)
 			}
 		}
-		pending, total, err := s.Store.Messages(t.Context(), identity.MessageFilter{Lane: identity.LaneMail}, identity.Page{Limit: 10})
+		pending, total, err := s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail()}, identity.Page{Limit: 10})
 		if err != nil || total != 1 || pending[0].Attempts != 0 || pending[0].DueAt.After(s.Clock.Now()) {
 			t.Errorf("%+v %v", pending, err)
 		}
@@ -326,7 +327,7 @@ func TestMailServers(t *testing.T) {
 		worker := sender(server.URL())
 		state := func() string {
 			t.Helper()
-			messages, _, err := s.Store.Messages(t.Context(), identity.MessageFilter{Lane: identity.LaneMail}, identity.Page{Limit: 10})
+			messages, _, err := s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail()}, identity.Page{Limit: 10})
 			if err != nil {
 				t.Fatal(err)
 			}

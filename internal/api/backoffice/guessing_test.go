@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/service"
@@ -269,7 +270,7 @@ func TestNoticeOfANewSource(t *testing.T) {
 		told := func(address string) {
 			t.Helper()
 			mail := s.Mail()
-			if mail.Kind != identity.MailNewSource || mail.To != "Mary@example.com" || mail.Name != "Mary" ||
+			if mail.Kind != delivery.MailNewSource || mail.To != "Mary@example.com" || mail.Name != "Mary" ||
 				mail.Source != address || !mail.At.Equal(s.Clock.Now()) || mail.Link != apitest.BaseURL+"/password/reset" {
 				t.Errorf("%+v", mail)
 			}
@@ -373,8 +374,8 @@ func TestNewPasswordTakesWaitingMailsBack(t *testing.T) {
 		}
 		ask()
 		challenged(t, s, "mary@example.com", "email", noToken("192.0.2.1"))
-		messages := func() []identity.Message {
-			found, _, err := s.Service.Messages(t.Context(), identity.CommandLine(), identity.MessageFilter{},
+		messages := func() []delivery.Message {
+			found, _, err := s.Service.Messages(t.Context(), identity.CommandLine(), delivery.Filter{},
 				identity.Page{Limit: 100})
 			if err != nil {
 				t.Fatal(err)
@@ -385,7 +386,7 @@ func TestNewPasswordTakesWaitingMailsBack(t *testing.T) {
 		if len(waiting) != 2 || waiting[0].UserID != id || waiting[1].UserID != id {
 			t.Fatalf("%+v", waiting)
 		}
-		held := make([]identity.Message, len(waiting)) // as a worker holds them at that moment
+		held := make([]delivery.Message, len(waiting)) // as a worker holds them at that moment
 		for i := range waiting {
 			var err error
 			if held[i], err = s.Store.Message(t.Context(), waiting[i].ID); err != nil {
@@ -396,7 +397,7 @@ func TestNewPasswordTakesWaitingMailsBack(t *testing.T) {
 		if left := messages(); len(left) != 0 {
 			t.Errorf("%+v", left)
 		}
-		send := s.Service.MailSender(mailTo(func(m identity.Mail) error {
+		send := s.Service.MailSender(mailTo(func(m delivery.Mail) error {
 			t.Errorf("sent: %+v", m)
 			return nil
 		}))
@@ -506,7 +507,7 @@ func TestOneClock(t *testing.T) {
 	first, rest := make(chan struct{}), make(chan struct{})
 	var working sync.WaitGroup
 	working.Go(func() {
-		s[0].NewWorker(mailTo(func(identity.Mail) error {
+		s[0].NewWorker(mailTo(func(delivery.Mail) error {
 			sent.Add(1)
 			close(first)
 			<-rest
@@ -514,7 +515,7 @@ func TestOneClock(t *testing.T) {
 		})).Once(t.Context())
 	})
 	<-first
-	s[1].NewWorker(mailTo(func(identity.Mail) error {
+	s[1].NewWorker(mailTo(func(delivery.Mail) error {
 		sent.Add(1)
 		return nil
 	})).Once(t.Context())

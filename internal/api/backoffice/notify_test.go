@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/delivery"
 )
 
 func TestNotifyOfCreation(t *testing.T) {
@@ -26,7 +26,7 @@ func TestNotifyOfCreation(t *testing.T) {
 		s.Do(http.MethodPost, users, body, key).Want(http.StatusCreated)
 		mail := s.Mail()
 		mail.ID = ""
-		want := identity.Mail{Kind: identity.MailProfileCreated, To: "mary@example.com", Name: "Mary", Link: apitest.BaseURL}
+		want := delivery.Mail{Kind: delivery.MailProfileCreated, To: "mary@example.com", Name: "Mary", Link: apitest.BaseURL}
 		if diff := cmp.Diff(want, mail); diff != "" {
 			t.Error(diff)
 		}
@@ -64,7 +64,7 @@ func TestNotifyOfChange(t *testing.T) {
 			s.Do(http.MethodPatch, path, test.change).Want(http.StatusOK)
 			var got []string
 			for _, mail := range s.Mails() {
-				if mail.Kind != identity.MailAccountChanged || mail.Link != apitest.BaseURL {
+				if mail.Kind != delivery.MailAccountChanged || mail.Link != apitest.BaseURL {
 					t.Errorf("%+v", mail)
 				}
 				got = append(got, string(mail.To)+": "+strings.Join(mail.Changed, " "))
@@ -90,6 +90,6 @@ func TestNotifyOfChange(t *testing.T) {
 }
 
 // mailTo makes a mail server of a function.
-func mailTo(deliver func(identity.Mail) error) func(context.Context, identity.Mail) error {
-	return func(_ context.Context, m identity.Mail) error { return deliver(m) }
+func mailTo(deliver func(delivery.Mail) error) func(context.Context, delivery.Mail) error {
+	return func(_ context.Context, m delivery.Mail) error { return deliver(m) }
 }

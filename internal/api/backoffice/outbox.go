@@ -6,39 +6,40 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
 // deliveryBody is a message on its way out, without what it says.
 type deliveryBody struct {
-	ID          int64                 `json:"id"`
-	Kind        string                `json:"kind"`
-	WebhookID   *int64                `json:"webhookId"`
-	Topic       string                `json:"topic"`
-	UserID      *int64                `json:"userId"`
-	State       identity.MessageState `json:"state"`
-	Attempts    int                   `json:"attempts"`
-	StatusCode  *int                  `json:"statusCode"`
-	LastError   *string               `json:"lastError"`
-	CreateTime  wireTime              `json:"createTime"`
-	AttemptTime wireTime              `json:"attemptTime"`
-	DueTime     wireTime              `json:"dueTime"`
-	SettleTime  wireTime              `json:"settleTime"`
+	ID          int64            `json:"id"`
+	Kind        delivery.Channel `json:"kind"`
+	WebhookID   *int64           `json:"webhookId"`
+	Topic       string           `json:"topic"`
+	UserID      *int64           `json:"userId"`
+	State       delivery.State   `json:"state"`
+	Attempts    int              `json:"attempts"`
+	StatusCode  *int             `json:"statusCode"`
+	LastError   *string          `json:"lastError"`
+	CreateTime  wireTime         `json:"createTime"`
+	AttemptTime wireTime         `json:"attemptTime"`
+	DueTime     wireTime         `json:"dueTime"`
+	SettleTime  wireTime         `json:"settleTime"`
 }
 
-func deliveryFrom(m identity.Message) deliveryBody {
+func deliveryFrom(m delivery.Message) deliveryBody {
 	body := deliveryBody{
-		ID: m.ID, Kind: identity.LaneKind(m.Lane), WebhookID: orNull(identity.WebhookIn(m.Lane)), Topic: m.Topic, UserID: orNull(m.UserID),
+		ID: m.ID, Kind: m.To.Channel, WebhookID: orNull(m.To.WebhookID), Topic: m.Topic, UserID: orNull(m.UserID),
 		State: m.State, Attempts: m.Attempts, StatusCode: orNull(m.Status), LastError: orNull(m.LastError),
 		CreateTime: wireTime(m.CreatedAt), AttemptTime: wireTime(m.AttemptedAt), SettleTime: wireTime(m.SettledAt),
 	}
-	if m.State == identity.MessagePending {
+	if m.State == delivery.Pending {
 		body.DueTime = wireTime(m.DueAt)
 	}
 	return body
 }
 
-func deliveryList(messages []identity.Message, total int64) list[deliveryBody] {
+func deliveryList(messages []delivery.Message, total int64) list[deliveryBody] {
 	body := list[deliveryBody]{Total: &total, Data: make([]deliveryBody, len(messages))}
 	for i, message := range messages {
 		body.Data[i] = deliveryFrom(message)
@@ -47,7 +48,7 @@ func deliveryList(messages []identity.Message, total int64) list[deliveryBody] {
 }
 
 // statesOf reads filter[state]; without it, all of the given states are meant.
-func statesOf(q *api.Query, states ...identity.MessageState) []identity.MessageState {
+func statesOf(q *api.Query, states ...delivery.State) []delivery.State {
 	if !q.Has("filter[state]") {
 		return states
 	}
@@ -55,7 +56,7 @@ func statesOf(q *api.Query, states ...identity.MessageState) []identity.MessageS
 	for i, state := range states {
 		names[i] = string(state)
 	}
-	return []identity.MessageState{identity.MessageState(q.OneOf("filter[state]", names...))}
+	return []delivery.State{delivery.State(q.OneOf("filter[state]", names...))}
 }
 
 func (h *handlers) listDeliveries(c echo.Context, actor identity.Actor) error {
@@ -64,7 +65,7 @@ func (h *handlers) listDeliveries(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	q := api.NewQuery(c)
-	page, states := pageOf(q), statesOf(q, identity.MessagePending, identity.MessageDone, identity.MessageDead)
+	page, states := pageOf(q), statesOf(q, delivery.Pending, delivery.Done, delivery.Dead)
 	if err := q.Err(); err != nil {
 		return err
 	}
@@ -95,11 +96,11 @@ func (h *handlers) redeliver(c echo.Context, actor identity.Actor) error {
 // listOutbox lists what has not arrived; what has, is in the webhooks' logs.
 func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 	q := api.NewQuery(c)
-	page, states := pageOf(q), statesOf(q, identity.MessagePending, identity.MessageDead)
+	page, states := pageOf(q), statesOf(q, delivery.Pending, delivery.Dead)
 	if err := q.Err(); err != nil {
 		return err
 	}
-	messages, total, err := h.service.Messages(c.Request().Context(), actor, identity.MessageFilter{States: states}, page)
+	messages, total, err := h.service.Messages(c.Request().Context(), actor, delivery.Filter{States: states}, page)
 	if err != nil {
 		return err
 	}

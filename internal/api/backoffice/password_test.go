@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/delivery"
 )
 
 const (
@@ -22,7 +22,7 @@ func resetToken(t *testing.T, s *apitest.Server, email string) string {
 	s.Do(http.MethodPost, forgot, changes{"email": email}, noToken("192.0.2.1")).Want(http.StatusAccepted)
 	mail := s.Mail()
 	link, token, _ := strings.Cut(mail.Link, "#token=")
-	if mail.Kind != identity.MailPasswordReset || link != apitest.BaseURL+"/password/reset" || !mail.ExpiresAt.Equal(s.Clock.Now().Add(time.Hour)) {
+	if mail.Kind != delivery.MailPasswordReset || link != apitest.BaseURL+"/password/reset" || !mail.ExpiresAt.Equal(s.Clock.Now().Add(time.Hour)) {
 		t.Fatalf("%+v", mail)
 	}
 	return token

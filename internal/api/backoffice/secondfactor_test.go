@@ -14,7 +14,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/delivery"
 )
 
 // challenged signs in someone who needs a second factor.
@@ -86,7 +86,7 @@ func TestCodeByMail(t *testing.T) {
 		c := challenged(t, s, "mary@example.com", "email", from)
 		s.Do(http.MethodGet, me, nil, apitest.As(c.Details.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
 		mail := s.Mail()
-		if mail.To != "mary@example.com" || mail.Kind != identity.MailSigninCode || len(mail.Code) != 6 || !mail.ExpiresAt.Equal(c.Details.ExpiresAt) {
+		if mail.To != "mary@example.com" || mail.Kind != delivery.MailSigninCode || len(mail.Code) != 6 || !mail.ExpiresAt.Equal(c.Details.ExpiresAt) {
 			t.Errorf("%+v", mail)
 		}
 		s.Do(http.MethodPost, confirm, confirmation(c, anotherCode(mail.Code)), from).WantProblem(http.StatusUnauthorized, "invalid_code")
@@ -245,7 +245,7 @@ func TestAuthenticator(t *testing.T) {
 		s.Do(http.MethodPost, confirm, confirmation(c, recovery[4]), noToken("192.0.2.4")).Want(http.StatusOK)
 
 		for _, mail := range s.Mails() {
-			if mail.Kind != identity.MailNewSource {
+			if mail.Kind != delivery.MailNewSource {
 				t.Errorf("%+v", mail)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -176,7 +177,7 @@ func (h *handlers) testWebhook(c echo.Context, actor identity.Actor) error {
 }
 
 // WebhookBody is the body of a webhook of the format v2.
-func WebhookBody(m identity.WebhookMessage) ([]byte, error) {
+func WebhookBody(m delivery.WebhookMessage) ([]byte, error) {
 	body := struct {
 		ID          int64              `json:"id"`
 		Type        identity.EventType `json:"type"`

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
@@ -404,7 +405,7 @@ func TestErasedDeliveries(t *testing.T) {
 				t.Errorf("%d messages have her address", kept)
 			}
 			// And after 30 days nothing is left at all.
-			s.Clock.Advance(identity.MessagePeriod - time.Hour)
+			s.Clock.Advance(delivery.KeepPeriod - time.Hour)
 			if err := s.Service.Prune(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -621,10 +622,10 @@ func TestOutbox(t *testing.T) {
 		createWebhook(s, receiver.URL)
 		refuse := true
 		var mails []string
-		worker := s.NewWorker(mailTo(func(m identity.Mail) error {
+		worker := s.NewWorker(mailTo(func(m delivery.Mail) error {
 			mails = append(mails, string(m.To))
 			if refuse {
-				return &identity.PermanentError{Cause: identity.Undelivered("refused: %d", 550)}
+				return &delivery.Permanent{Cause: delivery.Errorf("refused: %d", 550)}
 			}
 			return nil
 		}))
@@ -650,7 +651,7 @@ func TestOutbox(t *testing.T) {
 		if strings.Contains(body, "mary@") || !strings.Contains(body, "refused: 550") {
 			t.Error(body)
 		}
-		messages, _, err := s.Store.Messages(t.Context(), identity.MessageFilter{Lane: identity.LaneMail}, identity.Page{Limit: 10})
+		messages, _, err := s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail()}, identity.Page{Limit: 10})
 		if err != nil || len(messages) != 1 {
 			t.Fatal(messages, err)
 		}
@@ -669,7 +670,7 @@ func TestOutbox(t *testing.T) {
 		s.Do(http.MethodPost, "/api/v2/password/forgot", changes{"email": "mary@example.com"}).Want(http.StatusAccepted)
 		s.Clock.Advance(2 * time.Hour)
 		worker.Once(t.Context())
-		messages, _, err = s.Store.Messages(t.Context(), identity.MessageFilter{Lane: identity.LaneMail, States: []identity.MessageState{identity.MessageDead}}, identity.Page{Limit: 10})
+		messages, _, err = s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail(), States: []delivery.State{delivery.Dead}}, identity.Page{Limit: 10})
 		if err != nil || len(messages) != 1 {
 			t.Fatal(messages, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/service"
 )
@@ -172,7 +173,7 @@ func (c connection) MarshalJSON() ([]byte, error) { return c, nil }
 
 // WebhookBody is the body of a webhook of the format powens: a User, or what was
 // synced, and the id of the message.
-func WebhookBody(m identity.WebhookMessage) ([]byte, error) {
+func WebhookBody(m delivery.WebhookMessage) ([]byte, error) {
 	id := struct {
 		ID int64 `json:"id_webhook_data"`
 	}{m.ID}

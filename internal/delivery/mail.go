@@ -1,6 +1,10 @@
-package identity
+package delivery
 
-import "time"
+import (
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
 
 // MailKind says what a mail is about; there is one template for each.
 type MailKind string
@@ -18,8 +22,8 @@ const (
 type Mail struct {
 	Kind MailKind
 	ID   string // stable over repetitions, for the Message-ID
-	To   Email
-	Name Name // of the person; "" where it is not to be told
+	To   identity.Email
+	Name identity.Name // of the person; "" where it is not to be told
 
 	Changed   []string  // MailAccountChanged: email, password, tfa, active; never empty
 	Code      string    // MailSigninCode: six digits
