@@ -23,9 +23,10 @@ var arrows = map[string][]string{
 	"internal/secret":         {"internal/identity"},
 	"internal/delivery":       {"internal/identity"},
 	"internal/store":          {"db", "internal/identity", "internal/delivery"},
-	"internal/service":        {"internal/store", "internal/secret", "internal/identity", "internal/delivery", "pkg/webhooksig"},
+	"internal/notify":         {"internal/store", "internal/delivery", "internal/identity"},
+	"internal/service":        {"internal/notify", "internal/store", "internal/secret", "internal/identity", "internal/delivery", "pkg/webhooksig"},
 	"internal/outbox":         {"internal/store", "internal/identity", "internal/delivery"},
-	"internal/api":            {"internal/identity"},
+	"internal/api":            {"internal/identity", "internal/delivery"},
 	"internal/api/backoffice": {"internal/api", "internal/service", "internal/identity", "internal/delivery", "internal/secret"},
 	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity"},
 	"internal/api/powens":     {"internal/api", "internal/service", "internal/identity", "internal/delivery"},
@@ -107,6 +108,45 @@ func checkImport(t *testing.T, name, imported string) {
 		if strings.HasPrefix(imported, prefix) && !slices.Contains(users, name) {
 			t.Errorf("%s must not import %s", name, imported)
 		}
+	}
+}
+
+// TestOneEmit: only emit in service records events, so that no operation can forget the
+// webhooks.
+func TestOneEmit(t *testing.T) {
+	t.Parallel()
+	var files []string
+	for _, pattern := range []string{"internal/*/*.go", "internal/*/*/*.go", "cmd/*/*.go", "test/*/*.go"} {
+		matches, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, matches...)
+	}
+	var callers []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, declaration := range tree.Decls {
+			ast.Inspect(declaration, func(node ast.Node) bool {
+				if selector, ok := node.(*ast.SelectorExpr); ok && selector.Sel.Name == "Emit" {
+					name := "a variable"
+					if function, ok := declaration.(*ast.FuncDecl); ok {
+						name = function.Name.Name
+					}
+					callers = append(callers, file+": "+name)
+				}
+				return true
+			})
+		}
+	}
+	if want := []string{"internal/service/service.go: emit"}; !slices.Equal(callers, want) {
+		t.Errorf("tx.Emit is called by %v, want %v", callers, want)
 	}
 }
 

@@ -7,11 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rosterhq/roster/internal/api/backoffice"
-	"github.com/rosterhq/roster/internal/api/powens"
+	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/delivery"
-	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/mail"
 	"github.com/rosterhq/roster/internal/outbox"
 	"github.com/rosterhq/roster/internal/service"
@@ -22,7 +20,7 @@ import (
 // runBackground starts what works beside the requests until ctx ends; wait for
 // it before closing the database.
 func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *service.Service,
-	deliver func(context.Context, delivery.Mail) error, metrics *outbox.Metrics, logger *slog.Logger,
+	dialects []api.Dialect, deliver func(context.Context, delivery.Mail) error, metrics *outbox.Metrics, logger *slog.Logger,
 ) *sync.WaitGroup {
 	switch {
 	case c.SMTPURL == "":
@@ -34,10 +32,8 @@ func runBackground(ctx context.Context, c *config.Config, db *store.Store, svc *
 	worker := outbox.New(outbox.Options{
 		Store: db, Clock: db.Clock().Now, Logger: logger, Metrics: metrics,
 		Senders: map[delivery.Channel]outbox.Sender{
-			delivery.ChannelMail: svc.MailSender(deliver),
-			delivery.ChannelWebhook: svc.WebhookSender(receivers.Post, service.Renderers{
-				identity.WebhookFormatPowens: powens.WebhookBody, identity.WebhookFormatV2: backoffice.WebhookBody,
-			}),
+			delivery.ChannelMail:    svc.MailSender(deliver),
+			delivery.ChannelWebhook: svc.WebhookSender(receivers.Post, api.WebhookRenderers(dialects)),
 		},
 	})
 	var work sync.WaitGroup

@@ -68,8 +68,9 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 
 	messages := outbox.NewMetrics(db, db.Clock().Now)
 	metrics := httpserver.NewMetrics(db.Collector(), messages)
+	dialects := []api.Dialect{backoffice.New(svc, c.PublicURL), firefly.New(svc, c.PublicURL), powens.New(svc)}
 	server := httpserver.New(httpserver.Options{
-		Dialects:       []api.Dialect{backoffice.New(svc, c.PublicURL), firefly.New(svc, c.PublicURL), powens.New(svc)},
+		Dialects:       dialects,
 		Authenticate:   svc.Authenticate,
 		Refused:        svc.Refused,
 		Ready:          db.Ready,
@@ -96,7 +97,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 		go func() { metricsDone <- metrics.Run(ctx, metricsListener, logger) }()
 	}
 
-	work := runBackground(ctx, c, db, svc, deliver, messages, logger)
+	work := runBackground(ctx, c, db, svc, dialects, deliver, messages, logger)
 	greet(env.stdout, listener.Addr(), newToken)
 	logger.Info("serving", "addr", listener.Addr().String(), "version", version())
 	err = server.Run(ctx, listener)

@@ -5,6 +5,7 @@ package api
 import (
 	"github.com/labstack/echo/v4"
 
+	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -16,6 +17,21 @@ type Dialect struct {
 	// WriteError answers with an error: an *identity.Error, an *echo.HTTPError,
 	// or any other, of which nothing may be shown.
 	WriteError func(c echo.Context, err error) error
+	// Webhook writes the body of a webhook in the dialect's format, which is called
+	// WebhookFormat; nil where the dialect has none.
+	Webhook       delivery.WebhookRenderer
+	WebhookFormat identity.WebhookFormat
+}
+
+// WebhookRenderers returns what writes the bodies of webhooks, by format.
+func WebhookRenderers(dialects []Dialect) map[identity.WebhookFormat]delivery.WebhookRenderer {
+	renderers := map[identity.WebhookFormat]delivery.WebhookRenderer{}
+	for _, dialect := range dialects {
+		if dialect.Webhook != nil {
+			renderers[dialect.WebhookFormat] = dialect.Webhook
+		}
+	}
+	return renderers
 }
 
 // Route is one call. Path is relative to the dialect's prefix, in Echo's syntax.

@@ -16,8 +16,8 @@ type WebhookMessage struct {
 	Connections json.RawMessage // what was synchronised: a JSON array; only for UserSynced
 }
 
-// WebhookBody returns the body of a message in one format.
-type WebhookBody func(WebhookMessage) ([]byte, error)
+// WebhookRenderer returns the body of a message in one format.
+type WebhookRenderer func(WebhookMessage) ([]byte, error)
 
 // WebhookPost is one attempt to post one webhook.
 type WebhookPost struct {

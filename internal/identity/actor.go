@@ -54,6 +54,16 @@ func (a Actor) From(o Origin) Actor {
 	return a
 }
 
+// Forgotten returns the actor as events keep it after its user is deleted: without where
+// the user was, what the user's client called the request and what the token is called.
+func (a Actor) Forgotten() Actor {
+	a.Source, a.ClientRequestID = netip.Addr{}, ""
+	if a.TokenID != 0 {
+		a.Name = ""
+	}
+	return a
+}
+
 // CommandLine may run the binary beside its database, and so may do everything.
 func CommandLine() Actor {
 	return Actor{Name: "command line", Permissions: AllPermissions, CanViewMaskedData: true}

@@ -79,6 +79,10 @@ type Event struct {
 	Count     int64  // how often it happened: equal refusals within a minute are one event
 	// SourceMasked: there is a source, but not for the caller to see.
 	SourceMasked bool
+
+	// For webhooks only, and not stored with the event.
+	User        *User  // as the event left the user, or found the one that it deleted; nil for the stored one
+	Connections []byte // what was synchronised: a JSON array; only for UserSynced
 }
 
 // SourceText returns the source as it is shown; "" for none.

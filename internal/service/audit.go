@@ -78,5 +78,5 @@ func refuse(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Ti
 	if err != nil || counted {
 		return err
 	}
-	return tx.Emit(ctx, event)
+	return emit(ctx, tx, event)
 }

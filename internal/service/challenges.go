@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/notify"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
 )
@@ -33,12 +33,11 @@ func (s *Service) challenge(ctx context.Context, tx *store.Tx, actor identity.Ac
 		return SignIn{}, err
 	}
 	if challenge.Provider == identity.ProviderEmail {
-		order := mailOrder{Kind: delivery.MailSigninCode, UserID: user.ID, ChallengeID: challenge.ID}
-		if err := enqueueMail(ctx, tx, order, now, challenge.ExpiresAt); err != nil {
+		if err := notify.SigninCode(ctx, tx, challenge, now); err != nil {
 			return SignIn{}, err
 		}
 	}
-	return SignIn{ChallengeToken: token, Challenge: challenge}, tx.Emit(ctx, identity.Event{
+	return SignIn{ChallengeToken: token, Challenge: challenge}, emit(ctx, tx, identity.Event{
 		Type: identity.UserSigninChallenged, Time: now, Actor: actor, SubjectID: user.ID,
 		Reason: string(challenge.Provider),
 	})
@@ -150,7 +149,7 @@ func countWrongCode(ctx context.Context, tx *store.Tx, actor identity.Actor, cha
 	if err := attempt.fail(ctx, tx); err != nil {
 		return err
 	}
-	return tx.Emit(ctx, identity.Event{
+	return emit(ctx, tx, identity.Event{
 		Type: identity.UserSigninFailed, Time: now, Actor: actor, SubjectID: challenge.UserID, Reason: "wrong_code",
 	})
 }
@@ -197,7 +196,7 @@ func factorIf(right bool, factor string) string {
 
 // factorUsed records that a user has shown a factor, as checkCode calls it.
 func factorUsed(ctx context.Context, tx *store.Tx, actor identity.Actor, factor string, now time.Time) error {
-	return tx.Emit(ctx, identity.Event{
+	return emit(ctx, tx, identity.Event{
 		Type: identity.UserFactorUsed, Time: now, Actor: actor, SubjectID: actor.UserID, Reason: factor,
 	})
 }

@@ -54,7 +54,10 @@ func (s *Service) CreateGroup(ctx context.Context, actor identity.Actor, group i
 		if group.ID, err = tx.InsertGroup(ctx, group); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.GroupCreated, group.ID, identity.Group{}.Diff(group))
+		return emit(ctx, tx, identity.Event{
+			Type: identity.GroupCreated, Time: now, Actor: actor, SubjectID: group.ID,
+			Changes: identity.Group{}.Diff(group),
+		})
 	})
 	return group, err
 }
@@ -90,7 +93,9 @@ func (s *Service) UpdateGroup(ctx context.Context, actor identity.Actor, id int6
 		if err := tx.UpdateGroup(ctx, before, after); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.GroupUpdated, id, changes)
+		return emit(ctx, tx, identity.Event{
+			Type: identity.GroupUpdated, Time: now, Actor: actor, SubjectID: id, Changes: changes,
+		})
 	})
 	return after, err
 }
@@ -117,7 +122,9 @@ func (s *Service) DeleteGroup(ctx context.Context, actor identity.Actor, id int6
 		if err := tx.DeleteGroup(ctx, id); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.GroupDeleted, id, group.Diff(identity.Group{}))
+		return emit(ctx, tx, identity.Event{
+			Type: identity.GroupDeleted, Time: now, Actor: actor, SubjectID: id, Changes: group.Diff(identity.Group{}),
+		})
 	})
 }
 

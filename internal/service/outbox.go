@@ -6,6 +6,7 @@ import (
 
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/notify"
 	"github.com/rosterhq/roster/internal/store"
 )
 
@@ -27,7 +28,7 @@ func (s *Service) RetryMessage(ctx context.Context, actor identity.Actor, id int
 		return delivery.Message{}, err
 	}
 	return s.requeue(ctx, actor, id, delivery.Destination{}, func(tx *store.Tx, now time.Time) error {
-		return emit(ctx, tx, actor, now, identity.MessageRetried, id, nil)
+		return emit(ctx, tx, identity.Event{Type: identity.MessageRetried, Time: now, Actor: actor, SubjectID: id})
 	})
 }
 
@@ -49,7 +50,10 @@ func (s *Service) Redeliver(ctx context.Context, actor identity.Actor, webhookID
 		return delivery.Message{}, err
 	}
 	return s.requeue(ctx, actor, id, delivery.ToWebhook(webhook.ID), func(tx *store.Tx, now time.Time) error {
-		return emit(ctx, tx, actor, now, identity.WebhookRedelivered, webhookID, identity.Changes{"delivery": {New: id}})
+		return emit(ctx, tx, identity.Event{
+			Type: identity.WebhookRedelivered, Time: now, Actor: actor, SubjectID: webhookID,
+			Changes: identity.Changes{"delivery": {New: id}},
+		})
 	})
 }
 
@@ -97,14 +101,17 @@ func (s *Service) TestWebhook(ctx context.Context, actor identity.Actor, id int6
 	now := s.now()
 	var message delivery.Message
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		messageID, err := enqueueWebhook(ctx, tx, webhook, webhookOrder{Type: identity.WebhookPing, Time: now})
+		messageID, err := notify.Ping(ctx, tx, webhook.ID, now)
 		if err != nil {
 			return err
 		}
 		if message, err = tx.Message(ctx, messageID); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.WebhookTested, id, identity.Changes{"delivery": {New: messageID}})
+		return emit(ctx, tx, identity.Event{
+			Type: identity.WebhookTested, Time: now, Actor: actor, SubjectID: id,
+			Changes: identity.Changes{"delivery": {New: messageID}},
+		})
 	})
 	return message, err
 }

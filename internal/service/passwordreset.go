@@ -6,6 +6,7 @@ import (
 
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/notify"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
 )
@@ -39,12 +40,11 @@ func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, emai
 		if err := attempt.fail(ctx, tx); err != nil { // each one counts
 			return err
 		}
-		order := mailOrder{Kind: delivery.MailPasswordReset, To: string(email)}
-		userID, err := enqueueMailToAddress(ctx, tx, order, now, now.Add(resetTTL))
+		userID, err := notify.PasswordReset(ctx, tx, email, now, now.Add(resetTTL))
 		if err != nil {
 			return err
 		}
-		return tx.Emit(ctx, identity.Event{
+		return emit(ctx, tx, identity.Event{
 			Type: identity.UserPasswordResetRequested, Time: now, Actor: actor, SubjectID: userID,
 		})
 	})
@@ -134,7 +134,10 @@ func (s *Service) ResetPassword(ctx context.Context, actor identity.Actor, token
 		if err := tx.EndSessions(ctx, userID, 0); err != nil {
 			return err
 		}
-		return emit(ctx, tx, asUser(actor, user), now, identity.UserUpdated, userID, identity.Changes{"password": identity.HiddenChange})
+		return emit(ctx, tx, identity.Event{
+			Type: identity.UserUpdated, Time: now, Actor: asUser(actor, user), SubjectID: userID,
+			Changes: identity.Changes{"password": identity.HiddenChange},
+		})
 	})
 }
 

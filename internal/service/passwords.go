@@ -120,7 +120,7 @@ func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user
 		if err := attempt.fail(ctx, tx); err != nil {
 			return err
 		}
-		return tx.Emit(ctx, identity.Event{
+		return emit(ctx, tx, identity.Event{
 			Type: identity.UserSigninFailed, Time: now, Actor: actor, SubjectID: user.ID,
 			Reason: "wrong_current_password",
 		})

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/notify"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
 )
@@ -106,7 +106,9 @@ func (s *Service) reauthenticate(ctx context.Context, actor identity.Actor, veri
 		if err := tx.FreshenSession(ctx, actor.SessionID, user.ID, result.FreshUntil); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.UserReauthenticated, user.ID, nil)
+		return emit(ctx, tx, identity.Event{
+			Type: identity.UserReauthenticated, Time: now, Actor: actor, SubjectID: user.ID,
+		})
 	})
 	if err != nil { // no code was looked at
 		s.takeBack(ctx, attempt.everywhere())
@@ -136,6 +138,5 @@ func (s *Service) sessionChallenge(ctx context.Context, tx *store.Tx, actor iden
 	if challenge.ID, err = tx.InsertChallenge(ctx, challenge, secret.Digest(secret.NewToken())); err != nil {
 		return challenge, "", err
 	}
-	order := mailOrder{Kind: delivery.MailSigninCode, UserID: user.ID, ChallengeID: challenge.ID}
-	return challenge, "", enqueueMail(ctx, tx, order, now, challenge.ExpiresAt)
+	return challenge, "", notify.SigninCode(ctx, tx, challenge, now)
 }

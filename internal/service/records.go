@@ -73,7 +73,10 @@ func (s *Service) PutRecord(ctx context.Context, actor identity.Actor, userID in
 			if err := tx.InsertRecord(ctx, userID, after); err != nil {
 				return err
 			}
-			return emit(ctx, tx, actor, now, identity.RecordCreated, userID, identity.Changes{"record": {New: after.Name()}})
+			return emit(ctx, tx, identity.Event{
+				Type: identity.RecordCreated, Time: now, Actor: actor, SubjectID: userID,
+				Changes: identity.Changes{"record": {New: after.Name()}},
+			})
 		case err != nil:
 			return err
 		}
@@ -85,7 +88,10 @@ func (s *Service) PutRecord(ctx context.Context, actor identity.Actor, userID in
 		if err := tx.UpdateRecord(ctx, userID, after); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.RecordUpdated, userID, identity.Changes{"record": {Old: after.Name(), New: after.Name()}})
+		return emit(ctx, tx, identity.Event{
+			Type: identity.RecordUpdated, Time: now, Actor: actor, SubjectID: userID,
+			Changes: identity.Changes{"record": {Old: after.Name(), New: after.Name()}},
+		})
 	})
 	return after, created, err
 }
@@ -114,6 +120,9 @@ func (s *Service) DeleteRecord(ctx context.Context, actor identity.Actor, userID
 		if err := tx.DeleteRecord(ctx, userID, recordType, id); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.RecordDeleted, userID, identity.Changes{"record": {Old: record.Name()}})
+		return emit(ctx, tx, identity.Event{
+			Type: identity.RecordDeleted, Time: now, Actor: actor, SubjectID: userID,
+			Changes: identity.Changes{"record": {Old: record.Name()}},
+		})
 	})
 }

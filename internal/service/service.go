@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/notify"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
 )
@@ -78,19 +79,11 @@ func (s *Service) sealing(ctx context.Context) (*secret.Sealer, error) {
 	return sealer, err
 }
 
-// emit records what an operation has done, and tells those who want to know, as
-// the last step of its transaction, or the one before a deletion: what it is about
-// has to be there still.
-func emit(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Time,
-	eventType identity.EventType, subjectID int64, changes identity.Changes,
-) error {
-	return record(ctx, tx, identity.Event{Type: eventType, Time: now, Actor: actor, SubjectID: subjectID, Changes: changes}, nil)
-}
-
-// record is emit of a whole event. connections are what UserSynced is about.
-func record(ctx context.Context, tx *store.Tx, event identity.Event, connections []byte) error {
+// emit records what an operation has done, and tells the webhooks that have subscribed
+// to it. It is the last step of each operation's transaction, and all that records events.
+func emit(ctx context.Context, tx *store.Tx, event identity.Event) error {
 	if err := tx.Emit(ctx, event); err != nil {
 		return err
 	}
-	return fanOut(ctx, tx, event, connections)
+	return notify.Webhooks(ctx, tx, event)
 }

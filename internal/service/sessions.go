@@ -32,7 +32,7 @@ func (s *Service) openSession(ctx context.Context, tx *store.Tx, actor identity.
 	if err := tx.RecordSignin(ctx, user.ID, now); err != nil {
 		return identity.TokenPair{}, err
 	}
-	return pair, emit(ctx, tx, actor, now, identity.UserSignedIn, user.ID, nil)
+	return pair, emit(ctx, tx, identity.Event{Type: identity.UserSignedIn, Time: now, Actor: actor, SubjectID: user.ID})
 }
 
 // refreshEnd is when a session ends that is not used after now. However much it is
@@ -105,7 +105,7 @@ func (s *Service) Refresh(ctx context.Context, actor identity.Actor, token strin
 			if _, err := tx.DeleteSession(ctx, refresh.SessionID, user.ID); err != nil {
 				return err
 			}
-			return tx.Emit(ctx, identity.Event{
+			return emit(ctx, tx, identity.Event{
 				Type: identity.UserSessionRevoked, Time: now, Actor: actor, SubjectID: user.ID, Reason: "refresh_token_reused",
 			})
 		case !user.AllowList.Allows(actor.Source):
@@ -140,7 +140,9 @@ func (s *Service) SignOut(ctx context.Context, actor identity.Actor) error {
 		if err != nil || !deleted {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.UserSignedOut, actor.UserID, nil)
+		return emit(ctx, tx, identity.Event{
+			Type: identity.UserSignedOut, Time: now, Actor: actor, SubjectID: actor.UserID,
+		})
 	})
 }
 
@@ -181,7 +183,10 @@ func (s *Service) EndSession(ctx context.Context, actor identity.Actor, userID, 
 		if err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.UserSessionRevoked, userID, identity.Changes{"session": {Old: id}})
+		return emit(ctx, tx, identity.Event{
+			Type: identity.UserSessionRevoked, Time: now, Actor: actor, SubjectID: userID,
+			Changes: identity.Changes{"session": {Old: id}},
+		})
 	})
 }
 
@@ -192,7 +197,9 @@ func (s *Service) EndSessions(ctx context.Context, actor identity.Actor, userID 
 		if err := tx.EndSessions(ctx, userID, ownSession(actor, userID)); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.UserSessionRevoked, userID, nil)
+		return emit(ctx, tx, identity.Event{
+			Type: identity.UserSessionRevoked, Time: now, Actor: actor, SubjectID: userID,
+		})
 	})
 }
 

@@ -97,7 +97,10 @@ func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor,
 		if user.ID, err = tx.InsertUser(ctx, user, hash); err != nil {
 			return "", err
 		}
-		return "", emit(ctx, tx, actor, now, identity.UserCreated, user.ID, identity.User{}.Diff(user))
+		return "", emit(ctx, tx, identity.Event{
+			Type: identity.UserCreated, Time: now, Actor: actor, SubjectID: user.ID,
+			Changes: identity.User{}.Diff(user),
+		})
 	case setup.Token == "":
 		newToken = secret.NewToken()
 		token := administratorToken("first administrator")
@@ -113,7 +116,9 @@ func requireAdminTFA(ctx context.Context, tx *store.Tx, actor identity.Actor, be
 	if err := tx.UpdateGroup(ctx, before, after); err != nil {
 		return err
 	}
-	return emit(ctx, tx, actor, now, identity.GroupUpdated, after.ID, before.Diff(after))
+	return emit(ctx, tx, identity.Event{
+		Type: identity.GroupUpdated, Time: now, Actor: actor, SubjectID: after.ID, Changes: before.Diff(after),
+	})
 }
 
 // configureToken makes the configured token the only one of its name; "" for none.

@@ -123,7 +123,7 @@ func (s *Service) failSignIn(ctx context.Context, actor identity.Actor, user ide
 		if err := attempt.fail(ctx, tx); err != nil {
 			return err
 		}
-		return tx.Emit(ctx, identity.Event{Type: identity.UserSigninFailed, Time: now, Actor: actor, SubjectID: user.ID, Reason: reason})
+		return emit(ctx, tx, identity.Event{Type: identity.UserSigninFailed, Time: now, Actor: actor, SubjectID: user.ID, Reason: reason})
 	})
 	if err != nil {
 		return err

@@ -4,14 +4,13 @@ import (
 	"context"
 	"time"
 
-	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/notify"
 	"github.com/rosterhq/roster/internal/store"
 )
 
 // noteSource remembers from where a user, as it was before, has signed in, and mails
-// the user about a source that is new, unless it is the user's very first sign-in. The
-// mail goes to the address of this moment: who has got in may change it next.
+// the user about a source that is new, unless it is the user's very first sign-in.
 func noteSource(ctx context.Context, tx *store.Tx, actor identity.Actor, user identity.User, now time.Time) error {
 	if !actor.Source.IsValid() {
 		return nil
@@ -20,7 +19,5 @@ func noteSource(ctx context.Context, tx *store.Tx, actor identity.Actor, user id
 	if err != nil || !isNew || user.LastSigninAt.IsZero() {
 		return err
 	}
-	return enqueueMail(ctx, tx, mailOrder{
-		Kind: delivery.MailNewSource, UserID: user.ID, To: string(user.Email), Source: actor.Source.String(), At: now,
-	}, now, time.Time{})
+	return notify.NewSource(ctx, tx, user, actor.Source.String(), now)
 }

@@ -27,6 +27,8 @@ func (s *Service) SyncUser(ctx context.Context, actor identity.Actor, id int64, 
 		if err := actor.Require(identity.UsersUpdate); err != nil {
 			return err
 		}
-		return record(ctx, tx, identity.Event{Type: identity.UserSynced, Time: now, Actor: actor, SubjectID: id}, connections)
+		return emit(ctx, tx, identity.Event{
+			Type: identity.UserSynced, Time: now, Actor: actor, SubjectID: id, Connections: connections,
+		})
 	})
 }

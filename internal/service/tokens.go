@@ -169,7 +169,10 @@ func insertToken(ctx context.Context, tx *store.Tx, actor identity.Actor, token 
 	if token.ID, err = tx.InsertToken(ctx, token, secret.Digest(credential)); err != nil {
 		return token, err
 	}
-	return token, emit(ctx, tx, actor, now, identity.TokenCreated, token.ID, identity.Token{}.Diff(token))
+	return token, emit(ctx, tx, identity.Event{
+		Type: identity.TokenCreated, Time: now, Actor: actor, SubjectID: token.ID,
+		Changes: identity.Token{}.Diff(token),
+	})
 }
 
 // RevokeToken deletes a service token whose permissions the caller holds; it
@@ -203,5 +206,8 @@ func revokeToken(ctx context.Context, tx *store.Tx, actor identity.Actor, token 
 	if err != nil || !deleted { // someone else was faster, and has recorded it
 		return err
 	}
-	return emit(ctx, tx, actor, now, identity.TokenRevoked, token.ID, token.Diff(identity.Token{}))
+	return emit(ctx, tx, identity.Event{
+		Type: identity.TokenRevoked, Time: now, Actor: actor, SubjectID: token.ID,
+		Changes: token.Diff(identity.Token{}),
+	})
 }

@@ -140,11 +140,14 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID 
 			if err := tx.UpdateUser(ctx, before, after); err != nil {
 				return err
 			}
-			if err := emit(ctx, tx, actor, now, identity.UserUpdated, userID, before.Diff(after)); err != nil {
+			err = emit(ctx, tx, identity.Event{
+				Type: identity.UserUpdated, Time: now, Actor: actor, SubjectID: userID, Changes: before.Diff(after),
+			})
+			if err != nil {
 				return err
 			}
 		}
-		return emit(ctx, tx, actor, now, identity.UserTOTPEnabled, userID, nil)
+		return emit(ctx, tx, identity.Event{Type: identity.UserTOTPEnabled, Time: now, Actor: actor, SubjectID: userID})
 	})
 }
 
@@ -177,6 +180,6 @@ func (s *Service) ResetTOTP(ctx context.Context, actor identity.Actor, userID in
 		if err := tx.EndSessions(ctx, userID, ownSession(actor, userID)); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.UserTOTPReset, userID, nil)
+		return emit(ctx, tx, identity.Event{Type: identity.UserTOTPReset, Time: now, Actor: actor, SubjectID: userID})
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/notify"
 	"github.com/rosterhq/roster/internal/store"
 )
 
@@ -116,11 +117,14 @@ func (s *Service) createUser(ctx context.Context, actor identity.Actor, in NewUs
 			return err
 		}
 		if in.Notify {
-			if err := notifyOfCreation(ctx, tx, user, now); err != nil {
+			if err := notify.ProfileCreated(ctx, tx, user, now); err != nil {
 				return err
 			}
 		}
-		return emit(ctx, tx, actor, now, identity.UserCreated, user.ID, identity.User{}.Diff(user))
+		return emit(ctx, tx, identity.Event{
+			Type: identity.UserCreated, Time: now, Actor: actor, SubjectID: user.ID,
+			Changes: identity.User{}.Diff(user),
+		})
 	})
 	return user, err
 }
@@ -210,11 +214,13 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 			}
 		}
 		if in.Notify {
-			if err := notifyOfChange(ctx, tx, before, after, changes, now); err != nil {
+			if err := notify.AccountChanged(ctx, tx, before, after, changes, now); err != nil {
 				return err
 			}
 		}
-		return emit(ctx, tx, actor, now, identity.UserUpdated, id, changes)
+		return emit(ctx, tx, identity.Event{
+			Type: identity.UserUpdated, Time: now, Actor: actor, SubjectID: id, Changes: changes,
+		})
 	})
 	return actor.Sees(after), err
 }
@@ -409,10 +415,15 @@ func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64
 		if err := countCreatedTokens(ctx, tx, id, changes); err != nil {
 			return err
 		}
-		if err := emit(ctx, tx, actor, now, identity.UserDeleted, id, changes); err != nil {
+		if err := tx.DeleteUser(ctx, id); err != nil {
 			return err
 		}
-		return tx.DeleteUser(ctx, id)
+		if actor.UserID == id {
+			actor = actor.Forgotten()
+		}
+		return emit(ctx, tx, identity.Event{
+			Type: identity.UserDeleted, Time: now, Actor: actor, SubjectID: id, Changes: changes, User: &user,
+		})
 	})
 }
 

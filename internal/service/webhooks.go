@@ -80,7 +80,10 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 		if err := keepSecrets(ctx, tx, sealer, webhook.ID, key, in.Token); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.WebhookCreated, webhook.ID, webhookChanges(identity.Webhook{}, webhook, in))
+		return emit(ctx, tx, identity.Event{
+			Type: identity.WebhookCreated, Time: now, Actor: actor, SubjectID: webhook.ID,
+			Changes: webhookChanges(identity.Webhook{}, webhook, in),
+		})
 	})
 	return webhook, key, err
 }
@@ -125,7 +128,9 @@ func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id in
 		if err := keepSecrets(ctx, tx, sealer, id, key, in.Token); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.WebhookUpdated, id, changes)
+		return emit(ctx, tx, identity.Event{
+			Type: identity.WebhookUpdated, Time: now, Actor: actor, SubjectID: id, Changes: changes,
+		})
 	})
 	return after, key, err
 }
@@ -166,7 +171,9 @@ func (s *Service) RotateWebhook(ctx context.Context, actor identity.Actor, id in
 		if err := tx.UpdateWebhook(ctx, webhook); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.WebhookSecretRotated, id, nil)
+		return emit(ctx, tx, identity.Event{
+			Type: identity.WebhookSecretRotated, Time: now, Actor: actor, SubjectID: id,
+		})
 	})
 	return webhook, key, err
 }
@@ -186,7 +193,10 @@ func (s *Service) DeleteWebhook(ctx context.Context, actor identity.Actor, id in
 		if err := tx.DeleteWebhook(ctx, id); err != nil {
 			return err
 		}
-		return emit(ctx, tx, actor, now, identity.WebhookDeleted, id, webhook.Diff(identity.Webhook{}))
+		return emit(ctx, tx, identity.Event{
+			Type: identity.WebhookDeleted, Time: now, Actor: actor, SubjectID: id,
+			Changes: webhook.Diff(identity.Webhook{}),
+		})
 	})
 }
 

@@ -203,12 +203,12 @@ func (t *Tx) insertMemberships(ctx context.Context, userID int64, groups []int64
 }
 
 // DeleteUser deletes a user with all that belongs to it. That its events
-// happened stays; what is personal in them, and in kept answers, does not.
+// happened stays; what is personal in them, and in kept answers, does not. The event
+// of the deletion itself comes after it.
 func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 	t.accessChanged(id)
 	for _, statement := range []string{
-		// The deletion's own event says nothing of what the user was.
-		"UPDATE events SET changes = '{}' WHERE subject_type = 'user' AND subject_id = $1 AND type <> 'USER_DELETED'",
+		"UPDATE events SET changes = '{}' WHERE subject_type = 'user' AND subject_id = $1",
 		"UPDATE events SET changes = '{}' WHERE person_id = $1 AND person_id <> 0", // for the index
 		// Where the user was, what the user's tokens are called, and where those were
 		// who tried to be the user. Where a service was is not about the user.
@@ -218,9 +218,9 @@ func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 			WHERE subject_type = 'user' AND subject_id = $1 AND actor_user_id = 0 AND actor_token_id = 0`,
 		"DELETE FROM outbox WHERE channel = 'mail' AND user_id = $1",
 		"DELETE FROM outbox WHERE address <> '' AND address = (SELECT email_folded FROM users WHERE id = $1)",
-		// What is on its way still arrives, and the deletion can be told again. All
-		// rows are written, so that one that is just being settled is not missed.
-		"UPDATE outbox SET erase = true, payload = CASE WHEN state = 'pending' THEN payload ELSE '' END WHERE user_id = $1 AND topic <> 'USER_DELETED'",
+		// What is on its way still arrives. All rows are written, so that one that is
+		// just being settled is not missed.
+		"UPDATE outbox SET erase = true, payload = CASE WHEN state = 'pending' THEN payload ELSE '' END WHERE user_id = $1",
 		"DELETE FROM idempotency_keys WHERE user_id = $1",
 		"DELETE FROM users WHERE id = $1",
 	} {

@@ -228,10 +228,8 @@ func (s *Server) NewWorker(deliver func(context.Context, delivery.Mail) error) *
 	return outbox.New(outbox.Options{
 		Store: s.Store, Clock: s.now, Logger: s.Logger, Metrics: s.Metrics,
 		Senders: map[delivery.Channel]outbox.Sender{
-			delivery.ChannelMail: s.Service.MailSender(deliver),
-			delivery.ChannelWebhook: s.Service.WebhookSender(s.receivers.Post, service.Renderers{
-				identity.WebhookFormatPowens: powens.WebhookBody, identity.WebhookFormatV2: backoffice.WebhookBody,
-			}),
+			delivery.ChannelMail:    s.Service.MailSender(deliver),
+			delivery.ChannelWebhook: s.Service.WebhookSender(s.receivers.Post, api.WebhookRenderers(Dialects(s.Service, nil))),
 		},
 	})
 }

@@ -167,7 +167,7 @@ func TestDeletionKeepsItsOwnEvent(t *testing.T) {
 			event := identity.Event{
 				Type: identity.UserDeleted, Time: s.Clock.Now(), SubjectID: id, Changes: identity.Changes{"tokens": {New: 3}},
 			}
-			return errors.Join(tx.Emit(t.Context(), event), tx.DeleteUser(t.Context(), id))
+			return errors.Join(tx.DeleteUser(t.Context(), id), tx.Emit(t.Context(), event))
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -175,6 +175,26 @@ func TestDeletionKeepsItsOwnEvent(t *testing.T) {
 		list := listEvents(s, "?filter[user]="+fmt.Sprint(id))
 		if len(list.Data) != 2 || list.Data[0].Changes["tokens"].New != 3.0 || len(list.Data[1].Changes) != 0 {
 			t.Errorf("%+v", list.Data)
+		}
+	})
+}
+
+// TestOwnDeletionKeepsNoSource: the event of a deletion comes after the erasure, and
+// where the user did it, and with which token, is erased all the same.
+func TestOwnDeletionKeepsNoSource(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
+		exposed, named := s.Exposed(), apitest.Header("X-Request-Id", "a-personal-request")
+		id := s.CreateUser("mary@example.com")
+		exposed.Do(http.MethodDelete, apitest.UserPath(id), nil, apitest.As(s.SignIn("mary@example.com")), named).
+			Want(http.StatusNoContent)
+		id = s.CreateUser("ann@example.com")
+		token := s.CreateToken(id, []string{"users.self"}, changes{"name": "the personal laptop"})
+		exposed.Do(http.MethodDelete, "/2.0/users/me", nil, apitest.As(token), named).Want(http.StatusNoContent)
+		got := query(t, db, `SELECT actor_name, source, client_request_id, CASE WHEN actor_token_id = 0 THEN 'session' ELSE 'token' END
+			FROM events WHERE type = 'USER_DELETED' ORDER BY id`)
+		if want := []string{"|session|||session|", "||||token|"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
 		}
 	})
 }

@@ -176,8 +176,8 @@ func (h *handlers) testWebhook(c echo.Context, actor identity.Actor) error {
 	return c.JSON(http.StatusAccepted, deliveryFrom(message))
 }
 
-// WebhookBody is the body of a webhook of the format v2.
-func WebhookBody(m delivery.WebhookMessage) ([]byte, error) {
+// renderWebhook returns the body of a webhook of the format v2.
+func renderWebhook(m delivery.WebhookMessage) ([]byte, error) {
 	body := struct {
 		ID          int64              `json:"id"`
 		Type        identity.EventType `json:"type"`

@@ -36,6 +36,7 @@ func New(s *service.Service) api.Dialect {
 			{Method: http.MethodPost, Path: "/users/:userId/synced", Handler: h.syncUser, MaxBody: maxSyncBody},
 		},
 		WriteError: writeError,
+		Webhook:    renderWebhook, WebhookFormat: identity.WebhookFormatPowens,
 	}
 }
 
@@ -171,9 +172,9 @@ func read(raw json.RawMessage, into any) bool {
 // MarshalJSON returns what came.
 func (c connection) MarshalJSON() ([]byte, error) { return c, nil }
 
-// WebhookBody is the body of a webhook of the format powens: a User, or what was
+// renderWebhook returns the body of a webhook of the format powens: a User, or what was
 // synced, and the id of the message.
-func WebhookBody(m delivery.WebhookMessage) ([]byte, error) {
+func renderWebhook(m delivery.WebhookMessage) ([]byte, error) {
 	id := struct {
 		ID int64 `json:"id_webhook_data"`
 	}{m.ID}

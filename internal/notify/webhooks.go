@@ -1,0 +1,99 @@
+// Package notify decides who is told of what has happened, and of what: it puts mails
+// and the messages of webhooks into the outbox, in the transaction of the change, and
+// reads them back when they are sent. It checks no rights and sends nothing.
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rosterhq/roster/internal/delivery"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/store"
+)
+
+// webhookOrder is the payload of a webhook's message: the moment as it was, in no wire
+// format. A dialect writes the body when the message is sent.
+type webhookOrder struct {
+	Type        identity.EventType
+	Time        time.Time
+	User        *userSnapshot
+	Connections json.RawMessage
+}
+
+// Webhooks puts an event into the outbox, once for each active webhook that has
+// subscribed to it. A user that the event does not have is read as the transaction has
+// left it.
+func Webhooks(ctx context.Context, tx *store.Tx, event identity.Event) error {
+	if !slices.Contains(identity.WebhookEvents, event.Type) {
+		return nil
+	}
+	webhooks, err := tx.ActiveWebhooks(ctx)
+	if err != nil {
+		return err
+	}
+	webhooks = slices.DeleteFunc(webhooks, func(w identity.Webhook) bool { return !w.Subscribes(event.Type) })
+	if len(webhooks) == 0 {
+		return nil
+	}
+	if event.User == nil {
+		user, err := tx.User(ctx, event.SubjectID)
+		if err != nil {
+			return err
+		}
+		event.User = &user
+	}
+	snapshot, err := snapshotOf(*event.User)
+	if err != nil {
+		return err
+	}
+	order := webhookOrder{Type: event.Type, Time: event.Time, User: snapshot, Connections: event.Connections}
+	for _, webhook := range webhooks {
+		if _, err := enqueueWebhook(ctx, tx, webhook.ID, order); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Ping puts a message that tries a webhook out into the outbox, and returns its id.
+func Ping(ctx context.Context, tx *store.Tx, webhookID int64, now time.Time) (id int64, err error) {
+	return enqueueWebhook(ctx, tx, webhookID, webhookOrder{Type: identity.WebhookPing, Time: now})
+}
+
+func enqueueWebhook(ctx context.Context, tx *store.Tx, webhookID int64, order webhookOrder) (id int64, err error) {
+	payload, err := json.Marshal(order)
+	if err != nil {
+		return 0, fmt.Errorf("webhook order: %w", err)
+	}
+	message := delivery.Message{
+		To: delivery.ToWebhook(webhookID), Topic: string(order.Type), Payload: string(payload), CreatedAt: order.Time,
+	}
+	if order.User != nil {
+		message.UserID = order.User.ID
+	}
+	return tx.Enqueue(ctx, message)
+}
+
+// WebhookMessage reads back what a message of a webhook says.
+func WebhookMessage(m delivery.Message) (delivery.WebhookMessage, error) {
+	var order webhookOrder
+	if err := json.Unmarshal([]byte(m.Payload), &order); err != nil {
+		return delivery.WebhookMessage{}, fmt.Errorf("webhook order: %w", err)
+	}
+	message := delivery.WebhookMessage{ID: m.ID, Type: order.Type, Time: order.Time}
+	if order.Type == identity.UserSynced {
+		message.Connections = order.Connections
+	}
+	if order.User != nil {
+		user, err := order.User.user()
+		if err != nil {
+			return delivery.WebhookMessage{}, fmt.Errorf("webhook order: %w", err)
+		}
+		message.User = user
+	}
+	return message, nil
+}
