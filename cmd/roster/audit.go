@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/service"
 )
 
 type auditCommands struct {
@@ -42,12 +42,7 @@ func (a *age) UnmarshalText(text []byte) error {
 }
 
 // Run deletes.
-func (a auditPruneCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+func (a auditPruneCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	deleted, err := svc.PruneEvents(ctx, time.Duration(a.OlderThan))
 	fmt.Fprintf(env.stdout, "%d events are deleted.\n", deleted)
 	return err

@@ -1,5 +1,5 @@
-// Command roster is the user-management service of a back office. It wires the
-// packages together and does nothing else; run it with --help.
+// Command roster is the user-management service of a back office: one file per
+// command. What they work with is made by internal/app; run it with --help.
 package main
 
 import (
@@ -7,14 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
 )
 
 type commandLine struct {
@@ -60,11 +63,13 @@ func describe(err error) string {
 	return err.Error()
 }
 
-func run(ctx context.Context, args []string, env environment) error {
+func run(ctx context.Context, args []string, env environment) (err error) {
 	if err := config.ReadSecretFiles(); err != nil {
 		return err
 	}
 	var line commandLine
+	var roster opener
+	defer func() { err = errors.Join(err, roster.close()) }()
 	exited := false
 	parser, err := kong.New(&line,
 		kong.Name("roster"),
@@ -73,6 +78,7 @@ func run(ctx context.Context, args []string, env environment) error {
 		kong.Exit(func(int) { exited = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(env),
+		kong.BindToProvider(roster.service),
 	)
 	if err != nil {
 		return err
@@ -85,4 +91,24 @@ func run(ctx context.Context, args []string, env environment) error {
 		return err
 	}
 	return command.Run(&line.Config)
+}
+
+// opener gives a service to the command that has one among its parameters, and
+// closes it after the command.
+type opener struct {
+	app *app.App // nil for commands that work without
+}
+
+func (o *opener) service(ctx context.Context, c *config.Config) (_ *service.Service, err error) {
+	if o.app, err = app.New(ctx, app.Options{Config: c, Logger: slog.Default()}); err != nil {
+		return nil, err
+	}
+	return o.app.Service, nil
+}
+
+func (o *opener) close() error {
+	if o.app == nil {
+		return nil
+	}
+	return o.app.Close()
 }

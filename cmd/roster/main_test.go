@@ -170,6 +170,26 @@ func TestFirstStart(t *testing.T) {
 	second.stop(t)
 }
 
+// TestBusyPort: where a port is taken there is no first start, whose token nobody
+// would see.
+func TestBusyPort(t *testing.T) {
+	t.Parallel()
+	taken := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(taken.Close)
+	folder := t.TempDir()
+	for _, name := range []string{"ROSTER_ADDR=", "ROSTER_METRICS_ADDR="} {
+		stdout, stderr, ok := output(t, roster(t, folder, []string{name + taken.Listener.Addr().String()}, "serve"))
+		if ok || stdout != "" || !strings.Contains(stderr, "address already in use") {
+			t.Errorf("%s: %s%s", name, stdout, stderr)
+		}
+	}
+	free := start(t, folder)
+	if got := status(t, free.base+"/api/v2/users", free.token()); got != http.StatusOK {
+		t.Errorf("the token of the first start: %d, %s", got, free.greeting)
+	}
+	free.stop(t)
+}
+
 func TestConfiguredAdministrators(t *testing.T) {
 	t.Parallel()
 	for _, engine := range storetest.Engines {

@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 
-	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
 )
 
 type outboxCommands struct {
@@ -20,12 +19,7 @@ type outboxListCommand struct {
 }
 
 // Run prints a table, the latest message first.
-func (o outboxListCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+func (o outboxListCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tTO\tTOPIC\tUSER\tSTATE\tATTEMPTS\tCREATED\tDUE\tLAST ERROR")
 	filter := identity.MessageFilter{States: o.State}
@@ -57,12 +51,7 @@ type outboxRetryCommand struct {
 }
 
 // Run puts the messages into the queue again; a running service sends them.
-func (o outboxRetryCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+func (o outboxRetryCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	for _, id := range o.ID {
 		if _, err := svc.RetryMessage(ctx, identity.CommandLine(), id); err != nil {
 			return fmt.Errorf("message %d: %w", id, err)

@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
 )
 
 type tokenCommands struct {
@@ -29,7 +28,7 @@ type tokenCreateCommand struct {
 }
 
 // Run prints nothing but the token on standard output, for scripts.
-func (t tokenCreateCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
+func (t tokenCreateCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	name, err := identity.ParseLabel(t.Name)
 	if err != nil {
 		return fmt.Errorf("--name %w", err)
@@ -45,11 +44,6 @@ func (t tokenCreateCommand) Run(ctx context.Context, c *config.Config, env envir
 	if t.ExpiresIn != 0 {
 		expiresAt = new(time.Now().Add(t.ExpiresIn))
 	}
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
 	token, secret, err := svc.CreateToken(ctx, identity.CommandLine(), token, expiresAt)
 	if err != nil {
 		return err
@@ -62,12 +56,7 @@ func (t tokenCreateCommand) Run(ctx context.Context, c *config.Config, env envir
 type tokenListCommand struct{}
 
 // Run prints a table.
-func (tokenListCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+func (tokenListCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tNAME\tUSER\tPERMISSIONS\tFROM\tEXPIRES\tLAST USED")
 	for page := (identity.Page{Limit: identity.MaxPageSize}); ; {
@@ -109,12 +98,7 @@ type tokenRevokeCommand struct {
 }
 
 // Run revokes.
-func (t tokenRevokeCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+func (t tokenRevokeCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	if err := svc.RevokeToken(ctx, identity.CommandLine(), t.ID); err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/service"
 )
@@ -31,7 +30,7 @@ type userCreateCommand struct {
 }
 
 // Run creates the user.
-func (u userCreateCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
+func (u userCreateCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	text, err := readPassword(env)
 	if err != nil {
 		return err
@@ -40,16 +39,6 @@ func (u userCreateCommand) Run(ctx context.Context, c *config.Config, env enviro
 	if err != nil {
 		return fmt.Errorf("the password %w", err)
 	}
-	passwordList, err := c.OpenPasswordList()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, passwordList.Close()) }()
-	db, svc, err := openServiceWith(ctx, c, passwordList)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
 	user, _, err := svc.CreateUser(ctx, identity.CommandLine(), service.NewUser{
 		Password: password,
 		User: identity.User{

@@ -16,7 +16,6 @@ import (
 
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
-	"github.com/rosterhq/roster/internal/store"
 )
 
 // Config is every setting. The tags are kong's; a setting tagged secret is
@@ -143,23 +142,6 @@ func (c *Config) BaseURL() string {
 		port = strconv.Itoa(int(c.Port))
 	}
 	return "http://" + net.JoinHostPort(host, port)
-}
-
-// OpenPasswordList opens the list of passwords to refuse; nil where there is none.
-func (c *Config) OpenPasswordList() (*secret.PasswordList, error) {
-	if c.PasswordList == "" {
-		return nil, nil //nolint:nilnil // to have none is no error
-	}
-	list, err := secret.OpenPasswordList(c.PasswordList)
-	if err != nil {
-		return nil, fmt.Errorf("ROSTER_PASSWORD_LIST (--password-list): %s: %w", c.PasswordList, err)
-	}
-	return list, nil
-}
-
-// StoreOptions are the settings of the store.
-func (c *Config) StoreOptions() store.Options {
-	return store.Options{Prepare: c.PreparedStatements, MaxConns: c.DatabaseMaxConns, Trace: c.OTLPEndpoint != "", GrantTTL: c.TokenCacheTTL}
 }
 
 // ReadSecretFiles sets each variable of a secret from the file that the

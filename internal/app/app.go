@@ -1,0 +1,218 @@
+// Package app is the one wiring of Roster: it makes the store, the service, the
+// APIs, the server and the senders of the settings. The service, the commands,
+// the tests and the benchmarks all start the same thing. It decides nothing else.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/api/firefly"
+	"github.com/rosterhq/roster/internal/api/powens"
+	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/httpserver"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/mail"
+	"github.com/rosterhq/roster/internal/outbox"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/service"
+	"github.com/rosterhq/roster/internal/store"
+	"github.com/rosterhq/roster/internal/webhook"
+)
+
+// Options are the settings and, for tests and benchmarks, what takes the place of
+// a part.
+type Options struct {
+	Config *config.Config
+	Logger *slog.Logger
+
+	// Store is an open store to use; nil opens and migrates the one of the
+	// settings. Close leaves it open.
+	Store *store.Store
+	// Clock is nil for the clock of the database.
+	Clock func() time.Time
+	// Passwords is nil for the cost of the settings and as many at once as there
+	// are processors.
+	Passwords *secret.Passwords
+	// Deliver is where mails go; nil for the SMTP server of the settings or the log.
+	Deliver func(context.Context, identity.Mail) error
+	// Authenticate is nil for the one of the service.
+	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
+}
+
+// App is an installation of Roster. A command uses its Service; Start and Run
+// serve it.
+type App struct {
+	Store         *store.Store
+	Service       *service.Service
+	Server        *httpserver.Server
+	Worker        *outbox.Worker
+	OutboxMetrics *outbox.Metrics
+
+	config          *config.Config
+	logger          *slog.Logger
+	metrics         *httpserver.Metrics
+	listener        net.Listener
+	metricsListener net.Listener   // nil where there is none
+	closers         []func() error // in the order of opening
+}
+
+// New returns the app of the settings, with a schema that is up to date if the
+// settings say so. Close it after use. The error names the setting that is wrong,
+// or says why the database cannot be used.
+func New(ctx context.Context, o Options) (_ *App, err error) {
+	c := o.Config
+	a := &App{Store: o.Store, config: c, logger: o.Logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if o.Deliver == nil {
+		if o.Deliver, err = mailer(c, a.logger); err != nil {
+			return nil, err
+		}
+	}
+	passwordList, err := a.openPasswordList()
+	if err != nil {
+		return nil, err
+	}
+	if a.Store == nil {
+		if err := a.openStore(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if o.Clock == nil {
+		o.Clock = a.Store.Clock().Now
+	}
+	if o.Passwords == nil {
+		o.Passwords = secret.NewPasswords(c.BcryptCost, runtime.GOMAXPROCS(0))
+	}
+	webhooks := webhook.New(c.WebhookAllowPrivate)
+	a.onClose(func() error { webhooks.Close(); return nil })
+	a.Service = service.New(service.Options{
+		Store: a.Store, Passwords: o.Passwords, PasswordList: passwordList, Clock: o.Clock,
+		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SessionTTL: c.SessionTTL,
+		SecretKey: c.SecretKey, BaseURL: c.BaseURL(), CheckWebhookURL: webhooks.Check,
+	})
+	if o.Authenticate == nil {
+		o.Authenticate = a.Service.Authenticate
+	}
+	a.OutboxMetrics = outbox.NewMetrics(a.Store, o.Clock)
+	a.Worker = outbox.New(outbox.Options{
+		Store: a.Store, Clock: o.Clock, Logger: a.logger, Metrics: a.OutboxMetrics,
+		Senders: map[string]outbox.Sender{
+			identity.LaneMail: a.Service.MailSender(o.Deliver),
+			identity.LaneWebhook: a.Service.WebhookSender(webhooks.Post, service.Renderers{
+				identity.WebhookFormatPowens: powens.WebhookBody, identity.WebhookFormatV2: backoffice.WebhookBody,
+			}),
+		},
+	})
+	a.metrics = httpserver.NewMetrics(a.Store.Collector(), a.OutboxMetrics)
+	a.Server = a.newServer(o)
+	return a, nil
+}
+
+func (a *App) newServer(o Options) *httpserver.Server {
+	c := o.Config
+	return httpserver.New(httpserver.Options{
+		Dialects:       Dialects(a.Service, c.PublicURL),
+		Authenticate:   o.Authenticate,
+		Refused:        a.Service.Refused,
+		Ready:          a.Store.Ready,
+		TrustedProxies: c.TrustedProxies,
+		Secure:         c.PublicURL != nil && c.PublicURL.Scheme == "https",
+		Logger:         a.logger,
+		Metrics:        a.metrics,
+	})
+}
+
+// Dialects are all the APIs, over a service that may be nil where nothing is called.
+func Dialects(s *service.Service, publicURL *url.URL) []api.Dialect {
+	return []api.Dialect{backoffice.New(s, publicURL), firefly.New(s, publicURL), powens.New(s)}
+}
+
+// Close closes what New and Start have opened. Run must have returned.
+func (a *App) Close() error {
+	var err error
+	for _, closer := range slices.Backward(a.closers) {
+		err = errors.Join(err, closer())
+	}
+	a.closers = nil
+	return err
+}
+
+func (a *App) onClose(closer func() error) { a.closers = append(a.closers, closer) }
+
+// openPasswordList opens the list of passwords to refuse; nil where there is none.
+func (a *App) openPasswordList() (*secret.PasswordList, error) {
+	path := a.config.PasswordList
+	if path == "" {
+		return nil, nil //nolint:nilnil // to have none is no error
+	}
+	list, err := secret.OpenPasswordList(path)
+	if err != nil {
+		return nil, fmt.Errorf("ROSTER_PASSWORD_LIST (--password-list): %s: %w", path, err)
+	}
+	a.onClose(list.Close)
+	return list, nil
+}
+
+// openStore opens the database, migrated if the settings say so, and sets its clock.
+func (a *App) openStore(ctx context.Context) (err error) {
+	c := a.config
+	if c.Migrate {
+		_, err = Migrate(ctx, c, a.logger)
+	} else {
+		warnOfOpenFiles(ctx, c, a.logger)
+	}
+	if err != nil {
+		return err
+	}
+	a.Store, err = store.Open(c.DatabaseURL, store.Options{
+		Prepare: c.PreparedStatements, MaxConns: c.DatabaseMaxConns, Trace: c.OTLPEndpoint != "", GrantTTL: c.TokenCacheTTL,
+	})
+	if err != nil {
+		return err
+	}
+	a.onClose(a.Store.Close)
+	return a.Store.Clock().Sync(ctx)
+}
+
+// Migrate brings the schema of the database up to date and returns how many
+// migrations were run.
+func Migrate(ctx context.Context, c *config.Config, logger *slog.Logger) (applied int, err error) {
+	warnOfOpenFiles(ctx, c, logger)
+	return store.Migrate(ctx, c.DatabaseURL)
+}
+
+// warnOfOpenFiles says which files of the database others on this machine may
+// read. They are used all the same: the mode may be what the operator wants.
+func warnOfOpenFiles(ctx context.Context, c *config.Config, logger *slog.Logger) {
+	for _, file := range store.FilesOpenToOthers(c.DatabaseURL) {
+		logger.WarnContext(ctx, "other users of this machine can open the database file, which has password hashes: "+
+			"run chmod 600 on it", "file", file)
+	}
+}
+
+// mailer returns what delivers mail: to the SMTP server of the settings or, for
+// trying Roster out, to the log.
+func mailer(c *config.Config, logger *slog.Logger) (func(context.Context, identity.Mail) error, error) {
+	if c.SMTPURL == "" {
+		return mail.NewLog(logger, c.PublicURL).Send, nil
+	}
+	sender, err := mail.New(mail.Config{URL: c.SMTPURL, From: c.MailFrom, PublicURL: c.PublicURL})
+	if err != nil {
+		return nil, fmt.Errorf("ROSTER_SMTP_URL (--smtp-url) or ROSTER_MAIL_FROM (--mail-from): %w", err)
+	}
+	return sender.Send, nil
+}
