@@ -8,26 +8,21 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/rosterhq/roster/internal/api"
-	"github.com/rosterhq/roster/internal/api/backoffice"
-	"github.com/rosterhq/roster/internal/httpserver"
+	"github.com/rosterhq/roster/internal/app"
+	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
-	"github.com/rosterhq/roster/internal/service"
-	"github.com/rosterhq/roster/internal/store"
 )
 
 // adminToken is what the servers under test are set up with.
@@ -165,39 +160,30 @@ func (s *server) memory(ctx context.Context) (int64, error) {
 	return n << 10, err // from kilobytes
 }
 
-// serveOpen is "roster serve" on the same store and handlers, but whoever sends
-// any token is an administrator and nothing is looked up: what the price of
-// authentication is measured against. Only its log is not buffered, in which no
-// difference was seen.
+// serveOpen is "roster serve", but whoever sends any token is an administrator and
+// nothing is looked up: what the price of authentication is measured against. Only
+// its log is not buffered, in which no difference was seen.
 func serveOpen(ctx context.Context) (err error) {
 	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	slog.SetDefault(logger)
-	db, err := store.Open(os.Getenv("DATABASE_URL"), store.Options{Prepare: true})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	processors := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(2 * processors) // as roster does
-	svc := service.New(service.Options{Store: db, Passwords: secret.NewPasswords(secret.DefaultCost, processors), Clock: time.Now})
-	metrics := httpserver.NewMetrics(db.Collector())
-	s := httpserver.New(httpserver.Options{
-		Dialects: []api.Dialect{backoffice.New(svc, nil)},
+	roster, err := app.New(ctx, app.Options{
+		Config: &config.Config{
+			DatabaseURL: os.Getenv("DATABASE_URL"), PreparedStatements: true, BcryptCost: secret.DefaultCost, AdminToken: adminToken,
+		},
+		Logger: logger,
 		Authenticate: func(_ context.Context, _ string, origin identity.Origin) (identity.Actor, error) {
 			return identity.Actor{
 				Name: "anyone", TokenID: 1, UserID: 1, Permissions: identity.AllPermissions, CanViewMaskedData: true,
 			}.From(origin), nil
 		},
-		Refused: svc.Refused,
-		Ready:   db.Ready,
-		Logger:  logger,
-		Metrics: metrics,
 	})
-	var listenConfig net.ListenConfig
-	listener, err := listenConfig.Listen(ctx, "tcp", os.Getenv("ROSTER_ADDR"))
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Open to everyone at http://%s\n", listener.Addr())
-	return s.Run(ctx, listener)
+	defer func() { err = errors.Join(err, roster.Close()) }()
+	if _, err := roster.Start(ctx, os.Getenv("ROSTER_ADDR")); err != nil {
+		return err
+	}
+	fmt.Printf("Open to everyone at http://%s\n", roster.Addr())
+	return roster.Run(ctx)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
@@ -254,7 +255,7 @@ func TestManyErrorsAreFew(t *testing.T) {
 			Message: "is unknown",
 		})
 	}
-	for _, dialect := range apitest.Dialects(nil, nil) {
+	for _, dialect := range app.Dialects(nil, nil) {
 		recorder := httptest.NewRecorder()
 		c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, dialect.Prefix+"/users",
 			http.NoBody), recorder)
@@ -323,7 +324,7 @@ func TestPublicRoutesAreForNoOtherSite(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		n := 0
-		for _, dialect := range apitest.Dialects(nil, nil) {
+		for _, dialect := range app.Dialects(nil, nil) {
 			for _, route := range dialect.Routes {
 				if !route.Public {
 					continue
