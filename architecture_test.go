@@ -22,8 +22,9 @@ const module = "github.com/rosterhq/roster"
 var arrows = map[string][]string{
 	"cmd/roster": {"internal/app", "internal/config", "internal/identity", "internal/service"},
 	"internal/app": {
-		"internal/config", "internal/httpserver", "internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens",
-		"internal/service", "internal/outbox", "internal/mail", "internal/webhook", "internal/store", "internal/secret", "internal/identity",
+		"internal/config", "internal/httpserver", "internal/outbox", "internal/mail", "internal/webhook",
+		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens",
+		"internal/service", "internal/store", "internal/secret", "internal/identity",
 	},
 	"internal/secret":         {"internal/identity"},
 	"internal/store":          {"db", "internal/identity"},

@@ -20,8 +20,8 @@ func TestRun(t *testing.T) { //nolint:paralleltest // GOMAXPROCS is everybody's
 	processors := runtime.GOMAXPROCS(0)
 	a, err := app.New(t.Context(), app.Options{
 		Config: &config.Config{
-			DatabaseURL: "sqlite:" + filepath.Join(t.TempDir(), "roster.db"), Migrate: true, PreparedStatements: true,
-			BcryptCost: secret.MinCost, MetricsAddr: "127.0.0.1:0",
+			DatabaseURL: "sqlite:" + filepath.Join(t.TempDir(), "roster.db"), Migrate: true,
+			PreparedStatements: true, BcryptCost: secret.MinCost, MetricsAddr: "127.0.0.1:0",
 		},
 		Logger: slog.New(slog.DiscardHandler),
 	})

@@ -99,11 +99,12 @@ func New(tb testing.TB, databaseURL string) *Server {
 // NewOn is New on a store that is open and set up.
 func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 	tb.Helper()
+	const month = 30 * 24 * time.Hour
 	log := &Log{}
 	s := newServer(tb, clock, log, app.Options{
 		Config: &config.Config{
 			Addr:           "localhost:8080",
-			AccessTokenTTL: service.DefaultAccessTTL, RefreshTokenTTL: service.DefaultRefreshTTL, SessionTTL: service.DefaultSessionTTL,
+			AccessTokenTTL: time.Hour, RefreshTokenTTL: month, SessionTTL: month,
 			TrustedProxies: loopback(tb), WebhookAllowPrivate: loopback(tb), // which are the tests
 		},
 		Logger:    slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
