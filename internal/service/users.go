@@ -64,8 +64,8 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 	if err := actor.Require(identity.UsersCreate); err != nil {
 		return identity.User{}, Answer{}, err
 	}
-	if in.User.Email.IsMask() && !actor.CanViewMaskedData {
-		return identity.User{}, Answer{}, identity.InvalidField("email", "masked_value", "is a mask, not an address")
+	if err := in.User.RequireNoMask(actor); err != nil {
+		return identity.User{}, Answer{}, err
 	}
 	now := s.now()
 	if answer, err := s.replay(ctx, actor, once, now); err != nil || answer.Replayed {

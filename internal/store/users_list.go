@@ -3,9 +3,12 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
@@ -48,10 +51,10 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 	}
 	if where := r.userConditions(q.Filter, true); where.searching {
 		rows, more, err := r.userRows(ctx, where, q, q.Offset)
-		if err != nil || len(rows) > 0 && rows[0].Matches <= broadMatches || len(rows) == 0 && q.Offset == 0 {
+		if err != nil || len(rows) > 0 && rows[0].matches <= broadMatches || len(rows) == 0 && q.Offset == 0 {
 			var total int64
 			if len(rows) > 0 {
-				total = rows[0].Matches
+				total = rows[0].matches
 			}
 			return pageFrom(rows, more, q, total, false, err)
 		}
@@ -75,25 +78,23 @@ func (r reader) countedUsers(ctx context.Context, q identity.UserQuery) (identit
 	return pageFrom(rows, more, q, total, true, err)
 }
 
-// listedRow is a row of a list; Matches is how many rows a search found, where
-// it was a search.
-type listedRow struct {
-	userRow
-
-	Matches int64 `db:"matches"`
-}
-
 // userRows reads a page and tells whether more follow.
 func (r reader) userRows(ctx context.Context, where *conditions, q identity.UserQuery, offset int64,
-) (rows []listedRow, more bool, err error) {
-	rows, more, err = pageOf[listedRow](ctx, r, q.Limit, where.pageQuery(q), append(where.args, q.Limit+1, offset)...)
+) (rows []*userRow, more bool, err error) {
+	columns := append(slices.Clone(listedColumns(q)), groupsColumn, matchesColumn)
+	scan := func(found *sqlx.Rows) (*userRow, int, error) {
+		var row userRow
+		err := found.Scan(row.targets(columns)...)
+		return &row, row.textBytes(), err
+	}
+	rows, more, err = pageBy(ctx, r, q.Limit, scan, where.pageQuery(q), append(where.args, q.Limit+1, offset)...)
 	if err != nil {
 		return nil, false, fmt.Errorf("list users: %w", err)
 	}
 	return rows, more, nil
 }
 
-func pageFrom(rows []listedRow, more bool, q identity.UserQuery, total int64, broad bool, err error,
+func pageFrom(rows []*userRow, more bool, q identity.UserQuery, total int64, broad bool, err error,
 ) (identity.UserPage, error) {
 	if err != nil {
 		return identity.UserPage{}, err
@@ -107,9 +108,7 @@ func pageFrom(rows []listedRow, more bool, q identity.UserQuery, total int64, br
 	}
 	page.Users = make([]identity.User, len(rows))
 	for i, row := range rows {
-		if page.Users[i], err = row.user(); err != nil {
-			return identity.UserPage{}, err
-		}
+		page.Users[i] = row.User
 	}
 	return page, nil
 }
@@ -221,6 +220,14 @@ func (c *conditions) addAfter(after identity.Cursor) error {
 	return nil
 }
 
+// listedColumns are those that a list reads.
+func listedColumns(q identity.UserQuery) []userColumn {
+	if q.Brief {
+		return briefColumns
+	}
+	return userColumns
+}
+
 // pageQuery returns the query for a page; its last two arguments are limit and offset.
 func (c *conditions) pageQuery(q identity.UserQuery) string {
 	direction := ""
@@ -231,9 +238,9 @@ func (c *conditions) pageQuery(q identity.UserQuery) string {
 	if q.Sort != identity.SortByID {
 		order = sortColumns[q.Sort] + direction + ", " + order
 	}
-	columns, memberships := userColumns, membershipsColumn
+	columns, groups := columnNames(listedColumns(q)), selectGroups
 	if q.Brief {
-		columns, memberships = briefColumns, administratorColumn
+		groups = selectAdministrators
 	}
 	with, from, matches := "", "users"+c.String(), "0"
 	if c.searching {
@@ -245,7 +252,7 @@ func (c *conditions) pageQuery(q identity.UserQuery) string {
 		from, matches = "matches AS users", "(SELECT count(*) FROM matches)"
 	}
 	limit := len(c.args) + 1
-	return with + "SELECT " + columns + ", " + memberships + ", " + matches + " AS matches FROM " + from +
+	return with + "SELECT " + columns + ", " + groups + ", " + matches + " AS matches FROM " + from +
 		" ORDER BY " + order + " LIMIT $" + strconv.Itoa(limit) + " OFFSET $" + strconv.Itoa(limit+1)
 }
 
