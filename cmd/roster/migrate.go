@@ -11,7 +11,7 @@ import (
 
 type migrateCommand struct{}
 
-// Run brings the schema up to date.
+// Run brings the schema up to date and prints the number of migrations run.
 func (migrateCommand) Run(ctx context.Context, c *config.Config, env environment) error {
 	applied, err := app.Migrate(ctx, c, slog.Default())
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 )
 
 type outboxCommands struct {
-	List  outboxListCommand  `cmd:"" help:"List the mails and webhooks that have not arrived."`
-	Retry outboxRetryCommand `cmd:"" help:"Try dead messages again."`
+	List  outboxListCommand  `cmd:"" help:"List the undelivered mails and webhooks."`
+	Retry outboxRetryCommand `cmd:"" help:"Retry dead messages."`
 }
 
 type outboxListCommand struct {
-	State []identity.MessageState `default:"pending,dead" enum:"pending,dead" help:"Which ones: pending, dead or both."`
+	State []identity.MessageState `default:"pending,dead" enum:"pending,dead" help:"States to list: pending, dead."`
 }
 
 // Run prints a table, the latest message first.
@@ -36,8 +36,8 @@ func (o outboxListCommand) Run(ctx context.Context, svc *service.Service, env en
 			if m.State == identity.MessagePending {
 				due = timeOrDash(m.DueAt)
 			}
-			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.Lane, orDash(m.Topic), user, m.State, m.Attempts,
-				timeOrDash(m.CreatedAt), due, orDash(m.LastError))
+			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.Lane, orDash(m.Topic), user,
+				m.State, m.Attempts, timeOrDash(m.CreatedAt), due, orDash(m.LastError))
 		}
 		if len(messages) == 0 {
 			return table.Flush()
@@ -50,13 +50,14 @@ type outboxRetryCommand struct {
 	ID []int64 `arg:"" help:"The ids of the messages, as list shows them."`
 }
 
-// Run puts the messages into the queue again; a running service sends them.
+// Run queues the messages again; a running service sends them. It stops at the first
+// message that it cannot queue.
 func (o outboxRetryCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	for _, id := range o.ID {
 		if _, err := svc.RetryMessage(ctx, identity.CommandLine(), id); err != nil {
 			return fmt.Errorf("message %d: %w", id, err)
 		}
-		fmt.Fprintf(env.stdout, "Message %d is on its way again.\n", id)
+		fmt.Fprintf(env.stdout, "Message %d is queued again.\n", id)
 	}
 	return nil
 }

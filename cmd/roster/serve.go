@@ -16,7 +16,7 @@ import (
 
 type serveCommand struct{}
 
-// Run serves until the process is told to end.
+// Run serves until ctx ends, by SIGINT or SIGTERM, or serving fails.
 func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Context, env environment) (err error) {
 	logs := newLogWriter(env.stderr)
 	defer logs.close()
@@ -35,7 +35,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 	return roster.Run(ctx)
 }
 
-// greet tells a person where the service is and, on the first start, how to use it.
+// greet prints the address of the service and, on the first start, how to use it.
 func greet(w io.Writer, addr net.Addr, newToken string) {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
@@ -53,7 +53,7 @@ func greet(w io.Writer, addr net.Addr, newToken string) {
 }
 
 const firstStart = `
-This is the first start. Here is your administrator token, shown this once and good for 30 days:
+This is the first start. Here is your administrator token. It is shown only once and is valid for 30 days:
 
   %s
 
@@ -61,6 +61,6 @@ Try it:
 
   curl -g -H 'Authorization: Bearer %s' '%s/api/v2/users?limit=10'
 
-Lost it? "roster token create --admin --name NAME" on this host makes another one.
+If you lose it, run "roster token create --admin --name NAME" on this host.
 
 `

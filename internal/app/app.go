@@ -1,6 +1,6 @@
-// Package app is the one wiring of Roster: it makes the store, the service, the
-// APIs, the server and the senders of the settings. The service, the commands,
-// the tests and the benchmarks all start the same thing. It decides nothing else.
+// Package app is the one wiring of Roster: from the settings it makes the store,
+// the service, the APIs, the server and the senders. The commands, the tests and
+// the benchmarks all start the same App. It has no rules of its own.
 package app
 
 import (
@@ -29,28 +29,28 @@ import (
 	"github.com/rosterhq/roster/internal/webhook"
 )
 
-// Options are the settings and, for tests and benchmarks, what takes the place of
-// a part.
+// Options holds the settings and, for tests and benchmarks, replacements of parts.
 type Options struct {
 	Config *config.Config
 	Logger *slog.Logger
 
-	// Store is an open store to use; nil opens and migrates the one of the
-	// settings. Close leaves it open.
+	// Store is an open store, which Close leaves open. With nil, New opens the
+	// database of the settings and migrates it if they say so.
 	Store *store.Store
-	// Clock is nil for the clock of the database.
+	// Clock returns the time. With nil, it is that of the database.
 	Clock func() time.Time
-	// Passwords is nil for the cost of the settings and as many at once as there
-	// are processors.
+	// Passwords hashes passwords. With nil, the cost is that of the settings, and
+	// as many passwords are hashed at once as there are processors.
 	Passwords *secret.Passwords
-	// Deliver is where mails go; nil for the SMTP server of the settings or the log.
+	// Deliver sends a mail. With nil, mail goes to the SMTP server of the settings
+	// or, without one, to the log.
 	Deliver func(context.Context, identity.Mail) error
-	// Authenticate is nil for the one of the service.
+	// Authenticate checks a credential. With nil, the service does.
 	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
 }
 
-// App is an installation of Roster. A command uses its Service; Start and Run
-// serve it.
+// App is an installation of Roster. Commands use its Service; Start and Run serve
+// its APIs.
 type App struct {
 	Store         *store.Store
 	Service       *service.Service
@@ -62,13 +62,13 @@ type App struct {
 	logger          *slog.Logger
 	metrics         *httpserver.Metrics
 	listener        net.Listener
-	metricsListener net.Listener   // nil where there is none
+	metricsListener net.Listener   // nil without a metrics address
 	closers         []func() error // in the order of opening
 }
 
-// New returns the app of the settings, with a schema that is up to date if the
-// settings say so. Close it after use. The error names the setting that is wrong,
-// or says why the database cannot be used.
+// New returns the app of the settings and migrates the database if they say so.
+// Close it after use. The error names the setting that is wrong, or says why the
+// database cannot be used.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	c := o.Config
 	a := &App{Store: o.Store, config: c, logger: o.Logger}
@@ -136,12 +136,13 @@ func (a *App) newServer(o Options) *httpserver.Server {
 	})
 }
 
-// Dialects are all the APIs, over a service that may be nil where nothing is called.
+// Dialects returns all APIs of a service. The service may be nil if no call is made.
 func Dialects(s *service.Service, publicURL *url.URL) []api.Dialect {
 	return []api.Dialect{backoffice.New(s, publicURL), firefly.New(s, publicURL), powens.New(s)}
 }
 
-// Close closes what New and Start have opened. Run must have returned.
+// Close closes what New and Start have opened, the latest first. Call it after Run
+// has returned.
 func (a *App) Close() error {
 	var err error
 	for _, closer := range slices.Backward(a.closers) {
@@ -153,11 +154,12 @@ func (a *App) Close() error {
 
 func (a *App) onClose(closer func() error) { a.closers = append(a.closers, closer) }
 
-// openPasswordList opens the list of passwords to refuse; nil where there is none.
+// openPasswordList opens the list of passwords to refuse. It returns nil if the
+// settings name none.
 func (a *App) openPasswordList() (*secret.PasswordList, error) {
 	path := a.config.PasswordList
 	if path == "" {
-		return nil, nil //nolint:nilnil // to have none is no error
+		return nil, nil //nolint:nilnil // the list is optional
 	}
 	list, err := secret.OpenPasswordList(path)
 	if err != nil {
@@ -167,7 +169,8 @@ func (a *App) openPasswordList() (*secret.PasswordList, error) {
 	return list, nil
 }
 
-// openStore opens the database, migrated if the settings say so, and sets its clock.
+// openStore migrates the database if the settings say so, opens it and
+// synchronises the clock with it.
 func (a *App) openStore(ctx context.Context) (err error) {
 	c := a.config
 	if c.Migrate {
@@ -179,7 +182,8 @@ func (a *App) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.Store, err = store.Open(c.DatabaseURL, store.Options{
-		Prepare: c.PreparedStatements, MaxConns: c.DatabaseMaxConns, Trace: c.OTLPEndpoint != "", GrantTTL: c.TokenCacheTTL,
+		Prepare: c.PreparedStatements, MaxConns: c.DatabaseMaxConns, Trace: c.OTLPEndpoint != "",
+		GrantTTL: c.TokenCacheTTL,
 	})
 	if err != nil {
 		return err
@@ -188,15 +192,15 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	return a.Store.Clock().Sync(ctx)
 }
 
-// Migrate brings the schema of the database up to date and returns how many
-// migrations were run.
+// Migrate brings the schema of the database up to date and returns the number of
+// migrations that it ran.
 func Migrate(ctx context.Context, c *config.Config, logger *slog.Logger) (applied int, err error) {
 	warnOfOpenFiles(ctx, c, logger)
 	return store.Migrate(ctx, c.DatabaseURL)
 }
 
-// warnOfOpenFiles says which files of the database others on this machine may
-// read. They are used all the same: the mode may be what the operator wants.
+// warnOfOpenFiles logs the database files that other users of this machine can
+// open. It does not fail: the operator may have set the mode on purpose.
 func warnOfOpenFiles(ctx context.Context, c *config.Config, logger *slog.Logger) {
 	for _, file := range store.FilesOpenToOthers(c.DatabaseURL) {
 		logger.WarnContext(ctx, "other users of this machine can open the database file, which has password hashes: "+
@@ -204,8 +208,8 @@ func warnOfOpenFiles(ctx context.Context, c *config.Config, logger *slog.Logger)
 	}
 }
 
-// mailer returns what delivers mail: to the SMTP server of the settings or, for
-// trying Roster out, to the log.
+// mailer returns a function that sends a mail to the SMTP server of the settings
+// or, without one, writes it to the log.
 func mailer(c *config.Config, logger *slog.Logger) (func(context.Context, identity.Mail) error, error) {
 	if c.SMTPURL == "" {
 		return mail.NewLog(logger, c.PublicURL).Send, nil

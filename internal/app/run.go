@@ -17,10 +17,11 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Start listens on the address, and on that of the metrics, and then gives a new
-// installation its first administrator. newToken is the token made on a first
-// start, "" at any other. The order matters: the token is shown once, so a port
-// that is taken must fail before there is one. Requests wait for Run.
+// Start listens on the address and on that of the metrics, and then sets up the
+// administrators of the settings. On the first start without any, it returns a
+// new administrator token; otherwise newToken is "". The order matters: the token
+// is shown once, so a port in use must fail before the token is made. Requests
+// wait for Run.
 func (a *App) Start(ctx context.Context, addr string) (newToken string, err error) {
 	c := a.config
 	if err := a.startTracing(ctx); err != nil {
@@ -40,7 +41,7 @@ func (a *App) Start(ctx context.Context, addr string) (newToken string, err erro
 	})
 }
 
-// Addr returns where Start listens.
+// Addr returns the address that Start listens on.
 func (a *App) Addr() net.Addr { return a.listener.Addr() }
 
 func (a *App) listen(ctx context.Context, addr string) (net.Listener, error) {
@@ -48,14 +49,14 @@ func (a *App) listen(ctx context.Context, addr string) (net.Listener, error) {
 	listener, err := listenConfig.Listen(ctx, "tcp", addr)
 	if err == nil {
 		a.onClose(func() error {
-			_ = listener.Close() // Run has closed it already, if it ran
+			_ = listener.Close() // fails after Run, which closes it
 			return nil
 		})
 	}
 	return listener, err
 }
 
-// startTracing sends traces where the settings say, until Close.
+// startTracing sends traces to the endpoint of the settings until Close.
 func (a *App) startTracing(ctx context.Context) error {
 	if a.config.OTLPEndpoint == "" {
 		return nil
@@ -65,24 +66,24 @@ func (a *App) startTracing(ctx context.Context) error {
 		return err
 	}
 	a.onClose(func() error {
-		const patience = time.Second // the last traces are no reason to keep a process alive
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		const timeout = time.Second // the last traces must not keep the process alive
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
 		if err := stop(ctx); err != nil {
-			a.logger.Warn("sending the last traces", "error", err)
+			a.logger.Warn("cannot send the last traces", "error", err)
 		}
 		return nil
 	})
 	return nil
 }
 
-// Run serves what Start listens on and does the work beside the requests. It
-// returns when ctx has ended, or serving has failed, and all of that is over.
+// Run serves requests on the listeners of Start and runs the background work. When
+// ctx ends or serving fails, it stops both, waits for them and returns the errors.
 //
-// Meanwhile Go runs twice as many goroutines at once as there are processors. As
-// many passwords are hashed at once as there are processors, and a hash holds its
-// place for ten milliseconds at a time: with twice as many places, requests that
-// only need a moment do not queue behind hashes, for the kernel is fairer than that.
+// While it runs, GOMAXPROCS is twice the number of processors. As many passwords
+// are hashed at once as there are processors, and Go preempts a hash only after
+// ten milliseconds. With the double number, short requests do not queue behind
+// hashes: the kernel shares the processors between them.
 func (a *App) Run(ctx context.Context) error {
 	processors := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(2 * processors)
@@ -98,7 +99,7 @@ func (a *App) Run(ctx context.Context) error {
 		work.Go(func() { metricsErr = a.metrics.Run(ctx, a.metricsListener, a.logger) })
 	}
 	work.Go(func() { a.Worker.Run(ctx) })
-	if a.config.PreparedStatements { // else there may be a pooler in between, through which nothing is ever heard
+	if a.config.PreparedStatements { // else there may be a pooler, which passes no notifications
 		work.Go(func() { a.Store.Listen(ctx, func() {}) })
 	}
 	work.Go(func() { prune(ctx, a.Service, a.logger) })
@@ -110,10 +111,10 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(err, metricsErr)
 }
 
-// warnOfSettings names the settings that are for trying Roster out.
+// warnOfSettings logs the settings that are not fit for production.
 func warnOfSettings(c *config.Config, logger *slog.Logger) {
 	if c.BcryptCost < secret.DefaultCost {
-		logger.Warn("ROSTER_BCRYPT_COST is low: passwords are hashed for tests, not for people", "cost", c.BcryptCost)
+		logger.Warn("ROSTER_BCRYPT_COST is low: it is meant for tests, not for production", "cost", c.BcryptCost)
 	}
 	switch {
 	case c.SMTPURL == "":
@@ -130,7 +131,7 @@ func prune(ctx context.Context, svc *service.Service, logger *slog.Logger) {
 	defer ticker.Stop()
 	for {
 		if err := svc.Prune(ctx); err != nil && ctx.Err() == nil {
-			logger.Warn("forgetting what is over", "error", err)
+			logger.Warn("cannot delete expired rows", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -140,9 +141,10 @@ func prune(ctx context.Context, svc *service.Service, logger *slog.Logger) {
 	}
 }
 
-// keepTime keeps the clock with the database's.
+// keepTime synchronises the clock with the database every thirty seconds. When that
+// fails, the clock goes on by itself.
 func keepTime(ctx context.Context, clock *store.Clock, logger *slog.Logger) {
-	const interval, patience = 30 * time.Second, 5 * time.Second
+	const interval, timeout = 30 * time.Second, 5 * time.Second
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -151,9 +153,9 @@ func keepTime(ctx context.Context, clock *store.Clock, logger *slog.Logger) {
 			return
 		case <-ticker.C:
 		}
-		asking, cancel := context.WithTimeout(ctx, patience)
-		if err := clock.Sync(asking); err != nil && ctx.Err() == nil { // it goes on by itself
-			logger.Warn("asking the database for the time", "error", err)
+		syncCtx, cancel := context.WithTimeout(ctx, timeout)
+		if err := clock.Sync(syncCtx); err != nil && ctx.Err() == nil {
+			logger.Warn("cannot read the clock of the database", "error", err)
 		}
 		cancel()
 	}

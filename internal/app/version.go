@@ -2,8 +2,8 @@ package app
 
 import "runtime/debug"
 
-// Version is what the Go toolchain knows of this build: the module's version, or
-// the commit.
+// Version returns the version that the Go toolchain recorded in this build (of the
+// module or of the commit) and that of Go.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
