@@ -37,26 +37,36 @@ func TestOperations(t *testing.T) {
 			}
 			ids[op.OperationID] = name
 
+			api := strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/2.0/")
 			public := op.Security != nil && len(*op.Security) == 0
-			if api := strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/2.0/"); api == public && !(api && op.Tags[0] == "Sign-in") {
+			if api == public && !(api && op.Tags[0] == "Sign-in") {
 				t.Errorf("%s: public = %v", name, public)
 			}
 			for status, response := range op.Responses.Map() {
-				if response.Value.Headers["X-Request-Id"] == nil {
-					t.Errorf("%s %s: no X-Request-Id", name, status)
-				}
-				if strings.HasPrefix(path, "/api/v1/") || strings.HasPrefix(path, "/2.0/") {
-					if status >= "400" && (response.Value.Content["application/json"] == nil || response.Value.Content["application/json"].Example == nil) {
-						t.Errorf("%s %s: no error body with an example", name, status)
-					}
-				} else if status >= "400" && !public {
-					example, ok := problemExample(response.Value)
-					if !ok || fmt.Sprint(example["status"]) != status {
-						t.Errorf("%s %s: no problem document with an example of this status", name, status)
-					}
-				}
+				checkResponse(t, path, name, status, response.Value, public)
 			}
 		}
+	}
+}
+
+// checkResponse checks that a response has X-Request-Id and, if it is an error, an
+// example of the body.
+func checkResponse(t *testing.T, path, name, status string, response *openapi3.Response, public bool) {
+	t.Helper()
+	if response.Headers["X-Request-Id"] == nil {
+		t.Errorf("%s %s: no X-Request-Id", name, status)
+	}
+	if status < "400" {
+		return
+	}
+	if strings.HasPrefix(path, "/api/v1/") || strings.HasPrefix(path, "/2.0/") {
+		if body := response.Content["application/json"]; body == nil || body.Example == nil {
+			t.Errorf("%s %s: no error body with an example", name, status)
+		}
+		return
+	}
+	if example, ok := problemExample(response); !public && (!ok || fmt.Sprint(example["status"]) != status) {
+		t.Errorf("%s %s: no problem document with an example of this status", name, status)
 	}
 }
 
@@ -69,15 +79,17 @@ func problemExample(r *openapi3.Response) (example map[string]any, ok bool) {
 	return example, ok
 }
 
-// What is open on purpose: what services say about their records, and what clients of Firefly III send along.
+// openObjects holds the schemas that allow any field: attributes of records, and bodies of clients of Firefly III.
 var openObjects = []string{"RecordAttributes", "FireflyUserCreate", "FireflyUserUpdate"}
 
-// A mistyped field must never pass unnoticed, and an answer has no field that is not written down.
+// TestObjectsAreClosed checks that all other objects allow no further fields: a mistyped field must be an error, and
+// each field of an answer must be documented.
 func TestObjectsAreClosed(t *testing.T) {
 	for name, schema := range contract(t).Components.Schemas {
 		walk(name, schema.Value, func(path string, s *openapi3.Schema) {
 			isMap := s.AdditionalProperties.Schema != nil
-			if s.Type.Is("object") && !isMap && !slices.Contains(openObjects, path) && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
+			isOpen := s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has
+			if s.Type.Is("object") && !isMap && isOpen && !slices.Contains(openObjects, path) {
 				t.Errorf("%s: additionalProperties is not false", path)
 			}
 			for _, field := range s.Required {
@@ -89,24 +101,25 @@ func TestObjectsAreClosed(t *testing.T) {
 	}
 }
 
-// CreatedToken is Token and the secret: a closed object cannot be extended by allOf.
+// TestCreatedTokenIsToken checks that CreatedToken has the fields of Token and the secret. allOf cannot say that of
+// closed objects.
 func TestCreatedTokenIsToken(t *testing.T) {
-	schemas := contract(t).Components.Schemas
-	want := append(slices.Clone(schemas["Token"].Value.Required), "token")
-	if got := schemas["CreatedToken"].Value.Required; !slices.Equal(got, want) {
-		t.Errorf("required: %v, want %v", got, want)
-	}
-	if got, want := len(schemas["CreatedToken"].Value.Properties), len(want); got != want {
-		t.Errorf("%d properties, want %d", got, want)
-	}
+	wantExtension(t, "CreatedToken", "Token", "token")
 }
 
-// WebhookWithSecret is Webhook and the secret, likewise.
+// TestWebhookWithSecretIsWebhook checks the same of WebhookWithSecret and Webhook.
 func TestWebhookWithSecretIsWebhook(t *testing.T) {
+	wantExtension(t, "WebhookWithSecret", "Webhook", "secret")
+}
+
+// wantExtension checks that a schema has the required fields of another one, one more and no others.
+func wantExtension(t *testing.T, name, base, field string) {
+	t.Helper()
 	schemas := contract(t).Components.Schemas
-	want := append(slices.Clone(schemas["Webhook"].Value.Required), "secret")
-	if got := schemas["WebhookWithSecret"].Value.Required; !slices.Equal(got, want) || len(schemas["WebhookWithSecret"].Value.Properties) != len(want) {
-		t.Errorf("required: %v, want %v", got, want)
+	want := append(slices.Clone(schemas[base].Value.Required), field)
+	schema := schemas[name].Value
+	if !slices.Equal(schema.Required, want) || len(schema.Properties) != len(want) {
+		t.Errorf("%s: required: %v, want %v; %d properties", name, schema.Required, want, len(schema.Properties))
 	}
 }
 

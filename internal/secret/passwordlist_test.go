@@ -69,8 +69,8 @@ func TestPlainPasswordList(t *testing.T) {
 			t.Parallel()
 			list := openList(t, content)
 			wantOnList(t, list, true, "correct horse", "CORRECT HORSE", "zebra crossing", "Пароль Пароль")
-			wantOnList(t, list, false, "", "\r", "correct", "correct horse ", "correct horse\r", "zebra crossing\n", "a",
-				"zzzzzzzz")
+			wantOnList(t, list, false, "", "\r", "correct", "correct horse ", "correct horse\r", "zebra crossing\n",
+				"a", "zzzzzzzz")
 		})
 	}
 	wantOnList(t, openList(t, "a line that is alone"), true, "A line that is alone")
