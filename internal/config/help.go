@@ -1,7 +1,7 @@
 package config
 
 // Help holds the text that --help shows for each flag of Config, by the name of the flag.
-var Help = map[string]string{
+var Help = map[string]string{ //nolint:gosec // G101: texts about secrets, not secrets
 	"addr":                "Address to listen on (host:port).",
 	"port":                "Port to listen on, on all addresses. ROSTER_ADDR takes precedence.",
 	"database-url":        "Database: postgres://… or sqlite:PATH.",

@@ -104,7 +104,9 @@ func (k *walk) within(s set) set {
 	if s&later != 0 && k.chance(80) {
 		s = named
 	}
-	return s & (k.set() | k.set())
+	some := k.set()
+	some |= k.set()
+	return s & some
 }
 
 func (k *walk) next() int { k.n++; return k.n }
