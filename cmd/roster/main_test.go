@@ -172,8 +172,8 @@ func TestFirstStart(t *testing.T) {
 	second.stop(t)
 }
 
-// TestBusyPort checks that serve makes no token when a port is in use: nobody would
-// see it.
+// TestBusyPort checks that serve makes no token when a port is in use: the token
+// would be lost.
 func TestBusyPort(t *testing.T) {
 	t.Parallel()
 	taken := httptest.NewServer(http.NotFoundHandler())

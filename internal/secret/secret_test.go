@@ -19,7 +19,7 @@ func TestNewToken(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
 		token := NewToken()
-		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, TokenPrefix))
+		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, tokenPrefix))
 		if err != nil || !strings.HasPrefix(token, "rst_") || len(raw) != 36 || seen[token] {
 			t.Fatalf("%s: %v", token, err)
 		}

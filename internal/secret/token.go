@@ -12,17 +12,17 @@ import (
 	"hash/crc32"
 )
 
-// TokenPrefix starts every token, so that secret scanners can find a leaked one.
-const TokenPrefix = "rst_"
+// tokenPrefix starts every token, so that secret scanners can find a leaked one.
+const tokenPrefix = "rst_"
 
-// NewToken returns a new token: TokenPrefix and, in base64url, 256 random bits and
+// NewToken returns a new token: tokenPrefix and, in base64url, 256 random bits and
 // their CRC-32. With the CRC, a scanner can reject texts that only look like tokens.
 func NewToken() string {
 	const randomBytes = 32
 	raw := make([]byte, randomBytes, randomBytes+crc32.Size)
 	_, _ = rand.Read(raw) // never fails (crypto/rand)
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
-	return TokenPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	return tokenPrefix + base64.RawURLEncoding.EncodeToString(raw)
 }
 
 // Digest returns the SHA-256 of a text in hex. The database stores the digest of a

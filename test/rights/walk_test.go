@@ -246,7 +246,7 @@ func (k *walk) nameOf(c caller) string {
 	case c.session != nil:
 		return fmt.Sprint("session ", c.session.number)
 	}
-	return "nobody"
+	return "an unknown caller"
 }
 
 // describe returns a call as text: the caller with their rights, what it is about, and the verdict.
