@@ -123,7 +123,7 @@ func (t *Tx) InsertGroup(ctx context.Context, g identity.Group) (int64, error) {
 // The permissions are written only if they have changed: the column may hold
 // names that only a later release knows, which another change must not take away.
 func (t *Tx) UpdateGroup(ctx context.Context, before, g identity.Group) error {
-	t.effects.access = append(t.effects.access, accessChange{}) // of all its members
+	t.accessChanged(allUsers) // its members are not looked up
 	_, err := t.exec(ctx, "UPDATE groups SET name = $2, name_folded = $3, updated_at = $4, version = $5, require_tfa = $6 WHERE id = $1",
 		g.ID, g.Name, identity.Fold(string(g.Name)), timestamp{g.UpdatedAt}, g.Version, g.RequireTFA)
 	if err != nil || before.Permissions == g.Permissions {

@@ -59,7 +59,7 @@ func openForMigration(databaseURL string) (*Store, error) {
 		return nil, err
 	}
 	p := newPool(db, &postgresEngine, false)
-	return &Store{reader: reader{pool: p}, write: p, grants: newGrantCache(0)}, nil
+	return &Store{reader: reader{pool: p}, write: p, grants: newGrantCache(reader{pool: p}, databaseURL, 0)}, nil
 }
 
 func (s *Store) migrate(ctx context.Context) (int, error) {

@@ -12,8 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,15 +44,11 @@ const DefaultMaxConns = 16
 type Store struct {
 	reader
 
-	url      string
 	write    *pool
 	migrated atomic.Bool // the schema has been seen to be current
 
-	clock     *Clock
-	grants    *grantCache
-	listening atomic.Bool // changes of other instances are heard of
-	awaited   sync.Map    // of the channels that collect acknowledgements of our changes, by their nonces
-
+	clock    *Clock
+	grants   *grantCache
 	enqueued chan struct{}
 }
 
@@ -66,17 +60,10 @@ type Tx struct {
 	effects effects
 }
 
-// effects are what a transaction has done that others in this process, or in
-// another instance, have to know once it is committed.
+// effects are what InTx has to tell of a transaction after the commit.
 type effects struct {
-	access   []accessChange
-	touched  []accessChange // what only this instance has to look up again
-	enqueued bool
-}
-
-// accessChanged says that what a user may do has changed; 0 for all users.
-func (t *Tx) accessChanged(userID int64) {
-	t.effects.access = append(t.effects.access, accessChange{userID: userID})
+	grants   grantChanges
+	enqueued bool // see Enqueued
 }
 
 // reader has every SELECT, on the pool or inside a transaction.
@@ -94,13 +81,9 @@ func Open(url string, options Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if write.engine.notify == "" {
-		// Other processes, such as the command line, could not tell this one of
-		// their changes, and a look-up in SQLite leaves no process.
-		options.GrantTTL = 0
-	}
 	s := &Store{
-		reader: reader{pool: read}, url: url, write: write, grants: newGrantCache(options.GrantTTL), enqueued: make(chan struct{}, 1),
+		reader: reader{pool: read}, write: write, enqueued: make(chan struct{}, 1),
+		grants: newGrantCache(reader{pool: read}, url, options.GrantTTL),
 	}
 	s.clock = NewClock(s, time.Now)
 	return s, nil
@@ -174,27 +157,14 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := fn(tx); err != nil {
 		return err
 	}
-	nonce, err := tx.announce(ctx)
+	published, err := s.grants.publish(ctx, tx)
 	if err != nil {
 		return err
 	}
-	var heard chan struct{}
-	if nonce != "" && s.listening.Load() {
-		const most = 100 // instances
-		heard = make(chan struct{}, most)
-		s.awaited.Store(nonce, heard)
-		defer s.awaited.Delete(nonce)
-	}
 	err = sqlTx.Commit()
-	// Also after an error: it may have come about all the same.
-	if changes := slices.Concat(tx.effects.access, tx.effects.touched); len(changes) > 0 {
-		s.grants.forget(changes...)
-	}
+	s.grants.settle(ctx, published, err == nil)
 	if err != nil {
 		return s.write.mapError(ctx, err)
-	}
-	if heard != nil {
-		s.awaitHeard(ctx, heard)
 	}
 	if tx.effects.enqueued {
 		select {

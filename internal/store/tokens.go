@@ -175,7 +175,7 @@ func (t *Tx) TouchToken(ctx context.Context, id, sessionID int64, source string,
 	if err == nil && sessionID != 0 {
 		_, err = t.exec(ctx, "UPDATE sessions SET last_used_at = $2, source = $3 WHERE id = $1", sessionID, timestamp{now}, source)
 	}
-	t.effects.touched = append(t.effects.touched, accessChange{tokenID: id})
+	t.tokenTouched(id)
 	return err
 }
 
@@ -183,7 +183,7 @@ func (t *Tx) TouchToken(ctx context.Context, id, sessionID int64, source string,
 // revocations at once, one did it.
 func (t *Tx) DeleteToken(ctx context.Context, id int64) (bool, error) {
 	deleted, err := t.exec(ctx, "DELETE FROM tokens WHERE id = $1", id)
-	t.effects.access = append(t.effects.access, accessChange{tokenID: id})
+	t.tokenDeleted(id)
 	return deleted > 0, err
 }
 

@@ -15,7 +15,7 @@ func grantOf(tokenID, userID int64) Grant {
 func TestGrantCache(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	c := newGrantCache(time.Second)
+	c := newGrantCache(reader{pool: &pool{engine: &postgresEngine}}, "", time.Second)
 	c.now = func() time.Time { return now }
 	has := func(digest string) bool {
 		_, found, _ := c.get(digest)
@@ -29,26 +29,26 @@ func TestGrantCache(t *testing.T) {
 	if has("a") {
 		t.Error("a grant is kept before anything is heard")
 	}
-	c.suspend(false)
+	c.setListening(true)
 	put("a", grantOf(1, 7))
 	put("b", grantOf(2, 8))
 	put("c", grantOf(3, 0))
-	c.forget(accessChange{userID: 7})
+	c.remove(grantChange{userID: 7})
 	if has("a") || !has("b") || !has("c") {
 		t.Error("a user's change")
 	}
-	c.forget(accessChangeFrom(accessChange{tokenID: 3}.String()))
+	c.remove(grantChangeFrom(grantChange{tokenID: 3}.String()))
 	if !has("b") || has("c") {
 		t.Error("a token's change")
 	}
-	c.forget(accessChangeFrom("from the future/1"))
+	c.remove(grantChangeFrom("from the future/1"))
 	if has("b") {
 		t.Error("a change of all")
 	}
 
 	// What was looked up before a change is not kept after it.
 	_, _, generation := c.get("a")
-	c.forget(accessChange{userID: 99})
+	c.remove(grantChange{userID: 99})
 	c.put("a", grantOf(1, 7), generation)
 	if has("a") {
 		t.Error("a stale grant is kept")
@@ -58,12 +58,12 @@ func TestGrantCache(t *testing.T) {
 	if has("a") {
 		t.Error("a grant is kept for too long")
 	}
-	c.suspend(true)
+	c.setListening(false)
 	put("a", grantOf(1, 7))
 	if has("a") {
 		t.Error("a grant is kept though nothing is heard")
 	}
-	c.suspend(false)
+	c.setListening(true)
 	for i := range maxGrants + 100 {
 		put(fmt.Sprint(i), grantOf(int64(i+1), 0))
 	}
@@ -75,8 +75,8 @@ func TestGrantCache(t *testing.T) {
 	if len(c.entries) != 1 || !has("a") {
 		t.Errorf("%d grants", len(c.entries))
 	}
-	never := newGrantCache(0)
-	never.suspend(false)
+	never := newGrantCache(c.db, "", 0)
+	never.setListening(true)
 	never.put("a", grantOf(1, 7), 0)
 	if _, found, _ := never.get("a"); found {
 		t.Error("a grant is kept though none should be")
