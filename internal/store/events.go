@@ -93,10 +93,6 @@ func (r eventRow) event() (identity.Event, error) {
 	}, nil
 }
 
-// countedEvents is how many matches are counted at most: the total of a list
-// costs the same however many events there are. A variable for tests.
-var countedEvents int64 = 10_000
-
 // Events returns one page of the events that match, the latest first, and, unless
 // the page starts after a cursor, the total, as far as it is counted.
 func (r reader) Events(ctx context.Context, q identity.EventQuery) (identity.EventPage, error) {
@@ -104,12 +100,13 @@ func (r reader) Events(ctx context.Context, q identity.EventQuery) (identity.Eve
 	if q.After != nil {
 		offset = 0
 	} else {
-		query, args := eventTotal(q.Filter)
+		maxTotal := r.pool.limits.countedEvents
+		query, args := eventTotal(q.Filter, maxTotal)
 		if err := r.get(ctx, &page.Total, query, args...); err != nil {
 			return identity.EventPage{}, fmt.Errorf("count events: %w", err)
 		}
-		page.TotalIsLowerBound = page.Total > countedEvents
-		page.Total = min(page.Total, countedEvents)
+		page.TotalIsLowerBound = page.Total > maxTotal
+		page.Total = min(page.Total, maxTotal)
 	}
 	query, args := eventPage(q, offset)
 	rows, more, err := pageOf[eventRow](ctx, r, q.Limit, query, args...)
@@ -132,10 +129,10 @@ func (r reader) Events(ctx context.Context, q identity.EventQuery) (identity.Eve
 // eventTotal returns the query for the number of matches, one more than are
 // counted for all that is beyond. It has the order of the page, so that it goes
 // by the same index and stops there.
-func eventTotal(f identity.EventFilter) (query string, args []any) {
+func eventTotal(f identity.EventFilter, maxTotal int64) (query string, args []any) {
 	where, order := eventConditions(f, nil)
 	return "SELECT count(*) FROM (SELECT 1 FROM events" + where.String() + order +
-		" LIMIT " + strconv.FormatInt(countedEvents+1, 10) + ") AS counted", where.args
+		" LIMIT " + strconv.FormatInt(maxTotal+1, 10) + ") AS counted", where.args
 }
 
 // eventPage returns the query for a page and one row more.

@@ -13,9 +13,23 @@ type pool struct {
 	db      *sqlx.DB
 	engine  *engine
 	prepare bool
+	limits  limits
 
 	mu         sync.RWMutex
 	statements map[string]*sqlx.Stmt
+}
+
+// limits are bounds of lists. They are no constants so that a test of a few hundred rows
+// can reach them.
+type limits struct {
+	// broadMatches is the number of matches of a search above which walking the order
+	// is cheaper than collecting and sorting all matches.
+	broadMatches int64
+	// countedEvents is the highest total of a list of events: it costs the same however
+	// many events there are.
+	countedEvents int64
+	// pageBytes bounds a page of any list, in bytes of its texts plus rowBytes per row.
+	pageBytes int
 }
 
 // maxStatements bounds the prepared statements: lists can be asked for in many
@@ -32,7 +46,10 @@ type queryer interface {
 }
 
 func newPool(db *sqlx.DB, e *engine, prepare bool) *pool {
-	return &pool{db: db, engine: e, prepare: prepare, statements: map[string]*sqlx.Stmt{}}
+	return &pool{
+		db: db, engine: e, prepare: prepare, statements: map[string]*sqlx.Stmt{},
+		limits: limits{broadMatches: 5_000, countedEvents: 10_000, pageBytes: 8 << 20},
+	}
 }
 
 // queryer returns a query to be run on the pool.

@@ -82,6 +82,7 @@ func TestIDsAreNeverReused(t *testing.T) {
 func TestUsersAgainstModel(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		s.LowerLimits(200, 300, 8<<20)
 		ctx := t.Context()
 		names := []string{"Anna Schmidt", "ANNABEL", "Ärger", "ärmel 100%", "under_score", `back\slash`, "Straße", "Éric", `quo"te`, "Bo"}
 		var model []identity.User
@@ -126,9 +127,9 @@ func TestUsersAgainstModel(t *testing.T) {
 		yes := true
 		filters := []identity.UserFilter{
 			{},
-			{OnlyActive: true},
-			{OnlyInactive: true},
-			{OnlyActive: true, OnlyInactive: true},
+			{Active: &yes},
+			{Active: new(bool)},
+			{None: true},
 			{Name: "ANN"},
 			{Name: "är"},
 			{Name: "ÄRG"},
@@ -144,7 +145,7 @@ func TestUsersAgainstModel(t *testing.T) {
 			{Name: "er_score 2"},
 			{Name: "annbel"},
 			{Search: "ser99@example.com"},
-			{Name: "renamed", OnlyActive: true},
+			{Name: "renamed", Active: &yes},
 			{Name: "no such name"},
 			{Name: "b"},
 			{Search: "USER99@"},
