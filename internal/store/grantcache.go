@@ -40,9 +40,6 @@ import (
 // On SQLite the cache is off: other processes, such as the command line, could not
 // notify this one, and a look-up does not leave the process.
 
-// DefaultGrantTTL is how long a grant is kept at most.
-const DefaultGrantTTL = time.Second
-
 const (
 	accessChannel = "roster_access" // a nonce and changes, separated by spaces
 	heardChannel  = "roster_heard"  // the nonce of a change that an instance has applied

@@ -24,7 +24,8 @@ func TestPagesAreBounded(t *testing.T) {
 		long := strings.Repeat("x", size)
 		record := func(recordType identity.RecordType, i int) identity.Record {
 			return identity.Record{
-				Type: recordType, ID: identity.RecordID(fmt.Sprint(i)), Attributes: identity.Attributes(`{"x":"` + long + `"}`), CreatedAt: noon,
+				Type: recordType, ID: identity.RecordID(fmt.Sprint(i)), CreatedAt: noon,
+				Attributes: identity.Attributes(`{"x":"` + long + `"}`),
 			}
 		}
 		var user int64
@@ -38,9 +39,12 @@ func TestPagesAreBounded(t *testing.T) {
 					return err
 				}
 				user = id
-				_, groupErr := tx.InsertGroup(t.Context(), identity.Group{Name: identity.Label(fmt.Sprint(i, long)), CreatedAt: noon})
-				_, tokenErr := tx.InsertToken(t.Context(), identity.Token{Name: identity.Label(long), CreatedAt: noon}, fmt.Sprint(i))
-				_, webhookErr := tx.InsertWebhook(t.Context(), identity.Webhook{URL: identity.WebhookURL("https://" + long), CreatedAt: noon})
+				group := identity.Group{Name: identity.Label(fmt.Sprint(i, long)), CreatedAt: noon}
+				token := identity.Token{Name: identity.Label(long), CreatedAt: noon}
+				webhook := identity.Webhook{URL: identity.WebhookURL("https://" + long), CreatedAt: noon}
+				_, groupErr := tx.InsertGroup(t.Context(), group)
+				_, tokenErr := tx.InsertToken(t.Context(), token, fmt.Sprint(i))
+				_, webhookErr := tx.InsertWebhook(t.Context(), webhook)
 				recordErr := tx.InsertRecord(t.Context(), user, record("tags", i))
 				change := identity.Changes{"name": {Old: long}}
 				eventErr := tx.Emit(t.Context(), identity.Event{Type: identity.UserUpdated, Time: noon, Changes: change})

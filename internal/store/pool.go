@@ -8,7 +8,7 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// pool is a connection pool with the statements that are prepared on it.
+// pool is a connection pool with its prepared statements.
 type pool struct {
 	db      *sqlx.DB
 	engine  *engine
@@ -32,12 +32,12 @@ type limits struct {
 	pageBytes int
 }
 
-// maxStatements bounds the prepared statements: lists can be asked for in many
-// shapes, and each one costs memory on each connection.
+// maxStatements bounds the prepared statements: lists have queries of many shapes, and
+// each one costs memory on each connection.
 const maxStatements = 200
 
-// queryer is a query that lacks only its arguments: a prepared statement, or a
-// text with a connection to send it on.
+// queryer is a query without its arguments: a prepared statement, or a text with a
+// connection.
 type queryer interface {
 	GetContext(ctx context.Context, dest any, args ...any) error
 	SelectContext(ctx context.Context, dest any, args ...any) error
@@ -52,7 +52,7 @@ func newPool(db *sqlx.DB, e *engine, prepare bool) *pool {
 	}
 }
 
-// queryer returns a query to be run on the pool.
+// queryer returns a query to run on the pool, and prepares it if the pool prepares.
 func (p *pool) queryer(ctx context.Context, query string) (queryer, error) {
 	if err := p.prepareOnce(ctx, query); err != nil {
 		return nil, err
@@ -63,8 +63,8 @@ func (p *pool) queryer(ctx context.Context, query string) (queryer, error) {
 	return text{p.db, query}, nil
 }
 
-// queryerIn returns a query to be run in a transaction. It does not prepare: that
-// takes a second connection, for which a full pool would wait for ever.
+// queryerIn returns a query to run in a transaction. It does not prepare: that takes a
+// second connection, and in a full pool transactions would wait for each other.
 func (p *pool) queryerIn(ctx context.Context, tx *sqlx.Tx, query string) queryer {
 	if statement := p.prepared(query); statement != nil {
 		return tx.StmtxContext(ctx, statement)
@@ -78,7 +78,7 @@ func (p *pool) prepared(query string) *sqlx.Stmt {
 	return p.statements[query]
 }
 
-// prepareOnce prepares a query unless it is prepared, or is not to be.
+// prepareOnce prepares a query, if the pool prepares and has room and it is not prepared.
 func (p *pool) prepareOnce(ctx context.Context, query string) error {
 	p.mu.RLock()
 	done := !p.prepare || p.statements[query] != nil || len(p.statements) >= maxStatements
@@ -93,14 +93,14 @@ func (p *pool) prepareOnce(ctx context.Context, query string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.statements[query] != nil { // another goroutine was faster
-		return statement.Close() //nolint:sqlclosecheck // only the one that is not kept
+		return statement.Close() //nolint:sqlclosecheck // the one that is kept stays open
 	}
 	p.statements[query] = statement
 	return nil
 }
 
-// afterError drops what an error has made useless: a statement whose result
-// type a migration has changed, idle connections that lost their place.
+// afterError drops a statement whose result type a migration has changed, and the idle
+// connections where one of them is poisoned.
 func (p *pool) afterError(query string, err error) {
 	if p.engine.isStalePlan(err) {
 		p.mu.Lock()
@@ -113,7 +113,7 @@ func (p *pool) afterError(query string, err error) {
 	}
 }
 
-// text is a query sent as it stands.
+// text is a query that is not prepared.
 type text struct {
 	conn interface {
 		GetContext(ctx context.Context, dest any, query string, args ...any) error

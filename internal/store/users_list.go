@@ -10,11 +10,11 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// blockBits is the size of a block of user_blocks as a power of two; the
-// triggers of the schema have it too.
+// blockBits is the size of a block of user_blocks as a power of two. The triggers of
+// the schema use the same size.
 const blockBits = 10
 
-// sortColumns is the allow-list of what may stand in ORDER BY.
+// sortColumns has the columns that ORDER BY may name.
 var sortColumns = map[identity.UserSort]string{
 	identity.SortByID:         "id",
 	identity.SortByName:       "name_folded",
@@ -110,7 +110,7 @@ type listedRow struct {
 	Matches int64 `db:"matches"`
 }
 
-// userRows reads a page and tells whether more follow.
+// userRows reads a page and reports whether more rows follow.
 func (r reader) userRows(ctx context.Context, where *conditions, q identity.UserQuery, offset int64,
 ) (rows []listedRow, more bool, err error) {
 	query := where.pageQuery(q, r.pool.limits.broadMatches)
@@ -174,8 +174,8 @@ func (r reader) countUsers(ctx context.Context, f identity.UserFilter) (int64, e
 	return total, nil
 }
 
-// seekBlock adds the condition to start at the block in which the offset falls
-// and returns what remains of the offset inside it.
+// seekBlock adds the condition to start at the block in which the offset falls and
+// returns the rest of the offset, inside the block.
 func (r reader) seekBlock(ctx context.Context, where *conditions, q identity.UserQuery) (int64, error) {
 	direction := ""
 	if q.Descending {
@@ -217,7 +217,7 @@ func (c *conditions) add(format string, arg any) {
 	c.texts = append(c.texts, fmt.Sprintf(format, len(c.args)))
 }
 
-// either makes one condition of the last two: one of them has to hold.
+// either joins the last two conditions with OR.
 func (c *conditions) either() {
 	n := len(c.texts)
 	c.texts = append(c.texts[:n-2], "("+c.texts[n-2]+" OR "+c.texts[n-1]+")")
@@ -230,7 +230,7 @@ func (c *conditions) String() string {
 	return " WHERE " + strings.Join(c.texts, " AND ")
 }
 
-// addAfter adds the condition to start behind a cursor.
+// addAfter adds the condition to start after a cursor.
 func (c *conditions) addAfter(after identity.Cursor) error {
 	comparison := ">"
 	if after.Descending {

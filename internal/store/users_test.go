@@ -84,7 +84,9 @@ func TestUsersAgainstModel(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		s.LowerLimits(200, 300, 8<<20)
 		ctx := t.Context()
-		names := []string{"Anna Schmidt", "ANNABEL", "Ärger", "ärmel 100%", "under_score", `back\slash`, "Straße", "Éric", `quo"te`, "Bo"}
+		names := []string{
+			"Anna Schmidt", "ANNABEL", "Ärger", "ärmel 100%", "under_score", `back\slash`, "Straße", "Éric", `quo"te`, "Bo",
+		}
 		var model []identity.User
 		for i := range 1300 { // more than one block
 			u := user(i, fmt.Sprintf("%s %d", names[i%len(names)], i%40))
