@@ -49,7 +49,8 @@ func (r reader) Sessions(ctx context.Context, userID int64, now time.Time, page 
 // InsertSession stores a new session of a user and returns its id.
 func (t *Tx) InsertSession(ctx context.Context, userID int64, s identity.Session) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, `INSERT INTO sessions (user_id, created_at, last_used_at, expires_at, fresh_until, source, client)
+	err := t.get(ctx, &id, `INSERT INTO sessions
+			(user_id, created_at, last_used_at, expires_at, fresh_until, source, client)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
 		userID, timestamp{s.CreatedAt}, timestamp{s.LastUsedAt}, timestamp{s.ExpiresAt}, timestamp{s.FreshUntil},
 		s.Source, s.Client)

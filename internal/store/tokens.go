@@ -168,7 +168,8 @@ func (t *Tx) InsertToken(ctx context.Context, token identity.Token, digest strin
 			allow_list, created_at, expires_at, last_used_at, created_by_user, created_by_token)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id`,
 		token.Name, digest, orNull(token.UserID), orNull(token.SessionID), token.Permissions.String(),
-		token.CanViewMaskedData, token.AllowList.String(), timestamp{token.CreatedAt}, timestamp{token.ExpiresAt}, timestamp{token.LastUsedAt},
+		token.CanViewMaskedData, token.AllowList.String(),
+		timestamp{token.CreatedAt}, timestamp{token.ExpiresAt}, timestamp{token.LastUsedAt},
 		token.CreatedBy.UserID, token.CreatedBy.TokenID)
 	return id, err
 }

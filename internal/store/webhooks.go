@@ -9,7 +9,8 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-const webhookColumns = "id, url, events, format, auth, active, token <> '' AS has_token, created_at, updated_at, version"
+const webhookColumns = "id, url, events, format, auth, active, token <> '' AS has_token, " +
+	"created_at, updated_at, version"
 
 type webhookRow struct {
 	ID        int64     `db:"id"`
@@ -27,7 +28,8 @@ type webhookRow struct {
 func (r webhookRow) webhook() identity.Webhook {
 	w := identity.Webhook{
 		ID: r.ID, URL: identity.WebhookURL(r.URL), Format: identity.WebhookFormat(r.Format),
-		Auth: identity.WebhookAuth(r.Auth), Active: r.Active, HasToken: r.HasToken, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Version: r.Version,
+		Auth: identity.WebhookAuth(r.Auth), Active: r.Active, HasToken: r.HasToken,
+		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Version: r.Version,
 	}
 	for event := range strings.FieldsSeq(r.Events) {
 		w.Events = append(w.Events, identity.EventType(event))
