@@ -27,7 +27,7 @@ import (
 //     as many instances have sent the nonce as have a connection called listenerName.
 //     Only then does the author answer.
 //
-// A kept grant does not outlive the answer to a change:
+// A kept grant does not outlive the answer to a change by an author that listens:
 //   - An instance that does not listen keeps nothing. Its cache is empty until Listen
 //     begins, and from the moment its connection is lost until the next one is there.
 //   - A look-up that began before a change is not kept after it (generation).
@@ -138,8 +138,8 @@ func newGrantCache(db reader, databaseURL string, ttl time.Duration) *grantCache
 }
 
 // Grant finds a token by its digest, with its user's rights. What it returns may have
-// been read up to the TTL ago, but not before a change of these rights that has been
-// answered. No such token is NotFound.
+// been read up to the TTL ago, but not before a change of these rights that an instance
+// that listens has answered. No such token is NotFound.
 func (s *Store) Grant(ctx context.Context, digest string) (Grant, error) {
 	grant, found, generation := s.grants.get(digest)
 	if found {

@@ -58,7 +58,7 @@ type Tx struct {
 	effects effects
 }
 
-// effects are what InTx has to tell of a transaction after the commit.
+// effects are what InTx has to tell others about a transaction.
 type effects struct {
 	grants   grantChanges
 	enqueued bool // see Enqueued
