@@ -108,9 +108,9 @@ type UserFilter struct {
 	Email       string // the whole address, without regard to case; "" for any
 	TFA         *bool
 	Group       int64 // member of; 0 for any
-	// Both together select nobody.
-	OnlyActive   bool
-	OnlyInactive bool
+	Active      *bool
+	// None selects no user: filters of a request exclude each other.
+	None bool
 }
 
 // UserSort is what a list of users is ordered by; ties are ordered by id.

@@ -237,7 +237,7 @@ func ownSession(actor identity.Actor, userID int64) int64 {
 // countCreatedTokens adds to the changes how many tokens a user has made that
 // outlast the user, or the user's access.
 func countCreatedTokens(ctx context.Context, tx *store.Tx, userID int64, changes identity.Changes) error {
-	n, err := tx.CountTokensCreatedBy(ctx, userID)
+	n, err := tx.TokenCount(ctx, userID)
 	if err == nil && n > 0 {
 		changes["createdTokens"] = identity.Change{New: n}
 	}

@@ -58,7 +58,7 @@ func TestEveryFieldIsStored(t *testing.T) {
 			if err := tx.ReplaceMemberships(t.Context(), id, want.Groups); err != nil {
 				return err
 			}
-			return tx.RecordSignin(t.Context(), id, want.LastSigninAt)
+			return tx.SetLastSignin(t.Context(), id, want.LastSigninAt)
 		})
 		if err != nil {
 			t.Fatal(err)
