@@ -258,7 +258,7 @@ func TestManyErrorsAreFew(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, dialect.Prefix+"/users",
 			http.NoBody), recorder)
-		if err := dialect.WriteError(c, identity.InvalidFields(fields)); err != nil {
+		if err := dialect.Answer(c, identity.InvalidFields(fields)); err != nil {
 			t.Errorf("%s: %v", dialect.Prefix, err)
 		}
 		body := recorder.Body.String()

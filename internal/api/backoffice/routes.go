@@ -82,7 +82,7 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 	for i := range routes {
 		routes[i].Handler = requireJSONAccepted(routes[i].Handler)
 	}
-	return api.Dialect{Prefix: Prefix, Routes: routes, WriteError: writeError}
+	return api.Dialect{Prefix: Prefix, Routes: routes, Scheme: api.Bearer, WriteError: writeError}
 }
 
 // requireJSONAccepted answers 406 before anything is done: an answer that the

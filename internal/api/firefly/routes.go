@@ -39,7 +39,7 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 	for i := range routes {
 		routes[i].Handler = forAdministrators(routes[i].Handler)
 	}
-	return api.Dialect{Prefix: Prefix, Routes: routes, WriteError: writeError}
+	return api.Dialect{Prefix: Prefix, Routes: routes, Scheme: api.Bearer, WriteError: writeError}
 }
 
 // forAdministrators refuses everyone else, whatever they may do elsewhere, and

@@ -26,6 +26,8 @@ type handlers struct{ service *service.Service }
 // New returns the dialect over a service.
 func New(s *service.Service) api.Dialect {
 	h := &handlers{s}
+	scheme := api.Bearer
+	scheme.Challenge = challenge
 	return api.Dialect{
 		Prefix: Prefix,
 		Routes: []api.Route{
@@ -34,6 +36,7 @@ func New(s *service.Service) api.Dialect {
 			{Method: http.MethodDelete, Path: "/users/:userId", Handler: h.deleteUser},
 			{Method: http.MethodPost, Path: "/users/:userId/synced", Handler: h.syncUser, MaxBody: maxSyncBody},
 		},
+		Scheme:     scheme,
 		WriteError: writeError,
 	}
 }
