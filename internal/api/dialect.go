@@ -10,12 +10,15 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Dialect is one API over the service: the table of its routes, the way in which
-// its callers say who they are, and the body of its errors.
+// Dialect is one API over the service: its contract, the table of its routes, the
+// way in which its callers say who they are, and the body of its errors.
 type Dialect struct {
+	Name   string // short, as part of an address
 	Prefix string // of every path, such as /api/v2
-	Routes []Route
-	Scheme Scheme
+	// Contract is the OpenAPI document that describes the dialect.
+	Contract []byte
+	Routes   []Route
+	Scheme   Scheme
 	// WriteError writes the status and the body of a failure; see Answer.
 	WriteError func(c echo.Context, f Failure) error
 }

@@ -27,7 +27,7 @@ import (
 // Options are what a server is made of.
 type Options struct {
 	// Dialects are mounted side by side; the first one also answers for paths
-	// that belong to none.
+	// that belong to none, and its contract describes them.
 	Dialects []api.Dialect
 	// Authenticate returns the caller that a credential stands for.
 	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
@@ -70,7 +70,7 @@ func New(options Options) *Server {
 
 	serveGet(e, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, health{"ok"}) })
 	serveGet(e, "/readyz", s.ready)
-	registerPages(e)
+	registerPages(e, options.Dialects)
 	for _, dialect := range options.Dialects {
 		for _, route := range dialect.Routes {
 			handler := s.handler(dialect.Scheme, route)

@@ -370,7 +370,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		https, http := s.At("https://roster.example.com"), s.At("http://roster.example.com")
 		for _, path := range []string{
 			"/api/v2/users", "/api/v1/users", "/2.0/users", "/healthz", "/readyz", "/docs",
-			"/openapi.yaml", "/password/reset", "/nowhere",
+			"/openapi.yaml", "/openapi/powens.yaml", "/password/reset", "/nowhere",
 		} {
 			for _, token := range []string{apitest.AdminToken, "wrong"} {
 				for server, want := range map[*apitest.Server]string{s: "", http: "", https: "max-age=31536000"} {

@@ -3,6 +3,7 @@
 package powens
 
 import (
+	_ "embed"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -21,6 +22,9 @@ const Prefix = "/2.0"
 // kept in the outbox once for each subscriber.
 const maxSyncBody = 256 << 10
 
+//go:embed openapi.yaml
+var contract []byte
+
 type handlers struct{ service *service.Service }
 
 // New returns the dialect over a service.
@@ -29,7 +33,9 @@ func New(s *service.Service) api.Dialect {
 	scheme := api.Bearer
 	scheme.Challenge = challenge
 	return api.Dialect{
-		Prefix: Prefix,
+		Name:     "powens",
+		Prefix:   Prefix,
+		Contract: contract,
 		Routes: []api.Route{
 			{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
 			{Method: http.MethodGet, Path: "/users/:userId", Handler: h.getUser},
