@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -166,7 +167,7 @@ func (c *Config) StoreOptions() store.Options {
 // variable with _FILE names, which keeps secrets out of the environment of
 // containers. A trailing line break is not part of the secret.
 func ReadSecretFiles() error {
-	for _, name := range secretVariables {
+	for _, name := range secretVariables() {
 		path := os.Getenv(name + "_FILE")
 		if path == "" {
 			continue
@@ -185,4 +186,12 @@ func ReadSecretFiles() error {
 	return nil
 }
 
-var secretVariables = []string{"DATABASE_URL", "ROSTER_ADMIN_TOKEN", "ROSTER_ADMIN_PASSWORD", "ROSTER_SECRET_KEY", "ROSTER_SMTP_URL"}
+// secretVariables are the variables of the settings that are tagged secret.
+func secretVariables() (names []string) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if _, isSecret := field.Tag.Lookup("secret"); isSecret {
+			names = append(names, field.Tag.Get("env"))
+		}
+	}
+	return names
+}

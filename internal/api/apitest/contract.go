@@ -93,10 +93,12 @@ func checkAgainst(router routers.Router, request *http.Request, answer *Answer) 
 		return err
 	}
 	return openapi3filter.ValidateResponse(request.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: described, PathParams: parameters, Route: route},
-		Status:                 answer.Status,
-		Header:                 answer.Header,
-		Body:                   io.NopCloser(bytes.NewReader(answer.Body)),
+		RequestValidationInput: &openapi3filter.RequestValidationInput{
+			Request: described, PathParams: parameters, Route: route,
+		},
+		Status: answer.Status,
+		Header: answer.Header,
+		Body:   io.NopCloser(bytes.NewReader(answer.Body)),
 		Options: &openapi3filter.Options{
 			IncludeResponseStatus: true,
 			ExcludeResponseBody:   request.Method == http.MethodHead,

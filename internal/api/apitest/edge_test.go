@@ -20,6 +20,7 @@ import (
 
 	"github.com/rosterhq/roster/internal/api/apitest"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
@@ -381,6 +382,18 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// TestResetPageIsWhereMailsLead: the service writes the address of a page that the
+// HTTP server has.
+func TestResetPageIsWhereMailsLead(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		page := s.Do(http.MethodGet, service.ResetPath, nil, apitest.As("")).Want(http.StatusOK)
+		if !strings.Contains(string(page.Body), "<form") {
+			t.Errorf("%s", page.Body)
 		}
 	})
 }
