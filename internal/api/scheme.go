@@ -59,7 +59,7 @@ func bearerChallenge(f Failure) string {
 }
 
 // BearerRealm is a challenge that says nothing of an error.
-const BearerRealm = `Bearer realm="roster"`
+const BearerRealm = `Bearer realm="roster"` //nolint:gosec // a challenge is no credential
 
 func challenge(code string) string { return fmt.Sprintf(`%s, error="%s"`, BearerRealm, code) }
 
