@@ -67,10 +67,10 @@ type userField interface {
 
 // fieldOf is a field of type T.
 type fieldOf[T any] struct {
-	name string               // in the changes of an event
-	of   func(*User) *T       // where a user has it
+	name string                // in the changes of an event
+	of   func(*User) *T        // where a user has it
 	in   func(*UserChange) **T // where a change has it
-	own  bool                 // in person, users may change it themselves
+	own  bool                  // in person, users may change it themselves
 	// equal compares two values; nil for ==.
 	equal func(a, b T) bool
 	// mask returns the value as others see it without CanViewMaskedData, maskText does
@@ -82,10 +82,10 @@ type fieldOf[T any] struct {
 	isMask func(value T, readsMasks bool) bool
 }
 
-func (f fieldOf[T]) fieldName() string          { return f.name }
-func (f fieldOf[T]) isOwn() bool                { return f.own }
-func (f fieldOf[T]) leave(c *UserChange)        { *f.in(c) = nil }
-func (f fieldOf[T]) maskOfText() func(any) any  { return f.maskText }
+func (f fieldOf[T]) fieldName() string         { return f.name }
+func (f fieldOf[T]) isOwn() bool               { return f.own }
+func (f fieldOf[T]) leave(c *UserChange)       { *f.in(c) = nil }
+func (f fieldOf[T]) maskOfText() func(any) any { return f.maskText }
 
 func (f fieldOf[T]) same(a, b T) bool {
 	if f.equal != nil {

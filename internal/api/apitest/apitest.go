@@ -1,5 +1,5 @@
 // Package apitest runs the whole service for tests, from HTTP down to a fresh
-// database on each engine, and holds every answer against openapi.yaml.
+// database on each engine, and holds every answer against its contract.
 package apitest
 
 import (

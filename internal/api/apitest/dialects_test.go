@@ -45,7 +45,7 @@ func TestEveryKindHasItsAnswer(t *testing.T) {
 		answer := func(err error) *httptest.ResponseRecorder {
 			recorder := httptest.NewRecorder()
 			c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, dialect.Prefix+"/users", http.NoBody), recorder)
-			if err := dialect.WriteError(c, err); err != nil {
+			if err := dialect.Answer(c, err); err != nil {
 				t.Errorf("%s: %v", dialect.Prefix, err)
 			}
 			return recorder

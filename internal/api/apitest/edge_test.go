@@ -21,6 +21,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
@@ -259,7 +260,7 @@ func TestManyErrorsAreFew(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, dialect.Prefix+"/users",
 			http.NoBody), recorder)
-		if err := dialect.WriteError(c, identity.InvalidFields(fields)); err != nil {
+		if err := dialect.Answer(c, identity.InvalidFields(fields)); err != nil {
 			t.Errorf("%s: %v", dialect.Prefix, err)
 		}
 		body := recorder.Body.String()
@@ -371,7 +372,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		https, http := s.At("https://roster.example.com"), s.At("http://roster.example.com")
 		for _, path := range []string{
 			"/api/v2/users", "/api/v1/users", "/2.0/users", "/healthz", "/readyz", "/docs",
-			"/openapi.yaml", "/password/reset", "/nowhere",
+			"/openapi.yaml", "/openapi/powens.yaml", "/password/reset", "/nowhere",
 		} {
 			for _, token := range []string{apitest.AdminToken, "wrong"} {
 				for server, want := range map[*apitest.Server]string{s: "", http: "", https: "max-age=31536000"} {
@@ -382,6 +383,18 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// TestResetPageIsWhereMailsLead: the service writes the address of a page that the
+// HTTP server has.
+func TestResetPageIsWhereMailsLead(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		page := s.Do(http.MethodGet, service.ResetPath, nil, apitest.As("")).Want(http.StatusOK)
+		if !strings.Contains(string(page.Body), "<form") {
+			t.Errorf("%s", page.Body)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/rosterhq/roster"
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/service"
@@ -82,7 +83,10 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 	for i := range routes {
 		routes[i].Handler = requireJSONAccepted(routes[i].Handler)
 	}
-	return api.Dialect{Prefix: Prefix, Routes: routes, WriteError: writeError}
+	return api.Dialect{
+		Name: "backoffice", Prefix: Prefix, Contract: roster.OpenAPI, Routes: routes, Scheme: api.Bearer,
+		WriteError: writeError,
+	}
 }
 
 // requireJSONAccepted answers 406 before anything is done: an answer that the
