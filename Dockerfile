@@ -8,7 +8,7 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/roster ./cmd/roste
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/roster /roster
-# Without DATABASE_URL the database is a SQLite file in here.
+# Without DATABASE_URL, the database is a SQLite file in this directory.
 COPY --from=build --chown=65532:65532 /out/data /data
 WORKDIR /data
 VOLUME /data

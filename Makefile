@@ -16,14 +16,14 @@ test: ## run the tests
 race: ## run the tests with the race detector, which needs a C compiler
 	go test -race ./...
 
-lint: ## look for mistakes
+lint: ## run go vet and golangci-lint
 	go vet ./...
 	$(TOOL) golangci-lint run
 
 fmt: ## format the code
 	$(TOOL) gofumpt -w .
 
-generate: ## make the generated files anew, the client from openapi.yaml among them
+generate: ## regenerate files, such as the client from openapi.yaml
 	go generate ./...
 
 bench: ## measure the service under load
@@ -38,5 +38,5 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 build: ## build bin/roster, a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/roster ./cmd/roster
 
-ci: ## do what CI does
+ci: ## run all checks of CI
 	.ci/run

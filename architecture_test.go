@@ -17,46 +17,59 @@ import (
 
 const module = "github.com/rosterhq/roster"
 
-// arrows are the imports within the module that each package may have; what is
-// not listed may have none. The command and the tests' helpers may have all.
+// arrows holds the imports within the module that each package is allowed. A package
+// that is not listed is allowed none; those in free are allowed all.
 var arrows = map[string][]string{
-	"internal/secret":         {"internal/identity"},
-	"internal/delivery":       {"internal/identity"},
-	"internal/store":          {"db", "internal/identity", "internal/delivery"},
-	"internal/notify":         {"internal/store", "internal/delivery", "internal/identity"},
-	"internal/service":        {"internal/notify", "internal/store", "internal/secret", "internal/identity", "internal/delivery", "pkg/webhooksig"},
+	"cmd/roster": {"internal/app", "internal/config", "internal/delivery", "internal/identity", "internal/service"},
+	"internal/app": {
+		"internal/config", "internal/httpserver", "internal/outbox", "internal/mail", "internal/webhook",
+		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens",
+		"internal/service", "internal/store", "internal/secret", "internal/identity", "internal/delivery",
+	},
+	"internal/secret":   {"internal/identity"},
+	"internal/delivery": {"internal/identity"},
+	"internal/store":    {"db", "internal/identity", "internal/delivery"},
+	"internal/notify":   {"internal/store", "internal/delivery", "internal/identity"},
+	"internal/service": {
+		"internal/notify", "internal/store", "internal/secret", "internal/identity", "internal/delivery", "pkg/webhooksig",
+	},
 	"internal/outbox":         {"internal/store", "internal/identity", "internal/delivery"},
 	"internal/api":            {"internal/identity", "internal/delivery"},
-	"internal/api/backoffice": {"internal/api", "internal/service", "internal/identity", "internal/delivery", "internal/secret"},
+	"internal/api/backoffice": {"", "internal/api", "internal/service", "internal/identity", "internal/delivery", "internal/secret"},
 	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity"},
 	"internal/api/powens":     {"internal/api", "internal/service", "internal/identity", "internal/delivery"},
-	"internal/httpserver":     {"", "internal/api", "internal/identity"},
+	"internal/httpserver":     {"internal/api", "internal/identity"},
 	"internal/mail":           {"internal/identity", "internal/delivery"},
 	"internal/webhook":        {"internal/identity", "internal/delivery", "pkg/webhooksig"},
-	"internal/config":         {"internal/identity", "internal/secret", "internal/store"},
+	"internal/config":         {"internal/identity", "internal/secret"},
 }
 
-var free = []string{"cmd/", "test/", "internal/api/apitest", "internal/store/storetest", "internal/pgtest", "internal/mail/mailtest"}
+// free holds the prefixes of the packages that only tests and benchmarks use.
+var free = []string{
+	"test/", "internal/api/apitest", "internal/store/storetest", "internal/pgtest", "internal/mail/mailtest",
+}
 
-// foreign are the modules that are the business of some packages only.
+// foreign holds the packages that are allowed to import each of these modules.
 var foreign = map[string][]string{
-	"github.com/jmoiron/sqlx":      {"internal/store"},
-	"github.com/lib/pq":            {"internal/store"},
-	"modernc.org/sqlite":           {"internal/store"},
-	"github.com/pressly/goose":     {"internal/store"},
-	"golang.org/x/crypto":          {"internal/secret"},
-	"github.com/pquerna/otp":       {"internal/secret"},
-	"github.com/labstack/echo":     {"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens", "internal/httpserver"},
+	"github.com/jmoiron/sqlx":  {"internal/store"},
+	"github.com/lib/pq":        {"internal/store"},
+	"modernc.org/sqlite":       {"internal/store"},
+	"github.com/pressly/goose": {"internal/store"},
+	"golang.org/x/crypto":      {"internal/secret"},
+	"github.com/pquerna/otp":   {"internal/secret"},
+	"github.com/labstack/echo": {
+		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens", "internal/httpserver",
+	},
 	"github.com/go-playground":     {"internal/api"},
 	"github.com/prometheus":        {"internal/httpserver", "internal/store", "internal/outbox"},
-	"github.com/alecthomas/kong":   nil, // the command's own
+	"github.com/alecthomas/kong":   {"cmd/roster"},
 	"github.com/oapi-codegen":      {"pkg/client"},
 	"go.opentelemetry.io":          {"internal/httpserver"},
 	"github.com/XSAM/otelsql":      {"internal/store"},
 	"github.com/wneessen/go-mail":  {"internal/mail"},
 	"golang.org/x/net":             {"internal/identity", "internal/mail"},
 	"code.dny.dev/ssrf":            {"internal/webhook"},
-	"github.com/getkin/kin-openap": nil, // the tests' own, as the next
+	"github.com/getkin/kin-openap": nil, // only tests import this and the next two
 	"github.com/standard-webhooks": nil,
 	"github.com/emersion":          nil,
 }
@@ -111,8 +124,8 @@ func checkImport(t *testing.T, name, imported string) {
 	}
 }
 
-// TestOneEmit: only emit in service records events, so that no operation can forget the
-// webhooks.
+// TestOneEmit checks that only emit in service records events, so that no operation can
+// forget the webhooks.
 func TestOneEmit(t *testing.T) {
 	t.Parallel()
 	var files []string
@@ -150,7 +163,8 @@ func TestOneEmit(t *testing.T) {
 	}
 }
 
-// TestNoWireNamesInTheCore: how things are called in JSON is a dialect's business.
+// TestNoWireNamesInTheCore checks that the core has no JSON names: those belong to the
+// dialects.
 func TestNoWireNamesInTheCore(t *testing.T) {
 	t.Parallel()
 	for _, folder := range []string{"identity", "service", "store"} {
@@ -183,8 +197,9 @@ func structTags(tree ast.Node) []string {
 	return tags
 }
 
-// TestSQLiteHasItsOwnLibc: modernc.org/sqlite works with the one version of libc
-// that it names, and another module can raise it silently.
+// TestSQLiteHasItsOwnLibc checks that go.mod has the version of libc that
+// modernc.org/sqlite requires. It works with that version only, and another module
+// can raise it silently.
 func TestSQLiteHasItsOwnLibc(t *testing.T) {
 	t.Parallel()
 	command := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.GoMod}}", "modernc.org/sqlite")

@@ -6,23 +6,27 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/oasdiff/yaml"
+
+	"github.com/rosterhq/roster/internal/config"
 )
 
-// settings are the variables that Roster reads; those that are secret have a _FILE variant too.
-var settings = []string{
-	"PORT", "ROSTER_ADDR", "DATABASE_URL", "ROSTER_PUBLIC_URL", "ROSTER_ADMIN_TOKEN", "ROSTER_ADMIN_EMAIL",
-	"ROSTER_ADMIN_PASSWORD", "ROSTER_BCRYPT_COST", "ROSTER_TRUSTED_PROXIES", "ROSTER_SMTP_URL",
-	"ROSTER_WEBHOOK_ALLOW_PRIVATE", "ROSTER_METRICS_ADDR", "ROSTER_LOG_LEVEL",
-}
-
+// isSetting reports whether Roster reads a variable: that of a setting or, for a secret, NAME_FILE.
 func isSetting(name string) bool {
-	return slices.Contains(settings, strings.TrimSuffix(name, "_FILE"))
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
+		setting := field.Tag.Get("env")
+		_, isSecret := field.Tag.Lookup("secret")
+		if name == setting || isSecret && name == setting+"_FILE" {
+			return true
+		}
+	}
+	return false
 }
 
 func readFile(t *testing.T, name string) string {
@@ -34,7 +38,7 @@ func readFile(t *testing.T, name string) string {
 	return string(content)
 }
 
-// stage is what follows one FROM: each instruction's arguments, in order.
+// stage holds the arguments of each instruction after one FROM, in order.
 type stage map[string][]string
 
 func (s stage) last(instruction string) string {
@@ -45,7 +49,7 @@ func (s stage) last(instruction string) string {
 	return args[len(args)-1]
 }
 
-// dockerfile reads the stages of the Dockerfile, which has no instruction of several lines.
+// dockerfile returns the stages of the Dockerfile. It fails for an instruction of several lines.
 func dockerfile(t *testing.T) (stages []stage) {
 	t.Helper()
 	for line := range strings.Lines(readFile(t, "Dockerfile")) {
@@ -125,14 +129,15 @@ func TestDockerfileImage(t *testing.T) {
 	}
 }
 
-// What the build needs must reach it.
+// TestDockerignore checks that the build gets all files that it needs.
 func TestDockerignore(t *testing.T) {
 	for pattern := range strings.Lines(readFile(t, ".dockerignore")) {
 		pattern = strings.TrimSpace(pattern)
 		if pattern == "" || strings.HasPrefix(pattern, "#") {
 			continue
 		}
-		for _, needed := range []string{"go.mod", "go.sum", "openapi.go", "openapi.yaml", "cmd", "db", "internal", "pkg"} {
+		needed := []string{"go.mod", "go.sum", "openapi.go", "openapi.yaml", "cmd", "db", "internal", "pkg"}
+		for _, needed := range needed {
 			if ignored, err := path.Match(pattern, needed); ignored || err != nil {
 				t.Errorf("%s: leaves out %s, %v", pattern, needed, err)
 			}
@@ -153,42 +158,50 @@ type compose struct {
 	Volumes map[string]any
 }
 
-func TestCompose(t *testing.T) {
+func readCompose(t *testing.T) compose {
+	t.Helper()
 	var c compose
 	if _, err := yaml.Unmarshal([]byte(readFile(t, "docker-compose.yml")), &c, yaml.DecodeOpts{}); err != nil {
 		t.Fatal(err)
 	}
-	roster, postgres, mailpit := c.Services["roster"], c.Services["postgres"], c.Services["mailpit"]
+	return c
+}
 
+func TestCompose(t *testing.T) {
+	c := readCompose(t)
 	for name, service := range c.Services {
 		if pinned := regexp.MustCompile(`:v?[0-9]`).MatchString(service.Image); !pinned && service.Build == "" {
 			t.Errorf("%s: image %q has no version", name, service.Image)
 		}
 		for _, published := range service.Ports {
 			if !strings.HasPrefix(published, "127.0.0.1:") {
-				t.Errorf("%s: port %s is open to the network, with the password that stands in the file", name, published)
+				t.Errorf("%s: port %s is open to the network, and the file shows the password", name, published)
 			}
 		}
 	}
-	for name := range roster.Environment {
+	for name := range c.Services["roster"].Environment {
 		if !isSetting(name) {
 			t.Errorf("Roster knows no %s", name)
 		}
 	}
+	for _, volume := range c.Services["postgres"].Volumes {
+		name, _, _ := strings.Cut(volume, ":")
+		if _, ok := c.Volumes[name]; !ok {
+			t.Errorf("volume %s is not declared", name)
+		}
+	}
+}
 
+// TestComposeServices checks that the settings of the services fit each other and the image.
+func TestComposeServices(t *testing.T) {
+	c := readCompose(t)
+	roster, postgres, mailpit := c.Services["roster"], c.Services["postgres"], c.Services["mailpit"]
 	if roster.Build != "." || roster.DependsOn["postgres"].Condition != "service_healthy" {
 		t.Errorf("roster: build %q, depends on %v", roster.Build, roster.DependsOn)
 	}
 	if test := postgres.Healthcheck.Test; len(test) < 2 || test[0] != "CMD" || test[1] != "pg_isready" {
 		t.Errorf("postgres: healthcheck %q", test)
 	}
-	for _, volume := range postgres.Volumes {
-		name, _, _ := strings.Cut(volume, ":")
-		if _, ok := c.Volumes[name]; !ok {
-			t.Errorf("volume %s is not declared", name)
-		}
-	}
-
 	database := parse(t, roster.Environment["DATABASE_URL"])
 	password, _ := database.User.Password()
 	env := postgres.Environment
@@ -199,7 +212,6 @@ func TestCompose(t *testing.T) {
 	if smtp := parse(t, roster.Environment["ROSTER_SMTP_URL"]); smtp.Host != "mailpit:1025" || mailpit.Image == "" {
 		t.Errorf("ROSTER_SMTP_URL %s", smtp)
 	}
-
 	listen := port(t, roster.Environment["ROSTER_ADDR"])
 	public := parse(t, roster.Environment["ROSTER_PUBLIC_URL"]).Port()
 	if exposed := dockerfile(t)[1].last("EXPOSE"); listen != exposed {

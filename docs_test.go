@@ -7,13 +7,14 @@ import (
 	"testing"
 )
 
-// TestSecurityNamesTests: each test that docs/security.md names is there, in the
-// package that it names.
+// TestSecurityNamesTests checks that each test that docs/security.md names exists in
+// the package that it names.
 func TestSecurityNamesTests(t *testing.T) {
 	t.Parallel()
-	found, err := exec.CommandContext(t.Context(), "git", "grep", "-hoE", "^func (Test|Fuzz)[A-Za-z0-9]+|^package [a-z_]+", "--", "*_test.go").Output()
+	const pattern = "^func (Test|Fuzz)[A-Za-z0-9]+|^package [a-z_]+"
+	found, err := exec.CommandContext(t.Context(), "git", "grep", "-hoE", pattern, "--", "*_test.go").Output()
 	if err != nil {
-		t.Skip("this is no checkout:", err)
+		t.Skip("git grep failed, this may be no checkout:", err)
 	}
 	tests, folder := map[string]bool{}, ""
 	for line := range strings.Lines(string(found)) {
@@ -24,7 +25,8 @@ func TestSecurityNamesTests(t *testing.T) {
 		}
 		tests[folder+"."+name] = true
 	}
-	named := regexp.MustCompile("`(?:([a-z/]+)\\.)?((?:Test|Fuzz)[A-Za-z0-9]+)`").FindAllStringSubmatch(readFile(t, "docs/security.md"), -1)
+	namePattern := regexp.MustCompile("`(?:([a-z/]+)\\.)?((?:Test|Fuzz)[A-Za-z0-9]+)`")
+	named := namePattern.FindAllStringSubmatch(readFile(t, "docs/security.md"), -1)
 	if len(named) < 50 {
 		t.Errorf("%d tests are named", len(named))
 	}

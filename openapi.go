@@ -1,10 +1,10 @@
-// Package roster holds the contract of the HTTP API.
+// Package roster holds the contract of the Back Office API.
 package roster
 
 import _ "embed"
 
-// OpenAPI is openapi.yaml, the description of every path that Roster serves. The tests hold the server to it; the
-// client in pkg/client is generated from it.
+// OpenAPI is openapi.yaml, the description of the Back Office API and of the paths that belong to no API, such as
+// /healthz. The tests hold the server to it; the client in pkg/client is generated from it.
 //
 //go:embed openapi.yaml
 var OpenAPI []byte

@@ -1,11 +1,11 @@
-// Package db holds the schema of both engines as migrations, one folder each,
-// in the format of goose. A migration that has been released is never edited;
-// each one leaves the previous release able to work (additive changes only).
+// Package db holds the schema as migrations in the format of goose, one folder per
+// engine. A released migration is never edited. The previous release must still
+// work after each migration, so migrations only add.
 package db
 
 import "embed"
 
-// Migrations has the folders migrations/postgres and migrations/sqlite.
+// Migrations holds the folders migrations/postgres and migrations/sqlite.
 //
 //go:embed migrations
 var Migrations embed.FS

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/service"
 )
 
 type auditCommands struct {
@@ -16,19 +16,20 @@ type auditCommands struct {
 }
 
 type auditPruneCommand struct {
-	OlderThan age `required:"" help:"How old the events are that go, in days or as a duration: 400d, 720h."`
+	OlderThan age `required:"" help:"Minimum age of the events to delete, in days or as a duration: 400d, 720h."`
 }
 
-// age is a duration that may be given in days.
+// age is a duration that can be given in days.
 type age time.Duration
 
-// UnmarshalText reads 400d, or what time.ParseDuration reads.
+// UnmarshalText reads days, such as 400d, or a duration of time.ParseDuration. It
+// fails for any other text and for a negative age.
 func (a *age) UnmarshalText(text []byte) error {
-	const day, most = 24 * time.Hour, 100 * 365 // days
+	const day, maxDays = 24 * time.Hour, 100 * 365
 	if digits, inDays := strings.CutSuffix(string(text), "d"); inDays {
 		days, err := strconv.Atoi(digits)
-		if err != nil || days < 0 || days > most {
-			return fmt.Errorf("must be a number of days such as 400d, at most %dd", most)
+		if err != nil || days < 0 || days > maxDays {
+			return fmt.Errorf("must be a number of days such as 400d, at most %dd", maxDays)
 		}
 		*a = age(time.Duration(days) * day)
 		return nil
@@ -41,13 +42,8 @@ func (a *age) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Run deletes.
-func (a auditPruneCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+// Run deletes events and prints their number.
+func (a auditPruneCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	deleted, err := svc.PruneEvents(ctx, time.Duration(a.OlderThan))
 	fmt.Fprintf(env.stdout, "%d events are deleted.\n", deleted)
 	return err

@@ -11,7 +11,7 @@ import (
 
 type configCommand struct{}
 
-// Run prints the settings, secrets hidden.
+// Run prints each setting, where it comes from, and (hidden) in place of a secret.
 func (configCommand) Run(line *kong.Context, env environment) error {
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	for _, flag := range line.Model.Flags {
@@ -43,7 +43,7 @@ func origin(line *kong.Context, flag *kong.Flag) string {
 	return "default"
 }
 
-// isGiven reports whether a setting was given at all, rather than left at its default.
+// isGiven reports whether a setting was given, by a flag, a file or a variable.
 func isGiven(line *kong.Context, flagName string) bool {
 	for _, flag := range line.Model.Flags {
 		if flag.Name == flagName {

@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// openFileWarning is the warning in both forms of the log, with the file's name.
+// openFileWarning matches the warning in both formats of the log.
 var openFileWarning = regexp.MustCompile(`run chmod 600.*roster\.db`)
 
-// TestWarningOfOpenDatabaseFile: every command that opens a database file that
-// others may read says so, and does its work.
+// TestWarningOfOpenDatabaseFile checks that every command that opens a database
+// file that other users can open logs a warning and still works.
 func TestWarningOfOpenDatabaseFile(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -26,7 +26,7 @@ func TestWarningOfOpenDatabaseFile(t *testing.T) {
 		}
 		return stdout, stderr
 	}
-	if _, stderr := run("migrate"); stderr != "" { // it makes the file itself, for its owner alone
+	if _, stderr := run("migrate"); stderr != "" { // it makes the file, with mode 0600
 		t.Errorf("a new file: %s", stderr)
 	}
 	chmod := func(mode os.FileMode) {

@@ -14,7 +14,8 @@ import (
 
 type healthcheckCommand struct{}
 
-// Run asks the service that runs with the same settings whether it is ready.
+// Run asks the service that runs with the same settings whether it is ready. It
+// fails when there is no answer within three seconds or another status than 200.
 func (healthcheckCommand) Run(ctx context.Context, c *config.Config, line *kong.Context) error {
 	host, port, err := net.SplitHostPort(c.ListenAddr(isGiven(line, "addr")))
 	if err != nil {
@@ -23,10 +24,11 @@ func (healthcheckCommand) Run(ctx context.Context, c *config.Config, line *kong.
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	const patience = 3 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	const timeout = 3 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", http.NoBody)
+	url := "http://" + net.JoinHostPort(host, port) + "/readyz"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
 	}

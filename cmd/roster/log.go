@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// logWriter hands log lines to a goroutine of its own, so that whoever reads the
-// log cannot stop the service by not reading on: lines that find no room are
-// dropped, and their number is told when there is room again.
+// logWriter writes log lines from a goroutine of its own, so that a reader of the
+// log that stops reading cannot block the service. When the queue is full, lines
+// are dropped; the next line that is written comes after a line with their number.
 type logWriter struct {
 	lines chan []byte
 	done  chan struct{}
@@ -19,23 +19,25 @@ type logWriter struct {
 	dropped int
 }
 
-const logLines = 4096 // about a megabyte
+const maxQueuedLines = 4096 // about a megabyte
+
+const droppedLine = `{"level":"WARN","msg":"log lines were dropped: the reader was too slow","count":%d}` + "\n"
 
 func newLogWriter(w io.Writer) *logWriter {
-	l := &logWriter{lines: make(chan []byte, logLines), done: make(chan struct{})}
+	l := &logWriter{lines: make(chan []byte, maxQueuedLines), done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		for line := range l.lines {
 			if n := l.takeDropped(); n > 0 {
-				fmt.Fprintf(w, `{"level":"WARN","msg":"log lines were dropped, for nobody read them in time","count":%d}`+"\n", n)
+				fmt.Fprintf(w, droppedLine, n)
 			}
-			_, _ = w.Write(line) // there is nobody to tell
+			_, _ = w.Write(line) // an error of the log cannot be logged
 		}
 	}()
 	return l
 }
 
-// Write takes one line. It never fails and never waits.
+// Write queues one line. It never fails and never blocks.
 func (l *logWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,7 +52,7 @@ func (l *logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// takeDropped returns how many lines were dropped since it was last asked.
+// takeDropped returns the number of lines dropped since the last call.
 func (l *logWriter) takeDropped() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,15 +61,15 @@ func (l *logWriter) takeDropped() int {
 	return n
 }
 
-// close writes what is left, but does not wait for a reader who is gone.
+// close writes the queued lines, for a second at most: the reader may be gone.
 func (l *logWriter) close() {
 	l.mu.Lock()
 	l.closed = true
 	close(l.lines)
 	l.mu.Unlock()
-	const patience = time.Second
+	const timeout = time.Second
 	select {
 	case <-l.done:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// stuckWriter is a reader of the log who has gone to lunch.
+// stuckWriter blocks each write until release is closed.
 type stuckWriter struct {
 	stuck   chan struct{}
 	release chan struct{}
@@ -28,16 +28,18 @@ func TestLogNeverWaits(t *testing.T) {
 	w := &stuckWriter{stuck: make(chan struct{}, 1), release: make(chan struct{})}
 	log := newLogWriter(w)
 	fmt.Fprintln(log, "first")
-	<-w.stuck // the goroutine is in it now, and its queue is empty
+	<-w.stuck // the goroutine blocks in Write, and its queue is empty
 	const tooMany = 10
-	for i := range logLines + tooMany {
+	for i := range maxQueuedLines + tooMany {
 		fmt.Fprintln(log, "line", i)
 	}
 	close(w.release)
 	log.close()
 	fmt.Fprintln(log, "too late")
 	lines := strings.Split(strings.TrimSpace(w.text.String()), "\n")
-	if len(lines) != 1+1+logLines || lines[0] != "first" || !strings.Contains(lines[1], `"count":10`) || lines[len(lines)-1] != fmt.Sprint("line ", logLines-1) {
-		t.Errorf("%d lines: %v … %s", len(lines), lines[:3], lines[len(lines)-1])
+	last := lines[len(lines)-1]
+	if len(lines) != 1+1+maxQueuedLines || lines[0] != "first" || !strings.Contains(lines[1], `"count":10`) ||
+		last != fmt.Sprint("line ", maxQueuedLines-1) {
+		t.Errorf("%d lines: %v … %s", len(lines), lines[:3], last)
 	}
 }

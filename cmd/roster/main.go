@@ -1,5 +1,5 @@
-// Command roster is the user-management service of a back office. It wires the
-// packages together and does nothing else; run it with --help.
+// Command roster is the user-management service of a back office. Each command has
+// a file of its own; internal/app opens what they use. Run it with --help.
 package main
 
 import (
@@ -7,31 +7,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
 )
 
 type commandLine struct {
 	config.Config
 
-	Serve       serveCommand       `cmd:"" help:"Serve the API (with nothing configured: SQLite, localhost:8080)." default:"withargs"`
+	Serve       serveCommand       `cmd:"" help:"Serve the API (default: SQLite, localhost:8080)." default:"withargs"`
 	MigrateOnly migrateCommand     `cmd:"" help:"Bring the database's schema up to date." name:"migrate"`
 	Token       tokenCommands      `cmd:"" help:"Create, list and revoke service tokens."`
 	User        userCommands       `cmd:"" help:"Create users."`
 	Audit       auditCommands      `cmd:"" help:"Delete old events."`
-	Outbox      outboxCommands     `cmd:"" help:"List mails and webhooks that have not arrived, and try them again."`
+	Outbox      outboxCommands     `cmd:"" help:"List undelivered mails and webhooks, and retry them."`
 	ShowConfig  configCommand      `cmd:"" help:"Show every setting and where it comes from." name:"config"`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 when the service on this host is ready (for containers)."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
-// environment is what commands may use of the world.
+const allowListHelp = "Addresses and prefixes to allow, separated by commas. Without it, all are allowed."
+
+// environment holds the standard streams of the process.
 type environment struct {
 	stdin  *os.File
 	stdout io.Writer
@@ -51,7 +56,8 @@ func main() {
 	}
 }
 
-// describe is an error for the person at the terminal.
+// describe returns the message of an error for the terminal: without the cause,
+// where it is one of Roster's own errors.
 func describe(err error) string {
 	var ours *identity.Error
 	if errors.As(err, &ours) {
@@ -60,19 +66,25 @@ func describe(err error) string {
 	return err.Error()
 }
 
-func run(ctx context.Context, args []string, env environment) error {
+func run(ctx context.Context, args []string, env environment) (err error) {
 	if err := config.ReadSecretFiles(); err != nil {
 		return err
 	}
 	var line commandLine
+	var roster opener
+	defer func() { err = errors.Join(err, roster.close()) }()
 	exited := false
 	parser, err := kong.New(&line,
 		kong.Name("roster"),
-		kong.Description("Roster keeps the users of a back office: who they are, whether they may sign in and from where, what they may do."),
+		kong.Description("Roster keeps the users of a back office: "+
+			"who they are, whether they may sign in and from where, what they may do."),
+		kong.PostBuild(setHelp),
+		kong.Vars{"allow_list_help": allowListHelp},
 		kong.Writers(env.stdout, env.stderr),
 		kong.Exit(func(int) { exited = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(env),
+		kong.BindToProvider(roster.service),
 	)
 	if err != nil {
 		return err
@@ -85,4 +97,37 @@ func run(ctx context.Context, args []string, env environment) error {
 		return err
 	}
 	return command.Run(&line.Config)
+}
+
+// setHelp sets the help texts of the settings. It fails for a setting without one.
+func setHelp(parser *kong.Kong) error {
+	for _, flag := range parser.Model.Flags {
+		if len(flag.Envs) == 0 { // --help
+			continue
+		}
+		if flag.Help = config.Help[flag.Name]; flag.Help == "" {
+			return fmt.Errorf("no help text for --%s", flag.Name)
+		}
+	}
+	return nil
+}
+
+// opener opens a service for a command whose Run takes one, and closes it after
+// the command.
+type opener struct {
+	app *app.App // nil for commands that need none
+}
+
+func (o *opener) service(ctx context.Context, c *config.Config) (_ *service.Service, err error) {
+	if o.app, err = app.New(ctx, app.Options{Config: c, Logger: slog.Default()}); err != nil {
+		return nil, err
+	}
+	return o.app.Service, nil
+}
+
+func (o *opener) close() error {
+	if o.app == nil {
+		return nil
+	}
+	return o.app.Close()
 }

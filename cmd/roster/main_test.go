@@ -21,8 +21,8 @@ import (
 	"github.com/rosterhq/roster/pkg/client"
 )
 
-// TestMain lets the test binary be the command itself, so that the tests run it
-// as people do: a process with arguments, an environment and signals.
+// TestMain makes the test binary the command itself, so that the tests run it as
+// people do: as a process with arguments, an environment and signals.
 func TestMain(m *testing.M) {
 	if os.Getenv("ROSTER_TEST_RUN_MAIN") != "" {
 		main()
@@ -31,8 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// roster returns the command, in an empty folder and with nothing but the given
-// environment.
+// roster returns the command, to be run in a folder with the given environment only.
 func roster(t *testing.T, folder string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -43,11 +42,14 @@ func roster(t *testing.T, folder string, env []string, args ...string) *exec.Cmd
 	t.Cleanup(cancel)
 	command := exec.CommandContext(ctx, self, args...)
 	command.Dir = folder
-	command.Env = append([]string{"ROSTER_TEST_RUN_MAIN=1", "PATH=" + os.Getenv("PATH"), "ROSTER_ADDR=127.0.0.1:0", "ROSTER_BCRYPT_COST=4"}, env...)
+	command.Env = append([]string{
+		"ROSTER_TEST_RUN_MAIN=1", "PATH=" + os.Getenv("PATH"), "ROSTER_ADDR=127.0.0.1:0", "ROSTER_BCRYPT_COST=4",
+	}, env...)
 	return command
 }
 
-// output runs the command to its end and returns what it printed.
+// output runs the command to its end and returns what it printed and whether it
+// succeeded.
 func output(t *testing.T, command *exec.Cmd) (stdout, stderr string, ok bool) {
 	t.Helper()
 	var out, errors bytes.Buffer
@@ -64,7 +66,7 @@ type running struct {
 	errors   *lockedBuffer
 }
 
-// lockedBuffer may be read while the process writes.
+// lockedBuffer can be read while the process writes.
 type lockedBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -82,7 +84,7 @@ func (b *lockedBuffer) String() string {
 	return b.buffer.String()
 }
 
-// start runs serve until it is ready.
+// start runs serve and waits until it is ready.
 func start(t *testing.T, folder string, env ...string) *running {
 	t.Helper()
 	r := &running{Cmd: roster(t, folder, env, "serve"), errors: &lockedBuffer{}}
@@ -109,7 +111,7 @@ func start(t *testing.T, folder string, env ...string) *running {
 
 func (r *running) token() string { return regexp.MustCompile(`rst_\S+`).FindString(r.greeting) }
 
-// stop ends the service as an orchestrator does.
+// stop ends the service with SIGTERM, as an orchestrator does.
 func (r *running) stop(t *testing.T) {
 	t.Helper()
 	if err := r.Process.Signal(syscall.SIGTERM); err != nil {
@@ -170,6 +172,26 @@ func TestFirstStart(t *testing.T) {
 	second.stop(t)
 }
 
+// TestBusyPort checks that serve makes no token when a port is in use: the token
+// would be lost.
+func TestBusyPort(t *testing.T) {
+	t.Parallel()
+	taken := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(taken.Close)
+	folder := t.TempDir()
+	for _, name := range []string{"ROSTER_ADDR=", "ROSTER_METRICS_ADDR="} {
+		stdout, stderr, ok := output(t, roster(t, folder, []string{name + taken.Listener.Addr().String()}, "serve"))
+		if ok || stdout != "" || !strings.Contains(stderr, "address already in use") {
+			t.Errorf("%s: %s%s", name, stdout, stderr)
+		}
+	}
+	free := start(t, folder)
+	if got := status(t, free.base+"/api/v2/users", free.token()); got != http.StatusOK {
+		t.Errorf("the token of the first start: %d, %s", got, free.greeting)
+	}
+	free.stop(t)
+}
+
 func TestConfiguredAdministrators(t *testing.T) {
 	t.Parallel()
 	for _, engine := range storetest.Engines {
@@ -206,8 +228,8 @@ func TestConfiguredAdministrators(t *testing.T) {
 	}
 }
 
-// TestStartingTogether: many instances on one empty database migrate once and
-// print one token.
+// TestStartingTogether checks that several instances that start on one empty
+// database migrate it once and print one token.
 func TestStartingTogether(t *testing.T) {
 	t.Parallel()
 	for _, engine := range storetest.Engines {
@@ -248,8 +270,8 @@ func TestTokenCommands(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	service := start(t, folder)
-	stdout, stderr, ok := output(t, roster(t, folder, nil, "token", "create", "--name", "CI", "--permission", "users.view,users.create",
-		"--ip-whitelist", "127.0.0.1,10.0.0.0/8", "--expires-in", "1h"))
+	stdout, stderr, ok := output(t, roster(t, folder, nil, "token", "create", "--name", "CI",
+		"--permission", "users.view,users.create", "--ip-whitelist", "127.0.0.1,10.0.0.0/8", "--expires-in", "1h"))
 	token := strings.TrimSpace(stdout)
 	if !ok || !strings.HasPrefix(token, "rst_") || strings.Contains(token, "\n") {
 		t.Fatalf("%s%s", stdout, stderr)
@@ -261,7 +283,8 @@ func TestTokenCommands(t *testing.T) {
 		t.Errorf("%d", got)
 	}
 	stdout, _, ok = output(t, roster(t, folder, nil, "token", "list"))
-	if !ok || !regexp.MustCompile(`(?m)^2 +CI +- +users.view users.create +127.0.0.1,10.0.0.0/8 +20\S+Z`).MatchString(stdout) || strings.Contains(stdout, token) {
+	row := regexp.MustCompile(`(?m)^2 +CI +- +users.view users.create +127.0.0.1,10.0.0.0/8 +20\S+Z`)
+	if !ok || !row.MatchString(stdout) || strings.Contains(stdout, token) {
 		t.Errorf("%s", stdout)
 	}
 	if stdout, stderr, ok = output(t, roster(t, folder, nil, "token", "revoke", "2")); !ok {
@@ -293,7 +316,8 @@ func TestUserCreateCommand(t *testing.T) {
 		stdout, stderr, ok := output(t, command)
 		return stdout + stderr, ok
 	}
-	if got, ok := create("MySecret123\n", "--email", "mary@example.com", "--group", "1", "--ip-whitelist", "10.0.0.0/8"); !ok || got != "User 1 (mary@example.com) is created.\n" {
+	got, ok := create("MySecret123\n", "--email", "mary@example.com", "--group", "1", "--ip-whitelist", "10.0.0.0/8")
+	if !ok || got != "User 1 (mary@example.com) is created.\n" {
 		t.Error(got)
 	}
 	for message, args := range map[string][]string{
@@ -306,17 +330,18 @@ func TestUserCreateCommand(t *testing.T) {
 			t.Errorf("%v: %s", args, got)
 		}
 	}
-	if got, ok := create("short\n", "--email", "b@example.com"); ok || !strings.Contains(got, "the password must have at least 8 characters") {
-		t.Error(got)
-	}
-	got, ok := create("mary mary mary\n", "--email", "b@example.com")
-	if ok || !strings.Contains(got, "password: must not contain the user's name") {
-		t.Error(got)
+	for password, message := range map[string]string{
+		"short\n":          "the password must have at least 8 characters",
+		"mary mary mary\n": "password: must not contain the user's name",
+	} {
+		if got, ok := create(password, "--email", "b@example.com"); ok || !strings.Contains(got, message) {
+			t.Errorf("%s: %s", password, got)
+		}
 	}
 }
 
-// TestPasswordList: a file of passwords that nobody may have, and one that is of no use
-// stops the start.
+// TestPasswordList checks that the passwords of a list are refused, and that a list
+// that cannot be used stops the start.
 func TestPasswordList(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -370,13 +395,16 @@ func TestConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, ok := output(t, roster(t, folder, []string{
-		"DATABASE_URL=postgres://roster:hunter2@db/roster", "ROSTER_ADMIN_TOKEN_FILE=" + secretFile, "ROSTER_TRUSTED_PROXIES=10.0.0.0/8,::1",
+		"DATABASE_URL=postgres://roster:hunter2@db/roster", "ROSTER_ADMIN_TOKEN_FILE=" + secretFile,
+		"ROSTER_TRUSTED_PROXIES=10.0.0.0/8,::1",
 	}, "config", "--log-level", "debug"))
 	if !ok {
 		t.Fatal(stdout, stderr)
 	}
 	for _, line := range []string{
-		`DATABASE_URL +\(hidden\) +environment`, `ROSTER_ADMIN_TOKEN +\(hidden\) +file ` + regexp.QuoteMeta(secretFile), `ROSTER_TRUSTED_PROXIES +\[10.0.0.0/8 ::1\] +environment`,
+		`DATABASE_URL +\(hidden\) +environment`,
+		`ROSTER_ADMIN_TOKEN +\(hidden\) +file ` + regexp.QuoteMeta(secretFile),
+		`ROSTER_TRUSTED_PROXIES +\[10.0.0.0/8 ::1\] +environment`,
 		`ROSTER_LOG_LEVEL +DEBUG +flag --log-level`, `ROSTER_MIGRATE +true +default`, `ROSTER_ADMIN_EMAIL +- +default`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + line + `$`).MatchString(stdout) {
@@ -391,14 +419,18 @@ func TestConfig(t *testing.T) {
 func TestWrongSettingsStopTheStart(t *testing.T) {
 	t.Parallel()
 	for _, setting := range []string{
-		"ROSTER_ADDR=8080", "PORT=http", "PORT=70000", "DATABASE_URL=mysql://x", "DATABASE_URL=postgres://u:hunter2@[::1/x", "ROSTER_BCRYPT_COST=3",
-		"ROSTER_BCRYPT_COST=16", "ROSTER_BCRYPT_COST=x", "ROSTER_ADMIN_TOKEN=short", "ROSTER_ADMIN_EMAIL=root@example.com", "ROSTER_ADMIN_PASSWORD=MySecret123",
-		"ROSTER_TRUSTED_PROXIES=10.0.0.1/8", "ROSTER_TRUSTED_PROXIES=proxy", "ROSTER_METRICS_ADDR=9090", "ROSTER_LOG_LEVEL=loud", "ROSTER_PUBLIC_URL=roster.example.com",
-		"ROSTER_DATABASE_MAX_CONNS=1", "ROSTER_ADMIN_TOKEN_FILE=/does/not/exist", "ROSTER_MIGRATE=perhaps", "ROSTER_WEBHOOK_ALLOW_PRIVATE=10.0.0.1/8",
+		"ROSTER_ADDR=8080", "PORT=http", "PORT=70000", "DATABASE_URL=mysql://x",
+		"DATABASE_URL=postgres://u:hunter2@[::1/x", "ROSTER_BCRYPT_COST=3", "ROSTER_BCRYPT_COST=16",
+		"ROSTER_BCRYPT_COST=x", "ROSTER_ADMIN_TOKEN=short", "ROSTER_ADMIN_EMAIL=root@example.com",
+		"ROSTER_ADMIN_PASSWORD=MySecret123", "ROSTER_TRUSTED_PROXIES=10.0.0.1/8", "ROSTER_TRUSTED_PROXIES=proxy",
+		"ROSTER_METRICS_ADDR=9090", "ROSTER_LOG_LEVEL=loud", "ROSTER_PUBLIC_URL=roster.example.com",
+		"ROSTER_DATABASE_MAX_CONNS=1", "ROSTER_ADMIN_TOKEN_FILE=/does/not/exist", "ROSTER_MIGRATE=perhaps",
+		"ROSTER_WEBHOOK_ALLOW_PRIVATE=10.0.0.1/8",
 	} {
 		name, _, _ := strings.Cut(setting, "=")
 		_, stderr, ok := output(t, roster(t, t.TempDir(), []string{setting}, "serve"))
-		if ok || !strings.Contains(strings.ToUpper(stderr), name) && !strings.Contains(stderr, "database URL") || strings.Contains(stderr, "hunter2") || strings.Count(stderr, "\n") > 2 {
+		named := strings.Contains(strings.ToUpper(stderr), name) || strings.Contains(stderr, "database URL")
+		if ok || !named || strings.Contains(stderr, "hunter2") || strings.Count(stderr, "\n") > 2 {
 			t.Errorf("%s: %s", setting, stderr)
 		}
 	}
@@ -446,7 +478,9 @@ func TestTraces(t *testing.T) {
 	for body := range received {
 		all += body
 	}
-	for _, want := range []string{"/v1/traces ", "GET /api/v2/users/:userId", "sql.", "FROM users WHERE id = $1", "service.name", "roster"} {
+	for _, want := range []string{
+		"/v1/traces ", "GET /api/v2/users/:userId", "sql.", "FROM users WHERE id = $1", "service.name", "roster",
+	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no %q in what the collector received (%d bytes)", want, len(all))
 		}
@@ -456,7 +490,7 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// TestClient: the Go client and the service understand each other.
+// TestClient calls the service with the Go client.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	service := start(t, t.TempDir())
@@ -473,7 +507,8 @@ func TestClient(t *testing.T) {
 		t.Fatalf("%v %v", err, created)
 	}
 	id := fmt.Sprint(created.JSON201.ID)
-	updated, err := c.UpdateUserWithResponse(ctx, id, &client.UpdateUserParams{IfMatch: new(created.HTTPResponse.Header.Get("ETag"))}, client.UserUpdate{Name: new("Ann")})
+	match := &client.UpdateUserParams{IfMatch: new(created.HTTPResponse.Header.Get("ETag"))}
+	updated, err := c.UpdateUserWithResponse(ctx, id, match, client.UserUpdate{Name: new("Ann")})
 	if err != nil || updated.JSON200 == nil || updated.JSON200.Name != "Ann" {
 		t.Errorf("%v %v", err, updated)
 	}

@@ -3,17 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
+	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/config"
-	"github.com/rosterhq/roster/internal/store"
 )
 
 type migrateCommand struct{}
 
-// Run brings the schema up to date.
+// Run brings the schema up to date and prints the number of migrations run.
 func (migrateCommand) Run(ctx context.Context, c *config.Config, env environment) error {
-	warnOfOpenFiles(ctx, c)
-	applied, err := store.Migrate(ctx, c.DatabaseURL)
+	applied, err := app.Migrate(ctx, c, slog.Default())
 	if err != nil {
 		return err
 	}

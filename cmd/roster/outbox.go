@@ -2,31 +2,25 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 
-	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
 )
 
 type outboxCommands struct {
-	List  outboxListCommand  `cmd:"" help:"List the mails and webhooks that have not arrived."`
-	Retry outboxRetryCommand `cmd:"" help:"Try dead messages again."`
+	List  outboxListCommand  `cmd:"" help:"List the undelivered mails and webhooks."`
+	Retry outboxRetryCommand `cmd:"" help:"Retry dead messages."`
 }
 
 type outboxListCommand struct {
-	State []delivery.State `default:"pending,dead" enum:"pending,dead" help:"Which ones: pending, dead or both."`
+	State []delivery.State `default:"pending,dead" enum:"pending,dead" help:"States to list: pending, dead."`
 }
 
 // Run prints a table, the latest message first.
-func (o outboxListCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+func (o outboxListCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tTO\tTOPIC\tUSER\tSTATE\tATTEMPTS\tCREATED\tDUE\tLAST ERROR")
 	filter := delivery.Filter{States: o.State}
@@ -43,8 +37,8 @@ func (o outboxListCommand) Run(ctx context.Context, c *config.Config, env enviro
 			if m.State == delivery.Pending {
 				due = timeOrDash(m.DueAt)
 			}
-			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.To, orDash(m.Topic), user, m.State, m.Attempts,
-				timeOrDash(m.CreatedAt), due, orDash(m.LastError))
+			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.To, orDash(m.Topic), user,
+				m.State, m.Attempts, timeOrDash(m.CreatedAt), due, orDash(m.LastError))
 		}
 		if len(messages) == 0 {
 			return table.Flush()
@@ -57,18 +51,14 @@ type outboxRetryCommand struct {
 	ID []int64 `arg:"" help:"The ids of the messages, as list shows them."`
 }
 
-// Run puts the messages into the queue again; a running service sends them.
-func (o outboxRetryCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+// Run queues the messages again; a running service sends them. It stops at the first
+// message that it cannot queue.
+func (o outboxRetryCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	for _, id := range o.ID {
 		if _, err := svc.RetryMessage(ctx, identity.CommandLine(), id); err != nil {
 			return fmt.Errorf("message %d: %w", id, err)
 		}
-		fmt.Fprintf(env.stdout, "Message %d is on its way again.\n", id)
+		fmt.Fprintf(env.stdout, "Message %d is queued again.\n", id)
 	}
 	return nil
 }

@@ -9,13 +9,14 @@ import (
 	"github.com/rosterhq/roster/pkg/client"
 )
 
-// TestRevocationWithoutPreparedStatements: instances behind a pooler hear nothing
-// of each other. All the same, a token revoked by one is refused by the other in
-// the next request, though both may remember what it grants.
+// TestRevocationWithoutPreparedStatements checks that a token that one instance
+// revokes is refused by the other in the next request, although instances behind a
+// pooler receive no notifications of each other.
 func TestRevocationWithoutPreparedStatements(t *testing.T) {
 	t.Parallel()
 	env := []string{
-		"DATABASE_URL=" + storetest.EmptyURL(t, "postgres"), "ROSTER_PREPARED_STATEMENTS=false", "ROSTER_TOKEN_CACHE_TTL=10s",
+		"DATABASE_URL=" + storetest.EmptyURL(t, "postgres"),
+		"ROSTER_PREPARED_STATEMENTS=false", "ROSTER_TOKEN_CACHE_TTL=10s",
 	}
 	first := start(t, t.TempDir(), env...)
 	second := start(t, t.TempDir(), env...)
@@ -35,7 +36,8 @@ func TestRevocationWithoutPreparedStatements(t *testing.T) {
 			t.Fatalf("%d", got)
 		}
 	}
-	if revoked, err := c.RevokeTokenWithResponse(t.Context(), created.JSON201.ID); err != nil || revoked.StatusCode() != http.StatusNoContent {
+	revoked, err := c.RevokeTokenWithResponse(t.Context(), created.JSON201.ID)
+	if err != nil || revoked.StatusCode() != http.StatusNoContent {
 		t.Fatalf("%v %+v", err, revoked)
 	}
 	if got := status(t, second.base+"/api/v2/users", created.JSON201.Token); got != http.StatusUnauthorized {

@@ -2,34 +2,34 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
 )
 
 type tokenCommands struct {
-	Create tokenCreateCommand `cmd:"" help:"Create a token and print it, this once."`
+	Create tokenCreateCommand `cmd:"" help:"Create a token and print it, only once."`
 	List   tokenListCommand   `cmd:"" help:"List the tokens."`
 	Revoke tokenRevokeCommand `cmd:"" help:"Revoke a token; it stops working at once."`
 }
 
 type tokenCreateCommand struct {
-	Name              string                  `required:"" help:"What the token is for."`
+	Name              string                  `required:"" help:"Purpose of the token."`
 	Admin             bool                    `help:"Every permission, and unmasked data." xor:"rights"`
-	Permission        []identity.Permission   `help:"Permissions, separated by commas, such as users.view,users.update." xor:"rights"`
+	Permission        []identity.Permission   `help:"Permissions, comma-separated, such as users.view." xor:"rights"`
 	CanViewMaskedData bool                    `help:"Show unmasked data."`
-	User              int64                   `help:"The id of the user that it acts for; a service of its own without it."`
-	IPWhitelist       []identity.AddressRange `help:"Addresses and prefixes it may be used from, separated by commas; any without it." name:"ip-whitelist"`
-	ExpiresIn         time.Duration           `help:"How long it is valid, such as 720h; for ever without it."`
+	User              int64                   `help:"Id of the user it acts for. Without it, it acts for a service."`
+	IPWhitelist       []identity.AddressRange `help:"${allow_list_help}" name:"ip-whitelist"`
+	ExpiresIn         time.Duration           `help:"Lifetime, such as 720h. Without it, it never expires."`
 }
 
-// Run prints nothing but the token on standard output, for scripts.
-func (t tokenCreateCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
+// Run creates a token. It prints only the token on standard output, so that scripts
+// can read it.
+func (t tokenCreateCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	name, err := identity.ParseLabel(t.Name)
 	if err != nil {
 		return fmt.Errorf("--name %w", err)
@@ -45,29 +45,19 @@ func (t tokenCreateCommand) Run(ctx context.Context, c *config.Config, env envir
 	if t.ExpiresIn != 0 {
 		expiresAt = new(time.Now().Add(t.ExpiresIn))
 	}
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
 	token, secret, err := svc.CreateToken(ctx, identity.CommandLine(), token, expiresAt)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.stderr, "Token %d (%s), shown this once:\n", token.ID, token.Name)
+	fmt.Fprintf(env.stderr, "Token %d (%s), shown only once:\n", token.ID, token.Name)
 	fmt.Fprintln(env.stdout, secret)
 	return nil
 }
 
 type tokenListCommand struct{}
 
-// Run prints a table.
-func (tokenListCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+// Run prints the tokens as a table.
+func (tokenListCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tNAME\tUSER\tPERMISSIONS\tFROM\tEXPIRES\tLAST USED")
 	for page := (identity.Page{Limit: identity.MaxPageSize}); ; {
@@ -81,7 +71,8 @@ func (tokenListCommand) Run(ctx context.Context, c *config.Config, env environme
 				user = fmt.Sprint(t.UserID)
 			}
 			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, user, orDash(t.Permissions.String()),
-				orDash(strings.ReplaceAll(t.AllowList.String(), " ", ",")), timeOrDash(t.ExpiresAt), timeOrDash(t.LastUsedAt))
+				orDash(strings.ReplaceAll(t.AllowList.String(), " ", ",")),
+				timeOrDash(t.ExpiresAt), timeOrDash(t.LastUsedAt))
 		}
 		if len(tokens) == 0 {
 			return table.Flush()
@@ -108,13 +99,8 @@ type tokenRevokeCommand struct {
 	ID int64 `arg:"" help:"The token's id, as list shows it."`
 }
 
-// Run revokes.
-func (t tokenRevokeCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
-	db, svc, err := openService(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+// Run revokes the token.
+func (t tokenRevokeCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	if err := svc.RevokeToken(ctx, identity.CommandLine(), t.ID); err != nil {
 		return err
 	}

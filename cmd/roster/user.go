@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/service"
 )
@@ -22,16 +21,16 @@ type userCommands struct {
 type userCreateCommand struct {
 	Name              identity.Name           `required:"" help:"The user's name."`
 	Email             identity.Email          `required:"" help:"The user's e-mail address."`
-	Group             []int64                 `help:"Ids of the user's groups, separated by commas (1 is Administrators)."`
+	Group             []int64                 `help:"Ids of the groups, separated by commas (1 is Administrators)."`
 	Phone             identity.Phone          `help:"The user's phone number, with country code."`
-	IPWhitelist       []identity.AddressRange `help:"Addresses and prefixes the user may come from, separated by commas; any without it." name:"ip-whitelist"`
+	IPWhitelist       []identity.AddressRange `help:"${allow_list_help}" name:"ip-whitelist"`
 	TFA               bool                    `help:"Ask for a second factor at sign-in." name:"tfa"`
-	Inactive          bool                    `help:"Create the user without access."`
+	Inactive          bool                    `help:"Create the user as inactive: without access."`
 	CanViewMaskedData bool                    `help:"Let the user see unmasked data."`
 }
 
 // Run creates the user.
-func (u userCreateCommand) Run(ctx context.Context, c *config.Config, env environment) (err error) {
+func (u userCreateCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
 	text, err := readPassword(env)
 	if err != nil {
 		return err
@@ -40,16 +39,6 @@ func (u userCreateCommand) Run(ctx context.Context, c *config.Config, env enviro
 	if err != nil {
 		return fmt.Errorf("the password %w", err)
 	}
-	passwordList, err := c.OpenPasswordList()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, passwordList.Close()) }()
-	db, svc, err := openServiceWith(ctx, c, passwordList)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
 	user, _, err := svc.CreateUser(ctx, identity.CommandLine(), service.NewUser{
 		Password: password,
 		User: identity.User{
@@ -64,8 +53,8 @@ func (u userCreateCommand) Run(ctx context.Context, c *config.Config, env enviro
 	return nil
 }
 
-// readPassword asks for a password on a terminal, twice, or reads the first
-// line of standard input.
+// readPassword reads the first line of standard input or, on a terminal, asks for
+// the password twice. It fails when the two differ.
 func readPassword(env environment) (string, error) {
 	descriptor := int(env.stdin.Fd())
 	if !term.IsTerminal(descriptor) {

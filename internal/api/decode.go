@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,8 +19,9 @@ import (
 // maxItems bounds a list whose field has no validate tag with a max of its own.
 const maxItems = 256
 
-// Decode reads a JSON object into a T, a struct whose fields are pointers with
-// json tags: nil where the field is absent. Where a field is tagged null:"empty"
+// Decode reads a JSON object into a T, a struct whose fields, and those of structs
+// embedded in it, are pointers with json tags: nil where the field is absent. The
+// method Required of T, where it has one, names fields that must not be absent. Where a field is tagged null:"empty"
 // null stands for its empty value, where null:"absent" it is as good as leaving
 // the field out; elsewhere null is an error. Values parse
 // themselves (encoding.TextUnmarshaler, json.Unmarshaler), what remains is said
@@ -33,17 +35,17 @@ func Decode[T any](body []byte) (T, error) {
 	}
 	d := decoder{wrong: map[string]bool{}}
 	value := reflect.ValueOf(&target).Elem()
-	raws := make(map[string]json.RawMessage, value.NumField())
-	for i := range value.NumField() {
-		raws[value.Type().Field(i).Tag.Get("json")] = nil
+	fields := slices.DeleteFunc(reflect.VisibleFields(value.Type()), func(f reflect.StructField) bool { return f.Anonymous })
+	raws := make(map[string]json.RawMessage, len(fields))
+	for _, field := range fields {
+		raws[field.Tag.Get("json")] = nil
 	}
 	for name, raw := range object.Members() {
 		if _, known := raws[name]; known {
 			raws[name] = raw
 		}
 	}
-	for i := range value.NumField() {
-		field := value.Type().Field(i)
+	for _, field := range fields {
 		name := field.Tag.Get("json")
 		raw := raws[name]
 		switch {
@@ -51,15 +53,22 @@ func Decode[T any](body []byte) (T, error) {
 		case string(raw) != "null":
 			element := reflect.New(field.Type.Elem())
 			d.decode(name, raw, element, mostItems(field))
-			value.Field(i).Set(element)
+			value.FieldByIndex(field.Index).Set(element)
 		case field.Tag.Get("null") == "empty":
-			value.Field(i).Set(reflect.New(field.Type.Elem()))
+			value.FieldByIndex(field.Index).Set(reflect.New(field.Type.Elem()))
 		case field.Tag.Get("null") == "absent":
 		default:
 			d.fail(name, name, "null_not_allowed", "must not be null")
 		}
 	}
 	d.validate(target)
+	if t, ok := any(target).(interface{ Required() []string }); ok {
+		for _, name := range t.Required() {
+			if raws[name] == nil {
+				d.fail(name, name, "required", "is required")
+			}
+		}
+	}
 	for name := range object.Members() {
 		if _, known := raws[name]; !known {
 			d.problems.Add(shorten(name), "unknown_field", "is not a field of this request")

@@ -3,20 +3,25 @@
 package api
 
 import (
+	"time"
+
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Dialect is one API over the service: the table of its routes and the way it
-// tells of errors.
+// Dialect is one API over the service: its contract, the table of its routes, the
+// way in which its callers say who they are, and the body of its errors.
 type Dialect struct {
+	Name   string // short, as part of an address
 	Prefix string // of every path, such as /api/v2
-	Routes []Route
-	// WriteError answers with an error: an *identity.Error, an *echo.HTTPError,
-	// or any other, of which nothing may be shown.
-	WriteError func(c echo.Context, err error) error
+	// Contract is the OpenAPI document that describes the dialect.
+	Contract []byte
+	Routes   []Route
+	Scheme   Scheme
+	// WriteError writes the status and the body of a failure; see Answer.
+	WriteError func(c echo.Context, f Failure) error
 	// Webhook writes the body of a webhook in the dialect's format, which is called
 	// WebhookFormat; nil where the dialect has none.
 	Webhook       delivery.WebhookRenderer
@@ -39,11 +44,12 @@ type Route struct {
 	Method  string
 	Path    string
 	Handler Handler
-	// Public routes take no credential: their caller is anonymous. They take
-	// bodies of application/json only, and nothing from the pages of other sites.
+	// Public routes take no credential: their caller is anonymous.
 	Public bool
 	// MaxBody bounds the request body, in bytes; 0 for the default.
 	MaxBody int64
+	// Timeout bounds the work on a request; 0 for the default of a few seconds.
+	Timeout time.Duration
 }
 
 // The default bounds of a request body, in bytes.
@@ -63,5 +69,7 @@ func (r Route) BodyLimit() int64 {
 	return MaxBody
 }
 
-// Handler answers a request of a caller.
+// Handler answers a request of a caller. It may write and flush its answer piece by
+// piece: where it returns an error after the first byte, the connection is cut, so
+// that the client sees that the answer is not whole.
 type Handler func(c echo.Context, actor identity.Actor) error

@@ -1,5 +1,5 @@
-// Package config is the settings of Roster: flags and environment variables,
-// checked once, before anything is opened.
+// Package config holds the settings of Roster: flags and environment variables.
+// They are checked once, before anything is opened.
 package config
 
 import (
@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -16,49 +17,49 @@ import (
 
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
-	"github.com/rosterhq/roster/internal/store"
 )
 
-// Config is every setting. The tags are kong's; a setting tagged secret is
-// never printed and may be read from the file that its variable with _FILE
-// names.
+// Config holds every setting. The tags are those of kong; the texts for --help
+// are in Help. A setting tagged secret is never printed, and ReadSecretFiles can
+// read it from a file.
 type Config struct {
-	Addr                string                  `env:"ROSTER_ADDR"                default:"localhost:8080"   help:"Address to listen on (host:port)."`
-	Port                uint16                  `env:"PORT"                                                  help:"Port to listen on, on all addresses; ROSTER_ADDR goes first."`
-	DatabaseURL         string                  `env:"DATABASE_URL"               default:"sqlite:roster.db" help:"Database: postgres://… or sqlite:PATH."                                           name:"database-url" secret:""`
-	DatabaseMaxConns    int                     `env:"ROSTER_DATABASE_MAX_CONNS"  default:"16"               help:"Most connections to PostgreSQL."`
-	PreparedStatements  bool                    `env:"ROSTER_PREPARED_STATEMENTS" default:"true"             help:"Prepare statements per connection. Switch off behind a transaction pooler."       negatable:""`
-	Migrate             bool                    `env:"ROSTER_MIGRATE"             default:"true"             help:"Bring the schema up to date at the start."                                        negatable:""`
-	PublicURL           *url.URL                `env:"ROSTER_PUBLIC_URL"                                     help:"Where clients reach the service; links are relative without it."                  name:"public-url"`
-	AdminToken          string                  `env:"ROSTER_ADMIN_TOKEN"                                    help:"An administrator token of your own (at least 32 characters)."                     secret:""`
-	AdminEmail          string                  `env:"ROSTER_ADMIN_EMAIL"                                    help:"The first administrator, created on an empty database."`
-	AdminPassword       string                  `env:"ROSTER_ADMIN_PASSWORD"                                 help:"The first administrator's password."                                              secret:""`
-	BcryptCost          int                     `env:"ROSTER_BCRYPT_COST"         default:"10"               help:"Cost of a password hash, 4 to 15; each step doubles the time."`
-	AccessTokenTTL      time.Duration           `env:"ROSTER_ACCESS_TOKEN_TTL"    default:"1h"               help:"How long an access token of a session lives."                                     name:"access-token-ttl"`
-	RefreshTokenTTL     time.Duration           `env:"ROSTER_REFRESH_TOKEN_TTL"   default:"720h"             help:"How long a session lasts without being used."                                     name:"refresh-token-ttl"`
-	SessionTTL          time.Duration           `env:"ROSTER_SESSION_TTL"         default:"720h"             help:"How long a session lasts however much it is used."                                name:"session-ttl"`
-	RequireAdminTFA     bool                    `env:"ROSTER_REQUIRE_ADMIN_TFA"                              help:"Let administrators without a second factor do nothing but enrol one."             name:"require-admin-tfa"`
-	SecretKey           string                  `env:"ROSTER_SECRET_KEY"                                     help:"What secrets in the database are sealed with (at least 32 characters); a key in the database itself without it." secret:""`
-	PasswordList        string                  `env:"ROSTER_PASSWORD_LIST"                                  help:"A file of more passwords to refuse: plain lines, or the list of Have I Been Pwned ordered by hash; none without it." name:"password-list"`
-	TokenCacheTTL       time.Duration           `env:"ROSTER_TOKEN_CACHE_TTL"     default:"1s"               help:"How long to remember what a token grants, at most 10s; changes are seen before. 0 asks the database on every request." name:"token-cache-ttl"`
-	SMTPURL             string                  `env:"ROSTER_SMTP_URL"                                       help:"Where to send mail: smtp://user:password@host:port, or smtps://…; to the log without it." name:"smtp-url" secret:""`
-	MailFrom            string                  `env:"ROSTER_MAIL_FROM"                                      help:"Who mail comes from; roster@ the host of the public URL without it."`
-	TrustedProxies      []identity.AddressRange `env:"ROSTER_TRUSTED_PROXIES"                                help:"Addresses and prefixes whose X-Forwarded-For is believed, separated by commas."`
-	WebhookAllowPrivate []identity.AddressRange `env:"ROSTER_WEBHOOK_ALLOW_PRIVATE" help:"Addresses and prefixes that webhooks may be sent to although they are not public, separated by commas."`
-	MetricsAddr         string                  `env:"ROSTER_METRICS_ADDR"                                   help:"Address to serve /metrics on (host:port); none without it."`
-	LogLevel            slog.Level              `env:"ROSTER_LOG_LEVEL"           default:"info"             help:"debug, info, warn or error."`
-	OTLPEndpoint        string                  `env:"OTEL_EXPORTER_OTLP_ENDPOINT"                           help:"Where to send traces (OTLP over HTTP); nowhere without it. The other OTEL_ variables count, too."`
+	Addr                string                  `env:"ROSTER_ADDR" default:"localhost:8080"`
+	Port                uint16                  `env:"PORT"`
+	DatabaseURL         string                  `env:"DATABASE_URL" default:"sqlite:roster.db" secret:""`
+	DatabaseMaxConns    int                     `env:"ROSTER_DATABASE_MAX_CONNS" default:"16"`
+	PreparedStatements  bool                    `env:"ROSTER_PREPARED_STATEMENTS" default:"true" negatable:""`
+	Migrate             bool                    `env:"ROSTER_MIGRATE" default:"true" negatable:""`
+	PublicURL           *url.URL                `env:"ROSTER_PUBLIC_URL"`
+	AdminToken          string                  `env:"ROSTER_ADMIN_TOKEN" secret:""`
+	AdminEmail          string                  `env:"ROSTER_ADMIN_EMAIL"`
+	AdminPassword       string                  `env:"ROSTER_ADMIN_PASSWORD" secret:""`
+	BcryptCost          int                     `env:"ROSTER_BCRYPT_COST" default:"10"`
+	AccessTokenTTL      time.Duration           `env:"ROSTER_ACCESS_TOKEN_TTL" default:"1h"`
+	RefreshTokenTTL     time.Duration           `env:"ROSTER_REFRESH_TOKEN_TTL" default:"720h"`
+	SessionTTL          time.Duration           `env:"ROSTER_SESSION_TTL" default:"720h"`
+	RequireAdminTFA     bool                    `env:"ROSTER_REQUIRE_ADMIN_TFA"`
+	SecretKey           string                  `env:"ROSTER_SECRET_KEY" secret:""`
+	PasswordList        string                  `env:"ROSTER_PASSWORD_LIST"`
+	TokenCacheTTL       time.Duration           `env:"ROSTER_TOKEN_CACHE_TTL" default:"1s"`
+	SMTPURL             string                  `env:"ROSTER_SMTP_URL" name:"smtp-url" secret:""`
+	MailFrom            string                  `env:"ROSTER_MAIL_FROM"`
+	TrustedProxies      []identity.AddressRange `env:"ROSTER_TRUSTED_PROXIES"`
+	WebhookAllowPrivate []identity.AddressRange `env:"ROSTER_WEBHOOK_ALLOW_PRIVATE"`
+	MetricsAddr         string                  `env:"ROSTER_METRICS_ADDR"`
+	LogLevel            slog.Level              `env:"ROSTER_LOG_LEVEL" default:"info"`
+	OTLPEndpoint        string                  `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
 }
 
 const (
-	// minSecret is how many characters a token or key of one's own needs.
+	// minSecret is the minimum length of a configured token or key, in characters.
 	minSecret = 32
-	// maxTokenCacheTTL bounds how long an instance that hears nothing of the
-	// others could go by what was.
+	// maxTokenCacheTTL bounds how long an instance that receives no notifications
+	// of the others can use outdated rights.
 	maxTokenCacheTTL = 10 * time.Second
 )
 
-// Validate checks what the types do not; kong calls it.
+// Validate checks what the types cannot check. kong calls it. The error names the
+// setting that is wrong.
 func (c *Config) Validate() error {
 	if err := checkAddr("ROSTER_ADDR (--addr)", c.Addr); err != nil {
 		return err
@@ -78,7 +79,8 @@ func (c *Config) Validate() error {
 	case c.BcryptCost < secret.MinCost || c.BcryptCost > secret.MaxCost:
 		return fmt.Errorf("ROSTER_BCRYPT_COST (--bcrypt-cost) must be from %d to %d", secret.MinCost, secret.MaxCost)
 	case c.AccessTokenTTL < time.Minute || c.RefreshTokenTTL < c.AccessTokenTTL:
-		return errors.New("ROSTER_ACCESS_TOKEN_TTL (--access-token-ttl) must be at least 1m, and ROSTER_REFRESH_TOKEN_TTL no less than that")
+		return errors.New("ROSTER_ACCESS_TOKEN_TTL (--access-token-ttl) must be at least 1m, " +
+			"and ROSTER_REFRESH_TOKEN_TTL no less than that")
 	case c.SessionTTL < c.AccessTokenTTL:
 		return errors.New("ROSTER_SESSION_TTL (--session-ttl) must be no less than ROSTER_ACCESS_TOKEN_TTL")
 	case c.SecretKey != "" && utf8.RuneCountInString(c.SecretKey) < minSecret:
@@ -121,7 +123,8 @@ func checkAddr(name, addr string) error {
 	return nil
 }
 
-// ListenAddr is where to serve: --addr, unless only a port was given.
+// ListenAddr returns the address to listen on: --addr, or all addresses with the
+// given port when only a port was given.
 func (c *Config) ListenAddr(addrGiven bool) string {
 	if c.Port != 0 && !addrGiven {
 		return fmt.Sprintf(":%d", c.Port)
@@ -129,8 +132,8 @@ func (c *Config) ListenAddr(addrGiven bool) string {
 	return c.Addr
 }
 
-// BaseURL is where people reach the service: the public URL, or, for trying it
-// out, this host.
+// BaseURL returns the start of the links in mail: the public URL or, without one,
+// a URL of this host.
 func (c *Config) BaseURL() string {
 	if c.PublicURL != nil {
 		return c.PublicURL.Scheme + "://" + c.PublicURL.Host
@@ -145,28 +148,12 @@ func (c *Config) BaseURL() string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// OpenPasswordList opens the list of passwords to refuse; nil where there is none.
-func (c *Config) OpenPasswordList() (*secret.PasswordList, error) {
-	if c.PasswordList == "" {
-		return nil, nil //nolint:nilnil // to have none is no error
-	}
-	list, err := secret.OpenPasswordList(c.PasswordList)
-	if err != nil {
-		return nil, fmt.Errorf("ROSTER_PASSWORD_LIST (--password-list): %s: %w", c.PasswordList, err)
-	}
-	return list, nil
-}
-
-// StoreOptions are the settings of the store.
-func (c *Config) StoreOptions() store.Options {
-	return store.Options{Prepare: c.PreparedStatements, MaxConns: c.DatabaseMaxConns, Trace: c.OTLPEndpoint != "", GrantTTL: c.TokenCacheTTL}
-}
-
-// ReadSecretFiles sets each variable of a secret from the file that the
-// variable with _FILE names, which keeps secrets out of the environment of
-// containers. A trailing line break is not part of the secret.
+// ReadSecretFiles sets each variable of a secret from the file that NAME_FILE
+// names. This keeps secrets out of the environment of containers. A trailing line
+// break is not part of the secret. It fails when a file cannot be read and when
+// both NAME and NAME_FILE are set.
 func ReadSecretFiles() error {
-	for _, name := range secretVariables {
+	for _, name := range secretVariables() {
 		path := os.Getenv(name + "_FILE")
 		if path == "" {
 			continue
@@ -174,7 +161,7 @@ func ReadSecretFiles() error {
 		if os.Getenv(name) != "" {
 			return fmt.Errorf("%s and %s_FILE must not both be set", name, name)
 		}
-		content, err := os.ReadFile(path) //nolint:gosec // the operator's own choice
+		content, err := os.ReadFile(path) //nolint:gosec // the operator chooses the file
 		if err != nil {
 			return fmt.Errorf("%s_FILE: %w", name, err)
 		}
@@ -185,4 +172,13 @@ func ReadSecretFiles() error {
 	return nil
 }
 
-var secretVariables = []string{"DATABASE_URL", "ROSTER_ADMIN_TOKEN", "ROSTER_ADMIN_PASSWORD", "ROSTER_SECRET_KEY", "ROSTER_SMTP_URL"}
+// secretVariables returns the environment variables of the settings tagged secret.
+func secretVariables() []string {
+	var names []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if _, ok := field.Tag.Lookup("secret"); ok {
+			names = append(names, field.Tag.Get("env"))
+		}
+	}
+	return names
+}

@@ -1,6 +1,8 @@
 package httpserver
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -8,7 +10,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/api"
-	"github.com/rosterhq/roster/internal/identity"
 )
 
 // patience is how long a client may go on sending a body that has been refused:
@@ -38,19 +39,20 @@ func limitBody(most int64, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// fromNoOtherSite keeps the pages of other sites from making a browser call a
-// public route, whose tries are counted: they could lock a person out. A form can
-// send any type but JSON without asking, and what a script may send browsers mark
-// with Sec-Fetch-Site. Other routes need a bearer token, which no browser adds by
-// itself.
-func fromNoOtherSite(next echo.HandlerFunc) echo.HandlerFunc {
+// limitTime ends the work on a request after limit, or requestTimeout where it is
+// 0. A route with a limit of its own may take as long to read its body and to send
+// its answer: the server's own deadlines for that are for short requests.
+func limitTime(limit time.Duration, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if c.Request().Header.Get("Sec-Fetch-Site") == "cross-site" {
-			return identity.Errorf(identity.Forbidden, "cross_site_request", "The pages of other sites may not do this.")
+		if limit > 0 {
+			// Where there is no deadline to set there is no connection to hold.
+			controller, deadline := http.NewResponseController(c.Response()), time.Now().Add(limit+writeTimeout)
+			_ = controller.SetReadDeadline(deadline)
+			_ = controller.SetWriteDeadline(deadline)
 		}
-		if err := api.RequireJSON(c.Request()); err != nil {
-			return err
-		}
+		ctx, cancel := context.WithTimeout(c.Request().Context(), cmp.Or(limit, requestTimeout))
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)
 	}
 }

@@ -38,7 +38,8 @@ func TestCallersKnowTheirRequest(t *testing.T) {
 					Handler: record, Public: true,
 				},
 			},
-			WriteError: func(c echo.Context, err error) error { return c.String(http.StatusInternalServerError, err.Error()) },
+			Scheme:     api.Bearer,
+			WriteError: func(c echo.Context, f api.Failure) error { return c.String(f.Status, f.Message) },
 		}},
 		Authenticate: func(_ context.Context, _ string, origin identity.Origin) (identity.Actor, error) {
 			return identity.Actor{TokenID: 7}.From(origin), nil

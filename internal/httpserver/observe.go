@@ -23,10 +23,11 @@ const (
 
 // observe gives a request its id and, when it has been answered, its log line
 // and its metrics. Nothing of the query, the headers or the bodies is logged:
-// that is where secrets and people's data are.
+// that is where secrets and people's data are. An answer that ends in an error after
+// it has begun is cut off: a client would take it for a whole one.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		start := time.Now()
+		start, client := time.Now(), c.Request().Context()
 		header := c.Response().Header()
 		s.identify(c)
 		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
@@ -36,6 +37,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 
 		err := next(c)
+		cut := err != nil && c.Response().Committed
 		if err != nil {
 			s.handleError(err, c)
 		}
@@ -48,11 +50,18 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if s.options.Metrics != nil {
 			s.options.Metrics.observe(c.Request().Method, route, c.Response().Status, elapsed)
 		}
+		if told := !cut && c.Response().Status < http.StatusInternalServerError; told || cut && client.Err() != nil {
+			err = nil // the answer says it, or the client has gone
+		}
 		s.log(c, route, elapsed, err)
+		if cut {
+			panic(http.ErrAbortHandler) // net/http's own way to drop a connection
+		}
 		return nil
 	}
 }
 
+// log writes the log line of a request, with the error that its answer does not tell.
 func (s *Server) log(c echo.Context, route string, elapsed time.Duration, err error) {
 	level := slog.LevelInfo
 	attributes := []slog.Attr{
@@ -70,7 +79,7 @@ func (s *Server) log(c echo.Context, route string, elapsed time.Duration, err er
 	if actor, ok := c.Get(actorKey).(identity.Actor); ok {
 		attributes = append(attributes, slog.Int64("token_id", actor.TokenID), slog.Int64("user_id", actor.UserID))
 	}
-	if c.Response().Status >= http.StatusInternalServerError && err != nil {
+	if err != nil {
 		level = slog.LevelError
 		attributes = append(attributes, slog.Any("error", err))
 	}
@@ -119,7 +128,7 @@ func recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 				return
 			}
 			if cause, ok := value.(error); ok && errors.Is(cause, http.ErrAbortHandler) {
-				panic(value) // net/http's own way to drop a connection
+				panic(value)
 			}
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}()

@@ -17,7 +17,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/rosterhq/roster"
+	"github.com/rosterhq/roster/internal/api"
 )
 
 //go:embed docs/*.html docs/*.js docs/*.gz docs/*.txt pages
@@ -36,10 +36,17 @@ var pageTypes = map[string]string{
 	".yaml": "application/yaml",
 }
 
-// registerPages serves the contract at /openapi.yaml and, as a page for people,
-// at /docs, and the page that the links in mails lead to.
-func registerPages(e *echo.Echo) {
-	serveGet(e, "/openapi.yaml", newAsset("openapi.yaml", roster.OpenAPI).serve)
+// registerPages serves the contract of the first dialect at /openapi.yaml, those of
+// the others at /openapi/NAME.yaml, all of them as a page for people at /docs, and
+// the page that the links in mails lead to.
+func registerPages(e *echo.Echo, dialects []api.Dialect) {
+	for i, dialect := range dialects {
+		address := "/openapi.yaml"
+		if i > 0 {
+			address = "/openapi/" + dialect.Name + ".yaml"
+		}
+		serveGet(e, address, newAsset("openapi.yaml", dialect.Contract).serve)
+	}
 	registerPage(e, "docs", "index.html", "/docs", "/docs/:file")
 	registerPage(e, "pages", "reset.html", "/password/reset", "/password/:file")
 }

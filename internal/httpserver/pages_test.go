@@ -10,13 +10,13 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/rosterhq/roster"
+	"github.com/rosterhq/roster/internal/api"
 )
 
 func getDocs(t *testing.T, method, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	e := echo.New()
-	registerPages(e)
+	registerPages(e, []api.Dialect{{Contract: []byte("openapi: first")}, {Name: "other", Contract: []byte("openapi: other")}})
 	req := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
@@ -28,12 +28,13 @@ func getDocs(t *testing.T, method, path string, header ...string) *httptest.Resp
 
 func TestDocs(t *testing.T) {
 	for path, want := range map[string]struct{ contentType, content string }{
-		"/openapi.yaml":              {"application/yaml", string(roster.OpenAPI)},
+		"/openapi.yaml":              {"application/yaml", "openapi: first"},
+		"/openapi/other.yaml":        {"application/yaml", "openapi: other"},
 		"/docs":                      {"text/html; charset=utf-8", `<div id="swagger-ui">`},
 		"/password/reset":            {"text/html; charset=utf-8", `<form id="form">`},
 		"/password/reset.js":         {"text/javascript; charset=utf-8", "/api/v2/password/reset"},
 		"/password/reset.css":        {"text/css; charset=utf-8", "main"},
-		"/docs/init.js":              {"text/javascript; charset=utf-8", `url: "openapi.yaml"`},
+		"/docs/init.js":              {"text/javascript; charset=utf-8", `: "openapi.yaml"`},
 		"/docs/swagger-ui-bundle.js": {"text/javascript; charset=utf-8", "SwaggerUIBundle"},
 		"/docs/swagger-ui.css":       {"text/css; charset=utf-8", ".swagger-ui"},
 		"/docs/swagger-ui.LICENSE.txt": {

@@ -1,5 +1,5 @@
 // Package httpserver is what stands between the network and the dialects:
-// routing, request ids, logs, metrics, the client's address, bearer tokens, the
+// routing, request ids, logs, metrics, the client's address, limits, the
 // one place where errors become answers, health and documentation.
 package httpserver
 
@@ -27,11 +27,11 @@ import (
 // Options are what a server is made of.
 type Options struct {
 	// Dialects are mounted side by side; the first one also answers for paths
-	// that belong to none.
+	// that belong to none, and its contract describes them.
 	Dialects []api.Dialect
-	// Authenticate returns the caller that a bearer token stands for.
+	// Authenticate returns the caller that a credential stands for.
 	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
-	// Refused is told of what an authenticated caller was refused.
+	// Refused records what an authenticated caller was refused.
 	Refused func(ctx context.Context, actor identity.Actor, err error)
 	// Ready returns nil when requests can be served.
 	Ready func(context.Context) error
@@ -54,8 +54,8 @@ type Server struct {
 	disbelieved sync.Once // the warning of an X-Forwarded-For that does not count
 }
 
-// requestTimeout ends the work on a request; a client that has waited longer
-// has given up or will.
+// requestTimeout ends the work on a request of a route without a Timeout; a client
+// that has waited longer has given up or will.
 const requestTimeout = 4 * time.Second
 
 // New returns a server with all routes.
@@ -66,14 +66,14 @@ func New(options Options) *Server {
 	e.HTTPErrorHandler = s.handleError
 	// Echo would believe any client's X-Forwarded-For.
 	e.IPExtractor = func(r *http.Request) string { return s.source(r).String() }
-	e.Use(traceRequest, s.observe, recoverPanic, limitTime, wholeSegments)
+	e.Use(traceRequest, s.observe, recoverPanic, wholeSegments)
 
 	serveGet(e, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, health{"ok"}) })
 	serveGet(e, "/readyz", s.ready)
-	registerPages(e)
+	registerPages(e, options.Dialects)
 	for _, dialect := range options.Dialects {
 		for _, route := range dialect.Routes {
-			handler := s.handler(route)
+			handler := s.handler(dialect.Scheme, route)
 			e.Add(route.Method, dialect.Prefix+route.Path, handler)
 			if route.Method == http.MethodGet { // RFC 9110 §9.1: where GET is, HEAD is
 				e.Add(http.MethodHead, dialect.Prefix+route.Path, handler)
@@ -115,22 +115,36 @@ func (s *Server) ready(c echo.Context) error {
 }
 
 // handler is all that a request passes on its way to a route.
-func (s *Server) handler(route api.Route) echo.HandlerFunc {
-	next := s.authenticated(route.Handler)
+func (s *Server) handler(scheme api.Scheme, route api.Route) echo.HandlerFunc {
+	next := s.authenticated(scheme, route.Handler)
 	if route.Public {
-		next = fromNoOtherSite(s.anonymous(route.Handler))
+		next = s.anonymous(route.Handler)
 	}
-	next = limitBody(route.BodyLimit(), next)
+	next = limitTime(route.Timeout, limitBody(route.BodyLimit(), guarded(scheme, route.Public, next)))
 	return func(c echo.Context) error {
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 		return next(c)
 	}
 }
 
-// authenticated finds the caller and hands it to the handler.
-func (s *Server) authenticated(next api.Handler) echo.HandlerFunc {
+// guarded refuses what the scheme's guard refuses.
+func guarded(scheme api.Scheme, public bool, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		credential, err := bearerToken(c.Request())
+		if err := scheme.Guard(c.Request(), public); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// authenticated finds the caller and hands it to the handler. It reports to
+// Options.Refused each Forbidden that the handler returns, for every route of every
+// dialect, also where the answer has begun, the client has gone or the time is up.
+// There is nothing to report where no caller is known: Authenticate records the
+// tokens that it refuses itself, and so do the operations behind public routes.
+func (s *Server) authenticated(scheme api.Scheme, next api.Handler) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		credential, err := scheme.Credential(c.Request())
 		if err != nil {
 			return err
 		}
@@ -141,7 +155,9 @@ func (s *Server) authenticated(next api.Handler) echo.HandlerFunc {
 		c.Set(actorKey, actor)
 		err = next(c, actor)
 		if identity.KindOf(err) == identity.Forbidden {
-			s.options.Refused(c.Request().Context(), actor, err)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), requestTimeout)
+			defer cancel()
+			s.options.Refused(ctx, actor, err)
 		}
 		return err
 	}
@@ -173,25 +189,8 @@ func client(r *http.Request) string {
 	return name
 }
 
-// bearerToken reads the token of a request as RFC 6750 §2.1 has it: from the
-// Authorization header only, and there only once.
-func bearerToken(r *http.Request) (string, error) {
-	headers := r.Header.Values(echo.HeaderAuthorization)
-	if len(headers) > 1 {
-		return "", identity.InvalidField(echo.HeaderAuthorization, "repeated", "must not be repeated")
-	}
-	if len(headers) == 1 {
-		scheme, credential, _ := strings.Cut(headers[0], " ")
-		credential = strings.TrimSpace(credential)
-		if strings.EqualFold(scheme, "Bearer") && credential != "" {
-			return credential, nil
-		}
-	}
-	return "", identity.Errorf(identity.Unauthenticated, "missing_token", "Send an access token: Authorization: Bearer <token>.")
-}
-
 // handleError is where every error becomes an answer, in the words of the
-// dialect that the path belongs to.
+// dialect that the path belongs to. It adds nothing to an answer that has begun.
 func (s *Server) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
@@ -209,7 +208,7 @@ func (s *Server) handleError(err error, c echo.Context) {
 	case errors.Is(err, echo.ErrMethodNotAllowed):
 		err = echo.NewHTTPError(http.StatusMethodNotAllowed, fmt.Sprintf("Only %s can be used here.", c.Response().Header().Get(echo.HeaderAllow)))
 	}
-	if writeErr := dialect.WriteError(c, err); writeErr != nil {
+	if writeErr := dialect.Answer(c, err); writeErr != nil {
 		s.options.Logger.ErrorContext(c.Request().Context(), "answering with an error", "error", writeErr, "request_id", requestID(c))
 	}
 }
@@ -230,18 +229,9 @@ func wholeSegments(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// limitTime bounds the work on a request.
-func limitTime(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
-		defer cancel()
-		c.SetRequest(c.Request().WithContext(ctx))
-		return next(c)
-	}
-}
-
 // serializer encodes an answer whole before its first byte is sent, so that one
-// that cannot be encoded is an error and not half an answer.
+// that cannot be encoded is an error and not half an answer. A handler that streams
+// writes to the response itself.
 type serializer struct{ echo.DefaultJSONSerializer }
 
 func (serializer) Serialize(c echo.Context, value any, _ string) error {

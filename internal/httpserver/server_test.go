@@ -36,7 +36,8 @@ func newServer(log io.Writer, started chan<- struct{}, release <-chan struct{}, 
 					return c.String(http.StatusOK, "done")
 				}},
 			},
-			WriteError: func(c echo.Context, _ error) error { return c.String(http.StatusInternalServerError, "sorry") },
+			Scheme:     api.Bearer,
+			WriteError: func(c echo.Context, _ api.Failure) error { return c.String(http.StatusInternalServerError, "sorry") },
 		}},
 		Authenticate: func(context.Context, string, identity.Origin) (identity.Actor, error) {
 			return identity.Actor{}, nil

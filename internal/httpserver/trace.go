@@ -46,20 +46,21 @@ func traceRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		request := c.Request()
 		ctx := otel.GetTextMapPropagator().Extract(request.Context(), propagation.HeaderCarrier(request.Header))
 		ctx, span := otel.Tracer("github.com/rosterhq/roster").Start(ctx, request.Method+" "+c.Path(), trace.WithSpanKind(trace.SpanKindServer))
-		defer span.End()
+		defer func() { // also where the answer is cut, which is a panic
+			defer span.End()
+			if !span.IsRecording() {
+				return
+			}
+			span.SetAttributes(
+				attribute.String("http.request.method", request.Method),
+				attribute.String("http.route", c.Path()),
+				attribute.Int("http.response.status_code", c.Response().Status),
+				attribute.String("roster.request_id", requestID(c)))
+			if c.Response().Status >= http.StatusInternalServerError {
+				span.SetStatus(codes.Error, "")
+			}
+		}()
 		c.SetRequest(request.WithContext(ctx))
-		err := next(c)
-		if !span.IsRecording() {
-			return err
-		}
-		span.SetAttributes(
-			attribute.String("http.request.method", request.Method),
-			attribute.String("http.route", c.Path()),
-			attribute.Int("http.response.status_code", c.Response().Status),
-			attribute.String("roster.request_id", requestID(c)))
-		if c.Response().Status >= http.StatusInternalServerError {
-			span.SetStatus(codes.Error, "")
-		}
-		return err
+		return next(c)
 	}
 }

@@ -3,7 +3,6 @@ package identity
 import (
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -80,7 +79,9 @@ func (l AllowList) Masked() AllowList {
 
 // Masked returns the user as others see it without CanViewMaskedData.
 func (u User) Masked() User {
-	u.Name, u.Email, u.Phone, u.AllowList = u.Name.Masked(), u.Email.Masked(), u.Phone.Masked(), u.AllowList.Masked()
+	for _, field := range userFields {
+		field.masked(&u)
+	}
 	return u
 }
 
@@ -107,37 +108,32 @@ func (a Actor) SeesToken(t Token) Token {
 	return t
 }
 
-// Unmasked returns the change without the masks that were written back: they
-// mean "as it is". A mask of another value is Invalid: whoever sent it has not
-// seen what it would replace.
+// Unmasked returns the change without the values that the caller has read and sends
+// back: they mean "as it is". The mask of another value is Invalid: who sends it has
+// not seen what it would replace.
 func (c UserChange) Unmasked(before User, actor Actor) (UserChange, error) {
-	sees := actor.Sees(before)
+	seen, readsMasks := actor.Sees(before), !actor.SeesUnmasked(before.ID)
 	var problems []FieldError
-	wrong := func(field string) {
-		problems = append(problems, FieldError{Field: field, Code: "masked_value", Message: "is a mask, but not that of the present value"})
-	}
-	if c.Name != nil && *c.Name == sees.Name {
-		c.Name = nil
-	}
-	if c.Email != nil && c.Email.IsMask() && !actor.SeesUnmasked(before.ID) {
-		if *c.Email != sees.Email {
-			wrong("email")
+	for _, field := range userFields {
+		if !field.unmask(&c, &seen, readsMasks) {
+			problems = append(problems, FieldError{
+				Field: field.fieldName(), Code: "masked_value", Message: "is a mask, but not that of the present value",
+			})
 		}
-		c.Email = nil
-	}
-	if c.Phone != nil && c.Phone.IsMask() {
-		if *c.Phone != sees.Phone {
-			wrong("phone")
-		}
-		c.Phone = nil
-	}
-	if c.AllowList != nil && slices.Contains(*c.AllowList, AddressRange{}) {
-		if !slices.Equal(*c.AllowList, sees.AllowList) {
-			wrong("ipWhitelist")
-		}
-		c.AllowList = nil
 	}
 	return c, InvalidFields(problems)
+}
+
+// RequireNoMask returns which fields of a new user are masks, as an Invalid error:
+// there is no present value that they could stand for.
+func (u User) RequireNoMask(actor Actor) error {
+	var problems []FieldError
+	for _, field := range userFields {
+		if field.holdsMask(&u, !actor.CanViewMaskedData) {
+			problems = append(problems, FieldError{Field: field.fieldName(), Code: "masked_value", Message: "is a mask, not a value"})
+		}
+	}
+	return InvalidFields(problems)
 }
 
 // SeesEvent returns an event as the actor may see it: without CanViewMaskedData
@@ -187,7 +183,7 @@ func (a Actor) seesSourceOf(e Event) bool {
 func (c Changes) Masked() Changes {
 	masked := make(Changes, len(c))
 	for field, change := range c {
-		if hide := maskOf[field]; hide != nil {
+		if hide := maskOf(field); hide != nil {
 			change = Change{hide(change.Old), hide(change.New)}
 		}
 		masked[field] = change
@@ -195,24 +191,27 @@ func (c Changes) Masked() Changes {
 	return masked
 }
 
-// maskOf has the fields that are masked, by wire name. A value that is not of the
-// type it should be is not shown at all.
-var maskOf = map[string]func(any) any{
-	"name":  func(v any) any { s, _ := v.(string); return string(Name(s).Masked()) },
-	"email": func(v any) any { s, _ := v.(string); return string(Email(s).Masked()) },
-	"phone": func(v any) any { s, _ := v.(string); return string(Phone(s).Masked()) },
-	"ipWhitelist": func(v any) any {
-		if list, _ := v.([]any); len(list) == 0 {
-			return []any{}
+// maskOf returns the mask of a field in the changes of an event, whatever the event
+// is about: a token has a name and an allow-list, too. It is nil for a field that is
+// shown in full. A value that is not of the type it should be is not shown at all.
+func maskOf(field string) func(any) any {
+	if field == "url" {
+		return maskURL
+	}
+	for _, f := range userFields {
+		if f.fieldName() == field {
+			return f.maskOfText()
 		}
-		return []any{mask}
-	},
-	"url": func(v any) any {
-		s, _ := v.(string)
-		u, err := url.Parse(s)
-		if err != nil || u.Host == "" {
-			return ""
-		}
-		return u.Scheme + "://" + u.Host + "/" + mask
-	},
+	}
+	return nil
+}
+
+// maskURL shows of a URL the scheme and the host.
+func maskURL(value any) any {
+	text, _ := value.(string)
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host + "/" + mask
 }

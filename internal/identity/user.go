@@ -60,26 +60,24 @@ type UserChange struct {
 	CanViewMaskedData *bool
 }
 
-// OnlyOwn reports whether the change is confined to what everyone may change of
-// oneself: name, phone and password.
+// OnlyOwn reports whether the change is confined to what users may change of
+// themselves: the password and the fields that are declared as own.
 func (c UserChange) OnlyOwn() bool {
-	c.Name, c.Phone, c.Password = nil, nil, nil
-	return c == UserChange{} // so that a new field is nobody's own until it is named here
+	c.Password = nil
+	for _, field := range userFields {
+		if field.isOwn() {
+			field.leave(&c)
+		}
+	}
+	return c == UserChange{} // a field that is not in the table is not own either
 }
 
-// Apply returns u as it is after the change, the password aside. The reason for
-// being inactive does not outlast it.
+// Apply returns u as it is after the change, the password aside. An active user has
+// no reason to be inactive.
 func (c UserChange) Apply(u User) User {
-	set(&u.Name, c.Name)
-	set(&u.Email, c.Email)
-	set(&u.Phone, c.Phone)
-	set(&u.Active, c.Active)
-	set(&u.BlockedCode, c.BlockedCode)
-	set(&u.TFA, c.TFA)
-	set(&u.Groups, c.Groups)
-	set(&u.AllowList, c.AllowList)
-	set(&u.ClientTags, c.ClientTags)
-	set(&u.CanViewMaskedData, c.CanViewMaskedData)
+	for _, field := range userFields {
+		field.apply(&c, &u)
+	}
 	if u.Active {
 		u.BlockedCode = NoBlockedCode
 	}
@@ -92,25 +90,11 @@ func set[T any](field, value *T) {
 	}
 }
 
-// Diff returns what differs between two states of a user, by wire name, without
-// secrets. For a creation before is the zero User, for a deletion after is.
+// Diff returns what differs between two states of a user, by the names of the fields. For a creation before is the zero User, for a deletion after is.
 func (u User) Diff(after User) Changes {
 	changes := Changes{}
-	changed(changes, "name", u.Name, after.Name)
-	changed(changes, "email", u.Email, after.Email)
-	changed(changes, "phone", u.Phone, after.Phone)
-	changed(changes, "active", u.Active, after.Active)
-	changed(changes, "blockedCode", u.BlockedCode, after.BlockedCode)
-	changed(changes, "tfa", u.TFA, after.TFA)
-	changed(changes, "canViewMaskedData", u.CanViewMaskedData, after.CanViewMaskedData)
-	if !slices.Equal(u.Groups, after.Groups) {
-		changes["groups"] = Change{u.Groups, after.Groups}
-	}
-	if !slices.Equal(u.AllowList, after.AllowList) {
-		changes["ipWhitelist"] = Change{u.AllowList, after.AllowList}
-	}
-	if !slices.EqualFunc(u.ClientTags, after.ClientTags, ClientTag.Equal) {
-		changes["clientTags"] = Change{u.ClientTags, after.ClientTags}
+	for _, field := range userFields {
+		field.diff(&u, &after, changes)
 	}
 	return changes
 }
@@ -124,9 +108,9 @@ type UserFilter struct {
 	Email       string // the whole address, without regard to case; "" for any
 	TFA         *bool
 	Group       int64 // member of; 0 for any
-	// Both together select nobody.
-	OnlyActive   bool
-	OnlyInactive bool
+	Active      *bool
+	// None selects no user: filters of a request exclude each other.
+	None bool
 }
 
 // UserSort is what a list of users is ordered by; ties are ordered by id.

@@ -20,7 +20,7 @@ import (
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
-// sources lists where a server may come from, the fastest and least demanding first.
+// sources returns the sources of a server, the fastest first.
 func sources() []source {
 	return []source{
 		{"installed", binaries(findInstalled)},
@@ -28,7 +28,7 @@ func sources() []source {
 	}
 }
 
-// binaries makes a source of a way to find the programs of PostgreSQL.
+// binaries returns a start function that runs the programs that find finds.
 func binaries(find func() (bindir string, err error)) func(durable bool) (*server, error) {
 	return func(durable bool) (*server, error) {
 		bindir, err := find()
@@ -40,7 +40,8 @@ func binaries(find func() (bindir string, err error)) func(durable bool) (*serve
 	}
 }
 
-// findInstalled looks where packages of the usual systems put the server; only a few put it in PATH.
+// findInstalled returns the directory of an installed server. Most packages do not put the server
+// in PATH, so it looks in the directories of the usual systems too. It fails when there is none.
 func findInstalled() (string, error) {
 	var dirs []string
 	if out, err := exec.CommandContext(context.Background(), "pg_config", "--bindir").Output(); err == nil {
@@ -59,10 +60,10 @@ func findInstalled() (string, error) {
 		"/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",     // Homebrew, Linux
 		"/Applications/Postgres.app/Contents/Versions/*/bin", // Postgres.app
 	} {
-		found, _ := filepath.Glob(pattern) // fails for a bad pattern only
+		found, _ := filepath.Glob(pattern) // fails only for a bad pattern
 		dirs = append(dirs, newestFirst(found)...)
 	}
-	// pg_config comes with the client library and may name a directory without a server.
+	// pg_config comes with the client library and can name a directory without a server.
 	for _, dir := range dirs {
 		if isProgram(filepath.Join(dir, "postgres")) && isProgram(filepath.Join(dir, "initdb")) {
 			return dir, nil
@@ -80,7 +81,7 @@ func isProgram(path string) bool {
 
 var versionInPath = regexp.MustCompile(`[0-9]+(\.[0-9]+)?`)
 
-// newestFirst sorts directories by the number in their path: 9.6 comes after 15.
+// newestFirst sorts directories by the version in their path, as a number: 15 before 9.6.
 func newestFirst(dirs []string) []string {
 	version := func(dir string) float64 {
 		number, _ := strconv.ParseFloat(versionInPath.FindString(dir), 64)
@@ -93,9 +94,9 @@ func newestFirst(dirs []string) []string {
 	return dirs
 }
 
-// fetchEmbedded has the library embedded-postgres fetch the programs, once per user. The library
-// fetches them on the way to a server of its own, which cannot run as root and is not needed: what
-// counts is that the programs are there.
+// fetchEmbedded fetches the programs with the library embedded-postgres, once per user, and returns
+// their directory. The library fetches them when it starts a server of its own. That server cannot
+// run as root and is not needed: its error counts only when the programs are missing.
 func fetchEmbedded() (string, error) {
 	dir, err := cached("embedded-"+string(embeddedpostgres.V18), func(dir string) error {
 		scratch, err := os.MkdirTemp("", "pgtest-embedded-")

@@ -4,8 +4,8 @@ package pgtest
 
 import "errors"
 
-// sources has nothing for systems without the unix tools that the others rely on: there,
-// TEST_DATABASE_URL has to name a server.
+// sources returns a source that always fails: this system lacks the unix tools that the others
+// need. TEST_DATABASE_URL must name a server.
 func sources() []source {
 	return []source{{"TEST_DATABASE_URL", func(bool) (*server, error) { return nil, errors.New("not set") }}}
 }

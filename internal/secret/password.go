@@ -14,44 +14,45 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Bounds and default of the bcrypt cost. 10 is what OWASP asks for at least.
+// Bounds and default of the bcrypt cost. 10 is the minimum of OWASP.
 const (
 	MinCost     = bcrypt.MinCost
 	MaxCost     = 15 // several seconds per hash
 	DefaultCost = 10
 )
 
-// Passwords hashes and compares passwords with bcrypt, a few at a time. Others
-// wait, but neither in large numbers nor for long: a flood of sign-ins must not
-// take the service away from everyone else. Of all places, to work and to wait, one
-// caller has a quarter at the most, so that no caller keeps the others out.
+// Passwords hashes and compares passwords with bcrypt, a few at a time. The number
+// of those that wait and the time that they wait are bounded, so that a flood of
+// sign-ins does not block all other requests. One caller gets at most a quarter of
+// all places, working and waiting, so that no caller blocks the others.
 type Passwords struct {
 	cost   int
-	slots  chan struct{} // the places to work
+	slots  chan struct{} // one value per hash in progress
 	rounds atomic.Int64
 
 	mu     sync.Mutex
-	taken  int            // places, to work or to wait
+	taken  int            // places, working and waiting
 	taking map[string]int // places by caller
 }
 
 const (
 	maxWaitingPerSlot = 32
 	maxWait           = 2 * time.Second
-	callerShare       = 4 // one caller has a place in so many
+	callerShare       = 4 // one caller gets 1/callerShare of the places
 )
 
-// NewPasswords returns a hasher of the given cost, MinCost to MaxCost, that
-// works on so many passwords at once.
-func NewPasswords(cost, atOnce int) *Passwords {
-	return &Passwords{cost: cost, slots: make(chan struct{}, atOnce), taking: map[string]int{}}
+// NewPasswords returns a hasher of the given cost, from MinCost to MaxCost, that
+// hashes at most maxParallel passwords at once.
+func NewPasswords(cost, maxParallel int) *Passwords {
+	return &Passwords{cost: cost, slots: make(chan struct{}, maxParallel), taking: map[string]int{}}
 }
 
-// NewPassword returns a random password, for someone who is to choose their own.
+// NewPassword returns a random password, for a user who will choose another one.
 func NewPassword() identity.Password { return identity.Password(rand.Text()) }
 
-// Hash returns the bcrypt hash of a password. Too many at once is Unavailable, too many
-// of one caller TooManyRequests. caller is any text that tells callers apart.
+// Hash returns the bcrypt hash of a password. It fails with Unavailable when too many
+// passwords are hashed at once, and with TooManyRequests when too many of them are of
+// this caller. caller is any text that identifies the caller.
 func (p *Passwords) Hash(ctx context.Context, caller string, password identity.Password) (string, error) {
 	if err := p.acquire(ctx, caller); err != nil {
 		return "", err
@@ -62,13 +63,13 @@ func (p *Passwords) Hash(ctx context.Context, caller string, password identity.P
 	return string(hash), err
 }
 
-// Matches reports whether the password is the one that was hashed. The empty
-// hash matches nothing, and neither does a password that could never have been
-// set, though bcrypt, which stops reading at 72 bytes, would say otherwise.
+// Matches reports whether the password is the one that was hashed. The empty hash
+// matches nothing. A password longer than MaxPasswordBytes matches nothing either:
+// bcrypt reads 72 bytes only and would accept it.
 //
-// It always takes the time of one hash of the configured cost, so that nobody
-// learns from it whether there is a user, a password, or one hashed long ago. The
-// errors and the caller are those of Hash.
+// It always takes the time of one hash of the configured cost. The time thus does
+// not show whether the user exists, has a password, or has a hash of a lower cost.
+// The caller and the errors are those of Hash.
 func (p *Passwords) Matches(ctx context.Context, caller, hash string, password identity.Password) (bool, error) {
 	if err := p.acquire(ctx, caller); err != nil {
 		return false, err
@@ -92,30 +93,30 @@ func (p *Passwords) Matches(ctx context.Context, caller, hash string, password i
 	}
 	// 2^c + 2^c + 2^(c+1) + … + 2^(C-1) = 2^C
 	for ; cost < p.cost; cost++ {
-		_ = compare(decoy(cost), cost) // for its time
+		_ = compare(decoy(cost), cost) // only to spend the time
 	}
 	return usable && err == nil, nil
 }
 
-// Rounds returns how many rounds of key expansion there were so far, 2^cost per
-// hash: the unit in which bcrypt takes time.
+// Rounds returns the number of rounds of key expansion so far, 2^cost per hash. The
+// time that bcrypt takes is proportional to it.
 func (p *Passwords) Rounds() int64 { return p.rounds.Load() }
 
-// Outdated reports whether a hash is of a lower cost than new ones.
+// Outdated reports whether a hash has a lower cost than new hashes.
 func (p *Passwords) Outdated(hash string) bool {
 	cost, err := bcrypt.Cost([]byte(hash))
 	return err == nil && cost < p.cost
 }
 
-// decoyTail is the salt and the digest of a decoy.
+// decoyTail holds the salt and the digest of a decoy.
 const decoyTail = "rosterrosterrosterroste.SK1u0xS4Vb9vR7eD2mYw5nQhXcJtG"
 
-// decoy returns a hash of a cost that no password is known to have.
+// decoy returns a hash of the given cost that matches no known password.
 func decoy(cost int) string {
 	return fmt.Sprintf("$2a$%02d$%s", cost, decoyTail)
 }
 
-// acquire takes a place and waits until there is one to work.
+// acquire takes a place and waits for a slot, for at most maxWait.
 func (p *Passwords) acquire(ctx context.Context, caller string) error {
 	if err := p.enter(caller); err != nil {
 		return err
@@ -173,7 +174,8 @@ func (p *Passwords) leave(caller string) {
 }
 
 func overloaded() *identity.Error {
-	e := identity.Errorf(identity.Unavailable, "overloaded", "Too many passwords are being hashed at the moment. Try again.")
+	e := identity.Errorf(identity.Unavailable, "overloaded",
+		"Too many passwords are being hashed at the moment. Try again.")
 	e.RetryAfter = maxWait
 	return e
 }

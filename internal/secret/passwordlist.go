@@ -2,7 +2,7 @@ package secret
 
 import (
 	"bytes"
-	"crypto/sha1" //nolint:gosec // what the list is made of; nothing of ours is kept by it
+	"crypto/sha1" //nolint:gosec // the list has SHA-1 hashes; Roster stores none
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -15,17 +15,16 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// PasswordList is a file of passwords that are refused, of one of two kinds, told by
-// the first line:
+// PasswordList is a file of passwords to refuse. The first line decides which of two
+// kinds it is:
 //
-//   - plain lines, one password each, compared in lower case; all of it is loaded;
+//   - plain lines, one password each, compared in lower case. The file is loaded.
 //   - the list of Have I Been Pwned ordered by hash (40 hexadecimal digits of SHA-1, a
-//     colon and a count per line), which is searched where it is: it has tens of
-//     gigabytes.
+//     colon and a count per line). It has tens of gigabytes, so it is searched on disk.
 //
-// Lines end in LF or CRLF. It is safe for concurrent use.
+// Lines end in LF or CRLF. A PasswordList is safe for concurrent use.
 type PasswordList struct {
-	plain []string // in order; nil where the list is of hashes
+	plain []string // sorted; nil for a list of hashes
 
 	hashes io.ReaderAt
 	size   int64 // bytes
@@ -33,26 +32,27 @@ type PasswordList struct {
 }
 
 const (
-	// maxPlainList bounds a list that is loaded.
+	// maxPlainList is the maximum size of a plain list.
 	maxPlainList = 64 << 20 // bytes
-	// checkedHead is how much of a list of hashes is looked at when it is opened.
+	// checkedHead is the size of the part of a list of hashes that is checked when it is opened.
 	checkedHead = 64 << 10 // bytes
 	hashDigits  = 2 * sha1.Size
-	// maxHashLine is more than any line of hashes has.
+	// maxHashLine is longer than any line of hashes.
 	maxHashLine = 128 // bytes
 )
 
-// OpenPasswordList opens the list in a file. The error says what is wrong with the file,
-// its name aside: it is missing, unreadable, empty, too large to load, or of neither kind.
+// OpenPasswordList opens the list in a file. It fails when the file is missing,
+// unreadable, empty, too large to load, or of neither kind. The error does not have
+// the name of the file.
 func OpenPasswordList(path string) (*PasswordList, error) {
-	// Before it is opened: a pipe would wait for someone to write to it.
+	// Check before opening: opening a pipe blocks until another process writes to it.
 	switch info, err := os.Stat(path); {
 	case err != nil:
 		return nil, withoutPath(err)
 	case !info.Mode().IsRegular():
 		return nil, errors.New("is not a file")
 	}
-	file, err := os.Open(path) //nolint:gosec // the operator's own choice
+	file, err := os.Open(path) //nolint:gosec // the operator chooses the file
 	if err != nil {
 		return nil, withoutPath(err)
 	}
@@ -70,7 +70,7 @@ func OpenPasswordList(path string) (*PasswordList, error) {
 	return nil, errors.Join(withoutPath(err), file.Close())
 }
 
-// withoutPath leaves of a file's error what is wrong.
+// withoutPath removes the operation and the path from the error of a file.
 func withoutPath(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
@@ -119,9 +119,9 @@ func newPlainList(content []byte) (*PasswordList, error) {
 	return list, nil
 }
 
-// newHashList checks the lines at the start of a list of hashes, and the last one.
+// newHashList checks the first lines of a list of hashes, in head, and the last one.
 func newHashList(file io.ReaderAt, size int64, head []byte) (*PasswordList, error) {
-	if int64(len(head)) < size { // the last line of the head may go on
+	if int64(len(head)) < size { // the last line of head may be incomplete
 		head = head[:bytes.LastIndexByte(head, '\n')+1]
 	}
 	before := ""
@@ -163,18 +163,19 @@ func isHashLine(line []byte) bool {
 	return !bytes.ContainsFunc(line[hashDigits+1:], func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// Contains reports whether a password is on the list. The error is that of reading the
-// file, or that it is no longer what it was when it was opened.
+// Contains reports whether a password is on the list. It fails when the file cannot be
+// read or has changed since it was opened.
 func (l *PasswordList) Contains(password identity.Password) (bool, error) {
 	if l.hashes == nil {
 		_, found := slices.BinarySearch(l.plain, strings.ToLower(string(password)))
 		return found, nil
 	}
-	sum := sha1.Sum([]byte(password)) //nolint:gosec // see above
+	sum := sha1.Sum([]byte(password)) //nolint:gosec // as in the list
 	return l.containsHash(strings.ToUpper(hex.EncodeToString(sum[:])))
 }
 
-// containsHash searches the lines that begin from low up to high, not included.
+// containsHash does a binary search over the lines. low and high are positions: the
+// line begins at low or after it, and before high.
 func (l *PasswordList) containsHash(hash string) (bool, error) {
 	for low, high := int64(0), l.size; low < high; {
 		line, next, err := l.lineAround(low + (high-low)/2)
@@ -194,20 +195,19 @@ func (l *PasswordList) containsHash(hash string) (bool, error) {
 
 // hashLine is a line of a list of hashes.
 type hashLine struct {
-	start int64  // its place in the file
+	start int64  // position in the file
 	hash  string // in upper case
 }
 
-// lineAround returns the line that has a place of the file in it, and where the next one
-// starts.
-func (l *PasswordList) lineAround(place int64) (line hashLine, next int64, err error) {
-	from := max(0, place-maxHashLine)
+// lineAround returns the line at a position of the file, and the start of the next one.
+func (l *PasswordList) lineAround(position int64) (line hashLine, next int64, err error) {
+	from := max(0, position-maxHashLine)
 	around := make([]byte, min(l.size-from, 2*maxHashLine))
 	if n, err := l.hashes.ReadAt(around, from); n < len(around) {
 		return hashLine{}, 0, fmt.Errorf("reading the list of passwords: %w", err)
 	}
-	at := int(place - from)
-	start := bytes.LastIndexByte(around[:at], '\n') + 1 // 0 where the file starts, or else no line
+	at := int(position - from)
+	start := bytes.LastIndexByte(around[:at], '\n') + 1 // 0 at the start of the file; elsewhere it is no whole line
 	length := len(around) - start
 	if end := bytes.IndexByte(around[at:], '\n'); end >= 0 {
 		length = at + end + 1 - start
@@ -220,7 +220,7 @@ func (l *PasswordList) lineAround(place int64) (line hashLine, next int64, err e
 	return line, line.start + int64(length), nil
 }
 
-// Close closes the file of the list, if it is open.
+// Close closes the file of the list, if it is open. The list may be nil.
 func (l *PasswordList) Close() error {
 	if l == nil || l.close == nil {
 		return nil

@@ -69,18 +69,18 @@ func TestPlainPasswordList(t *testing.T) {
 			t.Parallel()
 			list := openList(t, content)
 			wantOnList(t, list, true, "correct horse", "CORRECT HORSE", "zebra crossing", "Пароль Пароль")
-			wantOnList(t, list, false, "", "\r", "correct", "correct horse ", "correct horse\r", "zebra crossing\n", "a",
-				"zzzzzzzz")
+			wantOnList(t, list, false, "", "\r", "correct", "correct horse ", "correct horse\r", "zebra crossing\n",
+				"a", "zzzzzzzz")
 		})
 	}
 	wantOnList(t, openList(t, "a line that is alone"), true, "A line that is alone")
-	// What is not UTF-8 is taken as it is.
+	// Bytes that are not UTF-8 are kept.
 	wantOnList(t, openList(t, "caf\xe9 caf\xe9\ncorrect horse\n"), true, "correct horse")
 }
 
 func TestHashedPasswordList(t *testing.T) {
 	t.Parallel()
-	passwords := make([]string, 5000) // more than is looked at when it is opened
+	passwords := make([]string, 5000) // more than checkedHead
 	for i := range passwords {
 		passwords[i] = fmt.Sprintf("password number %d", i)
 	}
@@ -94,7 +94,7 @@ func TestHashedPasswordList(t *testing.T) {
 			t.Parallel()
 			list := openList(t, content)
 			if list.plain != nil {
-				t.Fatal("it is loaded")
+				t.Fatal("the list is loaded")
 			}
 			wantOnList(t, list, true, passwords...) // the first and the last line among them
 			wantOnList(t, list, false, "", "PASSWORD NUMBER 1", "password number 5000", hashOf(passwords[0]))
@@ -153,7 +153,7 @@ func TestWrongPasswordLists(t *testing.T) {
 	}
 }
 
-// TestPasswordListThatChanges: a list that is overwritten is an error, not a pass.
+// TestPasswordListThatChanges checks that Contains fails after the list was overwritten.
 func TestPasswordListThatChanges(t *testing.T) {
 	t.Parallel()
 	path := listFile(t, strings.Join(hashLines("a", "b", "c", "d"), "\n"))
@@ -205,7 +205,7 @@ func FuzzPasswordList(f *testing.F) {
 				t.Errorf("%q: %v, %v", password, found, err)
 			}
 		}
-		for _, line := range hashLines(passwords...) { // between all that is there
+		for _, line := range hashLines(passwords...) { // hashes between those of the list
 			for _, digit := range []string{"0", "F"} {
 				hash := line[:hashDigits-1] + digit
 				_, want := slices.BinarySearchFunc(hashLines(passwords...), hash, func(line, hash string) int {
@@ -219,7 +219,7 @@ func FuzzPasswordList(f *testing.F) {
 	})
 }
 
-// FuzzPasswordListContent: whatever is in the file, nothing breaks.
+// FuzzPasswordListContent checks that no content of the file makes a panic.
 func FuzzPasswordListContent(f *testing.F) {
 	f.Add("correct horse\n", "correct horse")
 	f.Add(strings.Join(hashLines("a", "b", "c"), "\r\n"), "b")

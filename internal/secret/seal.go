@@ -14,20 +14,20 @@ import (
 	"strings"
 )
 
-// Sealer keeps secrets that have to be read again, such as those of
-// authenticators, from whoever sees the database alone: AES-256-GCM with a key
-// derived by HKDF (RFC 5869). Texts that only have to be recognised it keeps as
-// HMAC-SHA-256 (RFC 2104), with a key of its own.
+// Sealer encrypts secrets that must be read again, such as those of authenticators,
+// so that the database alone does not show them. It uses AES-256-GCM with a key
+// derived by HKDF (RFC 5869). For texts that must only be recognised it makes an
+// HMAC-SHA-256 (RFC 2104) with another derived key.
 type Sealer struct{ keys []sealKey }
 
 type sealKey struct {
-	name string // which key has sealed something; tells nothing about it
+	name string // identifies the key; the key cannot be derived from it
 	aead cipher.AEAD
 	mac  []byte
 }
 
-// NewSealer returns a sealer that seals with the first key and opens what any
-// of them has sealed. Empty keys are left out.
+// NewSealer returns a sealer that seals with the first key and opens what any of the
+// keys has sealed. It ignores empty keys and fails when no other key is left.
 func NewSealer(keys ...string) (*Sealer, error) {
 	s := &Sealer{}
 	for _, text := range keys {
@@ -63,16 +63,16 @@ func NewSealer(keys ...string) (*Sealer, error) {
 	return s, nil
 }
 
-// Seal returns the secret in a form that only Open reads, and only for the same
-// purpose, such as "totp 7": moved to another place it is worth nothing.
+// Seal encrypts a secret for a purpose, such as "totp 7". Open needs the same purpose,
+// so a sealed secret that is copied to another row is useless.
 func (s *Sealer) Seal(secret, purpose string) string {
 	key := s.keys[0]
-	sealed := key.aead.Seal(nil, nil, []byte(secret), []byte(purpose)) //nolint:gosec // G407: it draws the nonce itself
+	sealed := key.aead.Seal(nil, nil, []byte(secret), []byte(purpose)) //nolint:gosec // G407: the AEAD makes the nonce
 	return key.name + "." + base64.RawURLEncoding.EncodeToString(sealed)
 }
 
-// Open returns what was sealed. The error says that the key is not there, or
-// that the text is not what Seal wrote for this purpose.
+// Open returns the secret that was sealed. It fails when the key is not configured, or
+// when the text is not one that Seal wrote for this purpose.
 func (s *Sealer) Open(sealed, purpose string) (string, error) {
 	name, text, _ := strings.Cut(sealed, ".")
 	for _, key := range s.keys {
@@ -92,12 +92,12 @@ func (s *Sealer) Open(sealed, purpose string) (string, error) {
 	return "", errors.New("a secret was sealed with a key that is not configured (ROSTER_SECRET_KEY)")
 }
 
-// MAC returns what VerifyMAC recognises a text by, for the same purpose only. It
-// is made with the first key and tells nothing of the text to those without it.
+// MAC returns a code of a text and a purpose, made with the first key. VerifyMAC checks
+// it. Without the key, it shows nothing of the text.
 func (s *Sealer) MAC(purpose, text string) string { return s.keys[0].macOf(purpose, text) }
 
-// VerifyMAC reports whether a text is the one that MAC was given, with whichever
-// of the keys. It takes the same time wherever the two differ.
+// VerifyMAC reports whether mac was made of this purpose and text with any of the keys.
+// The time does not depend on where the codes differ.
 func (s *Sealer) VerifyMAC(mac, purpose, text string) bool {
 	return slices.ContainsFunc(s.keys, func(key sealKey) bool {
 		return hmac.Equal([]byte(mac), []byte(key.macOf(purpose, text)))
@@ -106,7 +106,7 @@ func (s *Sealer) VerifyMAC(mac, purpose, text string) bool {
 
 func (k sealKey) macOf(purpose, text string) string {
 	h := hmac.New(sha256.New, k.mac)
-	fmt.Fprintf(h, "%d %s%s", len(purpose), purpose, text) // where one ends and the other begins is part of it
+	fmt.Fprintf(h, "%d %s%s", len(purpose), purpose, text) // the length separates the two
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
@@ -116,8 +116,8 @@ func NewCode() string {
 	return randomText(digits, 6)
 }
 
-// NewRecoveryCode returns a code that stands in for a lost authenticator: 80
-// random bits in four groups, without letters and digits that look alike.
+// NewRecoveryCode returns a code that replaces a lost authenticator: 79 random bits in
+// four groups, without letters and digits that look alike.
 func NewRecoveryCode() string {
 	const alphabet, groups, length = "abcdefghjkmnpqrstuvwxyz23456789", 4, 4 // 31^16 > 2^79
 	parts := make([]string, groups)
@@ -127,14 +127,15 @@ func NewRecoveryCode() string {
 	return strings.Join(parts, "-")
 }
 
-// randomText draws characters from an alphabet of at most 256, all alike.
+// randomText returns random characters of an alphabet of at most 256, each equally
+// likely.
 func randomText(alphabet string, length int) string {
-	most := 256 - 256%len(alphabet) // beyond it some would be drawn more often
+	limit := 256 - 256%len(alphabet) // bytes from here on would favour some characters
 	text := make([]byte, 0, length)
 	var b [1]byte
 	for len(text) < length {
 		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-		if int(b[0]) < most {
+		if int(b[0]) < limit {
 			text = append(text, alphabet[int(b[0])%len(alphabet)])
 		}
 	}

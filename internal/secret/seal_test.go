@@ -3,6 +3,7 @@ package secret
 import (
 	"encoding/base32"
 	"encoding/base64"
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -65,7 +66,7 @@ func TestMAC(t *testing.T) {
 	// A new key comes first; what the old one made is still recognised.
 	newer := newSealer(t, "second key", "first key")
 	if !newer.VerifyMAC(mac, "create 7", "a text") || newer.MAC("create 7", "a text") == mac {
-		t.Error("with a key more")
+		t.Error("with another key")
 	}
 	if s.VerifyMAC(newer.MAC("create 7", "a text"), "create 7", "a text") {
 		t.Error("recognised without the key")
@@ -73,7 +74,7 @@ func TestMAC(t *testing.T) {
 	for _, other := range [][3]string{
 		{mac, "create 7", "another text"},
 		{mac, "create 8", "a text"},
-		{mac, "create 7a", " text"}, // the same letters, divided elsewhere
+		{mac, "create 7a", " text"}, // the same letters, split elsewhere
 		{mac, "create ", "7a text"},
 		{"", "create 7", "a text"},
 		{mac[:len(mac)-1], "create 7", "a text"},
@@ -86,12 +87,17 @@ func TestMAC(t *testing.T) {
 	}
 }
 
+var (
+	codePattern     = regexp.MustCompile(`^[0-9]{6}$`)
+	recoveryPattern = regexp.MustCompile(`^([a-z2-9]{4}-){3}[a-z2-9]{4}$`)
+)
+
 func TestCodes(t *testing.T) {
 	t.Parallel()
 	digits, seen := [10]int{}, map[string]bool{}
 	for range 3000 {
 		code, recovery := NewCode(), NewRecoveryCode()
-		if !regexp.MustCompile(`^[0-9]{6}$`).MatchString(code) || !regexp.MustCompile(`^([a-z2-9]{4}-){3}[a-z2-9]{4}$`).MatchString(recovery) || seen[recovery] {
+		if !codePattern.MatchString(code) || !recoveryPattern.MatchString(recovery) || seen[recovery] {
 			t.Fatalf("%s, %s", code, recovery)
 		}
 		seen[recovery] = true
@@ -106,15 +112,20 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// TestTOTPVectors has the six last digits of RFC 6238, appendix B.
+// TestTOTPVectors compares with the last six digits of RFC 6238, appendix B.
 func TestTOTPVectors(t *testing.T) {
 	t.Parallel()
 	secret := base32.StdEncoding.EncodeToString([]byte("12345678901234567890"))
-	for unix, code := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130"} {
+	for unix, code := range map[int64]string{
+		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924",
+		2000000000: "279037", 20000000000: "353130",
+	} {
 		at := time.Unix(unix, 0)
-		for offset, want := range map[time.Duration]bool{0: true, 30 * time.Second: true, -30 * time.Second: true, time.Minute: false, -time.Minute: false} {
+		for offset, want := range map[time.Duration]bool{
+			0: true, 30 * time.Second: true, -30 * time.Second: true, time.Minute: false, -time.Minute: false,
+		} {
 			if at.Add(offset).Unix() < 0 {
-				continue // before there were steps
+				continue // before the first step
 			}
 			step, valid := TOTPStep(secret, code[:3]+" "+code[3:], at.Add(offset))
 			if valid != want || valid && step != unix/30 {
@@ -129,15 +140,16 @@ func TestTOTPVectors(t *testing.T) {
 	}
 }
 
-// TestDecoysCostAsMuch: bcrypt does the whole work for a decoy of any cost, and
-// no password matches one.
+// TestDecoysCostAsMuch checks that bcrypt takes a decoy of any cost for a hash of that
+// cost, and that the decoy does not match a password.
 func TestDecoysCostAsMuch(t *testing.T) {
 	t.Parallel()
 	for cost := MinCost; cost <= MinCost+3; cost++ {
 		if got, err := bcrypt.Cost([]byte(decoy(cost))); got != cost || err != nil {
 			t.Errorf("%d: %d, %v", cost, got, err)
 		}
-		if err := bcrypt.CompareHashAndPassword([]byte(decoy(cost)), []byte("MySecret123")); err != bcrypt.ErrMismatchedHashAndPassword { //nolint:errorlint // this very one
+		err := bcrypt.CompareHashAndPassword([]byte(decoy(cost)), []byte("MySecret123"))
+		if !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
 			t.Errorf("%d: %v", cost, err)
 		}
 	}
@@ -146,7 +158,8 @@ func TestDecoysCostAsMuch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if matches, err := p.Matches(t.Context(), "caller", old, "MySecret123"); !matches || err != nil || !p.Outdated(old) {
+	matches, err := p.Matches(t.Context(), "caller", old, "MySecret123")
+	if !matches || err != nil || !p.Outdated(old) {
 		t.Errorf("%v, %v", matches, err)
 	}
 	now, err := p.Hash(t.Context(), "caller", "MySecret123")
@@ -154,6 +167,6 @@ func TestDecoysCostAsMuch(t *testing.T) {
 		t.Errorf("%s, %v", now, err)
 	}
 	if _, err := p.Matches(t.Context(), "caller", "nonsense", identity.Password("x")); err == nil {
-		t.Error("a hash that is none")
+		t.Error("a text that is no hash is accepted")
 	}
 }

@@ -19,7 +19,7 @@ func TestNewToken(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
 		token := NewToken()
-		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, TokenPrefix))
+		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, tokenPrefix))
 		if err != nil || !strings.HasPrefix(token, "rst_") || len(raw) != 36 || seen[token] {
 			t.Fatalf("%s: %v", token, err)
 		}
@@ -39,18 +39,20 @@ func TestHashAndMatch(t *testing.T) {
 		if err != nil || !strings.HasPrefix(hash, "$2a$04$") {
 			t.Fatalf("%s, %v", hash, err)
 		}
-		for attempt, want := range map[identity.Password]bool{password: true, password + "x": false, "": false, password[:len(password)-1]: false} {
+		for attempt, want := range map[identity.Password]bool{
+			password: true, password + "x": false, "": false, password[:len(password)-1]: false,
+		} {
 			if got, err := p.Matches(t.Context(), "caller", hash, attempt); got != want || err != nil {
 				t.Errorf("%q for %q: %v, %v", string(attempt), string(password), got, err)
 			}
 		}
 	}
 	if got, err := p.Matches(t.Context(), "caller", "", ""); got || err != nil {
-		t.Errorf("no password matches the empty one: %v, %v", got, err)
+		t.Errorf("the empty hash matches the empty password: %v, %v", got, err)
 	}
 }
 
-// TestFloodIsBounded fills every place to work, so that all others have to wait or go.
+// TestFloodIsBounded fills every slot, so that all other calls wait or are refused.
 func TestFloodIsBounded(t *testing.T) {
 	t.Parallel()
 	p := NewPasswords(MinCost, 2)
@@ -69,16 +71,17 @@ func TestFloodIsBounded(t *testing.T) {
 			})
 		}
 	}
-	// One caller gets a quarter of the places, and is told that it is the caller's own doing.
+	// One caller gets a quarter of the places, and then an error about that caller.
 	flood(share+10, func(int) string { return "greedy" })
 	for range 10 {
 		err := <-refused
 		var e *identity.Error
-		if !errors.As(err, &e) || e.Kind != identity.TooManyRequests || e.Code != "too_many_passwords" || e.RetryAfter <= 0 {
+		if !errors.As(err, &e) || e.Kind != identity.TooManyRequests || e.Code != "too_many_passwords" ||
+			e.RetryAfter <= 0 {
 			t.Fatalf("%v", err)
 		}
 	}
-	// The others have the rest.
+	// The others get the rest.
 	flood(places-share+tooMany, func(i int) string { return fmt.Sprint("caller ", i) })
 	for range tooMany { // at once, while the others wait
 		if err := <-refused; identity.KindOf(err) != identity.Unavailable {

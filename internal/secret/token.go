@@ -1,5 +1,6 @@
-// Package secret is every use of cryptography: hashing of passwords, making and
-// digesting of tokens. Nothing else in Roster touches a secret but to pass it on.
+// Package secret holds all use of cryptography: hashing of passwords, sealing of
+// secrets, making and digesting of tokens and codes. Other packages only pass
+// secrets on.
 package secret
 
 import (
@@ -11,21 +12,21 @@ import (
 	"hash/crc32"
 )
 
-// TokenPrefix starts every token, so that secret scanners can spot a leaked one.
-const TokenPrefix = "rst_"
+// tokenPrefix starts every token, so that secret scanners can find a leaked one.
+const tokenPrefix = "rst_"
 
-// NewToken returns a new token: TokenPrefix and 256 random bits with their
-// CRC-32, which lets a scanner tell a token from a look-alike, in base64url.
+// NewToken returns a new token: tokenPrefix and, in base64url, 256 random bits and
+// their CRC-32. With the CRC, a scanner can reject texts that only look like tokens.
 func NewToken() string {
 	const randomBytes = 32
 	raw := make([]byte, randomBytes, randomBytes+crc32.Size)
 	_, _ = rand.Read(raw) // never fails (crypto/rand)
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
-	return TokenPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	return tokenPrefix + base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// Digest returns the SHA-256 of a text in hex: what is stored of a token and
-// what a token is found by. A fast hash will do, for tokens cannot be guessed.
+// Digest returns the SHA-256 of a text in hex. The database stores the digest of a
+// token in place of the token. A fast hash is enough: tokens cannot be guessed.
 func Digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])

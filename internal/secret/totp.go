@@ -12,17 +12,17 @@ import (
 	"github.com/pquerna/otp/totp"
 )
 
-// totpPeriod is how long a code of an authenticator is shown (RFC 6238 §5.2).
+// totpPeriod is the length of a time step (RFC 6238 §5.2).
 const totpPeriod = 30 // seconds
 
 // TOTPEnrolment is a new secret for an authenticator app.
 type TOTPEnrolment struct {
-	Secret string // base32, to be typed
-	URI    string // otpauth://, to be opened
-	QR     []byte // URI as PNG, to be scanned
+	Secret string // base32, for typing
+	URI    string // otpauth://…
+	QR     []byte // PNG of the URI, for scanning
 }
 
-// NewTOTP returns a new secret for a user's authenticator, with 160 bits.
+// NewTOTP returns a new secret of 160 bits for a user's authenticator.
 func NewTOTP(account string) (TOTPEnrolment, error) {
 	key, err := totp.Generate(totp.GenerateOpts{Issuer: "Roster", AccountName: account})
 	if err != nil {
@@ -40,9 +40,8 @@ func NewTOTP(account string) (TOTPEnrolment, error) {
 	return TOTPEnrolment{Secret: key.Secret(), URI: key.URL(), QR: qr.Bytes()}, nil
 }
 
-// TOTPStep returns the time step that a code belongs to: the present one, or one
-// before or after it, for clocks differ. It is the caller's to see that no step
-// is taken twice.
+// TOTPStep returns the time step of a code. It accepts the current step, the one before
+// and the one after, because clocks differ. The caller must not accept a step twice.
 func TOTPStep(secret, code string, now time.Time) (step int64, valid bool) {
 	code = PlainCode(code)
 	current := now.Unix() / totpPeriod
@@ -57,7 +56,8 @@ func TOTPStep(secret, code string, now time.Time) (step int64, valid bool) {
 	return 0, false
 }
 
-// PlainCode strips what people put into a code for legibility.
+// PlainCode returns a code in lower case, without the spaces and hyphens that people
+// add.
 func PlainCode(code string) string {
 	return strings.ToLower(strings.NewReplacer(" ", "", "-", "", "\u00a0", "").Replace(code))
 }

@@ -71,7 +71,7 @@ func refuse(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Ti
 	// A lock first, then the look: of equal refusals at once, in any number of
 	// instances, one begins the event and the others see it.
 	key := fmt.Sprintf("refusal %d %d %q %s %s", actor.TokenID, actor.UserID, actor.Name, actor.Source, reason)
-	if _, err := tx.Throttle(ctx, secret.Digest(key)); err != nil {
+	if _, err := tx.LockThrottle(ctx, secret.Digest(key)); err != nil {
 		return err
 	}
 	counted, err := tx.CountRefusal(ctx, event, refusalPeriod)

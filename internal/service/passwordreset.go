@@ -73,7 +73,7 @@ func (s *Service) composeReset(ctx context.Context, messageID int64, user identi
 		if err := tx.DeletePasswordReset(ctx, user.ID, messageID); err != nil {
 			return err
 		}
-		n, err := tx.PasswordResets(ctx, user.ID, now.Add(-resetTTL))
+		n, err := tx.PasswordResetCount(ctx, user.ID, now.Add(-resetTTL))
 		if err != nil || n >= maxResets {
 			return err
 		}

@@ -17,13 +17,6 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Default lives of a session's tokens.
-const (
-	DefaultAccessTTL  = time.Hour
-	DefaultRefreshTTL = 30 * 24 * time.Hour
-	DefaultSessionTTL = 30 * 24 * time.Hour
-)
-
 // Options are what a service is made of.
 type Options struct {
 	Store     *store.Store // migrated

@@ -29,7 +29,7 @@ func (s *Service) openSession(ctx context.Context, tx *store.Tx, actor identity.
 	if err := noteSource(ctx, tx, actor, user, now); err != nil {
 		return identity.TokenPair{}, err
 	}
-	if err := tx.RecordSignin(ctx, user.ID, now); err != nil {
+	if err := tx.SetLastSignin(ctx, user.ID, now); err != nil {
 		return identity.TokenPair{}, err
 	}
 	return pair, emit(ctx, tx, identity.Event{Type: identity.UserSignedIn, Time: now, Actor: actor, SubjectID: user.ID})

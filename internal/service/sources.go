@@ -15,7 +15,7 @@ func noteSource(ctx context.Context, tx *store.Tx, actor identity.Actor, user id
 	if !actor.Source.IsValid() {
 		return nil
 	}
-	isNew, err := tx.RecordSource(ctx, user.ID, sourceKey(actor.Source), now, now.Add(-identity.SourcePeriod))
+	isNew, err := tx.TouchSource(ctx, user.ID, sourceKey(actor.Source), now, now.Add(-identity.SourcePeriod))
 	if err != nil || !isNew || user.LastSigninAt.IsZero() {
 		return err
 	}

@@ -111,7 +111,7 @@ func (s *Service) begin(ctx context.Context, a *attempt, now time.Time) error {
 		throttles := make([]identity.Throttle, len(asked))
 		for i, t := range asked {
 			var err error
-			if throttles[i], err = tx.Throttle(ctx, t.key); err != nil {
+			if throttles[i], err = tx.LockThrottle(ctx, t.key); err != nil {
 				return err
 			}
 			a.at = throttles[i].Clock(a.at)
@@ -168,7 +168,7 @@ func (a attempt) change(ctx context.Context, tx *store.Tx,
 	change func(identity.ThrottleRule, identity.Throttle, time.Time) identity.Throttle,
 ) error {
 	for _, t := range a.counts {
-		throttle, err := tx.Throttle(ctx, t.key)
+		throttle, err := tx.LockThrottle(ctx, t.key)
 		if err != nil {
 			return err
 		}

@@ -65,8 +65,8 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 	if err := actor.Require(identity.UsersCreate); err != nil {
 		return identity.User{}, Answer{}, err
 	}
-	if in.User.Email.IsMask() && !actor.CanViewMaskedData {
-		return identity.User{}, Answer{}, identity.InvalidField("email", "masked_value", "is a mask, not an address")
+	if err := in.User.RequireNoMask(actor); err != nil {
+		return identity.User{}, Answer{}, err
 	}
 	now := s.now()
 	if answer, err := s.replay(ctx, actor, once, now); err != nil || answer.Replayed {
@@ -243,7 +243,7 @@ func ownSession(actor identity.Actor, userID int64) int64 {
 // countCreatedTokens adds to the changes how many tokens a user has made that
 // outlast the user, or the user's access.
 func countCreatedTokens(ctx context.Context, tx *store.Tx, userID int64, changes identity.Changes) error {
-	n, err := tx.CountTokensCreatedBy(ctx, userID)
+	n, err := tx.TokenCount(ctx, userID)
 	if err == nil && n > 0 {
 		changes["createdTokens"] = identity.Change{New: n}
 	}

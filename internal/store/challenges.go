@@ -22,13 +22,13 @@ type challengeRow struct {
 
 func (r challengeRow) challenge() identity.Challenge {
 	return identity.Challenge{
-		ID: r.ID, UserID: r.UserID, SessionID: r.SessionID, Provider: identity.Provider(r.Provider), WrongCodes: r.WrongCodes, ExpiresAt: r.ExpiresAt.Time,
-		TriedAt: r.TriedAt.Time,
+		ID: r.ID, UserID: r.UserID, SessionID: r.SessionID, Provider: identity.Provider(r.Provider),
+		WrongCodes: r.WrongCodes, ExpiresAt: r.ExpiresAt.Time, TriedAt: r.TriedAt.Time,
 	}
 }
 
-// InsertChallenge stores what waits for its second factor, by the digest of its
-// token, and returns its id.
+// InsertChallenge stores a sign-in or a session that waits for its second factor, with
+// the digest of the challenge's token, and returns the challenge's id.
 func (t *Tx) InsertChallenge(ctx context.Context, c identity.Challenge, digest string) (int64, error) {
 	var id int64
 	err := t.get(ctx, &id, `INSERT INTO challenges (digest, user_id, session_id, provider, expires_at, tried_at)
@@ -37,49 +37,51 @@ func (t *Tx) InsertChallenge(ctx context.Context, c identity.Challenge, digest s
 	return id, err
 }
 
-// Challenge finds the challenge of a sign-in by the digest of its token, or
-// NotFound.
+// Challenge returns the challenge of a sign-in by the digest of its token, or NotFound.
 func (r reader) Challenge(ctx context.Context, digest string) (identity.Challenge, error) {
 	var row challengeRow
-	err := r.get(ctx, &row, "SELECT "+challengeColumns+" FROM challenges WHERE digest = $1 AND session_id IS NULL", digest)
+	err := r.get(ctx, &row,
+		"SELECT "+challengeColumns+" FROM challenges WHERE digest = $1 AND session_id IS NULL", digest)
 	return row.challenge(), one(err, "challenge", 0)
 }
 
-// ChallengeForUpdate returns a challenge and the digest of the code that was
-// mailed for it ("" for none), and keeps others from answering it until the
-// transaction ends. It is NotFound once it has been answered.
+// ChallengeForUpdate returns a challenge and the digest of the code that was mailed for
+// it ("" where none was), and locks the challenge until the transaction ends. A
+// challenge that has been answered is NotFound.
 func (t *Tx) ChallengeForUpdate(ctx context.Context, id int64) (c identity.Challenge, codeDigest string, err error) {
 	var row challengeRow
 	err = t.get(ctx, &row, "SELECT "+challengeColumns+" FROM challenges WHERE id = $1"+t.pool.engine.forUpdate, id)
 	return row.challenge(), row.CodeDigest, one(err, "challenge", id)
 }
 
-// SessionChallenge finds the challenge of a session, or NotFound.
-func (t *Tx) SessionChallenge(ctx context.Context, sessionID int64) (c identity.Challenge, codeDigest string, err error) {
+// SessionChallengeForUpdate is ChallengeForUpdate by the id of the session.
+func (t *Tx) SessionChallengeForUpdate(ctx context.Context, sessionID int64,
+) (c identity.Challenge, codeDigest string, err error) {
 	var row challengeRow
-	err = t.get(ctx, &row, "SELECT "+challengeColumns+" FROM challenges WHERE session_id = $1"+t.pool.engine.forUpdate, sessionID)
+	err = t.get(ctx, &row,
+		"SELECT "+challengeColumns+" FROM challenges WHERE session_id = $1"+t.pool.engine.forUpdate, sessionID)
 	return row.challenge(), row.CodeDigest, one(err, "challenge of session", sessionID)
 }
 
-// DeleteSessionChallenges forgets what a session was asked.
+// DeleteSessionChallenges deletes the challenges of a session.
 func (t *Tx) DeleteSessionChallenges(ctx context.Context, sessionID int64) error {
 	_, err := t.exec(ctx, "DELETE FROM challenges WHERE session_id = $1", sessionID)
 	return err
 }
 
-// SetChallengeCode stores the digest of the code that is being mailed.
+// SetChallengeCode stores the digest of the code that is mailed for a challenge.
 func (t *Tx) SetChallengeCode(ctx context.Context, id int64, codeDigest string) error {
 	_, err := t.exec(ctx, "UPDATE challenges SET code_digest = $2 WHERE id = $1", id, codeDigest)
 	return err
 }
 
-// CountWrongCode counts a wrong code.
+// CountWrongCode adds one to the wrong codes of a challenge.
 func (t *Tx) CountWrongCode(ctx context.Context, id int64) error {
 	_, err := t.exec(ctx, "UPDATE challenges SET wrong_codes = wrong_codes + 1 WHERE id = $1", id)
 	return err
 }
 
-// DeleteChallenge forgets a challenge that has been answered.
+// DeleteChallenge deletes a challenge that has been answered.
 func (t *Tx) DeleteChallenge(ctx context.Context, id int64) error {
 	_, err := t.exec(ctx, "DELETE FROM challenges WHERE id = $1", id)
 	return err

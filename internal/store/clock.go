@@ -7,30 +7,31 @@ import (
 	"time"
 )
 
-// Clock tells the time of the database, by which all instances go: what they count,
-// claim and let expire together must not depend on how well their own clocks are set.
-// On SQLite, which has one host, it is the local clock, and so it is before the first
-// Sync. It is safe for concurrent use.
+// Clock tells the time of the database, which all instances use: what they count, claim
+// and let expire together must not depend on how well their own clocks are set. On
+// SQLite, which has one host, and before the first Sync it is the local clock. It is
+// safe for concurrent use.
 type Clock struct {
 	store   *Store
 	local   func() time.Time
 	reading atomic.Pointer[reading]
 }
 
-// reading is the time of both clocks at one moment.
+// reading holds the times of both clocks at one moment.
 type reading struct{ database, local time.Time }
 
-// slowReading is how long it takes to ask for the time when the answer is of no use: it
-// may be off by half of that.
+// slowReading is the duration of a query for the time above which the answer is not used:
+// the answer may be off by half the duration.
 const slowReading = time.Second
 
-// NewClock returns the clock of a store's database. local is time.Now but in tests.
+// NewClock returns the clock of a store's database. local is time.Now except in tests.
 func NewClock(s *Store, local func() time.Time) *Clock {
 	return &Clock{store: s, local: local}
 }
 
-// Sync asks the database for the time, which was read there halfway between question and
-// answer. An answer that took long is dropped where there is an earlier one.
+// Sync reads the time of the database and assumes that it was read halfway between query
+// and answer. A slow answer is dropped if an earlier one is known. Where Sync fails, Now
+// goes on from the earlier reading.
 func (c *Clock) Sync(ctx context.Context) error {
 	query := c.store.pool.engine.clock
 	if query == "" {
@@ -50,8 +51,8 @@ func (c *Clock) Sync(ctx context.Context) error {
 	return nil
 }
 
-// Now returns the time of the database: that of the last Sync and what has passed since,
-// by the local clock's monotonic part, so that it does not matter when that clock is set.
+// Now returns the time of the last Sync plus what has passed since. The local clock's
+// monotonic part measures that, so that setting the local clock changes nothing.
 func (c *Clock) Now() time.Time {
 	local := c.local()
 	r := c.reading.Load()

@@ -8,14 +8,13 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// rekeyEmails gives the addresses that a release before has stored the keys that
-// addresses have now: theirs had the domain as it is spelled. It runs at every
-// start, because that release may still be running while its successor starts.
-// Any number of instances may do so at once.
+// rekeyEmails rewrites the keys of addresses that an earlier release has stored with the
+// domain as it is spelled. It runs at every start, because that release may still be
+// running while this one starts. Several instances may run it at once.
 //
-// Where another user has the key already, two users have one mailbox. The one with
-// the later id, or whose address is not spelled in ASCII, keeps the old key, by
-// which nobody is found, and is named in the log: a person has to decide.
+// Where another user already has the new key, two users have one mailbox. The user with
+// the later id, or whose address is not spelled in ASCII, keeps the old key, which no
+// look-up uses, and a warning in the log tells the operator to decide.
 func (s *Store) rekeyEmails(ctx context.Context) error {
 	var rows []struct {
 		ID    int64  `db:"id"`
@@ -28,18 +27,19 @@ func (s *Store) rekeyEmails(ctx context.Context) error {
 	}
 	for _, row := range rows {
 		key := identity.EmailKey(row.Email)
-		if key == row.Key { // only its local part is beyond ASCII
+		if key == row.Key { // only the local part is beyond ASCII
 			continue
 		}
 		err := s.InTx(ctx, func(tx *Tx) error {
-			_, err := tx.exec(ctx, "UPDATE users SET email_folded = $2 WHERE id = $1 AND email_folded = $3", row.ID, key,
-				row.Key)
+			_, err := tx.exec(ctx, "UPDATE users SET email_folded = $2 WHERE id = $1 AND email_folded = $3",
+				row.ID, key, row.Key)
 			return err
 		})
 		switch {
 		case identity.KindOf(err) == identity.Conflict:
 			slog.WarnContext(ctx,
-				"another user has the same e-mail address, spelled in another way: change or delete one of them", "user_id", row.ID)
+				"another user has the same e-mail address, spelled in another way: change or delete one of them",
+				"user_id", row.ID)
 		case err != nil:
 			return fmt.Errorf("changing the key of the address of user %d: %w", row.ID, err)
 		}

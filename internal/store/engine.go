@@ -19,51 +19,50 @@ import (
 	sqlitelib "modernc.org/sqlite/lib"
 )
 
-// engine is all that differs between the two databases, but for the schema.
+// engine holds all differences between the two databases except the schema.
 type engine struct {
 	dialect goose.Dialect
 	folder  string // of the migrations
 	maxIdle int
 
-	// writable is a query for whether the database takes writes at the moment.
+	// writable is a query that returns whether the database accepts writes.
 	writable string
-	// clock is a query for the database's time; "" where it is on this host.
+	// clock is a query that returns the database's time; "" if it runs on this host.
 	clock string
 	// afterBegin is the first statement of every transaction; "" for none.
 	afterBegin string
 
 	// Row locks at the end of a SELECT. SQLite has none and needs none: its
 	// write transactions run one at a time.
-	forUpdate string // against other writers of the row
-	forShare  string // against changes of the row
-	// against changes of the row and new references to it
-	forDeletion string
-	// skipLocked takes rows for an update, but for those that others are taking.
-	skipLocked string
+	forUpdate   string // blocks other writers and lockers of the row
+	forShare    string // blocks writers of the row
+	forDeletion string // blocks writers of the row and new references to it
+	skipLocked  string // locks for an update and leaves out rows that are locked
 
-	// notify sends a text to a channel with the transaction; "" where there is
-	// nobody to send it to.
+	// notify is a query that sends a text to a channel when the transaction commits;
+	// "" where the engine has no channels.
 	notify string
 
 	// violated returns the unique index that an error says was violated, by
 	// PostgreSQL's name for it: table_column[_column].
 	violated func(error) string
-	// isConflict: the database gave the transaction up for another one; trying
-	// again may help.
+	// isConflict reports that the database aborted the transaction in favour of another
+	// one. A retry may succeed.
 	isConflict func(error) bool
-	// isAway: the database cannot be reached or cannot write at the moment.
-	isAway      func(error) bool
+	// isAway reports that the database cannot be reached or cannot write at the moment.
+	isAway func(error) bool
+	// isStalePlan reports that a prepared statement must be prepared again.
 	isStalePlan func(error) bool
-	isPoisoned  func(error) bool
+	// isPoisoned reports that a connection of the pool cannot be used any more.
+	isPoisoned func(error) bool
 
-	// beyondASCII is the condition that the key of an address is not all ASCII; it
-	// is that of the index users_email_beyond_ascii.
+	// beyondASCII is the condition that the key of an address has characters beyond
+	// ASCII. The index users_email_beyond_ascii has the same condition.
 	beyondASCII string
 
-	// contains returns the condition that a column holds a text, and the
-	// arguments for its placeholders, which start at $n. indexed says to let the
-	// trigram index find the rows; otherwise the condition must not tempt the
-	// planner to.
+	// contains returns the condition that one of the columns contains a text, and the
+	// arguments for its placeholders, which start at $n. With indexed the trigram index
+	// finds the rows; without it the condition keeps the planner from using that index.
 	contains func(columns []string, n int, text string, indexed bool) (condition string, args []any)
 }
 
@@ -78,7 +77,7 @@ func openPools(databaseURL string, options Options) (read, write *pool, err erro
 	return nil, nil, errors.New("the database URL must be postgres://… or sqlite:PATH")
 }
 
-// spans leaves out what tells nothing.
+// spans leaves out the spans of calls that tell nothing of a query.
 var spans = otelsql.WithSpanOptions(otelsql.SpanOptions{
 	OmitConnResetSession: true, OmitConnPrepare: true, OmitRows: true, DisableErrSkip: true,
 })
@@ -87,9 +86,9 @@ var spans = otelsql.WithSpanOptions(otelsql.SpanOptions{
 
 func openPostgres(databaseURL string, options Options) (read, write *pool, err error) {
 	parameters := map[string]string{}
-	if options.Prepare { // else a pooler may be in between, which refuses parameters that it does not know
-		// A session whose client is lost keeps its locks, and everyone waiting,
-		// until the server notices. No request of ours takes that long.
+	if options.Prepare { // otherwise there may be a pooler, which refuses parameters that it does not know
+		// A session whose client is lost keeps its locks until the server notices.
+		// No request of ours is idle for that long.
 		parameters["idle_in_transaction_session_timeout"] = "10s"
 	}
 	db, err := connectPostgres(databaseURL, parameters, options.Trace)
@@ -99,11 +98,11 @@ func openPostgres(databaseURL string, options Options) (read, write *pool, err e
 	e := postgresEngine
 	e.maxIdle = options.MaxConns
 	if e.maxIdle == 0 {
-		e.maxIdle = DefaultMaxConns
+		e.maxIdle = defaultMaxConns
 	}
 	db.SetMaxOpenConns(e.maxIdle)
 	db.SetMaxIdleConns(e.maxIdle)
-	// A connection that went wrong in a way nobody noticed is gone in the end.
+	// A connection that is broken in a way that was not detected is closed in the end.
 	const maxLifetime = 5 * time.Minute
 	db.SetConnMaxLifetime(maxLifetime)
 	p := newPool(db, &e, options.Prepare)
@@ -115,8 +114,8 @@ func connectPostgres(databaseURL string, runtimeParameters map[string]string, tr
 	if err != nil {
 		return nil, fmt.Errorf("the database URL: %w", withoutURL(err))
 	}
-	// One round trip per query, and no answer meant for another query when a
-	// pooler stands between: the unnamed statement is never used across messages.
+	// One round trip per query. It also keeps a pooler from mixing up answers, because
+	// the unnamed statement is never used across messages.
 	config.BinaryParameters = true
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 3 * time.Second
@@ -142,7 +141,7 @@ func connectPostgres(databaseURL string, runtimeParameters map[string]string, tr
 	return sqlx.NewDb(sql.OpenDB(connector), "postgres"), nil
 }
 
-// withoutURL strips the URL, which may hold a password, from a parser's error.
+// withoutURL removes the URL, which may contain a password, from a parser's error.
 func withoutURL(err error) error {
 	var urlError *url.Error
 	if errors.As(err, &urlError) {
@@ -156,8 +155,8 @@ var postgresEngine = engine{
 	folder:   "migrations/postgres",
 	writable: "SELECT current_setting('transaction_read_only') = 'off'",
 	clock:    "SELECT clock_timestamp()",
-	// lib/pq begins with READ WRITE, which goes over the head of an operator who
-	// has made the database read-only by default.
+	// lib/pq begins with READ WRITE, which overrides an operator's setting that makes
+	// the database read-only by default.
 	afterBegin:  "SELECT set_config('transaction_read_only', current_setting('default_transaction_read_only'), true)",
 	forUpdate:   " FOR NO KEY UPDATE", // foreign keys may still point to the row
 	forShare:    " FOR SHARE",
@@ -182,8 +181,8 @@ var postgresEngine = engine{
 		case pqerror.ReadOnlySQLTransaction, pqerror.LockNotAvailable, pqerror.QueryCanceled,
 			pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.InvalidAuthorizationSpecification,
 			pqerror.InvalidPassword,
-			// A standby says so to a transaction that wants to write, and a stale
-			// plan will be a new one next time.
+			// A standby returns it for a transaction that writes. A stale plan also
+			// does, and is a new plan next time.
 			pqerror.FeatureNotSupported:
 			return true
 		}
@@ -195,8 +194,8 @@ var postgresEngine = engine{
 	},
 	isStalePlan: func(err error) bool { return pq.As(err, pqerror.FeatureNotSupported) != nil },
 	isPoisoned: func(err error) bool {
-		// lib/pq#1320: it keeps a connection whose answer it never read. The
-		// error is not exported, so its text has to do.
+		// lib/pq#1320: it keeps a connection whose answer it has not read. The error
+		// is not exported, so its text is compared.
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
 	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
@@ -207,7 +206,7 @@ var postgresEngine = engine{
 		}
 		conditions := make([]string, len(columns))
 		for i, column := range columns {
-			// The index is on the bare column: an expression escapes it.
+			// The index is on the bare column, so that it does not apply to an expression.
 			conditions[i] = fmt.Sprintf(`(%s || '') LIKE $%d ESCAPE '\'`, column, n)
 			if indexed {
 				conditions[i] += fmt.Sprintf(` AND %s LIKE $%d ESCAPE '\'`, column, n+1)
@@ -217,8 +216,8 @@ var postgresEngine = engine{
 	},
 }
 
-// likePattern matches texts that hold the parts one after another; wildcards in
-// them are ordinary characters.
+// likePattern returns a LIKE pattern for texts that contain the parts in this order.
+// Wildcards in the parts are ordinary characters.
 func likePattern(parts ...string) string {
 	escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 	pattern := "%"
@@ -228,10 +227,10 @@ func likePattern(parts ...string) string {
 	return pattern
 }
 
-// trigrams cuts a text into parts of three characters, the last of up to five.
-// Whatever holds the text holds its parts in this order, and to look for these
-// few is two to three times faster than for every three characters in a row,
-// which is what the index makes of the whole text.
+// trigrams cuts a text into parts of three characters; the last part has up to five. A
+// text that contains the whole contains the parts in this order. Searching for these few
+// is two to three times faster than for all trigrams of the whole text, which the index
+// would use.
 func trigrams(text string) []string {
 	const size = 3
 	var parts []string
@@ -245,9 +244,9 @@ func trigrams(text string) []string {
 
 // ---- SQLite ----
 
-// FilesOpenToOthers returns the files of a SQLite database that users of the
-// machine other than their owner may use. A new file never is one; one that
-// came from elsewhere, such as a backup, may be. It is empty for PostgreSQL.
+// FilesOpenToOthers returns the files of a SQLite database that users of the machine
+// other than the owner may use. Open creates none, but a restored backup may be one. For
+// PostgreSQL the result is empty.
 func FilesOpenToOthers(databaseURL string) []string {
 	path, isSQLite := strings.CutPrefix(databaseURL, "sqlite:")
 	if !isSQLite {
@@ -255,7 +254,7 @@ func FilesOpenToOthers(databaseURL string) []string {
 	}
 	const others = 0o077
 	var found []string
-	for _, name := range []string{path, path + "-wal"} { // the second has the latest changes
+	for _, name := range []string{path, path + "-wal"} { // -wal has the latest changes
 		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&others != 0 {
 			found = append(found, name)
 		}
@@ -264,11 +263,11 @@ func FilesOpenToOthers(databaseURL string) []string {
 }
 
 func openSQLite(path string, options Options) (read, write *pool, err error) {
-	if path == "" || path == ":memory:" { // each connection would have a memory of its own
+	if path == "" || path == ":memory:" { // each connection would have a database of its own
 		return nil, nil, errors.New("the database URL must name a file: sqlite:PATH")
 	}
-	// Password hashes are nobody else's business; SQLite gives its other files
-	// the same mode. And this tells better what is wrong with a path.
+	// Only the owner may read password hashes. SQLite gives its other files the same
+	// mode. The error of OpenFile is also clearer than SQLite's.
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator's own choice
 	if err != nil {
 		return nil, nil, fmt.Errorf("the database file: %w", err)
@@ -276,11 +275,11 @@ func openSQLite(path string, options Options) (read, write *pool, err error) {
 	if err := file.Close(); err != nil {
 		return nil, nil, fmt.Errorf("the database file: %w", err)
 	}
-	// By DSN, because a PRAGMA sent as a statement reaches one connection only.
-	// busy_timeout first: the others may have to wait. Transactions take the
-	// write lock at once; a read-then-write one could not be upgraded later.
-	// FULL, because in WAL mode NORMAL can lose the last commits with the power:
-	// an acknowledged revocation would be undone.
+	// PRAGMAs are in the DSN, because one sent as a statement reaches one connection only.
+	// busy_timeout comes first: the others may have to wait. Transactions take the write
+	// lock at once, because a lock for reading may fail to become one for writing.
+	// synchronous is FULL: in WAL mode NORMAL can lose the last commits when the power
+	// fails, which would undo an acknowledged revocation.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
 		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_txlock=immediate&_time_integer_format=unix_micro&_inttotime=1"
 	open := sql.Open
@@ -300,7 +299,9 @@ func openSQLite(path string, options Options) (read, write *pool, err error) {
 	writeDB.SetMaxOpenConns(1)
 	readDB.SetMaxOpenConns(e.maxIdle)
 	readDB.SetMaxIdleConns(e.maxIdle)
-	return newPool(sqlx.NewDb(readDB, "sqlite"), &e, options.Prepare), newPool(sqlx.NewDb(writeDB, "sqlite"), &e, options.Prepare), nil
+	read = newPool(sqlx.NewDb(readDB, "sqlite"), &e, options.Prepare)
+	write = newPool(sqlx.NewDb(writeDB, "sqlite"), &e, options.Prepare)
+	return read, write, nil
 }
 
 var sqliteEngine = engine{

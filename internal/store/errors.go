@@ -11,7 +11,7 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// conflicts says what a violated unique index means to a caller.
+// conflicts has, by unique index, the error for its violation.
 var conflicts = map[string]func() *identity.Error{
 	"users_email_folded": func() *identity.Error {
 		return identity.Errorf(identity.Conflict, "email_taken", "Another user has this e-mail address.").WithField("email")
@@ -20,7 +20,8 @@ var conflicts = map[string]func() *identity.Error{
 		return identity.Errorf(identity.Conflict, "name_taken", "Another group has this name.").WithField("name")
 	},
 	"idempotency_keys_caller_key": func() *identity.Error {
-		return identity.Errorf(identity.Conflict, "idempotency_key_taken", "Another request with this Idempotency-Key came first.")
+		return identity.Errorf(identity.Conflict, "idempotency_key_taken",
+			"Another request with this Idempotency-Key came first.")
 	},
 }
 
@@ -36,8 +37,8 @@ func isRetryable(err error) bool {
 
 func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
-// mapError gives an error of the driver its kind. What it does not know stays
-// as it is and so is Internal.
+// mapError gives an error of the driver its kind. It returns an error that it does not
+// know unchanged, which makes it Internal.
 func (p *pool) mapError(ctx context.Context, err error) error {
 	if isNoRows(err) {
 		return err

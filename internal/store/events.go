@@ -11,7 +11,7 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Emit records an event in the transaction of the change that it tells of.
+// Emit inserts an event. Call it in the transaction of the change that the event reports.
 func (t *Tx) Emit(ctx context.Context, e identity.Event) error {
 	changes := make(map[string]map[string]any, len(e.Changes))
 	for field, change := range e.Changes {
@@ -22,26 +22,26 @@ func (t *Tx) Emit(ctx context.Context, e identity.Event) error {
 		return fmt.Errorf("event %s: %w", e.Type, err)
 	}
 	_, err = t.exec(ctx, `INSERT INTO events
-			(type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, client_request_id, subject_type,
-			subject_id, person_id, changes, reason)
+			(type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, client_request_id,
+			subject_type, subject_id, person_id, changes, reason)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		e.Type, timestamp{e.Time}, e.Actor.Name, e.Actor.TokenID, e.Actor.UserID, e.SourceText(), e.Actor.RequestID,
 		e.Actor.ClientRequestID, e.Type.SubjectType(), e.SubjectID, e.TokenUserID(), string(text), e.Reason)
 	return err
 }
 
-// CountRefusal adds one to the event of an equal refusal, of the same caller from
-// the same source for the same reason, that is not as old as the period, and
-// tells whether there is one. Hold a lock on such refusals first.
+// CountRefusal adds one to the event of an equal refusal within the period: of the same
+// caller, from the same source and for the same reason. It reports whether there is one.
+// Call LockThrottle for such refusals first.
 func (t *Tx) CountRefusal(ctx context.Context, e identity.Event, period time.Duration) (bool, error) {
 	query, args := equalRefusal(e, period)
 	counted, err := t.exec(ctx, "UPDATE events SET count = count + 1 WHERE id = ("+query+")", args...)
 	return counted > 0, err
 }
 
-// equalRefusal returns the query for the id. It looks into the future no further
-// than back: an instance whose clock was wrong for a moment must not keep the
-// others from beginning a new event.
+// equalRefusal returns the query for the id of that event. It also leaves out events from
+// more than a period in the future: an instance whose clock was wrong for a moment must
+// not keep the others from beginning a new event.
 func equalRefusal(e identity.Event, period time.Duration) (query string, args []any) {
 	return `SELECT id FROM events WHERE type = 'USER_ACCESS_REFUSED' AND actor_token_id = $1 AND actor_user_id = $2
 			AND happened_at > $3 AND happened_at < $4 AND actor_name = $5 AND source = $6 AND reason = $7
@@ -82,7 +82,7 @@ func (r eventRow) event() (identity.Event, error) {
 	for field, change := range stored {
 		changes[field] = identity.Change{Old: change["old"], New: change["new"]}
 	}
-	source, _ := netip.ParseAddr(r.Source) // the zero Addr where there was none
+	source, _ := netip.ParseAddr(r.Source) // the zero Addr for ""
 	return identity.Event{
 		ID: r.ID, Type: identity.EventType(r.Type), Time: r.HappenedAt.Time, SubjectID: r.SubjectID, Changes: changes,
 		Reason: r.Reason, Count: r.Count,
@@ -93,23 +93,21 @@ func (r eventRow) event() (identity.Event, error) {
 	}, nil
 }
 
-// countedEvents is how many matches are counted at most: the total of a list
-// costs the same however many events there are. A variable for tests.
-var countedEvents int64 = 10_000
-
-// Events returns one page of the events that match, the latest first, and, unless
-// the page starts after a cursor, the total, as far as it is counted.
+// Events returns one page of the events that match, the latest first. Unless the page
+// starts after a cursor, it also returns the total, or limits.countedEvents as a lower
+// bound of it.
 func (r reader) Events(ctx context.Context, q identity.EventQuery) (identity.EventPage, error) {
 	page, offset := identity.EventPage{}, q.Offset
 	if q.After != nil {
 		offset = 0
 	} else {
-		query, args := eventTotal(q.Filter)
+		maxTotal := r.pool.limits.countedEvents
+		query, args := eventTotal(q.Filter, maxTotal)
 		if err := r.get(ctx, &page.Total, query, args...); err != nil {
 			return identity.EventPage{}, fmt.Errorf("count events: %w", err)
 		}
-		page.TotalIsLowerBound = page.Total > countedEvents
-		page.Total = min(page.Total, countedEvents)
+		page.TotalIsLowerBound = page.Total > maxTotal
+		page.Total = min(page.Total, maxTotal)
 	}
 	query, args := eventPage(q, offset)
 	rows, more, err := pageOf[eventRow](ctx, r, q.Limit, query, args...)
@@ -129,13 +127,13 @@ func (r reader) Events(ctx context.Context, q identity.EventQuery) (identity.Eve
 	return page, nil
 }
 
-// eventTotal returns the query for the number of matches, one more than are
-// counted for all that is beyond. It has the order of the page, so that it goes
-// by the same index and stops there.
-func eventTotal(f identity.EventFilter) (query string, args []any) {
+// eventTotal returns the query for the number of matches, or for maxTotal+1 where there
+// are more than maxTotal. It has the order of the page, so that it uses the same index
+// and stops at the limit.
+func eventTotal(f identity.EventFilter, maxTotal int64) (query string, args []any) {
 	where, order := eventConditions(f, nil)
 	return "SELECT count(*) FROM (SELECT 1 FROM events" + where.String() + order +
-		" LIMIT " + strconv.FormatInt(countedEvents+1, 10) + ") AS counted", where.args
+		" LIMIT " + strconv.FormatInt(maxTotal+1, 10) + ") AS counted", where.args
 }
 
 // eventPage returns the query for a page and one row more.
@@ -146,14 +144,13 @@ func eventPage(q identity.EventQuery, offset int64) (query string, args []any) {
 		" LIMIT $" + strconv.Itoa(n+1) + " OFFSET $" + strconv.Itoa(n+2), append(where.args, q.Limit+1, offset)
 }
 
-// eventConditions returns the conditions of a filter and of starting behind a
-// cursor, if there is one, with the order, the latest first.
+// eventConditions returns the conditions of a filter and of a cursor, which may be nil,
+// and the order, the latest first.
 //
-// The first condition leads: it is written as a range, also where the range is of
-// one value, and the order starts with its column. That changes no result, but it
-// leaves the database one index to go by, that of the column and the id. It would
-// otherwise be tempted to walk all ids and look for matches, which costs the more
-// the fewer there are.
+// The first condition leads: it is a range, even of one value, and the order starts with
+// its column. That changes no result, but leaves the database only the index of that
+// column and the id. Otherwise it may walk all ids in search of matches, which costs the
+// more the fewer there are.
 func eventConditions(f identity.EventFilter, after *identity.Cursor) (where *conditions, order string) {
 	where = &conditions{}
 	var lead string
@@ -189,7 +186,7 @@ func eventConditions(f identity.EventFilter, after *identity.Cursor) (where *con
 		lead = "happened_at"
 	}
 	if after != nil && lead == "happened_at" {
-		at, _ := after.Time() // a cursor that could be parsed has one
+		at, _ := after.Time() // ParseCursor has checked it
 		leadValue = timestamp{at}
 	}
 	switch {
@@ -207,9 +204,9 @@ func eventConditions(f identity.EventFilter, after *identity.Cursor) (where *con
 	return where, " ORDER BY " + lead + " DESC, id DESC"
 }
 
-// PruneEvents deletes up to limit events from before a time and tells how many
-// there were.
+// PruneEvents deletes up to limit events from before a time, the oldest first, and
+// returns how many it has deleted.
 func (t *Tx) PruneEvents(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return t.exec(ctx, "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE happened_at < $1 ORDER BY happened_at, id LIMIT $2)",
-		timestamp{before}, limit)
+	return t.exec(ctx, `DELETE FROM events WHERE id IN
+		(SELECT id FROM events WHERE happened_at < $1 ORDER BY happened_at, id LIMIT $2)`, timestamp{before}, limit)
 }

@@ -15,8 +15,7 @@ import (
 
 // TestEventPages walks lists of events page by page, and compares them with a
 // selection that is made here. The events were recorded in another order than
-// that of their times. Beyond 300, which it is for these tests, the total is not
-// counted.
+// that of their times. Beyond 300 the total is not counted.
 func TestEventPages(t *testing.T) {
 	t.Parallel()
 	const n = 310
@@ -47,6 +46,7 @@ func TestEventPages(t *testing.T) {
 		{ActorUserID: 4, ActorTokenID: 1, Until: noon.Add(90 * time.Second)},
 	}
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		s.LowerLimits(200, 300, 8<<20)
 		err := s.InTx(t.Context(), func(tx *store.Tx) error {
 			for _, e := range all {
 				if err := tx.Emit(t.Context(), e); err != nil {

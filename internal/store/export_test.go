@@ -1,22 +1,9 @@
 package store
 
-import (
-	"os"
-	"testing"
-)
-
-// TestMain makes a few hundred matches many, so that small lists take the ways
-// of big ones, too.
-func TestMain(m *testing.M) {
-	broadMatches = 200
-	countedEvents = 300
-	os.Exit(m.Run())
-}
-
-// LowerPageBytes lowers the bound of a page until the end of a test, which must not
-// run beside others.
-func LowerPageBytes(t *testing.T, bytes int) {
-	before := maxPageBytes
-	maxPageBytes = bytes
-	t.Cleanup(func() { maxPageBytes = before })
+// LowerLimits lowers the bounds of lists, so that small lists take the ways of big ones,
+// too. Call it before the store is used.
+func (s *Store) LowerLimits(broadMatches, countedEvents int64, pageBytes int) {
+	for _, p := range []*pool{s.reader.pool, s.write} {
+		p.limits = limits{broadMatches: broadMatches, countedEvents: countedEvents, pageBytes: pageBytes}
+	}
 }

@@ -24,8 +24,8 @@ type groupRow struct {
 
 func (r groupRow) group() identity.Group {
 	return identity.Group{
-		ID: r.ID, Name: identity.Label(r.Name), Permissions: identity.PermissionsFrom(r.Permissions), RequireTFA: r.RequireTFA,
-		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Version: r.Version,
+		ID: r.ID, Name: identity.Label(r.Name), Permissions: identity.PermissionsFrom(r.Permissions),
+		RequireTFA: r.RequireTFA, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Version: r.Version,
 	}
 }
 
@@ -34,8 +34,8 @@ func (r reader) Group(ctx context.Context, id int64) (identity.Group, error) {
 	return r.group(ctx, "SELECT "+groupColumns+" FROM groups WHERE id = $1", id)
 }
 
-// GroupForDeletion is Group, and keeps others from changing the group and from
-// joining it until the transaction ends.
+// GroupForDeletion is Group, and locks the group against changes and new members until
+// the transaction ends.
 func (t *Tx) GroupForDeletion(ctx context.Context, id int64) (identity.Group, error) {
 	return t.group(ctx, "SELECT "+groupColumns+" FROM groups WHERE id = $1"+t.pool.engine.forDeletion, id)
 }
@@ -62,10 +62,9 @@ func (r reader) Groups(ctx context.Context, page identity.Page) ([]identity.Grou
 	return groupsFrom(rows), total, nil
 }
 
-// LockGroups returns the groups that exist among the ids, by id, and keeps them
-// from being changed until the transaction ends; exclusively keeps also others
-// from locking them. Locks are taken in the order of ids, so that two
-// transactions cannot wait for each other here.
+// LockGroups returns the groups that exist among the ids, by id, and locks them against
+// changes until the transaction ends; exclusively also against other locks. It takes the
+// locks in the order of ids, so that two transactions cannot wait for each other here.
 func (t *Tx) LockGroups(ctx context.Context, ids []int64, exclusively bool) ([]identity.Group, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -81,7 +80,8 @@ func (t *Tx) LockGroups(ctx context.Context, ids []int64, exclusively bool) ([]i
 		lock = t.lock(t.pool.engine.forUpdate)
 	}
 	var rows []groupRow
-	err := t.all(ctx, &rows, "SELECT "+groupColumns+" FROM groups WHERE id IN ("+strings.Join(placeholders, ", ")+") ORDER BY id"+lock, args...)
+	err := t.all(ctx, &rows, "SELECT "+groupColumns+" FROM groups WHERE id IN ("+
+		strings.Join(placeholders, ", ")+") ORDER BY id"+lock, args...)
 	if err != nil {
 		return nil, fmt.Errorf("lock groups: %w", err)
 	}
@@ -114,17 +114,19 @@ func (r reader) RequiresTFA(ctx context.Context, userID int64) (bool, error) {
 // InsertGroup stores a new group and returns its id. A taken name is a Conflict.
 func (t *Tx) InsertGroup(ctx context.Context, g identity.Group) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, "INSERT INTO groups (name, name_folded, permissions, created_at, require_tfa) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+	err := t.get(ctx, &id, `INSERT INTO groups (name, name_folded, permissions, created_at, require_tfa)
+		VALUES ($1, $2, $3, $4, $5) RETURNING id`,
 		g.Name, identity.Fold(string(g.Name)), g.Permissions.String(), timestamp{g.CreatedAt}, g.RequireTFA)
 	return id, err
 }
 
-// UpdateGroup stores the fields of a group that was before, version included.
-// The permissions are written only if they have changed: the column may hold
-// names that only a later release knows, which another change must not take away.
+// UpdateGroup stores the fields of a group, version included. before is the group as it
+// is stored. Permissions that are the same are not written: the column may have names
+// that only a later release knows, which a change of another field must not remove.
 func (t *Tx) UpdateGroup(ctx context.Context, before, g identity.Group) error {
-	t.effects.access = append(t.effects.access, accessChange{}) // of all its members
-	_, err := t.exec(ctx, "UPDATE groups SET name = $2, name_folded = $3, updated_at = $4, version = $5, require_tfa = $6 WHERE id = $1",
+	t.accessChanged(allUsers) // its members are not looked up
+	_, err := t.exec(ctx, `UPDATE groups
+		SET name = $2, name_folded = $3, updated_at = $4, version = $5, require_tfa = $6 WHERE id = $1`,
 		g.ID, g.Name, identity.Fold(string(g.Name)), timestamp{g.UpdatedAt}, g.Version, g.RequireTFA)
 	if err != nil || before.Permissions == g.Permissions {
 		return err

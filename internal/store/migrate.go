@@ -15,10 +15,9 @@ import (
 	"github.com/rosterhq/roster/db"
 )
 
-// Migrate brings the schema and the keys of addresses up to date and tells how
-// many migrations it ran.
-// Any number of instances may do so at once: on PostgreSQL one of them works
-// while the others wait, on SQLite the file lock does the same.
+// Migrate brings the schema and the keys of addresses up to date and returns how many
+// migrations it ran. Several instances may run it at once: an advisory lock on
+// PostgreSQL and the file lock on SQLite make the others wait.
 func Migrate(ctx context.Context, databaseURL string) (applied int, err error) {
 	s, err := openForMigration(databaseURL)
 	if err != nil {
@@ -26,9 +25,8 @@ func Migrate(ctx context.Context, databaseURL string) (applied int, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 
-	// Try again where a migration gave up waiting for a lock, and on SQLite
-	// whatever went wrong: nothing keeps two processes from starting the same
-	// migration there, but only one of them can commit it.
+	// Try again where a migration timed out waiting for a lock, and on SQLite after any
+	// error: two processes can start the same migration there, and one of them fails.
 	const attempts = 10
 	e := s.write.engine
 	for attempt := 1; ; attempt++ {
@@ -47,9 +45,8 @@ func Migrate(ctx context.Context, databaseURL string) (applied int, err error) {
 	}
 }
 
-// openForMigration differs from Open where a migration would otherwise block
-// the service: waiting longer than 2 s for a table lock would queue every query
-// behind it.
+// openForMigration is Open with a time-out for locks on PostgreSQL: while a migration
+// waits for a table lock, all queries of the table wait behind it.
 func openForMigration(databaseURL string) (*Store, error) {
 	if !strings.HasPrefix(databaseURL, "postgres") {
 		return Open(databaseURL, Options{})
@@ -59,7 +56,8 @@ func openForMigration(databaseURL string) (*Store, error) {
 		return nil, err
 	}
 	p := newPool(db, &postgresEngine, false)
-	return &Store{reader: reader{pool: p}, write: p, grants: newGrantCache(0)}, nil
+	r := reader{pool: p}
+	return &Store{reader: r, write: p, grants: newGrantCache(r, databaseURL, 0)}, nil
 }
 
 func (s *Store) migrate(ctx context.Context) (int, error) {
@@ -67,8 +65,8 @@ func (s *Store) migrate(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The common case takes no lock, so that a start never waits for another
-	// one. An error here is Up's to find again, behind the lock.
+	// The common case takes no lock, so that a start does not wait for another one. Up
+	// finds an error of this look again, behind the lock.
 	if pending, err := provider.HasPending(ctx); err == nil && !pending {
 		return 0, nil
 	}
@@ -86,7 +84,7 @@ func newProvider(database *sqlx.DB, e *engine) (*goose.Provider, error) {
 	}
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if e.dialect == goose.DialectPostgres {
-		const period, failures = 1, 60 // seconds between tries, and how many
+		const period, failures = 1, 60 // seconds between attempts, and their number
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(period, failures))
 		if err != nil {
 			return nil, err
@@ -96,8 +94,8 @@ func newProvider(database *sqlx.DB, e *engine) (*goose.Provider, error) {
 	return goose.NewProvider(e.dialect, database.DB, migrations, options...)
 }
 
-// Ready returns nil when the database answers, takes writes and has the schema
-// that this release needs. A newer schema will do: migrations only add.
+// Ready returns nil when the database answers, accepts writes and has the schema that
+// this release needs, or a newer one: migrations only add.
 func (s *Store) Ready(ctx context.Context) error {
 	var writable bool
 	if err := s.get(ctx, &writable, s.pool.engine.writable); err != nil {

@@ -26,10 +26,11 @@ func matches(u identity.User, f identity.UserFilter) bool {
 	search := identity.Fold(f.Search)
 	switch {
 	case !strings.Contains(name, identity.Fold(f.Name)):
-	case !strings.Contains(name, search) && !strings.Contains(u.Email.Key(), search) && !strings.Contains(string(u.Phone), search):
+	case !strings.Contains(name, search) && !strings.Contains(u.Email.Key(), search) &&
+		!strings.Contains(string(u.Phone), search):
 	case f.Email != "" && !strings.EqualFold(string(u.Email), f.Email):
-	case f.OnlyActive && !u.Active:
-	case f.OnlyInactive && u.Active:
+	case f.None:
+	case f.Active != nil && u.Active != *f.Active:
 	case f.TFA != nil && u.TFA != *f.TFA:
 	case f.Group != 0 && !slices.Contains(u.Groups, f.Group):
 	default:

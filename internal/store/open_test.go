@@ -65,7 +65,10 @@ func TestFilesOpenToOthers(t *testing.T) {
 
 func TestBadDatabaseURLs(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"", "mysql://x", "sqlite:", "sqlite::memory:", "sqlite:/does/not/exist/x.db", "postgres://[", "postgres://h/d?sslmode=perhaps"} {
+	for _, url := range []string{
+		"", "mysql://x", "sqlite:", "sqlite::memory:", "sqlite:/does/not/exist/x.db", "postgres://[",
+		"postgres://h/d?sslmode=perhaps",
+	} {
 		if s, err := store.Open(url, store.Options{}); err == nil {
 			t.Errorf("%s: opened %v", url, s)
 		}

@@ -15,16 +15,18 @@ import (
 )
 
 // TestPagesAreBounded: each list ends a page that is full, shows the rest on the next
-// ones, and every row once. It does not run beside other tests: it lowers the bound.
+// ones, and every row once.
 func TestPagesAreBounded(t *testing.T) {
-	const bound = 8 << 10
-	store.LowerPageBytes(t, bound)
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		const bound = 8 << 10
+		s.LowerLimits(200, 300, bound)
 		const n, size = 12, 3000
 		long := strings.Repeat("x", size)
 		record := func(recordType identity.RecordType, i int) identity.Record {
 			return identity.Record{
-				Type: recordType, ID: identity.RecordID(fmt.Sprint(i)), Attributes: identity.Attributes(`{"x":"` + long + `"}`), CreatedAt: noon,
+				Type: recordType, ID: identity.RecordID(fmt.Sprint(i)), CreatedAt: noon,
+				Attributes: identity.Attributes(`{"x":"` + long + `"}`),
 			}
 		}
 		var user int64
@@ -38,9 +40,12 @@ func TestPagesAreBounded(t *testing.T) {
 					return err
 				}
 				user = id
-				_, groupErr := tx.InsertGroup(t.Context(), identity.Group{Name: identity.Label(fmt.Sprint(i, long)), CreatedAt: noon})
-				_, tokenErr := tx.InsertToken(t.Context(), identity.Token{Name: identity.Label(long), CreatedAt: noon}, fmt.Sprint(i))
-				_, webhookErr := tx.InsertWebhook(t.Context(), identity.Webhook{URL: identity.WebhookURL("https://" + long), CreatedAt: noon})
+				group := identity.Group{Name: identity.Label(fmt.Sprint(i, long)), CreatedAt: noon}
+				token := identity.Token{Name: identity.Label(long), CreatedAt: noon}
+				webhook := identity.Webhook{URL: identity.WebhookURL("https://" + long), CreatedAt: noon}
+				_, groupErr := tx.InsertGroup(t.Context(), group)
+				_, tokenErr := tx.InsertToken(t.Context(), token, fmt.Sprint(i))
+				_, webhookErr := tx.InsertWebhook(t.Context(), webhook)
 				recordErr := tx.InsertRecord(t.Context(), user, record("tags", i))
 				change := identity.Changes{"name": {Old: long}}
 				eventErr := tx.Emit(t.Context(), identity.Event{Type: identity.UserUpdated, Time: noon, Changes: change})
@@ -158,8 +163,9 @@ func TestPagesAreBounded(t *testing.T) {
 
 // TestOneRowIsAlwaysShown: a row that is larger than a page is a page.
 func TestOneRowIsAlwaysShown(t *testing.T) {
-	store.LowerPageBytes(t, 100)
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		s.LowerLimits(200, 300, 100)
 		insert(t, s, user(1, strings.Repeat("x", 1000)), user(2, "y"))
 		page, err := s.Users(t.Context(), identity.UserQuery{Sort: identity.SortByID, Limit: 10})
 		if err != nil || len(page.Users) != 1 || page.Next == nil {
@@ -170,6 +176,7 @@ func TestOneRowIsAlwaysShown(t *testing.T) {
 
 // TestBriefUsers: a brief list reads what it shows, and nothing else.
 func TestBriefUsers(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		group := int64(0)
 		err := s.InTx(t.Context(), func(tx *store.Tx) (err error) {

@@ -8,22 +8,36 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// pool is a connection pool with the statements that are prepared on it.
+// pool is a connection pool with its prepared statements.
 type pool struct {
 	db      *sqlx.DB
 	engine  *engine
 	prepare bool
+	limits  limits
 
 	mu         sync.RWMutex
 	statements map[string]*sqlx.Stmt
 }
 
-// maxStatements bounds the prepared statements: lists can be asked for in many
-// shapes, and each one costs memory on each connection.
+// limits are bounds of lists. They are no constants so that a test of a few hundred rows
+// can reach them.
+type limits struct {
+	// broadMatches is the number of matches of a search above which walking the order
+	// is cheaper than collecting and sorting all matches.
+	broadMatches int64
+	// countedEvents is the highest total of a list of events: it costs the same however
+	// many events there are.
+	countedEvents int64
+	// pageBytes bounds a page of any list, in bytes of its texts plus rowBytes per row.
+	pageBytes int
+}
+
+// maxStatements bounds the prepared statements: lists have queries of many shapes, and
+// each one costs memory on each connection.
 const maxStatements = 200
 
-// queryer is a query that lacks only its arguments: a prepared statement, or a
-// text with a connection to send it on.
+// queryer is a query without its arguments: a prepared statement, or a text with a
+// connection.
 type queryer interface {
 	GetContext(ctx context.Context, dest any, args ...any) error
 	SelectContext(ctx context.Context, dest any, args ...any) error
@@ -32,10 +46,13 @@ type queryer interface {
 }
 
 func newPool(db *sqlx.DB, e *engine, prepare bool) *pool {
-	return &pool{db: db, engine: e, prepare: prepare, statements: map[string]*sqlx.Stmt{}}
+	return &pool{
+		db: db, engine: e, prepare: prepare, statements: map[string]*sqlx.Stmt{},
+		limits: limits{broadMatches: 5_000, countedEvents: 10_000, pageBytes: 8 << 20},
+	}
 }
 
-// queryer returns a query to be run on the pool.
+// queryer returns a query to run on the pool, and prepares it if the pool prepares.
 func (p *pool) queryer(ctx context.Context, query string) (queryer, error) {
 	if err := p.prepareOnce(ctx, query); err != nil {
 		return nil, err
@@ -46,8 +63,8 @@ func (p *pool) queryer(ctx context.Context, query string) (queryer, error) {
 	return text{p.db, query}, nil
 }
 
-// queryerIn returns a query to be run in a transaction. It does not prepare: that
-// takes a second connection, for which a full pool would wait for ever.
+// queryerIn returns a query to run in a transaction. It does not prepare: that takes a
+// second connection, and in a full pool transactions would wait for each other.
 func (p *pool) queryerIn(ctx context.Context, tx *sqlx.Tx, query string) queryer {
 	if statement := p.prepared(query); statement != nil {
 		return tx.StmtxContext(ctx, statement)
@@ -61,7 +78,7 @@ func (p *pool) prepared(query string) *sqlx.Stmt {
 	return p.statements[query]
 }
 
-// prepareOnce prepares a query unless it is prepared, or is not to be.
+// prepareOnce prepares a query, if the pool prepares and has room and it is not prepared.
 func (p *pool) prepareOnce(ctx context.Context, query string) error {
 	p.mu.RLock()
 	done := !p.prepare || p.statements[query] != nil || len(p.statements) >= maxStatements
@@ -76,14 +93,14 @@ func (p *pool) prepareOnce(ctx context.Context, query string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.statements[query] != nil { // another goroutine was faster
-		return statement.Close() //nolint:sqlclosecheck // only the one that is not kept
+		return statement.Close() //nolint:sqlclosecheck // the one that is kept stays open
 	}
 	p.statements[query] = statement
 	return nil
 }
 
-// afterError drops what an error has made useless: a statement whose result
-// type a migration has changed, idle connections that lost their place.
+// afterError drops a statement whose result type a migration has changed, and the idle
+// connections where one of them is poisoned.
 func (p *pool) afterError(query string, err error) {
 	if p.engine.isStalePlan(err) {
 		p.mu.Lock()
@@ -96,7 +113,7 @@ func (p *pool) afterError(query string, err error) {
 	}
 }
 
-// text is a query sent as it stands.
+// text is a query that is not prepared.
 type text struct {
 	conn interface {
 		GetContext(ctx context.Context, dest any, query string, args ...any) error

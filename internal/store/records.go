@@ -27,9 +27,11 @@ func (r recordRow) record() identity.Record {
 }
 
 // Record returns a record of a user, or NotFound.
-func (r reader) Record(ctx context.Context, userID int64, recordType identity.RecordType, id identity.RecordID) (identity.Record, error) {
+func (r reader) Record(ctx context.Context, userID int64, recordType identity.RecordType, id identity.RecordID,
+) (identity.Record, error) {
 	var row recordRow
-	err := r.get(ctx, &row, "SELECT "+recordColumns+" FROM records WHERE user_id = $1 AND type = $2 AND id = $3", userID, recordType, id)
+	err := r.get(ctx, &row, "SELECT "+recordColumns+" FROM records WHERE user_id = $1 AND type = $2 AND id = $3",
+		userID, recordType, id)
 	switch {
 	case err == nil:
 		return row.record(), nil
@@ -39,9 +41,10 @@ func (r reader) Record(ctx context.Context, userID int64, recordType identity.Re
 	return identity.Record{}, fmt.Errorf("record of user %d: %w", userID, err)
 }
 
-// RecordPage returns one page of a user's records by type and id, and how many
-// there are; those of one type, or with "" of all.
-func (r reader) RecordPage(ctx context.Context, userID int64, recordType identity.RecordType, page identity.Page) ([]identity.Record, int64, error) {
+// RecordPage returns one page of a user's records by type and id, and how many there
+// are. The type "" stands for all types.
+func (r reader) RecordPage(ctx context.Context, userID int64, recordType identity.RecordType, page identity.Page,
+) ([]identity.Record, int64, error) {
 	where, args := " WHERE user_id = $1", []any{userID}
 	if recordType != "" {
 		where, args = where+" AND type = $2", append(args, recordType)
@@ -96,13 +99,15 @@ func (t *Tx) InsertRecord(ctx context.Context, userID int64, record identity.Rec
 
 // UpdateRecord stores the attributes of a record of a user.
 func (t *Tx) UpdateRecord(ctx context.Context, userID int64, record identity.Record) error {
-	_, err := t.exec(ctx, "UPDATE records SET attributes = $4, updated_at = $5 WHERE user_id = $1 AND type = $2 AND id = $3",
+	_, err := t.exec(ctx,
+		"UPDATE records SET attributes = $4, updated_at = $5 WHERE user_id = $1 AND type = $2 AND id = $3",
 		userID, record.Type, record.ID, record.Attributes, timestamp{record.UpdatedAt})
 	return err
 }
 
 // DeleteRecord deletes a record of a user.
-func (t *Tx) DeleteRecord(ctx context.Context, userID int64, recordType identity.RecordType, id identity.RecordID) error {
+func (t *Tx) DeleteRecord(ctx context.Context, userID int64, recordType identity.RecordType, id identity.RecordID,
+) error {
 	_, err := t.exec(ctx, "DELETE FROM records WHERE user_id = $1 AND type = $2 AND id = $3", userID, recordType, id)
 	return err
 }

@@ -2,7 +2,7 @@ package store
 
 import "context"
 
-// SecretKey returns the key that this database was made with.
+// SecretKey returns the secret key that was created with this database.
 func (r reader) SecretKey(ctx context.Context) (string, error) {
 	var key string
 	err := r.get(ctx, &key, "SELECT key FROM secret_keys")

@@ -21,11 +21,13 @@ type sessionRow struct {
 	Client     string    `db:"client"`
 }
 
-// Sessions returns one page of a user's sessions that are not over, the latest
+// Sessions returns one page of a user's sessions that have not expired, the latest
 // first, and how many there are.
-func (r reader) Sessions(ctx context.Context, userID int64, now time.Time, page identity.Page) ([]identity.Session, int64, error) {
+func (r reader) Sessions(ctx context.Context, userID int64, now time.Time, page identity.Page,
+) ([]identity.Session, int64, error) {
 	var total int64
-	err := r.get(ctx, &total, "SELECT count(*) FROM sessions WHERE user_id = $1 AND expires_at > $2", userID, timestamp{now})
+	err := r.get(ctx, &total, "SELECT count(*) FROM sessions WHERE user_id = $1 AND expires_at > $2",
+		userID, timestamp{now})
 	if err != nil {
 		return nil, 0, fmt.Errorf("count sessions: %w", err)
 	}
@@ -48,19 +50,21 @@ func (r reader) Sessions(ctx context.Context, userID int64, now time.Time, page 
 // InsertSession stores a new session of a user and returns its id.
 func (t *Tx) InsertSession(ctx context.Context, userID int64, s identity.Session) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, `INSERT INTO sessions (user_id, created_at, last_used_at, expires_at, fresh_until, source, client)
+	err := t.get(ctx, &id, `INSERT INTO sessions
+			(user_id, created_at, last_used_at, expires_at, fresh_until, source, client)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
-		userID, timestamp{s.CreatedAt}, timestamp{s.LastUsedAt}, timestamp{s.ExpiresAt}, timestamp{s.FreshUntil}, s.Source, s.Client)
+		userID, timestamp{s.CreatedAt}, timestamp{s.LastUsedAt}, timestamp{s.ExpiresAt}, timestamp{s.FreshUntil},
+		s.Source, s.Client)
 	return id, err
 }
 
-// ExtendSession puts the end of a session off and forgets its access tokens
-// that are over.
+// ExtendSession sets when a session expires and deletes its expired access tokens.
 func (t *Tx) ExtendSession(ctx context.Context, id int64, now, expiresAt time.Time) error {
-	if _, err := t.exec(ctx, "DELETE FROM tokens WHERE session_id = $1 AND expires_at <= $2", id, timestamp{now}); err != nil {
+	_, err := t.exec(ctx, "DELETE FROM tokens WHERE session_id = $1 AND expires_at <= $2", id, timestamp{now})
+	if err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, "UPDATE sessions SET expires_at = $2 WHERE id = $1", id, timestamp{expiresAt})
+	_, err = t.exec(ctx, "UPDATE sessions SET expires_at = $2 WHERE id = $1", id, timestamp{expiresAt})
 	return err
 }
 
@@ -71,18 +75,17 @@ func (t *Tx) FreshenSession(ctx context.Context, id, userID int64, until time.Ti
 	return err
 }
 
-// DeleteSession ends a session of a user with all its tokens and tells whether it
-// was there.
+// DeleteSession deletes a session of a user with all its tokens and reports whether it
+// existed.
 func (t *Tx) DeleteSession(ctx context.Context, id, userID int64) (bool, error) {
 	deleted, err := t.exec(ctx, "DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, userID)
 	t.accessChanged(userID)
 	return deleted > 0, err
 }
 
-// EndSessions ends all sessions of a user but one (0 for none), and whatever
-// else stands for the user having known a password: sign-ins that wait for
-// their second factor and links to choose another password, with the mails that
-// would bring a code or a link.
+// EndSessions deletes all sessions of a user except one (0 for none), and all else that
+// rests on the user's password: sign-ins that wait for a second factor, links to choose
+// another password, and the mails that deliver a code or such a link.
 func (t *Tx) EndSessions(ctx context.Context, userID, exceptID int64) error {
 	if _, err := t.exec(ctx, "DELETE FROM sessions WHERE user_id = $1 AND id <> $2", userID, exceptID); err != nil {
 		return err
@@ -99,20 +102,19 @@ func (t *Tx) EndSessions(ctx context.Context, userID, exceptID int64) error {
 	return err
 }
 
-// InsertRefreshToken stores a refresh token by its digest.
+// InsertRefreshToken stores the digest of a new refresh token of a session.
 func (t *Tx) InsertRefreshToken(ctx context.Context, sessionID int64, digest string, expiresAt time.Time) error {
 	_, err := t.exec(ctx, "INSERT INTO refresh_tokens (session_id, digest, expires_at) VALUES ($1, $2, $3)",
 		sessionID, digest, timestamp{expiresAt})
 	return err
 }
 
-// RefreshToken finds a refresh token by its digest; no such token is NotFound.
+// RefreshToken returns a refresh token by its digest, or NotFound.
 func (r reader) RefreshToken(ctx context.Context, digest string) (identity.RefreshToken, error) {
 	return r.refreshToken(ctx, selectRefresh, digest)
 }
 
-// RefreshTokenForUpdate is RefreshToken, and keeps others from using it until
-// the transaction ends.
+// RefreshTokenForUpdate is RefreshToken, and locks the token until the transaction ends.
 func (t *Tx) RefreshTokenForUpdate(ctx context.Context, digest string) (identity.RefreshToken, error) {
 	return t.refreshToken(ctx, selectRefresh+t.pool.engine.forUpdate, digest)
 }
@@ -132,28 +134,29 @@ func (r reader) refreshToken(ctx context.Context, query, digest string) (identit
 	}
 	err := r.get(ctx, &row, query, digest)
 	return identity.RefreshToken{
-		ID: row.ID, SessionID: row.SessionID, UserID: row.UserID, SignedInAt: row.SignedIn.Time, ExpiresAt: row.ExpiresAt.Time, UsedAt: row.UsedAt.Time,
+		ID: row.ID, SessionID: row.SessionID, UserID: row.UserID, SignedInAt: row.SignedIn.Time,
+		ExpiresAt: row.ExpiresAt.Time, UsedAt: row.UsedAt.Time,
 	}, one(err, "refresh token", 0)
 }
 
-// UseRefreshToken records that a refresh token has been used.
+// UseRefreshToken stores when a refresh token was used.
 func (t *Tx) UseRefreshToken(ctx context.Context, id int64, now time.Time) error {
 	_, err := t.exec(ctx, "UPDATE refresh_tokens SET used_at = $2 WHERE id = $1", id, timestamp{now})
 	return err
 }
 
-// RecordSignin stores when a user has signed in; it is no change of the user.
-func (t *Tx) RecordSignin(ctx context.Context, userID int64, now time.Time) error {
+// SetLastSignin stores when a user has signed in. The version of the user stays.
+func (t *Tx) SetLastSignin(ctx context.Context, userID int64, now time.Time) error {
 	_, err := t.exec(ctx, "UPDATE users SET last_signin_at = $2 WHERE id = $1", userID, timestamp{now})
 	return err
 }
 
-// Prune forgets what is over: sessions with their tokens, challenges, links, counts
-// of attempts, kept answers, replaced secrets of webhooks and messages that were
-// settled long ago.
+// Prune deletes what has expired: sessions with their tokens, challenges, links, counts
+// of attempts, answers kept for repetition, replaced secrets of webhooks, and messages
+// that were completed long ago.
 func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 	const throttled = 24 * time.Hour // no window and no lock is longer
-	for _, over := range []struct {
+	for _, expired := range []struct {
 		statement string
 		before    time.Time
 	}{
@@ -163,7 +166,7 @@ func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 		{"DELETE FROM challenges WHERE expires_at <= $1", now},
 		{"DELETE FROM password_resets WHERE expires_at <= $1", now},
 		{"DELETE FROM throttles WHERE started_at <= $1", now.Add(-throttled)},
-		// Of a clock that was wrong and has been set back.
+		// From a clock that was ahead and has been corrected.
 		{"DELETE FROM throttles WHERE started_at > $1", now.Add(throttled)},
 		{"DELETE FROM user_sources WHERE last_seen_at <= $1", now.Add(-identity.SourcePeriod)},
 		{"DELETE FROM idempotency_keys WHERE created_at <= $1", now.Add(-identity.IdempotencyPeriod)},
@@ -171,7 +174,7 @@ func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 		{"UPDATE webhooks SET old_secret = '' WHERE old_secret <> '' AND old_secret_until <= $1", now},
 		{"DELETE FROM outbox WHERE state <> 'pending' AND settled_at <= $1", now.Add(-delivery.KeepPeriod)},
 	} {
-		if _, err := t.exec(ctx, over.statement, timestamp{over.before}); err != nil {
+		if _, err := t.exec(ctx, expired.statement, timestamp{expired.before}); err != nil {
 			return err
 		}
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// RecordSource records that a user has signed in from a source, and tells whether
-// that source is new: not known, or not seen since a time. The user must be locked.
-func (t *Tx) RecordSource(ctx context.Context, userID int64, source string, now, since time.Time,
+// TouchSource stores that a user has signed in from a source, and reports whether the
+// source is new: unknown, or not used since a time. Lock the user first.
+func (t *Tx) TouchSource(ctx context.Context, userID int64, source string, now, since time.Time,
 ) (isNew bool, err error) {
 	var known bool
 	err = t.get(ctx, &known, `SELECT EXISTS
@@ -20,13 +20,14 @@ func (t *Tx) RecordSource(ctx context.Context, userID int64, source string, now,
 	}
 	_, err = t.exec(ctx, `INSERT INTO user_sources (user_id, source, first_seen_at, last_seen_at)
 		VALUES ($1, $2, $3, $3)
-		ON CONFLICT (user_id, source) DO UPDATE SET last_seen_at = excluded.last_seen_at`, userID, source, timestamp{now})
+		ON CONFLICT (user_id, source) DO UPDATE SET last_seen_at = excluded.last_seen_at`,
+		userID, source, timestamp{now})
 	return !known, err
 }
 
-// IsKnownSource reports whether the user with this address, if there is one, has
-// signed in from a source since a time. It is one query, so that it takes the same
-// time whether there is one.
+// IsKnownSource reports whether there is a user with this address who has signed in from
+// a source since a time. It is one query, so that its duration does not reveal whether
+// there is such a user.
 func (r reader) IsKnownSource(ctx context.Context, email, source string, since time.Time) (bool, error) {
 	var known bool
 	err := r.get(ctx, &known, `SELECT EXISTS (SELECT 1 FROM user_sources WHERE source = $2 AND last_seen_at > $3

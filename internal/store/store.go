@@ -1,10 +1,10 @@
 // Package store is the SQL of Roster: one sqlx store for PostgreSQL and SQLite,
-// one file per aggregate. It keeps and finds; it decides nothing that the
-// database cannot decide by a constraint.
+// one file per aggregate. It stores and reads; its only rules are the constraints of
+// the schema.
 //
-// Reads are methods of reader and so of both Store and Tx; writes are methods
-// of Tx only, so that a write outside a transaction does not compile: lib/pq
-// silently runs a lone statement twice after a lost connection.
+// Reads are methods of reader, which both Store and Tx embed; their names are nouns.
+// Writes are methods of Tx only; their names are verbs. A write outside a transaction
+// does not compile: lib/pq silently runs such a statement twice after a lost connection.
 package store
 
 import (
@@ -12,8 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,39 +24,33 @@ import (
 
 // Options are the settings of a store.
 type Options struct {
-	// Prepare keeps hot statements prepared on each connection. Off behind a
-	// pooler that hands out another server connection per transaction.
+	// Prepare keeps statements prepared on each connection. It must be off behind a
+	// pooler that uses another server connection per transaction.
 	Prepare bool
-	// MaxConns bounds the connections to PostgreSQL; 0 means DefaultMaxConns.
+	// MaxConns bounds the connections to PostgreSQL; 0 means 16.
 	MaxConns int
 	// Trace makes every query a span.
 	Trace bool
 	// GrantTTL is how long what a token grants may be kept in memory while Listen
-	// hears of changes; 0 asks the database on every request. On SQLite nothing
-	// is kept.
+	// runs; 0 reads the database on every request. On SQLite nothing is kept.
 	GrantTTL time.Duration
 }
 
-// DefaultMaxConns is the default bound of connections to PostgreSQL.
-const DefaultMaxConns = 16
+const defaultMaxConns = 16
 
 // Store is an open database.
 type Store struct {
 	reader
 
-	url      string
 	write    *pool
-	migrated atomic.Bool // the schema has been seen to be current
+	migrated atomic.Bool // Ready has found the schema to be current
 
-	clock     *Clock
-	grants    *grantCache
-	listening atomic.Bool // changes of other instances are heard of
-	awaited   sync.Map    // of the channels that collect acknowledgements of our changes, by their nonces
-
+	clock    *Clock
+	grants   *grantCache
 	enqueued chan struct{}
 }
 
-// Tx is a transaction: all reads, and every write.
+// Tx is a transaction. It has all reads and all writes.
 type Tx struct {
 	reader
 
@@ -66,41 +58,30 @@ type Tx struct {
 	effects effects
 }
 
-// effects are what a transaction has done that others in this process, or in
-// another instance, have to know once it is committed.
+// effects are what InTx has to tell others about a transaction.
 type effects struct {
-	access   []accessChange
-	touched  []accessChange // what only this instance has to look up again
-	enqueued bool
-}
-
-// accessChanged says that what a user may do has changed; 0 for all users.
-func (t *Tx) accessChanged(userID int64) {
-	t.effects.access = append(t.effects.access, accessChange{userID: userID})
+	grants   grantChanges
+	enqueued bool // see Enqueued
 }
 
 // reader has every SELECT, on the pool or inside a transaction.
 type reader struct {
 	pool *pool
 	tx   *sqlx.Tx // nil outside a transaction
-	// queries collects what a transaction runs, to be prepared after it.
+	// queries collects the queries of a transaction. InTx prepares them afterwards.
 	queries *[]string
 }
 
-// Open opens the database that the URL names: postgres://… or sqlite:PATH. It
-// does not connect yet.
+// Open opens the database that the URL names: postgres://… or sqlite:PATH. It does not
+// connect. It returns an error for a URL that it cannot use.
 func Open(url string, options Options) (*Store, error) {
 	read, write, err := openPools(url, options)
 	if err != nil {
 		return nil, err
 	}
-	if write.engine.notify == "" {
-		// Other processes, such as the command line, could not tell this one of
-		// their changes, and a look-up in SQLite leaves no process.
-		options.GrantTTL = 0
-	}
 	s := &Store{
-		reader: reader{pool: read}, url: url, write: write, grants: newGrantCache(options.GrantTTL), enqueued: make(chan struct{}, 1),
+		reader: reader{pool: read}, write: write, enqueued: make(chan struct{}, 1),
+		grants: newGrantCache(reader{pool: read}, url, options.GrantTTL),
 	}
 	s.clock = NewClock(s, time.Now)
 	return s, nil
@@ -109,7 +90,7 @@ func Open(url string, options Options) (*Store, error) {
 // Clock returns the clock of the database.
 func (s *Store) Clock() *Clock { return s.clock }
 
-// Enqueued delivers a value when messages have been put into the outbox.
+// Enqueued delivers a value after messages of this instance have become due.
 func (s *Store) Enqueued() <-chan struct{} { return s.enqueued }
 
 // Close closes all connections.
@@ -126,18 +107,18 @@ func (s *Store) Collector() prometheus.Collector {
 	return collectors.NewDBStatsCollector(s.write.db.DB, "roster")
 }
 
-// txAttempts is how often a transaction is tried that the database gave up for
-// the sake of another one (deadlock, serialization failure).
-const txAttempts = 4
+// maxAttempts bounds how often a transaction is run that the database aborts in favour
+// of another one (deadlock, serialization failure).
+const maxAttempts = 4
 
-// InTx runs fn in a transaction and commits it when fn returns nil. fn may run
-// several times, so it must have no effect but through tx. The error is fn's, or
-// an *identity.Error; after a connection lost during commit the outcome is not
-// known, and the error (Unavailable) does not claim one.
+// InTx runs fn in a transaction and commits it when fn returns nil. fn may run several
+// times, so all its effects must go through tx. InTx returns the error of fn, or that of
+// the database with its kind. Unavailable leaves open whether a commit that lost its
+// connection has succeeded.
 func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.inTx(ctx, fn)
-		if err == nil || attempt == txAttempts || !isRetryable(err) {
+		if err == nil || attempt == maxAttempts || !isRetryable(err) {
 			return err
 		}
 		const base = 10 * time.Millisecond
@@ -149,9 +130,9 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 }
 
-// Peek runs fn on what is committed, outside a transaction: it waits for nobody, keeps
-// nobody waiting and must not write. What it finds may have changed by the time it
-// returns, so that it only tells whether a transaction is worth its trouble.
+// Peek runs fn on committed data outside a transaction: it takes no locks and waits for
+// none, and a write in fn fails. The data may have changed by the time it returns, so
+// that it only tells whether a transaction is worth running.
 func (s *Store) Peek(fn func(tx *Tx) error) error {
 	return fn(&Tx{reader: s.reader, peeks: true})
 }
@@ -161,7 +142,7 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return s.write.mapError(ctx, err)
 	}
-	// After a commit this does nothing; after an error or a panic it undoes all.
+	// After a commit this does nothing; after an error or a panic it rolls back.
 	defer func() { _ = sqlTx.Rollback() }()
 	var queries []string
 	tx := &Tx{reader: reader{pool: s.write, tx: sqlTx, queries: &queries}}
@@ -174,42 +155,29 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := fn(tx); err != nil {
 		return err
 	}
-	nonce, err := tx.announce(ctx)
+	published, err := s.grants.publish(ctx, tx)
 	if err != nil {
 		return err
 	}
-	var heard chan struct{}
-	if nonce != "" && s.listening.Load() {
-		const most = 100 // instances
-		heard = make(chan struct{}, most)
-		s.awaited.Store(nonce, heard)
-		defer s.awaited.Delete(nonce)
-	}
 	err = sqlTx.Commit()
-	// Also after an error: it may have come about all the same.
-	if changes := slices.Concat(tx.effects.access, tx.effects.touched); len(changes) > 0 {
-		s.grants.forget(changes...)
-	}
+	s.grants.settle(ctx, published, err == nil)
 	if err != nil {
 		return s.write.mapError(ctx, err)
-	}
-	if heard != nil {
-		s.awaitHeard(ctx, heard)
 	}
 	if tx.effects.enqueued {
 		select {
 		case s.enqueued <- struct{}{}:
-		default: // it has been told already
+		default: // a value is waiting already
 		}
 	}
 	for _, query := range queries {
-		// For the next time; not to be prepared is no failure of this one.
+		// For the next transaction. This one is committed, whether it works or not.
 		_ = s.write.prepareOnce(ctx, query)
 	}
 	return nil
 }
 
-// get reads one row into dest; no row is sql.ErrNoRows, for the caller to name.
+// get reads one row into dest. No row is sql.ErrNoRows; see one.
 func (r reader) get(ctx context.Context, dest any, query string, args ...any) error {
 	return r.run(ctx, query, func(q queryer) error { return q.GetContext(ctx, dest, args...) })
 }
@@ -219,7 +187,7 @@ func (r reader) all(ctx context.Context, dest any, query string, args ...any) er
 	return r.run(ctx, query, func(q queryer) error { return q.SelectContext(ctx, dest, args...) })
 }
 
-// exec runs a statement that returns no rows and tells how many it touched.
+// exec runs a statement that returns no rows and returns how many it affected.
 func (t *Tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	if t.peeks {
 		return 0, errors.New("a write where there is no transaction")
@@ -236,7 +204,7 @@ func (t *Tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 	return affected, err
 }
 
-// lock is the end of a SELECT that locks, "" where nothing is to be locked.
+// lock returns the suffix of a SELECT that locks, or "" in Peek.
 func (t *Tx) lock(suffix string) string {
 	if t.peeks {
 		return ""
@@ -264,7 +232,7 @@ func notFound(what string, id int64) error {
 	return identity.Errorf(identity.NotFound, "not_found", "There is no %s with the id %d.", what, id)
 }
 
-// one turns "no such row" into NotFound and wraps what else went wrong.
+// one turns "no such row" into NotFound and wraps any other error of get.
 func one(err error, what string, id int64) error {
 	switch {
 	case err == nil:

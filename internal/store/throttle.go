@@ -10,15 +10,16 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Throttle returns what is counted under a key, and keeps others from counting
-// until the transaction ends.
-func (t *Tx) Throttle(ctx context.Context, key string) (identity.Throttle, error) {
+// LockThrottle returns the count of attempts under a key and locks it until the
+// transaction ends. It inserts an empty one where there is none.
+func (t *Tx) LockThrottle(ctx context.Context, key string) (identity.Throttle, error) {
 	var row struct {
 		Tries       string    `db:"tries"`
 		LatestAt    timestamp `db:"started_at"`
 		LockedUntil timestamp `db:"locked_until"`
 	}
-	err := t.get(ctx, &row, `INSERT INTO throttles (key, started_at, attempts, failures, locked_until) VALUES ($1, $2, 0, 0, $2)
+	err := t.get(ctx, &row, `INSERT INTO throttles (key, started_at, attempts, failures, locked_until)
+		VALUES ($1, $2, 0, 0, $2)
 		ON CONFLICT (key) DO UPDATE SET attempts = throttles.attempts RETURNING tries, started_at, locked_until`,
 		key, timestamp{})
 	if err != nil {
@@ -28,14 +29,14 @@ func (t *Tx) Throttle(ctx context.Context, key string) (identity.Throttle, error
 	return identity.Throttle{Tries: tries, LatestAt: row.LatestAt.Time, LockedUntil: row.LockedUntil.Time}, err
 }
 
-// SetThrottle stores what is counted under a key.
+// SetThrottle stores the count of attempts under a key, which LockThrottle has locked.
 func (t *Tx) SetThrottle(ctx context.Context, key string, throttle identity.Throttle) error {
 	_, err := t.exec(ctx, "UPDATE throttles SET tries = $2, started_at = $3, locked_until = $4 WHERE key = $1",
 		key, triesText(throttle.Tries), timestamp{throttle.LatestAt}, timestamp{throttle.LockedUntil})
 	return err
 }
 
-// failedMark follows the time of a try that has failed.
+// failedMark is the suffix of the time of a try that has failed.
 const failedMark = "x"
 
 func triesText(tries []identity.Try) string {

@@ -15,9 +15,11 @@ const tokenColumns = "tokens.id, tokens.name, coalesce(tokens.user_id, 0) AS use
 	"tokens.can_view_masked_data, tokens.allow_list, tokens.created_at, tokens.expires_at, tokens.last_used_at, " +
 	"tokens.created_by_user, tokens.created_by_token"
 
-// issuerGone is whether who made a service token is no more, or may not sign in.
-const issuerGone = "(created_by_user <> 0 AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = created_by_user AND active)" +
-	" OR created_by_token <> 0 AND NOT EXISTS (SELECT 1 FROM tokens AS issuers WHERE issuers.id = tokens.created_by_token)) AS issuer_gone"
+// issuerGone reports that the creator of a service token is deleted or inactive.
+const issuerGone = "(created_by_user <> 0" +
+	" AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = created_by_user AND active)" +
+	" OR created_by_token <> 0" +
+	" AND NOT EXISTS (SELECT 1 FROM tokens AS issuers WHERE issuers.id = tokens.created_by_token)) AS issuer_gone"
 
 type tokenRow struct {
 	ID                int64     `db:"id"`
@@ -32,7 +34,7 @@ type tokenRow struct {
 	LastUsedAt        timestamp `db:"last_used_at"`
 	CreatedByUser     int64     `db:"created_by_user"`
 	CreatedByToken    int64     `db:"created_by_token"`
-	IssuerGone        bool      `db:"issuer_gone"` // false where it was not asked for
+	IssuerGone        bool      `db:"issuer_gone"` // false where the query does not select it
 }
 
 func (r tokenRow) token() (identity.Token, error) {
@@ -49,24 +51,23 @@ func (r tokenRow) token() (identity.Token, error) {
 	}, nil
 }
 
-// Grant is all that one look-up of a token tells: the token and, where it acts
-// for a user, what decides about that user.
+// Grant holds a token and, where the token acts for a user, the rights of that user.
 type Grant struct {
 	Token identity.Token
-	// For a token that acts for a user:
+	// The other fields are of the user that the token acts for.
 	UserActive            bool
 	UserPermissions       identity.Permissions
 	UserCanViewMaskedData bool
 	UserAllowList         identity.AllowList
-	// UserMustEnrol: a group of the user requires a second factor, which the user
-	// does not have.
+	// UserMustEnrol reports that a group of the user requires a second factor, which the
+	// user does not have.
 	UserMustEnrol bool
-	// SessionFreshUntil is for a session's access token.
+	// SessionFreshUntil is set for the access token of a session.
 	SessionFreshUntil time.Time
 }
 
-// Grant finds a token by its digest, with its user's rights as they are now, in
-// one query; no such token is NotFound.
+// Grant returns a token by its digest, with its user's current rights, in one query. No
+// such token is NotFound.
 func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 	var row struct {
 		tokenRow
@@ -83,7 +84,8 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 			coalesce(users.active, false) AS user_active,
 			coalesce(users.can_view_masked_data, false) AS user_can_view_masked_data,
 			coalesce(users.allow_list, '') AS user_allow_list,
-			(SELECT coalesce(string_agg((SELECT permissions FROM groups WHERE groups.id = memberships.group_id), ' '), '')
+			(SELECT coalesce(string_agg(
+					(SELECT permissions FROM groups WHERE groups.id = memberships.group_id), ' '), '')
 				FROM memberships WHERE memberships.user_id = tokens.user_id) AS user_permissions,
 			NOT coalesce(users.tfa, true) AND EXISTS (SELECT 1 FROM memberships JOIN groups ON groups.id = memberships.group_id
 				WHERE memberships.user_id = tokens.user_id AND groups.require_tfa) AS user_must_enrol,
@@ -114,7 +116,9 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 // Token returns the service token with this id, or NotFound.
 func (r reader) Token(ctx context.Context, id int64) (identity.Token, error) {
 	var row tokenRow
-	if err := r.get(ctx, &row, "SELECT "+tokenColumns+", "+issuerGone+" FROM tokens WHERE id = $1 AND session_id IS NULL", id); err != nil {
+	err := r.get(ctx, &row,
+		"SELECT "+tokenColumns+", "+issuerGone+" FROM tokens WHERE id = $1 AND session_id IS NULL", id)
+	if err != nil {
 		return identity.Token{}, one(err, "token", id)
 	}
 	return row.token()
@@ -122,7 +126,8 @@ func (r reader) Token(ctx context.Context, id int64) (identity.Token, error) {
 
 // Tokens returns one page of the service tokens that match, by id, and how many
 // there are.
-func (r reader) Tokens(ctx context.Context, f identity.TokenFilter, page identity.Page) ([]identity.Token, int64, error) {
+func (r reader) Tokens(ctx context.Context, f identity.TokenFilter, page identity.Page,
+) ([]identity.Token, int64, error) {
 	where := &conditions{texts: []string{"session_id IS NULL"}}
 	if f.CreatedBy.UserID != 0 {
 		where.add("created_by_user = $%d", f.CreatedBy.UserID)
@@ -135,8 +140,9 @@ func (r reader) Tokens(ctx context.Context, f identity.TokenFilter, page identit
 		return nil, 0, fmt.Errorf("count tokens: %w", err)
 	}
 	n := len(where.args)
-	rows, _, err := pageOf[tokenRow](ctx, r, page.Limit, "SELECT "+tokenColumns+", "+issuerGone+" FROM tokens"+where.String()+
-		" ORDER BY id LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(where.args, page.Limit, page.Offset)...)
+	query := "SELECT " + tokenColumns + ", " + issuerGone + " FROM tokens" + where.String() +
+		" ORDER BY id LIMIT $" + strconv.Itoa(n+1) + " OFFSET $" + strconv.Itoa(n+2)
+	rows, _, err := pageOf[tokenRow](ctx, r, page.Limit, query, append(where.args, page.Limit, page.Offset)...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list tokens: %w", err)
 	}
@@ -155,43 +161,45 @@ func tokensFrom(rows []tokenRow) ([]identity.Token, error) {
 	return tokens, nil
 }
 
-// InsertToken stores a new token by the digest of its secret and returns its id.
+// InsertToken stores a new token with the digest of its secret and returns its id.
 func (t *Tx) InsertToken(ctx context.Context, token identity.Token, digest string) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, `INSERT INTO tokens (name, digest, user_id, session_id, permissions, can_view_masked_data, allow_list,
-			created_at, expires_at, last_used_at, created_by_user, created_by_token)
+	err := t.get(ctx, &id, `INSERT INTO tokens (name, digest, user_id, session_id, permissions, can_view_masked_data,
+			allow_list, created_at, expires_at, last_used_at, created_by_user, created_by_token)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id`,
-		token.Name, digest, orNull(token.UserID), orNull(token.SessionID), token.Permissions.String(), token.CanViewMaskedData,
-		token.AllowList.String(), timestamp{token.CreatedAt}, timestamp{token.ExpiresAt}, timestamp{token.LastUsedAt},
+		token.Name, digest, orNull(token.UserID), orNull(token.SessionID), token.Permissions.String(),
+		token.CanViewMaskedData, token.AllowList.String(),
+		timestamp{token.CreatedAt}, timestamp{token.ExpiresAt}, timestamp{token.LastUsedAt},
 		token.CreatedBy.UserID, token.CreatedBy.TokenID)
 	return id, err
 }
 
-// TouchToken records a use of the token, and of its session if it has one, from
-// an address, unless one was recorded since.
+// TouchToken stores a use of a token, unless it has a later one than since. It also
+// stores it for the token's session, with the address, unless sessionID is 0.
 func (t *Tx) TouchToken(ctx context.Context, id, sessionID int64, source string, now, since time.Time) error {
 	_, err := t.exec(ctx, "UPDATE tokens SET last_used_at = $2 WHERE id = $1 AND last_used_at < $3",
 		id, timestamp{now}, timestamp{since})
 	if err == nil && sessionID != 0 {
-		_, err = t.exec(ctx, "UPDATE sessions SET last_used_at = $2, source = $3 WHERE id = $1", sessionID, timestamp{now}, source)
+		_, err = t.exec(ctx, "UPDATE sessions SET last_used_at = $2, source = $3 WHERE id = $1",
+			sessionID, timestamp{now}, source)
 	}
-	t.effects.touched = append(t.effects.touched, accessChange{tokenID: id})
+	t.tokenTouched(id)
 	return err
 }
 
-// DeleteToken deletes a token and tells whether it was there: of several
-// revocations at once, one did it.
+// DeleteToken deletes a token and reports whether it existed: of several revocations at
+// once, one returns true.
 func (t *Tx) DeleteToken(ctx context.Context, id int64) (bool, error) {
 	deleted, err := t.exec(ctx, "DELETE FROM tokens WHERE id = $1", id)
-	t.effects.access = append(t.effects.access, accessChange{tokenID: id})
+	t.tokenDeleted(id)
 	return deleted > 0, err
 }
 
-// TokensNamed returns the tokens of services with this name, but for the one with
-// this digest.
+// TokensNamed returns the service tokens with this name except the one with this digest.
 func (t *Tx) TokensNamed(ctx context.Context, name identity.Label, exceptDigest string) ([]identity.Token, error) {
 	var rows []tokenRow
-	err := t.all(ctx, &rows, "SELECT "+tokenColumns+" FROM tokens WHERE name = $1 AND user_id IS NULL AND digest <> $2 ORDER BY id",
+	err := t.all(ctx, &rows, "SELECT "+tokenColumns+
+		" FROM tokens WHERE name = $1 AND user_id IS NULL AND digest <> $2 ORDER BY id",
 		name, exceptDigest)
 	if err != nil {
 		return nil, fmt.Errorf("tokens named %s: %w", name, err)
@@ -199,13 +207,12 @@ func (t *Tx) TokensNamed(ctx context.Context, name identity.Label, exceptDigest 
 	return tokensFrom(rows)
 }
 
-// CountTokensCreatedBy returns how many service tokens a user has made that are
-// still there.
-func (t *Tx) CountTokensCreatedBy(ctx context.Context, userID int64) (int64, error) {
+// TokenCount returns how many service tokens there are that a user has created.
+func (t *Tx) TokenCount(ctx context.Context, userID int64) (int64, error) {
 	var n int64
 	err := t.get(ctx, &n, "SELECT count(*) FROM tokens WHERE created_by_user = $1 AND created_by_user <> 0", userID)
 	return n, err
 }
 
-// orNull is NULL for the id 0.
+// orNull returns NULL for the id 0.
 func orNull(id int64) sql.NullInt64 { return sql.NullInt64{Int64: id, Valid: id != 0} }

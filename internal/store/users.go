@@ -1,82 +1,53 @@
 package store
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"database/sql"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// userColumns are the stored columns of a user, membershipsColumn is what comes
-// with them from another table. A row of both is a userRow.
+// What comes with the columns of a user from another table, as groupsColumn.
 const (
-	userColumns = "id, name, name_folded, email, email_folded, phone, active, blocked_code, tfa, allow_list, client_tags, " +
-		"can_view_masked_data, created_at, updated_at, last_signin_at, version"
-	membershipsColumn = "(SELECT coalesce(string_agg(group_id || '', ' ' ORDER BY group_id), '') " +
+	selectGroups = "(SELECT coalesce(string_agg(group_id || '', ' ' ORDER BY group_id), '') " +
 		"FROM memberships WHERE user_id = users.id) AS group_ids"
-	selectUser = "SELECT " + userColumns + ", " + membershipsColumn + " FROM users WHERE id = $1"
-
-	// The same for lists that are brief. The group is identity.AdministratorsID.
-	briefColumns        = "id, email, active, blocked_code, created_at, updated_at, '[]' AS client_tags"
-	administratorColumn = "CASE WHEN EXISTS (SELECT 1 FROM memberships WHERE user_id = users.id AND group_id = 1) " +
+	// selectAdministrators is that of a brief list. The group is identity.AdministratorsID.
+	selectAdministrators = "CASE WHEN EXISTS (SELECT 1 FROM memberships WHERE user_id = users.id AND group_id = 1) " +
 		"THEN '1' ELSE '' END AS group_ids"
 )
 
-type userRow struct {
-	ID                int64     `db:"id"`
-	Name              string    `db:"name"`
-	NameFolded        string    `db:"name_folded"`
-	Email             string    `db:"email"`
-	EmailFolded       string    `db:"email_folded"`
-	Phone             string    `db:"phone"`
-	Active            bool      `db:"active"`
-	BlockedCode       string    `db:"blocked_code"`
-	TFA               bool      `db:"tfa"`
-	AllowList         string    `db:"allow_list"`
-	ClientTags        string    `db:"client_tags"`
-	CanViewMaskedData bool      `db:"can_view_masked_data"`
-	CreatedAt         timestamp `db:"created_at"`
-	UpdatedAt         timestamp `db:"updated_at"`
-	LastSigninAt      timestamp `db:"last_signin_at"`
-	Version           int64     `db:"version"`
-	GroupIDs          string    `db:"group_ids"`
-}
+var (
+	selectUser        = "SELECT " + columnNames(userColumns) + ", " + selectGroups + " FROM users WHERE id = $1"
+	selectUserByEmail = "SELECT " + columnNames(userColumns) + ", " + selectGroups + ", password_hash FROM users WHERE email_folded = $1"
+	insertUser        = "INSERT INTO users (" + columnNames(columnsWrittenBy(insert)) + ") VALUES (" +
+		placeholders(columnsWrittenBy(insert), 1, func(userColumn) string { return "" }) + ") RETURNING id"
+	updateUser = "UPDATE users SET " +
+		placeholders(columnsWrittenBy(update), 2, func(c userColumn) string { return c.name + " = " }) + " WHERE id = $1" //nolint:mnd // $1 is the id
+)
 
-func (r userRow) user() (identity.User, error) {
-	allowList, err := identity.AllowListFrom(r.AllowList)
-	if err != nil {
-		return identity.User{}, fmt.Errorf("user %d: allow-list: %w", r.ID, err)
-	}
-	tags, err := identity.ClientTagsFrom(r.ClientTags)
-	if err != nil {
-		return identity.User{}, fmt.Errorf("user %d: client tags: %w", r.ID, err)
-	}
-	groups := []int64{}
-	for field := range strings.FieldsSeq(r.GroupIDs) {
-		id, err := strconv.ParseInt(field, 10, 64)
+// userRow reads one row; none is sql.ErrNoRows.
+func (r reader) userRow(ctx context.Context, columns []userColumn, query string, args ...any) (*userRow, error) {
+	var row userRow
+	err := r.run(ctx, query, func(q queryer) error {
+		found, err := q.QueryxContext(ctx, args...)
 		if err != nil {
-			return identity.User{}, fmt.Errorf("user %d: groups: %w", r.ID, err)
+			return err
 		}
-		groups = append(groups, id)
-	}
-	return identity.User{
-		ID: r.ID, Name: identity.Name(r.Name), Email: identity.Email(r.Email), Phone: identity.Phone(r.Phone),
-		Active: r.Active, BlockedCode: identity.BlockedCode(r.BlockedCode), TFA: r.TFA, Groups: groups, AllowList: allowList, ClientTags: tags,
-		CanViewMaskedData: r.CanViewMaskedData, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time,
-		LastSigninAt: r.LastSigninAt.Time, Version: r.Version,
-	}, nil
+		defer found.Close() //nolint:errcheck // what matters is found.Err
+		if !found.Next() {
+			return cmp.Or(found.Err(), sql.ErrNoRows)
+		}
+		return cmp.Or(found.Scan(row.targets(columns)...), found.Close())
+	})
+	return &row, err
 }
 
 // User returns the user with this id, or NotFound.
 func (r reader) User(ctx context.Context, id int64) (identity.User, error) {
-	var row userRow
-	if err := r.get(ctx, &row, selectUser, id); err != nil {
-		return identity.User{}, one(err, "user", id)
-	}
-	return row.user()
+	row, err := r.userRow(ctx, append(slices.Clip(userColumns), groupsColumn), selectUser, id)
+	return row.User, one(err, "user", id)
 }
 
 // UserForUpdate is User, and keeps others from changing the user until the
@@ -97,18 +68,8 @@ func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error)
 // addresses, and the password hash; or NotFound. It is one query, so that it takes the same time
 // whether there is one.
 func (r reader) UserByEmail(ctx context.Context, email string) (u identity.User, passwordHash string, err error) {
-	var row struct {
-		userRow
-
-		PasswordHash string `db:"password_hash"`
-	}
-	err = r.get(ctx, &row, "SELECT "+userColumns+", "+membershipsColumn+", password_hash FROM users WHERE email_folded = $1",
-		identity.EmailKey(email))
-	if err != nil {
-		return identity.User{}, "", one(err, "user", 0)
-	}
-	u, err = row.user()
-	return u, row.PasswordHash, err
+	row, err := r.userRow(ctx, append(slices.Clip(userColumns), groupsColumn, hashColumn), selectUserByEmail, identity.EmailKey(email))
+	return row.User, row.passwordHash, one(err, "user", 0)
 }
 
 // RequireFreeEmail returns the Conflict that InsertUser would return for an address that
@@ -142,16 +103,10 @@ func (t *Tx) HasOtherAdministrator(ctx context.Context, userID int64) (bool, err
 
 // InsertUser stores a new user and returns its id. A taken address is a Conflict.
 func (t *Tx) InsertUser(ctx context.Context, u identity.User, passwordHash string) (int64, error) {
-	tags, err := identity.ClientTagsText(u.ClientTags)
-	if err != nil {
-		return 0, err
-	}
+	row := rowOf(u)
+	row.passwordHash = passwordHash
 	var id int64
-	err = t.get(ctx, &id, `INSERT INTO users (name, name_folded, email, email_folded, password_hash, phone, active, tfa,
-			allow_list, client_tags, can_view_masked_data, created_at, blocked_code)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id`,
-		u.Name, u.Name.Key(), u.Email, u.Email.Key(), passwordHash, u.Phone, u.Active, u.TFA,
-		u.AllowList.String(), tags, u.CanViewMaskedData, timestamp{u.CreatedAt}, u.BlockedCode)
+	err := t.get(ctx, &id, insertUser, row.arguments(columnsWrittenBy(insert))...)
 	if err != nil {
 		return 0, err
 	}
@@ -165,16 +120,7 @@ func (t *Tx) UpdateUser(ctx context.Context, before, u identity.User) error {
 		before.CanViewMaskedData != u.CanViewMaskedData || !slices.Equal(before.AllowList, u.AllowList) {
 		t.accessChanged(u.ID)
 	}
-	tags, err := identity.ClientTagsText(u.ClientTags)
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(ctx, `UPDATE users SET name = $2, name_folded = $3, email = $4, email_folded = $5, phone = $6,
-			active = $7, tfa = $8, allow_list = $9, client_tags = $10, can_view_masked_data = $11, updated_at = $12, version = $13,
-			blocked_code = $14
-		WHERE id = $1`,
-		u.ID, u.Name, u.Name.Key(), u.Email, u.Email.Key(), u.Phone, u.Active, u.TFA,
-		u.AllowList.String(), tags, u.CanViewMaskedData, timestamp{u.UpdatedAt}, u.Version, u.BlockedCode)
+	_, err := t.exec(ctx, updateUser, append([]any{u.ID}, rowOf(u).arguments(columnsWrittenBy(update))...)...)
 	return err
 }
 
@@ -239,16 +185,16 @@ func (r reader) HasUsersOrTokens(ctx context.Context) (bool, error) {
 }
 
 // sortKey returns a row's value in the given order, as a cursor carries it.
-func (r userRow) sortKey(sort identity.UserSort) string {
+func (r *userRow) sortKey(sort identity.UserSort) string {
 	switch sort {
 	case identity.SortByName:
-		return r.NameFolded
+		return r.nameKey
 	case identity.SortByEmail:
-		return r.EmailFolded
+		return r.emailKey
 	case identity.SortByCreation:
-		return identity.TimeKey(r.CreatedAt.Time)
+		return identity.TimeKey(r.CreatedAt)
 	case identity.SortByLastSignin:
-		return identity.TimeKey(r.LastSigninAt.Time)
+		return identity.TimeKey(r.LastSigninAt)
 	case identity.SortByID:
 	}
 	return ""

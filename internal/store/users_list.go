@@ -3,30 +3,21 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// A page of users is cheap at any size and depth because of three choices:
-//   - Totals and offsets of the list by id come from user_blocks, which sums
-//     about a thousand users per row, instead of counting users.
-//   - A substring is found through the trigram index, total and page in one
-//     query, unless it is so common that walking the order meets enough of it
-//     at once. No planner knows how common a text is, so none is asked.
-//   - A cursor continues behind a known row.
-
-// broadMatches is from how many matches on walking the order beats collecting
-// and sorting all matches.
-var broadMatches int64 = 5000 // not a constant for its tests only
-
-// blockBits is the size of a block of user_blocks as a power of two; the
-// triggers of the schema have it too.
+// blockBits is the size of a block of user_blocks as a power of two. The triggers of
+// the schema use the same size.
 const blockBits = 10
 
-// sortColumns is the allow-list of what may stand in ORDER BY.
+// sortColumns has the columns that ORDER BY may name.
 var sortColumns = map[identity.UserSort]string{
 	identity.SortByID:         "id",
 	identity.SortByName:       "name_folded",
@@ -35,65 +26,103 @@ var sortColumns = map[identity.UserSort]string{
 	identity.SortByLastSignin: "last_signin_at",
 }
 
-// Users returns one page of the users that match, with the exact total unless
-// the page starts after a cursor.
+// Users returns one page of the users that match, with the exact total unless the page
+// starts after a cursor. It chooses the cheapest of four plans:
+//
+//	usersAfterCursor  the page starts after a cursor
+//	usersByIndex      a text to search for, which few users have
+//	usersFromBlock    by id, from an offset, with no filter or that of active users
+//	usersFromStart    all others
+//
+// No planner knows how common a text is, so the database is not left to choose.
 func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserPage, error) {
+	if q.Filter.None {
+		return identity.UserPage{Users: []identity.User{}}, nil
+	}
 	if q.After != nil {
-		where := r.userConditions(q.Filter, !q.After.Broad)
-		if err := where.addAfter(*q.After); err != nil {
-			return identity.UserPage{}, err
-		}
-		rows, more, err := r.userRows(ctx, where, q, 0)
-		return pageFrom(rows, more, q, 0, q.After.Broad, err)
+		return r.usersAfterCursor(ctx, q)
 	}
-	if where := r.userConditions(q.Filter, true); where.searching {
-		rows, more, err := r.userRows(ctx, where, q, q.Offset)
-		if err != nil || len(rows) > 0 && rows[0].Matches <= broadMatches || len(rows) == 0 && q.Offset == 0 {
-			var total int64
-			if len(rows) > 0 {
-				total = rows[0].Matches
-			}
-			return pageFrom(rows, more, q, total, false, err)
+	if r.userConditions(q.Filter, true).searching {
+		if page, complete, err := r.usersByIndex(ctx, q); complete || err != nil {
+			return page, err
 		}
 	}
-	return r.countedUsers(ctx, q)
+	total, err := r.countUsers(ctx, q.Filter)
+	switch {
+	case err != nil || total <= q.Offset:
+		return identity.UserPage{Users: []identity.User{}, Total: total}, err
+	case q.Offset > 0 && q.Sort == identity.SortByID && countedByBlocks(q.Filter):
+		return r.usersFromBlock(ctx, q, total)
+	}
+	return r.usersFromStart(ctx, q, total)
 }
 
-// countedUsers counts first and then walks the order.
-func (r reader) countedUsers(ctx context.Context, q identity.UserQuery) (identity.UserPage, error) {
-	total, err := r.countUsers(ctx, q.Filter)
-	if err != nil || total <= q.Offset {
-		return identity.UserPage{Users: []identity.User{}, Total: total}, err
+// usersAfterCursor continues behind a known row. It costs the same at any depth. It
+// searches as the page before did: through the index unless that found too many.
+func (r reader) usersAfterCursor(ctx context.Context, q identity.UserQuery) (identity.UserPage, error) {
+	where := r.userConditions(q.Filter, !q.After.Broad)
+	if err := where.addAfter(*q.After); err != nil {
+		return identity.UserPage{}, err
 	}
-	where, offset := r.userConditions(q.Filter, false), q.Offset
-	if offset > 0 && q.Sort == identity.SortByID && countedByBlocks(q.Filter) {
-		if offset, err = r.seekBlock(ctx, where, q); err != nil {
-			return identity.UserPage{}, err
-		}
+	rows, more, err := r.userRows(ctx, where, q, 0)
+	return pageFrom(rows, more, q, 0, q.After.Broad, err)
+}
+
+// usersByIndex collects all matches through the trigram index and sorts them: total and
+// page in one query. It is cheapest for up to limits.broadMatches matches. complete is
+// false where there are more, or where the offset leaves no row to tell the total.
+func (r reader) usersByIndex(ctx context.Context, q identity.UserQuery,
+) (page identity.UserPage, complete bool, err error) {
+	rows, more, err := r.userRows(ctx, r.userConditions(q.Filter, true), q, q.Offset)
+	var total int64
+	if len(rows) > 0 {
+		total = rows[0].matches
+	}
+	complete = total <= r.pool.limits.broadMatches && (len(rows) > 0 || q.Offset == 0)
+	if err != nil || !complete {
+		return identity.UserPage{}, false, err
+	}
+	page, err = pageFrom(rows, more, q, total, false, nil)
+	return page, true, err
+}
+
+// usersFromBlock walks the ids from the block of user_blocks in which the offset falls.
+// It costs the same at any offset, but works only where blocks are all that counts.
+func (r reader) usersFromBlock(ctx context.Context, q identity.UserQuery, total int64) (identity.UserPage, error) {
+	where := r.userConditions(q.Filter, false)
+	offset, err := r.seekBlock(ctx, where, q)
+	if err != nil {
+		return identity.UserPage{}, err
 	}
 	rows, more, err := r.userRows(ctx, where, q, offset)
 	return pageFrom(rows, more, q, total, true, err)
 }
 
-// listedRow is a row of a list; Matches is how many rows a search found, where
-// it was a search.
-type listedRow struct {
-	userRow
-
-	Matches int64 `db:"matches"`
+// usersFromStart walks the order from its start. It is cheapest where the offset is
+// small and so many users match that the walk soon meets enough of them.
+func (r reader) usersFromStart(ctx context.Context, q identity.UserQuery, total int64) (identity.UserPage, error) {
+	rows, more, err := r.userRows(ctx, r.userConditions(q.Filter, false), q, q.Offset)
+	return pageFrom(rows, more, q, total, true, err)
 }
 
-// userRows reads a page and tells whether more follow.
+// userRows reads a page and reports whether more rows follow.
 func (r reader) userRows(ctx context.Context, where *conditions, q identity.UserQuery, offset int64,
-) (rows []listedRow, more bool, err error) {
-	rows, more, err = pageOf[listedRow](ctx, r, q.Limit, where.pageQuery(q), append(where.args, q.Limit+1, offset)...)
+) (rows []*userRow, more bool, err error) {
+	columns := append(slices.Clone(listedColumns(q)), groupsColumn, matchesColumn)
+	scan := func(found *sqlx.Rows) (*userRow, int, error) {
+		var row userRow
+		err := found.Scan(row.targets(columns)...)
+		return &row, row.textBytes(), err
+	}
+	query := where.pageQuery(q, r.pool.limits.broadMatches)
+	rows, more, err = pageBy(ctx, r, q.Limit, scan, query, append(where.args, q.Limit+1, offset)...)
 	if err != nil {
 		return nil, false, fmt.Errorf("list users: %w", err)
 	}
 	return rows, more, nil
 }
 
-func pageFrom(rows []listedRow, more bool, q identity.UserQuery, total int64, broad bool, err error,
+func pageFrom(rows []*userRow, more bool, q identity.UserQuery, total int64, broad bool, err error,
 ) (identity.UserPage, error) {
 	if err != nil {
 		return identity.UserPage{}, err
@@ -107,27 +136,26 @@ func pageFrom(rows []listedRow, more bool, q identity.UserQuery, total int64, br
 	}
 	page.Users = make([]identity.User, len(rows))
 	for i, row := range rows {
-		if page.Users[i], err = row.user(); err != nil {
-			return identity.UserPage{}, err
-		}
+		page.Users[i] = row.User
 	}
 	return page, nil
 }
 
-// countedByBlocks reports whether user_blocks alone can tell how many match.
+// countedByBlocks reports whether user_blocks, which sums about a thousand users per
+// row, alone can tell how many match.
 func countedByBlocks(f identity.UserFilter) bool {
-	return f == identity.UserFilter{OnlyActive: f.OnlyActive, OnlyInactive: f.OnlyInactive} && !(f.OnlyActive && f.OnlyInactive)
+	return f == identity.UserFilter{Active: f.Active}
 }
 
-// blockCount is the expression for the matching users of a block.
+// blockCount returns the expression for the matching users of a block.
 func blockCount(f identity.UserFilter) string {
 	switch {
-	case f.OnlyActive:
+	case f.Active == nil:
+		return "users"
+	case *f.Active:
 		return "active"
-	case f.OnlyInactive:
-		return "users - active"
 	}
-	return "users"
+	return "users - active"
 }
 
 func (r reader) countUsers(ctx context.Context, f identity.UserFilter) (int64, error) {
@@ -145,8 +173,8 @@ func (r reader) countUsers(ctx context.Context, f identity.UserFilter) (int64, e
 	return total, nil
 }
 
-// seekBlock adds the condition to start at the block in which the offset falls
-// and returns what remains of the offset inside it.
+// seekBlock adds the condition to start at the block in which the offset falls and
+// returns the rest of the offset, inside the block.
 func (r reader) seekBlock(ctx context.Context, where *conditions, q identity.UserQuery) (int64, error) {
 	direction := ""
 	if q.Descending {
@@ -156,11 +184,12 @@ func (r reader) seekBlock(ctx context.Context, where *conditions, q identity.Use
 		Block  int64 `db:"block"`
 		Before int64 `db:"before"`
 	}
-	err := r.get(ctx, &start, "SELECT block, upto - n AS before FROM (SELECT block, n, sum(n) OVER (ORDER BY block"+direction+
-		" ROWS UNBOUNDED PRECEDING) AS upto FROM (SELECT block, "+blockCount(q.Filter)+" AS n FROM user_blocks) AS counts) AS sums"+
+	err := r.get(ctx, &start, "SELECT block, upto - n AS before FROM"+
+		" (SELECT block, n, sum(n) OVER (ORDER BY block"+direction+" ROWS UNBOUNDED PRECEDING) AS upto FROM"+
+		" (SELECT block, "+blockCount(q.Filter)+" AS n FROM user_blocks) AS counts) AS sums"+
 		" WHERE upto > $1 ORDER BY block"+direction+" LIMIT 1", q.Offset)
 	switch {
-	case isNoRows(err): // users went away since the total was read
+	case isNoRows(err): // users were deleted since the total was read
 		return q.Offset, nil
 	case err != nil:
 		return 0, fmt.Errorf("find offset: %w", err)
@@ -177,8 +206,7 @@ func (r reader) seekBlock(ctx context.Context, where *conditions, q identity.Use
 type conditions struct {
 	texts []string
 	args  []any
-	// searching says that the trigram index is to find the rows before they are
-	// ordered; the planner, which cannot know how rare a text is, is not asked.
+	// searching makes the trigram index find the rows before they are ordered.
 	searching bool
 }
 
@@ -188,7 +216,7 @@ func (c *conditions) add(format string, arg any) {
 	c.texts = append(c.texts, fmt.Sprintf(format, len(c.args)))
 }
 
-// either makes one condition of the last two: one of them has to hold.
+// either joins the last two conditions with OR.
 func (c *conditions) either() {
 	n := len(c.texts)
 	c.texts = append(c.texts[:n-2], "("+c.texts[n-2]+" OR "+c.texts[n-1]+")")
@@ -201,7 +229,7 @@ func (c *conditions) String() string {
 	return " WHERE " + strings.Join(c.texts, " AND ")
 }
 
-// addAfter adds the condition to start behind a cursor.
+// addAfter adds the condition to start after a cursor.
 func (c *conditions) addAfter(after identity.Cursor) error {
 	comparison := ">"
 	if after.Descending {
@@ -221,8 +249,17 @@ func (c *conditions) addAfter(after identity.Cursor) error {
 	return nil
 }
 
-// pageQuery returns the query for a page; its last two arguments are limit and offset.
-func (c *conditions) pageQuery(q identity.UserQuery) string {
+// listedColumns are those that a list reads.
+func listedColumns(q identity.UserQuery) []userColumn {
+	if q.Brief {
+		return briefColumns
+	}
+	return userColumns
+}
+
+// pageQuery returns the query for a page. Its last two arguments are limit and offset.
+// A search collects one match more than broadMatches at most.
+func (c *conditions) pageQuery(q identity.UserQuery, broadMatches int64) string {
 	direction := ""
 	if q.Descending {
 		direction = " DESC"
@@ -231,26 +268,26 @@ func (c *conditions) pageQuery(q identity.UserQuery) string {
 	if q.Sort != identity.SortByID {
 		order = sortColumns[q.Sort] + direction + ", " + order
 	}
-	columns, memberships := userColumns, membershipsColumn
+	columns, groups := columnNames(listedColumns(q)), selectGroups
 	if q.Brief {
-		columns, memberships = briefColumns, administratorColumn
+		groups = selectAdministrators
 	}
 	with, from, matches := "", "users"+c.String(), "0"
 	if c.searching {
 		with = "WITH matches AS MATERIALIZED (SELECT " + columns + " FROM users" + c.String()
-		if q.After == nil { // more are too many anyway
+		if q.After == nil { // usersByIndex gives up where there are more
 			with += " LIMIT " + strconv.FormatInt(broadMatches+1, 10)
 		}
 		with += ") "
 		from, matches = "matches AS users", "(SELECT count(*) FROM matches)"
 	}
 	limit := len(c.args) + 1
-	return with + "SELECT " + columns + ", " + memberships + ", " + matches + " AS matches FROM " + from +
+	return with + "SELECT " + columns + ", " + groups + ", " + matches + " AS matches FROM " + from +
 		" ORDER BY " + order + " LIMIT $" + strconv.Itoa(limit) + " OFFSET $" + strconv.Itoa(limit+1)
 }
 
-// userConditions translates a filter. indexed says to search texts through the
-// trigram index, which needs three characters to work with.
+// userConditions translates a filter. indexed says to search texts through the trigram
+// index, which works from three characters on.
 func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions {
 	c := &conditions{}
 	if f.Name != "" {
@@ -263,7 +300,7 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 		}
 		c.addContains(r.pool.engine, identity.Fold(f.Search), indexed, columns...)
 		if key := identity.EmailKey(f.Search); !f.SearchNames && key != identity.FoldASCII(f.Search) {
-			// An address, whose domain is kept in another form than it is spelled in.
+			// Part of an address: email_folded has the domain in ASCII.
 			c.addContains(r.pool.engine, key, indexed, "email_folded")
 			c.either()
 		}
@@ -271,11 +308,8 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 	if f.Email != "" {
 		c.add("email_folded = $%d", identity.EmailKey(f.Email))
 	}
-	if f.OnlyActive {
-		c.add("active = $%d", true)
-	}
-	if f.OnlyInactive {
-		c.add("active = $%d", false)
+	if f.Active != nil {
+		c.add("active = $%d", *f.Active)
 	}
 	if f.TFA != nil {
 		c.add("tfa = $%d", *f.TFA)

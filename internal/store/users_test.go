@@ -82,8 +82,11 @@ func TestIDsAreNeverReused(t *testing.T) {
 func TestUsersAgainstModel(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		s.LowerLimits(200, 300, 8<<20)
 		ctx := t.Context()
-		names := []string{"Anna Schmidt", "ANNABEL", "Ärger", "ärmel 100%", "under_score", `back\slash`, "Straße", "Éric", `quo"te`, "Bo"}
+		names := []string{
+			"Anna Schmidt", "ANNABEL", "Ärger", "ärmel 100%", "under_score", `back\slash`, "Straße", "Éric", `quo"te`, "Bo",
+		}
 		var model []identity.User
 		for i := range 1300 { // more than one block
 			u := user(i, fmt.Sprintf("%s %d", names[i%len(names)], i%40))
@@ -126,9 +129,9 @@ func TestUsersAgainstModel(t *testing.T) {
 		yes := true
 		filters := []identity.UserFilter{
 			{},
-			{OnlyActive: true},
-			{OnlyInactive: true},
-			{OnlyActive: true, OnlyInactive: true},
+			{Active: &yes},
+			{Active: new(bool)},
+			{None: true},
 			{Name: "ANN"},
 			{Name: "är"},
 			{Name: "ÄRG"},
@@ -144,7 +147,7 @@ func TestUsersAgainstModel(t *testing.T) {
 			{Name: "er_score 2"},
 			{Name: "annbel"},
 			{Search: "ser99@example.com"},
-			{Name: "renamed", OnlyActive: true},
+			{Name: "renamed", Active: &yes},
 			{Name: "no such name"},
 			{Name: "b"},
 			{Search: "USER99@"},

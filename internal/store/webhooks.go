@@ -9,7 +9,8 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-const webhookColumns = "id, url, events, format, auth, active, token <> '' AS has_token, created_at, updated_at, version"
+const webhookColumns = "id, url, events, format, auth, active, token <> '' AS has_token, " +
+	"created_at, updated_at, version"
 
 type webhookRow struct {
 	ID        int64     `db:"id"`
@@ -26,8 +27,9 @@ type webhookRow struct {
 
 func (r webhookRow) webhook() identity.Webhook {
 	w := identity.Webhook{
-		ID: r.ID, URL: identity.WebhookURL(r.URL), Format: identity.WebhookFormat(r.Format), Auth: identity.WebhookAuth(r.Auth),
-		Active: r.Active, HasToken: r.HasToken, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Version: r.Version,
+		ID: r.ID, URL: identity.WebhookURL(r.URL), Format: identity.WebhookFormat(r.Format),
+		Auth: identity.WebhookAuth(r.Auth), Active: r.Active, HasToken: r.HasToken,
+		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Version: r.Version,
 	}
 	for event := range strings.FieldsSeq(r.Events) {
 		w.Events = append(w.Events, identity.EventType(event))
@@ -48,8 +50,7 @@ func (r reader) Webhook(ctx context.Context, id int64) (identity.Webhook, error)
 	return r.webhook(ctx, "SELECT "+webhookColumns+" FROM webhooks WHERE id = $1", id)
 }
 
-// WebhookForUpdate is Webhook, and keeps others from changing the webhook until
-// the transaction ends.
+// WebhookForUpdate is Webhook, and locks the webhook until the transaction ends.
 func (t *Tx) WebhookForUpdate(ctx context.Context, id int64) (identity.Webhook, error) {
 	return t.webhook(ctx, "SELECT "+webhookColumns+" FROM webhooks WHERE id = $1"+t.pool.engine.forUpdate, id)
 }
@@ -96,16 +97,19 @@ func webhooksFrom(rows []webhookRow) []identity.Webhook {
 // InsertWebhook stores a new webhook, without secrets, and returns its id.
 func (t *Tx) InsertWebhook(ctx context.Context, w identity.Webhook) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, "INSERT INTO webhooks (url, events, format, auth, active, created_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+	err := t.get(ctx, &id, `INSERT INTO webhooks (url, events, format, auth, active, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
 		string(w.URL), eventsText(w.Events), string(w.Format), string(w.Auth), w.Active, timestamp{w.CreatedAt})
 	return id, err
 }
 
-// UpdateWebhook stores the webhook's fields, version included, but no secrets.
-// Messages that waited for it to be active are due.
+// UpdateWebhook stores the webhook's fields, version included, without its secrets. An
+// active webhook makes the messages due that waited for it.
 func (t *Tx) UpdateWebhook(ctx context.Context, w identity.Webhook) error {
-	_, err := t.exec(ctx, "UPDATE webhooks SET url = $2, events = $3, format = $4, auth = $5, active = $6, updated_at = $7, version = $8 WHERE id = $1",
-		w.ID, string(w.URL), eventsText(w.Events), string(w.Format), string(w.Auth), w.Active, timestamp{w.UpdatedAt}, w.Version)
+	_, err := t.exec(ctx, `UPDATE webhooks
+		SET url = $2, events = $3, format = $4, auth = $5, active = $6, updated_at = $7, version = $8 WHERE id = $1`,
+		w.ID, string(w.URL), eventsText(w.Events), string(w.Format), string(w.Auth), w.Active,
+		timestamp{w.UpdatedAt}, w.Version)
 	t.effects.enqueued = true
 	return err
 }
@@ -119,16 +123,15 @@ func (t *Tx) DeleteWebhook(ctx context.Context, id int64) error {
 	return err
 }
 
-// WebhookSecrets are a webhook's secrets, sealed; "" for none.
+// WebhookSecrets holds a webhook's secrets, sealed; "" for none.
 type WebhookSecrets struct {
 	Secret string
-	Old    []string // replaced ones that sign as well, the latest first
+	Old    []string // replaced secrets that still sign, the latest first
 	Token  string
 }
 
-// WebhookWithSecrets returns a webhook with its secrets as they are at one moment:
-// none of them is for another URL. It is the only way to the secrets. The error may
-// be NotFound.
+// WebhookWithSecrets returns a webhook with its secrets, or NotFound. It reads both at
+// one moment, so that no secret is sent to another URL. No other method returns secrets.
 func (r reader) WebhookWithSecrets(ctx context.Context, id int64, now time.Time,
 ) (identity.Webhook, WebhookSecrets, error) {
 	var row struct {
@@ -141,7 +144,8 @@ func (r reader) WebhookWithSecrets(ctx context.Context, id int64, now time.Time,
 	err := r.get(ctx, &row, "SELECT "+webhookColumns+`, secret, token,
 			(SELECT coalesce(string_agg(secret, ' ' ORDER BY until DESC, secret), '') FROM (
 				SELECT secret, until FROM webhook_old_secrets WHERE webhook_id = $1 AND until > $2
-				UNION SELECT old_secret, old_secret_until FROM webhooks WHERE id = $1 AND old_secret <> '' AND old_secret_until > $2
+				UNION SELECT old_secret, old_secret_until FROM webhooks
+				WHERE id = $1 AND old_secret <> '' AND old_secret_until > $2
 			) AS old) AS old_secrets
 		FROM webhooks WHERE id = $1`, id, timestamp{now})
 	if err != nil {
@@ -150,7 +154,7 @@ func (r reader) WebhookWithSecrets(ctx context.Context, id int64, now time.Time,
 	return row.webhook(), WebhookSecrets{Secret: row.Secret, Old: strings.Fields(row.Old), Token: row.Token}, nil
 }
 
-// ResetWebhookSecrets gives a webhook a secret and no other, and no token.
+// ResetWebhookSecrets sets a webhook's secret and deletes its other secrets and its token.
 func (t *Tx) ResetWebhookSecrets(ctx context.Context, id int64, secret string) error {
 	_, err := t.exec(ctx, "UPDATE webhooks SET secret = $2, old_secret = '', token = '' WHERE id = $1", id, secret)
 	if err != nil {
@@ -160,12 +164,13 @@ func (t *Tx) ResetWebhookSecrets(ctx context.Context, id int64, secret string) e
 	return err
 }
 
-// RotateWebhookSecret gives a webhook a new secret. The one until now signs as well
-// until a time. The version before, which may still be running, reads it from the
-// webhook's own row, and has left there what it has replaced itself.
+// RotateWebhookSecret sets a webhook's secret. The one that it replaces still signs until
+// a time. An earlier release, which may still be running, keeps a replaced secret in the
+// webhook's own row: this reads it from there and writes it there, too.
 func (t *Tx) RotateWebhookSecret(ctx context.Context, id int64, secret string, now, until time.Time) error {
 	const keep = `INSERT INTO webhook_old_secrets (webhook_id, secret, until)
-		SELECT id, old_secret, old_secret_until FROM webhooks WHERE id = $1 AND old_secret <> '' AND old_secret_until > $2 ON CONFLICT DO NOTHING`
+		SELECT id, old_secret, old_secret_until FROM webhooks
+		WHERE id = $1 AND old_secret <> '' AND old_secret_until > $2 ON CONFLICT DO NOTHING`
 	if _, err := t.exec(ctx, keep, id, timestamp{now}); err != nil {
 		return err
 	}
@@ -178,7 +183,7 @@ func (t *Tx) RotateWebhookSecret(ctx context.Context, id int64, secret string, n
 	return err
 }
 
-// SetWebhookToken gives a webhook another token; "" for none.
+// SetWebhookToken stores a webhook's token; "" for none.
 func (t *Tx) SetWebhookToken(ctx context.Context, id int64, token string) error {
 	_, err := t.exec(ctx, "UPDATE webhooks SET token = $2 WHERE id = $1", id, token)
 	return err

@@ -12,8 +12,8 @@ import (
 	"github.com/rosterhq/roster/pkg/webhooksig"
 )
 
-// receive is a receiver of webhooks in either scheme. The body is read whole and
-// as it came: decoding and encoding it again would change what was signed.
+// receive returns a receiver of webhooks in either scheme. It verifies the body as it
+// was received: decoding and encoding it again would change the signed bytes.
 func receive(verifier webhooksig.Verifier) http.HandlerFunc {
 	const maxBody = 1 << 20
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +40,8 @@ func ExampleVerifier() {
 	receiver := receive(webhooksig.Verifier{Secrets: []string{secret}})
 	body := []byte(`{"id":1,"type":"USER_CREATED"}`)
 	post := func(sign func(http.Header) error, body []byte) {
-		request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/hooks/roster", bytes.NewReader(body))
+		request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/hooks/roster",
+			bytes.NewReader(body))
 		if err := sign(request.Header); err != nil {
 			fmt.Println(err)
 		}

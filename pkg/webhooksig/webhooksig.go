@@ -1,11 +1,10 @@
-// Package webhooksig signs the webhooks that Roster sends and verifies them
-// where they are received, in either of two schemes: Standard Webhooks and
-// BI-Signature. It needs the standard library only, and knows neither what a
-// body says nor how it travels.
+// Package webhooksig signs webhooks, as Roster does, and verifies them, as their
+// receivers do. It has two schemes: Standard Webhooks and BI-Signature. It imports
+// the standard library only and does not interpret the body.
 //
-// Both schemes sign the time with the body. A receiver that refuses old times,
-// as [Verifier] does, and remembers the ids that it has seen for as long, cannot
-// be made to act twice by somebody who repeats a request.
+// Both schemes sign the time and the body. [Verifier] refuses old times. A receiver
+// that also remembers the ids of that period cannot be made to act twice by a
+// repeated request.
 package webhooksig
 
 import (
@@ -23,7 +22,7 @@ import (
 
 // The headers of Standard Webhooks.
 const (
-	HeaderID        = "webhook-id"        // the same each time a message is sent again
+	HeaderID        = "webhook-id"        // the same for each attempt of a message
 	HeaderTimestamp = "webhook-timestamp" // seconds since 1970
 	HeaderSignature = "webhook-signature" // v1,<base64>, once per secret, separated by spaces
 )
@@ -34,11 +33,11 @@ const (
 	HeaderBISignature = "BI-Signature"      // base64; one line per secret, the newest first
 )
 
-// DefaultTolerance is how far a signed time may be from the receiver's clock, in
-// either direction.
+// DefaultTolerance is the maximum difference between the signed time and the
+// receiver's clock, in either direction.
 const DefaultTolerance = 5 * time.Minute
 
-// Why a signature was refused, or could not be made.
+// The errors of signing and verifying.
 var (
 	ErrHeader    = errors.New("webhooksig: a signature header is missing or malformed")
 	ErrTime      = errors.New("webhooksig: the signed time is too far from now")
@@ -53,10 +52,10 @@ const (
 	biDateLayout = "2006-01-02T15:04:05.000000Z"
 
 	secretBytes    = 32
-	minSecretBytes = 24 // with the next one, the bounds of Standard Webhooks
+	minSecretBytes = 24 // this and the next are the bounds of Standard Webhooks
 	maxSecretBytes = 64
 	maxIDLength    = 255
-	maxTimeDigits  = 12 // until the year 33658
+	maxTimeDigits  = 12 // enough until the year 33658
 )
 
 // NewSecret returns a new secret: whsec_ and 32 random bytes in base64.
@@ -66,10 +65,10 @@ func NewSecret() string {
 	return secretPrefix + base64.StdEncoding.EncodeToString(raw)
 }
 
-// SignStandard sets the three headers of Standard Webhooks for a body that is
-// sent at a time, with one signature per secret in their order. Seconds are the
-// precision of the signed time. It fails with ErrID or ErrSecret and leaves the
-// headers as they were then.
+// SignStandard sets the three headers of Standard Webhooks, with one signature per
+// secret, in the order of the secrets. at is the time of sending; it is signed in
+// whole seconds. It fails with ErrID or ErrSecret and then leaves the headers
+// unchanged.
 func SignStandard(header http.Header, id string, at time.Time, body []byte, secrets ...string) error {
 	if !isID(id) {
 		return ErrID
@@ -89,12 +88,11 @@ func SignStandard(header http.Header, id string, at time.Time, body []byte, secr
 	return nil
 }
 
-// SignBI sets the headers of BI-Signature for a body that is sent at a time. The
-// path is what the request line has, escaped and without the query: EscapedPath
-// of the URL, or / where that is empty. The key is the whole secret, prefix and
-// all. There is one BI-Signature line per secret: give the newest first, for a
-// receiver that looks at one line looks at that. It fails with ErrSecret and
-// leaves the headers as they were then.
+// SignBI sets the headers of BI-Signature. at is the time of sending. path is that
+// of the request line, escaped and without the query: EscapedPath of the URL, or /
+// if that is empty. The key is the whole secret with its prefix. There is one
+// BI-Signature line per secret. Give the newest secret first: some receivers read
+// the first line only. It fails with ErrSecret and then leaves the headers unchanged.
 func SignBI(header http.Header, method, path string, at time.Time, body []byte, secrets ...string) error {
 	keys, err := wholeKeys(secrets)
 	if err != nil {
@@ -110,17 +108,17 @@ func SignBI(header http.Header, method, path string, at time.Time, body []byte, 
 	return nil
 }
 
-// Verifier checks signatures where webhooks are received. A request is accepted
-// when any of its signatures was made with any of the secrets, so that a secret
-// can be replaced while requests are on their way.
+// Verifier checks the signatures of received webhooks. It accepts a request when any
+// of its signatures was made with any of the secrets, so that a secret can be
+// replaced while requests are in transit.
 type Verifier struct {
 	Secrets   []string
 	Tolerance time.Duration    // 0 means DefaultTolerance
 	Now       func() time.Time // nil means time.Now
 }
 
-// Standard checks the headers of Standard Webhooks against the body as it was
-// received. The error is ErrHeader, ErrTime, ErrSignature or ErrSecret, wrapped.
+// Standard checks the headers of Standard Webhooks against the unchanged body. It
+// fails with ErrHeader, ErrTime, ErrSignature or ErrSecret, wrapped.
 func (v Verifier) Standard(header http.Header, body []byte) error {
 	keys, err := standardKeys(v.Secrets)
 	if err != nil {
@@ -152,9 +150,9 @@ func (v Verifier) Standard(header http.Header, body []byte) error {
 	return v.check(HeaderSignature, given, time.Unix(seconds, 0), keys, body, id, timestamp)
 }
 
-// BI checks the headers of BI-Signature against the method, path and body of the
-// request as it was received; the path as for SignBI. The error is ErrHeader,
-// ErrTime, ErrSignature or ErrSecret, wrapped.
+// BI checks the headers of BI-Signature against the method, the path, as for SignBI,
+// and the unchanged body. It fails with ErrHeader, ErrTime, ErrSignature or
+// ErrSecret, wrapped.
 func (v Verifier) BI(header http.Header, method, path string, body []byte) error {
 	keys, err := wholeKeys(v.Secrets)
 	if err != nil {
@@ -171,7 +169,8 @@ func (v Verifier) BI(header http.Header, method, path string, body []byte) error
 	return v.check(HeaderBISignature, header.Values(HeaderBISignature), at, keys, body, method, biPath(path), date)
 }
 
-// check looks for one of the given signatures among those that the keys make.
+// check accepts a request when one of the given signatures is that of one of the keys
+// and the time is within the tolerance.
 func (v Verifier) check(name string, given []string, at time.Time, keys [][]byte, body []byte, signed ...string) error {
 	if len(given) == 0 {
 		return fmt.Errorf("%w: %s", ErrHeader, name)
@@ -209,8 +208,8 @@ func signature(key, body []byte, parts ...string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// isID refuses the dot, too: it separates what is signed, and an id with a dot
-// could be read as a shorter id and another time.
+// isID reports whether an id can be signed. It refuses dots: a dot separates the
+// signed parts, so an id with a dot could be read as a shorter id and another time.
 func isID(id string) bool {
 	return id != "" && len(id) <= maxIDLength && !strings.ContainsFunc(id, func(r rune) bool {
 		return r <= ' ' || r > '~' || r == '.'
@@ -235,21 +234,21 @@ func standardKeys(secrets []string) ([][]byte, error) {
 		}
 		keys[i] = key
 	}
-	return notNone(keys)
+	return requireKey(keys)
 }
 
 func wholeKeys(secrets []string) ([][]byte, error) {
 	keys := make([][]byte, len(secrets))
 	for i, secret := range secrets {
-		if secret == "" { // anybody could sign with that
+		if secret == "" { // every sender could sign with it
 			return nil, ErrSecret
 		}
 		keys[i] = []byte(secret)
 	}
-	return notNone(keys)
+	return requireKey(keys)
 }
 
-func notNone(keys [][]byte) ([][]byte, error) {
+func requireKey(keys [][]byte) ([][]byte, error) {
 	if len(keys) == 0 {
 		return nil, ErrSecret
 	}

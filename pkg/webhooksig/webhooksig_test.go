@@ -36,7 +36,8 @@ func TestStandardAgreesWithTheProjectsLibrary(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours := http.Header{}
-	if err := SignStandard(ours, "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", time.Now(), body, newSecret, oldSecret); err != nil {
+	const id = "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"
+	if err := SignStandard(ours, id, time.Now(), body, newSecret, oldSecret); err != nil {
 		t.Fatal(err)
 	}
 	if err := library.Verify(body, ours); err != nil {
@@ -60,7 +61,7 @@ func TestStandardAgreesWithTheProjectsLibrary(t *testing.T) {
 	}
 }
 
-// TestKnownSignatures compares with what openssl makes of the same bytes:
+// TestKnownSignatures compares with the signatures of openssl for the same bytes:
 //
 //	printf '%s' "$signed" | openssl dgst -sha256 -hmac "$key" -binary | base64
 func TestKnownSignatures(t *testing.T) {
@@ -82,7 +83,9 @@ func TestKnownSignatures(t *testing.T) {
 	}
 	want = http.Header{
 		"Bi-Signature-Date": {"2026-03-04T12:00:00.056789Z"},
-		"Bi-Signature":      {"RGB4MfCOLLej8Re7wBl3rvZ92hR/Hb3L0Cmm6h8z9Tk=", "oR3NfCzR4xlmkhBbDaaectSrPjQxNhUdnezN0dYLL1g="},
+		"Bi-Signature": {
+			"RGB4MfCOLLej8Re7wBl3rvZ92hR/Hb3L0Cmm6h8z9Tk=", "oR3NfCzR4xlmkhBbDaaectSrPjQxNhUdnezN0dYLL1g=",
+		},
 	}
 	if diff := cmp.Diff(want, bi); diff != "" {
 		t.Error(diff)
@@ -95,7 +98,8 @@ func TestRotation(t *testing.T) {
 	if err := SignStandard(standard, "msg_1", noon, body, newSecret, oldSecret); err != nil {
 		t.Fatal(err)
 	}
-	if err := SignBI(bi, http.MethodPost, "", noon.In(time.FixedZone("", 3600)), body, newSecret, oldSecret); err != nil {
+	elsewhere := noon.In(time.FixedZone("", 3600))
+	if err := SignBI(bi, http.MethodPost, "", elsewhere, body, newSecret, oldSecret); err != nil {
 		t.Fatal(err)
 	}
 	for _, secret := range []string{oldSecret, newSecret} {
@@ -121,30 +125,35 @@ func TestStandardRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	signature := signed.Get(HeaderSignature)
+	nothing := func(http.Header) {}
+	set := func(name string, values ...string) func(http.Header) {
+		return func(h http.Header) { h[http.CanonicalHeaderKey(name)] = values }
+	}
+	remove := func(name string) func(http.Header) { return func(h http.Header) { h.Del(name) } }
 	tests := map[string]struct {
 		change func(http.Header)
 		now    time.Time
 		want   error
 	}{
-		"nothing wrong":       {func(http.Header) {}, noon, nil},
-		"as old as it may be": {func(http.Header) {}, noon.Truncate(time.Second).Add(DefaultTolerance), nil},
-		"too old":             {func(http.Header) {}, noon.Add(DefaultTolerance), ErrTime},
-		"too new":             {func(http.Header) {}, noon.Add(-DefaultTolerance - time.Second), ErrTime},
-		"other words first":   {func(h http.Header) { h.Set(HeaderSignature, "v1a,xyz  v2,abc "+signature) }, noon, nil},
-		"on a second line":    {func(h http.Header) { h[http.CanonicalHeaderKey(HeaderSignature)] = []string{"v1,", signature} }, noon, nil},
-		"another id":          {func(h http.Header) { h.Set(HeaderID, "msg_2") }, noon, ErrSignature},
-		"another time":        {func(h http.Header) { h.Set(HeaderTimestamp, "1772625601") }, noon, ErrSignature},
-		"another version":     {func(h http.Header) { h.Set(HeaderSignature, "v2"+signature[2:]) }, noon, ErrHeader},
-		"a shorter signature": {func(h http.Header) { h.Set(HeaderSignature, signature[:len(signature)-1]) }, noon, ErrSignature},
-		"empty signature":     {func(h http.Header) { h.Set(HeaderSignature, "v1,") }, noon, ErrSignature},
-		"no signature":        {func(h http.Header) { h.Del(HeaderSignature) }, noon, ErrHeader},
-		"no id":               {func(h http.Header) { h.Del(HeaderID) }, noon, ErrHeader},
-		"two ids":             {func(h http.Header) { h.Add(HeaderID, "msg_1") }, noon, ErrHeader},
-		"id with a dot":       {func(h http.Header) { h.Set(HeaderID, "msg_1.1772625600") }, noon, ErrHeader},
-		"no time":             {func(h http.Header) { h.Del(HeaderTimestamp) }, noon, ErrHeader},
-		"time with a sign":    {func(h http.Header) { h.Set(HeaderTimestamp, "+1772625600") }, noon, ErrHeader},
-		"time with a zero":    {func(h http.Header) { h.Set(HeaderTimestamp, "01772625600") }, noon, ErrHeader},
-		"time of no clock":    {func(h http.Header) { h.Set(HeaderTimestamp, "-9223372036854775808") }, noon, ErrHeader},
+		"nothing wrong":       {nothing, noon, nil},
+		"as old as it may be": {nothing, noon.Truncate(time.Second).Add(DefaultTolerance), nil},
+		"too old":             {nothing, noon.Add(DefaultTolerance), ErrTime},
+		"too new":             {nothing, noon.Add(-DefaultTolerance - time.Second), ErrTime},
+		"other words first":   {set(HeaderSignature, "v1a,xyz  v2,abc "+signature), noon, nil},
+		"on a second line":    {set(HeaderSignature, "v1,", signature), noon, nil},
+		"another id":          {set(HeaderID, "msg_2"), noon, ErrSignature},
+		"another time":        {set(HeaderTimestamp, "1772625601"), noon, ErrSignature},
+		"another version":     {set(HeaderSignature, "v2"+signature[2:]), noon, ErrHeader},
+		"a shorter signature": {set(HeaderSignature, signature[:len(signature)-1]), noon, ErrSignature},
+		"empty signature":     {set(HeaderSignature, "v1,"), noon, ErrSignature},
+		"no signature":        {remove(HeaderSignature), noon, ErrHeader},
+		"no id":               {remove(HeaderID), noon, ErrHeader},
+		"two ids":             {set(HeaderID, "msg_1", "msg_1"), noon, ErrHeader},
+		"id with a dot":       {set(HeaderID, "msg_1.1772625600"), noon, ErrHeader},
+		"no time":             {remove(HeaderTimestamp), noon, ErrHeader},
+		"time with a sign":    {set(HeaderTimestamp, "+1772625600"), noon, ErrHeader},
+		"time with a zero":    {set(HeaderTimestamp, "01772625600"), noon, ErrHeader},
+		"time of no clock":    {set(HeaderTimestamp, "-9223372036854775808"), noon, ErrHeader},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -169,6 +178,8 @@ func TestBIRefuses(t *testing.T) {
 	if err := SignBI(signed, http.MethodPost, "/a%2Fb", noon, body, oldSecret); err != nil {
 		t.Fatal(err)
 	}
+	seconds := func(h http.Header) { h.Set(HeaderBIDate, "2026-03-04T12:00:00Z") }
+	offset := func(h http.Header) { h.Set(HeaderBIDate, "2026-03-04T12:00:00.056789+00:00") }
 	tests := map[string]struct {
 		change       func(http.Header)
 		method, path string
@@ -181,8 +192,8 @@ func TestBIRefuses(t *testing.T) {
 		"another method": {func(http.Header) {}, "PUT", "/a%2Fb", noon, ErrSignature},
 		"another path":   {func(http.Header) {}, "POST", "/a/b", noon, ErrSignature},
 		"no date":        {func(h http.Header) { h.Del(HeaderBIDate) }, "POST", "/a%2Fb", noon, ErrHeader},
-		"no micros":      {func(h http.Header) { h.Set(HeaderBIDate, "2026-03-04T12:00:00Z") }, "POST", "/a%2Fb", noon, ErrHeader},
-		"with an offset": {func(h http.Header) { h.Set(HeaderBIDate, "2026-03-04T12:00:00.056789+00:00") }, "POST", "/a%2Fb", noon, ErrHeader},
+		"no micros":      {seconds, "POST", "/a%2Fb", noon, ErrHeader},
+		"with an offset": {offset, "POST", "/a%2Fb", noon, ErrHeader},
 		"no signature":   {func(h http.Header) { h.Del(HeaderBISignature) }, "POST", "/a%2Fb", noon, ErrHeader},
 	}
 	for name, test := range tests {
@@ -207,7 +218,9 @@ func TestWhatCannotBeSigned(t *testing.T) {
 		}
 	}
 	short := secretPrefix + base64.StdEncoding.EncodeToString(make([]byte, minSecretBytes-1))
-	for _, secrets := range [][]string{nil, {""}, {"whsec_"}, {short}, {"whsec_!"}, {oldSecret[len(secretPrefix):]}, {newSecret, "x"}} {
+	for _, secrets := range [][]string{
+		nil, {""}, {"whsec_"}, {short}, {"whsec_!"}, {oldSecret[len(secretPrefix):]}, {newSecret, "x"},
+	} {
 		if err := SignStandard(header, "msg_1", noon, body, secrets...); !errors.Is(err, ErrSecret) {
 			t.Errorf("%q: %v", secrets, err)
 		}
@@ -239,8 +252,8 @@ func TestNewSecret(t *testing.T) {
 	}
 }
 
-// FuzzVerify: whatever comes, nothing panics, and nothing is accepted that was
-// not signed.
+// FuzzVerify checks that no input makes a panic, and that only what was signed is
+// accepted.
 func FuzzVerify(f *testing.F) {
 	signed := http.Header{}
 	if err := SignStandard(signed, "msg_1", noon, body, oldSecret); err != nil {

@@ -13,40 +13,41 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
 
-// The load generator shares the machine with what it measures, so it does
-// little: HTTP/1.1 by hand over a fixed number of keep-alive connections, each
-// of which sends its next request when the last one has been answered.
+// The load generator runs on the machine of the server, so it must use little time.
+// It writes HTTP/1.1 itself, over a fixed number of keep-alive connections. Each
+// connection sends a request when the previous one has been answered.
 
-// load is one run of it.
+// load is one run of the load generator.
 type load struct {
 	addr        string
 	connections int
-	warmUp      time.Duration // loaded, but not counted
+	warmUp      time.Duration // not counted
 	duration    time.Duration
 	seed        uint64
 	// request appends a whole request.
 	request func(b []byte, r *rand.Rand) []byte
-	// accepts lists the statuses that are right; any other one ends the run.
+	// accepts lists the expected statuses; any other status ends the run.
 	accepts []int
-	// obeys says to wait after a refusal as long as Retry-After says.
+	// obeys makes a connection wait for Retry-After after a refusal.
 	obeys bool
 }
 
-// result is what a run has measured.
+// result holds the figures of a run.
 type result struct {
 	rate     float64 // answers per second
 	p50, p99 time.Duration
-	statuses map[int]int // how many answers had which
+	statuses map[int]int // number of answers by status
 }
 
-// patience is how long an answer may take. The server gives up earlier.
-const patience = 20 * time.Second
+// timeout is the maximum time for an answer. The timeout of the server is shorter.
+const timeout = 20 * time.Second
 
-// run loads the server. The error is the first of any connection's.
+// run loads the server. It fails with the first error of any connection.
 func (l load) run(ctx context.Context) (result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -91,7 +92,7 @@ func summarize(clients []*client, duration time.Duration) (result, error) {
 		}
 	}
 	if len(latencies) == 0 {
-		return r, errors.New("no answer in all the time")
+		return r, errors.New("no answer was counted")
 	}
 	slices.Sort(latencies)
 	r.rate = float64(len(latencies)) / duration.Seconds()
@@ -99,7 +100,8 @@ func summarize(clients []*client, duration time.Duration) (result, error) {
 	return r, nil
 }
 
-// percentile returns the smallest element that so many per cent are not above.
+// percentile returns the smallest element that is not below the given percentage of
+// the elements.
 func percentile(sorted []time.Duration, percent int) time.Duration {
 	const whole = 100
 	return sorted[(len(sorted)*percent+whole-1)/whole-1]
@@ -127,9 +129,9 @@ func dial(ctx context.Context, addr string) (*client, error) {
 	return &client{conn: conn, in: bufio.NewReaderSize(conn, bufferSize), statuses: map[int]int{}}, nil
 }
 
-// loop counts the answers that arrive between begin and end.
+// loop sends requests until end and counts the answers that arrive after begin.
 func (c *client) loop(ctx context.Context, l load, random *rand.Rand, begin, end time.Time) error {
-	if err := c.conn.SetDeadline(end.Add(patience)); err != nil {
+	if err := c.conn.SetDeadline(end.Add(timeout)); err != nil {
 		return err
 	}
 	for sent := time.Now(); sent.Before(end) && ctx.Err() == nil; {
@@ -155,15 +157,15 @@ func (c *client) loop(ctx context.Context, l load, random *rand.Rand, begin, end
 	return nil
 }
 
-// answer is what matters of one.
+// answer holds the parts of an answer that the load generator needs.
 type answer struct {
 	status     int
-	body       []byte        // of a refusal; otherwise only for keepBody
+	body       []byte        // of a refusal, or with keepBody of any answer
 	retryAfter time.Duration // 0 for none
 }
 
-// do sends c.out and reads the answer. It is an error when it has no body, or
-// says to try again without saying when.
+// do sends c.out and reads the answer. It fails for an answer without a body, and for
+// a 429 or 503 without Retry-After.
 func (c *client) do() (answer, error) {
 	if _, err := c.conn.Write(c.out); err != nil {
 		return answer{}, err
@@ -198,8 +200,8 @@ func (c *client) do() (answer, error) {
 	return a, err
 }
 
-// readHeader reads to the end of the header and returns the length of the body,
-// 0 where it is not told.
+// readHeader reads to the end of the header and returns Content-Length, 0 if it is
+// missing.
 func (c *client) readHeader(a *answer) (length int, err error) {
 	for {
 		line, err := c.in.ReadSlice('\n')
@@ -210,7 +212,7 @@ func (c *client) readHeader(a *answer) (length int, err error) {
 		if len(line) == 0 {
 			return length, nil
 		}
-		// Go's server writes names in this form.
+		// The server writes the names in this form.
 		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
 			length, err = strconv.Atoi(string(value))
 		} else if value, ok := bytes.CutPrefix(line, []byte("Retry-After: ")); ok {
@@ -222,11 +224,11 @@ func (c *client) readHeader(a *answer) (length int, err error) {
 	}
 }
 
-// describeStatuses says how many answers had which status.
+// describeStatuses returns the number of answers by status as text.
 func describeStatuses(statuses map[int]int) string {
-	text := ""
+	var counts []string
 	for _, status := range slices.Sorted(maps.Keys(statuses)) {
-		text += fmt.Sprintf(", %d × %d", statuses[status], status)
+		counts = append(counts, fmt.Sprintf("%d × %d", statuses[status], status))
 	}
-	return text[min(len(text), 2):]
+	return strings.Join(counts, ", ")
 }

@@ -1,10 +1,10 @@
-// Command bench measures Roster under load and prints what it found as Markdown.
-// It seeds users, starts the server as a process of its own and loads it from
-// this one, on both engines. It is no test: a figure below its bar is printed as
-// short and is no failure, but an answer other than the expected one is.
+// Command bench measures Roster under load on both engines and prints the figures as
+// Markdown. It seeds users, starts the server as another process and loads it. A
+// figure below its bar is printed as short and is not a failure; an unexpected answer
+// is one.
 //
-// A figure depends on the machine, so nearly all bars are ratios, between
-// requests that are measured in turns.
+// Figures depend on the machine, so nearly all bars are ratios between requests that
+// are measured in turns.
 package main
 
 import (
@@ -29,7 +29,7 @@ const (
 	sqlite   = "sqlite"
 )
 
-// options are what the command line says.
+// options holds the flags of the command line.
 type options struct {
 	users       []int
 	engines     []string
@@ -39,7 +39,7 @@ type options struct {
 	serverLog   string
 	outbox      int
 
-	roster string // the program, when it has been built
+	roster string // path of the built program
 }
 
 func main() {
@@ -47,44 +47,24 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		if ctx.Err() != nil {
-			err = ctx.Err() // all else is its consequence
+			err = ctx.Err() // the cause of the other errors
 		}
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:gocritic // stop has nothing left to do
 	}
 }
 
-// openFlag makes this program the server without authentication.
+// openFlag is the flag with which this program is the server without authentication.
 const openFlag = "open"
 
 func run(ctx context.Context, args []string) (err error) {
-	var o options
-	flags := flag.NewFlagSet("bench", flag.ExitOnError)
-	users := flags.String("users", "100000,1000000", "how many `users`, as a list; the bars are those of the first")
-	engines := flags.String("engines", postgres+","+sqlite, "the `engines`, as a list")
-	flags.DurationVar(&o.duration, "d", 5*time.Second, "how long to load the server with one kind of request")
-	flags.IntVar(&o.rounds, "rounds", 3, "how often to do so for what has a bar; the medians count")
-	flags.IntVar(&o.connections, "c", 32, "connections")
-	flags.StringVar(&o.serverLog, "server-log", os.DevNull, "a `file` for the logs of the servers")
-	flags.IntVar(&o.outbox, "outbox", 0, "measure nothing but how fast so many `messages` are sent, and what that does to requests")
-	open := flags.Bool(openFlag, false, "serve DATABASE_URL without authentication, and measure nothing")
-	if err := flags.Parse(args); err != nil {
+	o, open, err := parseOptions(args)
+	if err != nil {
 		return err
 	}
-	if *open {
+	if open {
 		return serveOpen(ctx)
 	}
-	if o.users, err = parseUsers(*users); err != nil {
-		return fmt.Errorf("-users: %w", err)
-	}
-	o.engines = strings.Split(*engines, ",")
-	if i := slices.IndexFunc(o.engines, func(e string) bool { return e != postgres && e != sqlite }); i >= 0 {
-		return fmt.Errorf("-engines: %q is none", o.engines[i])
-	}
-	if o.rounds < 1 || o.connections < 1 || o.duration <= 0 {
-		return errors.New("-d, -rounds and -c must be positive")
-	}
-
 	dir, err := os.MkdirTemp("", "roster-bench-")
 	if err != nil {
 		return err
@@ -112,6 +92,35 @@ func run(ctx context.Context, args []string) (err error) {
 	return errors.Join(failed...)
 }
 
+// parseOptions returns the options and whether to serve without authentication
+// instead of measuring.
+func parseOptions(args []string) (o options, open bool, err error) {
+	flags := flag.NewFlagSet("bench", flag.ExitOnError)
+	users := flags.String("users", "100000,1000000", "list of numbers of `users`; the bars are those of the first")
+	engines := flags.String("engines", postgres+","+sqlite, "list of `engines`")
+	flags.DurationVar(&o.duration, "d", 5*time.Second, "how long to load the server with one kind of request")
+	flags.IntVar(&o.rounds, "rounds", 3, "number of rounds for requests with a bar; the medians count")
+	flags.IntVar(&o.connections, "c", 32, "number of connections")
+	flags.StringVar(&o.serverLog, "server-log", os.DevNull, "`file` for the logs of the servers")
+	flags.IntVar(&o.outbox, "outbox", 0,
+		"only measure how fast this number of `messages` is sent, and its effect on requests")
+	flags.BoolVar(&open, openFlag, false, "serve DATABASE_URL without authentication, and measure nothing")
+	if err := flags.Parse(args); err != nil || open {
+		return o, open, err
+	}
+	if o.users, err = parseUsers(*users); err != nil {
+		return o, false, fmt.Errorf("-users: %w", err)
+	}
+	o.engines = strings.Split(*engines, ",")
+	if i := slices.IndexFunc(o.engines, func(e string) bool { return e != postgres && e != sqlite }); i >= 0 {
+		return o, false, fmt.Errorf("-engines: unknown engine %q", o.engines[i])
+	}
+	if o.rounds < 1 || o.connections < 1 || o.duration <= 0 {
+		return o, false, errors.New("-d, -rounds and -c must be positive")
+	}
+	return o, false, nil
+}
+
 func parseUsers(list string) (users []int, err error) {
 	for text := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(text)
@@ -123,14 +132,14 @@ func parseUsers(list string) (users []int, err error) {
 	return users, nil
 }
 
-// progress tells whoever waits.
+// progress prints a line with the time on standard error.
 func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format(time.TimeOnly)+" "+format+"\n", args...)
 }
 
-// measureEngine measures databases of all sizes side by side, so that what the
-// machine does meanwhile hits all of them, and prints the tables. It returns the
-// bars and the scenarios that failed.
+// measureEngine measures databases of all sizes in turns, so that other load of the
+// machine affects all of them, and prints the tables. It returns the bars and the
+// errors of the scenarios that failed.
 func measureEngine(ctx context.Context, o options, engine, dir string) (bars []bar, failed []error, err error) {
 	var subjects []*subject
 	defer func() {
@@ -177,7 +186,7 @@ func measureEngine(ctx context.Context, o options, engine, dir string) (bars []b
 	return findBars(subjects, trips), failed, nil
 }
 
-// subject is a seeded database with its servers, and what was measured on them.
+// subject is a seeded database with its servers and their figures.
 type subject struct {
 	engine      string
 	users       int
@@ -185,9 +194,9 @@ type subject struct {
 	drop        func()
 
 	normal   *server // the released program
-	uncached *server // the same without remembering what tokens grant
+	uncached *server // the same without the cache of rights
 	open     *server // the same without authentication
-	token    string  // the most expensive one to check
+	token    string  // the most expensive token to check
 	links    []string
 
 	ready        time.Duration
@@ -196,7 +205,7 @@ type subject struct {
 	failed       []error
 	creates      creates
 	rude, polite flood
-	seeds        uint64 // how many runs there were: each has random numbers of its own
+	seeds        uint64 // number of runs; each has its own random numbers
 }
 
 func (s *subject) String() string { return s.engine + ", " + thousands(int64(s.users)) + " users" }
@@ -219,11 +228,11 @@ func newSubject(ctx context.Context, engine string, users int, dir string) (*sub
 	return s, nil
 }
 
-// starts is how often the normal server is started to see how long that takes.
+// starts is the number of times that the normal server is started to measure that.
 const starts = 5
 
-// start starts the servers, the normal one several times to see how long it
-// takes at most, and makes the token.
+// start starts the servers and makes the token. It starts the normal server several
+// times and keeps the longest time.
 func (s *subject) start(ctx context.Context, o options) (err error) {
 	progress("%s: starting", s)
 	for range starts {
@@ -240,7 +249,8 @@ func (s *subject) start(ctx context.Context, o options) (err error) {
 	if s.idle, err = s.idleMemory(ctx); err != nil {
 		return err
 	}
-	if s.uncached, err = startServer(ctx, s.databaseURL, o.serverLog, o.roster, "serve", "--token-cache-ttl=0"); err != nil {
+	s.uncached, err = startServer(ctx, s.databaseURL, o.serverLog, o.roster, "serve", "--token-cache-ttl=0")
+	if err != nil {
 		return err
 	}
 	ourselves, err := os.Executable()
@@ -257,7 +267,8 @@ func (s *subject) start(ctx context.Context, o options) (err error) {
 	return err
 }
 
-// idleMemory is what the server uses when nothing has been asked for a while.
+// idleMemory returns the memory of the normal server after two seconds without
+// requests.
 func (s *subject) idleMemory(ctx context.Context) (int64, error) {
 	const quiet = 2 * time.Second
 	time.Sleep(quiet)

@@ -15,18 +15,19 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// outboxRun is how long it took to send a full outbox, and how requests fared.
+// outboxRun holds how fast a full outbox was sent, and how fast requests were
+// answered meanwhile.
 type outboxRun struct {
 	engine   string
 	webhooks int
-	alone    float64  // messages per second with nothing else to do
-	loaded   float64  // and while users are read
-	quiet    result   // of those reads when nothing is sent
-	during   []result // and second by second while it is
+	alone    float64  // messages per second without other load
+	loaded   float64  // messages per second while users are read
+	quiet    result   // of the reads while nothing is sent
+	during   []result // of the reads in each second while messages are sent
 }
 
-// measureOutbox fills the outbox with so many messages to some webhooks, once
-// without and once with requests beside, and sees how fast it empties.
+// measureOutbox fills the outbox with messages to some webhooks and measures how fast
+// it empties, once without and once with requests meanwhile.
 func measureOutbox(ctx context.Context, o options, engine, dir string, webhooks int) (run outboxRun, err error) {
 	run = outboxRun{engine: engine, webhooks: webhooks}
 	if dir, err = os.MkdirTemp(dir, "outbox-"); err != nil {
@@ -37,68 +38,66 @@ func measureOutbox(ctx context.Context, o options, engine, dir string, webhooks 
 		return run, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if s.normal, err = startServer(ctx, s.databaseURL, o.serverLog, o.roster, "serve", "--webhook-allow-private=127.0.0.1"); err != nil {
+	s.normal, err = startServer(ctx, s.databaseURL, o.serverLog, o.roster, "serve", "--webhook-allow-private=127.0.0.1")
+	if err != nil {
 		return run, err
 	}
 	if s.token, err = s.makeToken(ctx); err != nil {
 		return run, err
 	}
-	var arrived atomic.Int64
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		arrived.Add(1)
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	defer receiver.Close()
 	db, err := store.Open(s.databaseURL, store.Options{Prepare: true})
 	if err != nil {
 		return run, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	sample, err := s.makeWebhooks(ctx, db, receiver.URL, webhooks)
-	if err != nil {
+	f := filler{db: db, webhooks: webhooks, messages: o.outbox}
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		f.arrived.Add(1)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer receiver.Close()
+	if f.sample, err = s.makeWebhooks(ctx, db, receiver.URL, webhooks); err != nil {
 		return run, err
 	}
-
-	for arrived.Load() < 1 && ctx.Err() == nil { // the sample itself
+	for f.arrived.Load() < 1 && ctx.Err() == nil { // the sample itself is sent too
 		time.Sleep(time.Millisecond)
 	}
 	progress("%s: sending %d messages to %d webhooks", s, o.outbox, webhooks)
-	arrived.Store(0)
-	begun, err := fill(ctx, db, sample, webhooks, o.outbox)
-	if err != nil {
-		return run, err
-	}
-	if run.alone, err = drained(ctx, &arrived, begun, o.outbox, func() error { time.Sleep(time.Millisecond); return nil }); err != nil {
-		return run, err
+	err = run.measure(ctx, o, s, &f)
+	return run, err
+}
+
+// measure measures the outbox alone, the reads alone, and both together.
+func (run *outboxRun) measure(ctx context.Context, o options, s *subject, f *filler) (err error) {
+	wait := func() error { time.Sleep(time.Millisecond); return nil }
+	if run.alone, err = f.drain(ctx, wait); err != nil {
+		return err
 	}
 	reading := load{
-		addr: s.normal.addr, connections: o.connections, duration: o.duration, warmUp: time.Second, accepts: []int{http.StatusOK},
-		request: s.request(scenario{method: http.MethodGet, target: s.anyUser}),
+		addr: s.normal.addr, connections: o.connections, duration: o.duration, warmUp: time.Second,
+		accepts: []int{http.StatusOK}, request: s.request(scenario{method: http.MethodGet, target: s.anyUser}),
 	}
 	if run.quiet, err = reading.run(ctx); err != nil {
-		return run, err
-	}
-	arrived.Store(0)
-	if begun, err = fill(ctx, db, sample, webhooks, o.outbox); err != nil {
-		return run, err
+		return err
 	}
 	reading.warmUp, reading.duration = 0, time.Second
-	run.loaded, err = drained(ctx, &arrived, begun, o.outbox, func() error {
+	run.loaded, err = f.drain(ctx, func() error {
 		r, err := reading.run(ctx)
 		run.during = append(run.during, r)
 		return err
 	})
-	return run, err
+	return err
 }
 
-// makeWebhooks registers webhooks and returns a message to one of them.
+// makeWebhooks creates webhooks and returns a message to one of them.
 func (s *subject) makeWebhooks(ctx context.Context, db *store.Store, url string, n int) (delivery.Message, error) {
 	for range n {
 		body, err := json.Marshal(map[string]any{"url": url, "events": []string{"USER_DELETED"}, "format": "v2"})
 		if err != nil {
 			return delivery.Message{}, err
 		}
-		if r, err := s.normal.call(ctx, http.MethodPost, "/api/v2/webhooks", adminToken, body); err != nil || r.status != http.StatusCreated {
+		r, err := s.normal.call(ctx, http.MethodPost, "/api/v2/webhooks", adminToken, body)
+		if err != nil || r.status != http.StatusCreated {
 			return delivery.Message{}, errors.Join(err, fmt.Errorf("make a webhook: %d %s", r.status, r.body))
 		}
 	}
@@ -110,12 +109,25 @@ func (s *subject) makeWebhooks(ctx context.Context, db *store.Store, url string,
 	return db.Message(ctx, answer.ID)
 }
 
-// fill puts messages into the outbox, all at once, and returns when they can be
-// seen.
-func fill(ctx context.Context, db *store.Store, sample delivery.Message, webhooks, n int) (time.Time, error) {
-	err := db.InTx(ctx, func(tx *store.Tx) error {
-		for i := range n {
-			m := delivery.Message{To: delivery.ToWebhook(int64(1 + i%webhooks)), Topic: sample.Topic, Payload: sample.Payload, CreatedAt: time.Now()}
+// filler fills the outbox and counts the messages that arrive.
+type filler struct {
+	db       *store.Store
+	sample   delivery.Message // the messages are copies of it
+	webhooks int
+	messages int
+	arrived  atomic.Int64
+}
+
+// fill adds the messages to the outbox in one transaction and returns the time of its
+// end.
+func (f *filler) fill(ctx context.Context) (time.Time, error) {
+	f.arrived.Store(0)
+	err := f.db.InTx(ctx, func(tx *store.Tx) error {
+		for i := range f.messages {
+			m := delivery.Message{
+				To: delivery.ToWebhook(int64(1 + i%f.webhooks)), Topic: f.sample.Topic,
+				Payload: f.sample.Payload, CreatedAt: time.Now(),
+			}
 			if _, err := tx.Enqueue(ctx, m); err != nil {
 				return err
 			}
@@ -125,12 +137,16 @@ func fill(ctx context.Context, db *store.Store, sample delivery.Message, webhook
 	return time.Now(), err
 }
 
-// drained returns how many messages arrived per second until all had, with
-// something going on meanwhile.
-func drained(ctx context.Context, arrived *atomic.Int64, begun time.Time, n int, meanwhile func() error) (float64, error) {
+// drain fills the outbox and calls meanwhile until all messages have arrived. It
+// returns the messages per second, or the error of fill or meanwhile.
+func (f *filler) drain(ctx context.Context, meanwhile func() error) (perSecond float64, err error) {
+	begun, err := f.fill(ctx)
+	if err != nil {
+		return 0, err
+	}
 	ended := make(chan time.Duration, 1)
 	go func() {
-		for arrived.Load() < int64(n) && ctx.Err() == nil {
+		for f.arrived.Load() < int64(f.messages) && ctx.Err() == nil {
 			time.Sleep(time.Millisecond)
 		}
 		ended <- time.Since(begun)
@@ -138,7 +154,7 @@ func drained(ctx context.Context, arrived *atomic.Int64, begun time.Time, n int,
 	for {
 		select {
 		case elapsed := <-ended:
-			return float64(n) / elapsed.Seconds(), ctx.Err()
+			return float64(f.messages) / elapsed.Seconds(), ctx.Err()
 		default:
 		}
 		if err := meanwhile(); err != nil {
@@ -147,8 +163,7 @@ func drained(ctx context.Context, arrived *atomic.Int64, begun time.Time, n int,
 	}
 }
 
-// measureOutboxes measures the outbox on each engine, with one receiver and with
-// ten.
+// measureOutboxes measures the outbox on each engine, with one webhook and with ten.
 func measureOutboxes(ctx context.Context, o options, dir string) error {
 	var runs []outboxRun
 	for _, engine := range o.engines {
@@ -166,12 +181,12 @@ func measureOutboxes(ctx context.Context, o options, dir string) error {
 
 func printOutbox(o options, runs []outboxRun) {
 	fmt.Printf("\n## Outbox: %d messages, %d users, reads over %d connections\n\n", o.outbox, o.users[0], o.connections)
-	fmt.Println("| engine | webhooks | sent/s alone | sent/s beside reads | reads/s alone | p50 | p99 | reads/s meanwhile | p50 | p99 |")
+	fmt.Println("| engine | webhooks | sent/s alone | sent/s beside reads " +
+		"| reads/s alone | p50 | p99 | reads/s meanwhile | p50 | p99 |")
 	fmt.Println("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
 	for _, run := range runs {
-		of := func(figure func(result) float64) float64 { return medianOf(run.during, figure) }
-		fmt.Printf("| %s | %d | %.0f | %.0f | %.0f | %s | %s | %.0f | %s | %s |\n", run.engine, run.webhooks, run.alone, run.loaded,
-			run.quiet.rate, milliseconds(run.quiet.p50), milliseconds(run.quiet.p99), of(func(r result) float64 { return r.rate }),
-			milliseconds(time.Duration(of(func(r result) float64 { return float64(r.p50) }))), milliseconds(time.Duration(of(func(r result) float64 { return float64(r.p99) }))))
+		during := medians(run.during)
+		fmt.Printf("| %s | %d | %.0f | %.0f | %s | %s |\n", run.engine, run.webhooks, run.alone, run.loaded,
+			cells("%.0f", run.quiet), cells("%.0f", during))
 	}
 }

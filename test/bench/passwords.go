@@ -14,17 +14,17 @@ import (
 	"github.com/rosterhq/roster/internal/secret"
 )
 
-// To create a user costs a password hash and hardly more. So it is measured
-// against hashing alone, and by what it leaves to other requests.
+// Creating a user costs a password hash and little else. So the rate of creations is
+// compared with that of hashing alone, and other requests are measured meanwhile.
 
 const (
-	// Enough connections to keep all processors hashing, too few to be refused.
+	// creatingConnections keep all processors hashing and are too few to be refused.
 	creatingConnections = 8
-	// More than are let in.
-	floodConnections = 200 // as report.go says
+	// floodConnections are more than are accepted. The texts in report.go have the number.
+	floodConnections = 200
 )
 
-// creation is a scenario that is run in ways of its own.
+// creation returns the scenario of creating users.
 func (s *subject) creation() scenario {
 	return scenario{
 		method: http.MethodPost,
@@ -33,13 +33,13 @@ func (s *subject) creation() scenario {
 	}
 }
 
-// creates is how fast users are created.
+// creates holds how fast users are created.
 type creates struct {
 	result
-	hashes float64 // per second that the machine makes when it does nothing else
+	hashes float64 // hashes per second without other load
 }
 
-// measureCreates measures hashing alone before and after.
+// measureCreates measures creations, and hashing alone before and after them.
 func (s *subject) measureCreates(ctx context.Context, o options) error {
 	before, err := hashRate(o.duration / 2)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *subject) measureCreates(ctx context.Context, o options) error {
 	return err
 }
 
-// hashRate keeps all processors hashing for a while.
+// hashRate hashes passwords on all processors for a while and returns their rate.
 func hashRate(d time.Duration) (perSecond float64, err error) {
 	rates := make([]float64, runtime.GOMAXPROCS(0))
 	errs := make([]error, len(rates))
@@ -77,21 +77,22 @@ func hashRate(d time.Duration) (perSecond float64, err error) {
 	return perSecond, errors.Join(errs...)
 }
 
-// flood is more creates at once than are let in, with other requests beside it.
+// flood holds the figures of more creations at once than are accepted, and of other
+// requests meanwhile.
 type flood struct {
 	creates result
 	gets    result
 }
 
-// measureFlood keeps creates in flight all the time: who is refused comes back
-// at once or, if polite, when Retry-After says.
+// measureFlood sends creations over many connections and reads users meanwhile. A
+// refused connection sends the next creation at once or, if polite, after Retry-After.
 func (s *subject) measureFlood(ctx context.Context, o options, polite bool) (f flood, err error) {
-	const settle = time.Second
+	const warmUp = time.Second
 	create := s.load(o, s.creation())
-	create.connections, create.warmUp, create.obeys = floodConnections, settle, polite
+	create.connections, create.warmUp, create.obeys = floodConnections, warmUp, polite
 	create.accepts = []int{http.StatusCreated, http.StatusTooManyRequests, http.StatusServiceUnavailable}
 	get := s.load(o, scenario{method: http.MethodGet, target: s.anyUser})
-	get.warmUp = settle
+	get.warmUp = warmUp
 
 	var createErr, getErr error
 	var running sync.WaitGroup

@@ -10,36 +10,40 @@ import (
 	"time"
 )
 
-// bar is a requirement and how it was met.
+// bar is a requirement with the measured figure.
 type bar struct {
-	what     string
+	name     string
 	limit    string
 	measured string
 	ok       bool
 }
 
 func printHead(o options) {
-	fmt.Printf("# Roster under load\n\n%d processors for everything, %s, %d connections, %v per request and round, rounds: %d where there is a bar.\n",
+	fmt.Printf("# Roster under load\n\n%d processors for everything, %s, %d connections, "+
+		"%v per request and round, rounds: %d where there is a bar.\n",
 		runtime.NumCPU(), runtime.Version(), o.connections, o.duration, o.rounds)
 }
 
-// rate is the median of the rounds; so are p50 and p99.
-func (s *subject) rate(name string) float64 {
-	return medianOf(s.runs[name], func(r result) float64 { return r.rate })
+// medians returns the median of each figure of the rounds.
+func medians(rounds []result) result {
+	return result{
+		rate: medianOf(rounds, func(r result) float64 { return r.rate }),
+		p50:  time.Duration(medianOf(rounds, func(r result) float64 { return float64(r.p50) })),
+		p99:  time.Duration(medianOf(rounds, func(r result) float64 { return float64(r.p99) })),
+	}
 }
 
-func (s *subject) latencies(name string) (p50, p99 time.Duration) {
-	p50 = time.Duration(medianOf(s.runs[name], func(r result) float64 { return float64(r.p50) }))
-	p99 = time.Duration(medianOf(s.runs[name], func(r result) float64 { return float64(r.p99) }))
-	return p50, p99
+// cells returns the figures of a result as cells of a table.
+func cells(rateFormat string, r result) string {
+	return fmt.Sprintf(rateFormat+" | %s | %s", r.rate, milliseconds(r.p50), milliseconds(r.p99))
 }
 
-// ratio compares two scenarios round by round, for the machine may be slower in
-// some rounds than in others.
+// ratio returns the median of the ratios of each round: the speed of the machine can
+// differ between rounds.
 func ratio(runs, against []result) float64 {
 	rounds := make([]float64, min(len(runs), len(against)))
 	for i := range rounds {
-		if against[i].rate > 0 { // or it failed
+		if against[i].rate > 0 { // 0 if it failed
 			rounds[i] = runs[i].rate / against[i].rate
 		}
 	}
@@ -68,8 +72,7 @@ func median(figures []float64) float64 {
 
 var engineNames = map[string]string{postgres: "PostgreSQL", sqlite: "SQLite"}
 
-// printTables prints what was measured on an engine, a group of columns for each
-// size.
+// printTables prints the figures of an engine, with a group of columns for each size.
 func printTables(subjects []*subject) {
 	first := subjects[0]
 	fmt.Printf("\n## %s\n\n", engineNames[first.engine])
@@ -86,8 +89,8 @@ func printTables(subjects []*subject) {
 	for _, c := range first.scenarios() {
 		fmt.Printf("| %s | %s |", c.name, c.against)
 		for i, s := range subjects {
-			p50, p99 := s.latencies(c.name)
-			rate := thousands(int64(s.rate(c.name)))
+			figures := medians(s.runs[c.name])
+			rate := thousands(int64(figures.rate))
 			if rate == "0" {
 				rate = "failed"
 			}
@@ -95,7 +98,7 @@ func printTables(subjects []*subject) {
 			if c.against != "" {
 				compared = fmt.Sprintf("%.2f", ratio(s.runs[c.name], s.runs[c.against]))
 			}
-			fmt.Printf(" %s | %s | %s | %s |", rate, milliseconds(p50), milliseconds(p99), compared)
+			fmt.Printf(" %s | %s | %s | %s |", rate, milliseconds(figures.p50), milliseconds(figures.p99), compared)
 			if i > 0 {
 				fmt.Printf(" %.2f |", ratio(s.runs[c.name], first.runs[c.name]))
 			}
@@ -103,13 +106,15 @@ func printTables(subjects []*subject) {
 		fmt.Println()
 	}
 	printPasswords(subjects)
-	fmt.Printf("\n| Process | ready after (slowest of %d) | memory after the start | memory after the load |\n| --- | ---: | ---: | ---: |\n", starts)
+	fmt.Printf("\n| Process | ready after (slowest of %d) | memory after the start | memory after the load |\n", starts)
+	fmt.Println("| --- | ---: | ---: | ---: |")
 	for _, s := range subjects {
-		fmt.Printf("| %s users | %s ms | %s | %s |\n", thousands(int64(s.users)), milliseconds(s.ready), megabytes(s.idle), megabytes(s.loaded))
+		fmt.Printf("| %s users | %s ms | %s | %s |\n", thousands(int64(s.users)),
+			milliseconds(s.ready), megabytes(s.idle), megabytes(s.loaded))
 	}
 }
 
-// printPasswords continues the table.
+// printPasswords prints the last rows of the table, those of creations, and notes.
 func printPasswords(subjects []*subject) {
 	first := subjects[0]
 	creating := fmt.Sprintf("| POST /users over %d connections | bcrypt alone |", creatingConnections)
@@ -117,32 +122,35 @@ func printPasswords(subjects []*subject) {
 	besideToo := fmt.Sprintf("| %s | %s |", besidePolite, getUser)
 	notes := ""
 	for i, s := range subjects {
+		gets := medians(s.runs[getUser]).rate
 		creating += columns("%.1f", s.creates.result, s.creates.hashes)
-		beside += columns("%.0f", s.rude.gets, s.rate(getUser))
-		besideToo += columns("%.0f", s.polite.gets, s.rate(getUser))
+		beside += columns("%.0f", s.rude.gets, gets)
+		besideToo += columns("%.0f", s.polite.gets, gets)
 		if i > 0 {
 			creating += fmt.Sprintf(" %.2f |", s.creates.rate/first.creates.rate)
 			beside += fmt.Sprintf(" %.2f |", s.rude.gets.rate/first.rude.gets.rate)
 			besideToo += fmt.Sprintf(" %.2f |", s.polite.gets.rate/first.polite.gets.rate)
 		}
-		notes += fmt.Sprintf("\nWith %s users: bcrypt alone %.1f/s; %d creates in flight were answered with %s; with Retry-After obeyed, %s.\n",
+		notes += fmt.Sprintf("\nWith %s users: bcrypt alone %.1f/s; "+
+			"%d creates in flight were answered with %s; with Retry-After obeyed, %s.\n",
 			thousands(int64(s.users)), s.creates.hashes, floodConnections,
 			describeStatuses(s.rude.creates.statuses), describeStatuses(s.polite.creates.statuses))
 	}
 	fmt.Printf("%s\n%s\n%s\n%s", creating, beside, besideToo, notes)
 }
 
-// What is asked beside the two floods of measureFlood.
+// The names of the reads during the two floods of measureFlood.
 const (
 	besideRude   = getUser + " while 200 creates are in flight, the refused ones again at once"
 	besidePolite = getUser + " while 200 creates are in flight, the refused ones after Retry-After"
 )
 
 func columns(rateFormat string, r result, against float64) string {
-	return fmt.Sprintf(" "+rateFormat+" | %s | %s | %.2f |", r.rate, milliseconds(r.p50), milliseconds(r.p99), r.rate/against)
+	return fmt.Sprintf(" %s | %.2f |", cells(rateFormat, r), r.rate/against)
 }
 
-// findBars compares with the requirements. Those on rates are for PostgreSQL.
+// findBars compares the figures with the requirements. Those on rates and latencies
+// are for PostgreSQL only.
 func findBars(subjects []*subject, trips float64) (bars []bar) {
 	first := subjects[0]
 	if first.engine == postgres {
@@ -152,33 +160,34 @@ func findBars(subjects []*subject, trips float64) (bars []bar) {
 				bars = append(bars, atLeast(c.name+" / "+c.against, measured, c.atLeast))
 			}
 		}
-		const most = 1.1
-		bars = append(bars, bar{"round trips of " + getUser, "≤ 1.1", fmt.Sprintf("%.2f", trips), trips <= most})
+		const maxTrips = 1.1
+		bars = append(bars, bar{"round trips of " + getUser, "≤ 1.1", fmt.Sprintf("%.2f", trips), trips <= maxTrips})
 		for _, s := range subjects[1:] {
 			for _, c := range first.scenarios() {
 				if c.keeps > 0 {
-					what := fmt.Sprintf("%s, %s users / %s", c.name, thousands(int64(s.users)), thousands(int64(first.users)))
-					bars = append(bars, atLeast(what, ratio(s.runs[c.name], first.runs[c.name]), c.keeps))
+					name := fmt.Sprintf("%s, %s users / %s", c.name,
+						thousands(int64(s.users)), thousands(int64(first.users)))
+					bars = append(bars, atLeast(name, ratio(s.runs[c.name], first.runs[c.name]), c.keeps))
 				}
 			}
 		}
 		bars = append(bars, floodBars(first)...)
 	}
 	for _, s := range subjects {
-		const mostMemory, mostWait = 40e6, time.Second
+		const maxMemory, maxReady = 40e6, time.Second
 		bars = append(bars,
-			bar{fmt.Sprintf("memory after the start, %s", s), "< 40 MB", megabytes(s.idle), s.idle < mostMemory},
-			bar{fmt.Sprintf("ready, %s", s), "< 1 s", milliseconds(s.ready) + " ms", s.ready < mostWait})
+			bar{fmt.Sprintf("memory after the start, %s", s), "< 40 MB", megabytes(s.idle), s.idle < maxMemory},
+			bar{fmt.Sprintf("ready, %s", s), "< 1 s", milliseconds(s.ready) + " ms", s.ready < maxReady})
 	}
 	return bars
 }
 
-func atLeast(what string, measured, limit float64) bar {
-	return bar{what, fmt.Sprintf("≥ %g", limit), fmt.Sprintf("%.2f", measured), measured >= limit}
+func atLeast(name string, measured, limit float64) bar {
+	return bar{name, fmt.Sprintf("≥ %g", limit), fmt.Sprintf("%.2f", measured), measured >= limit}
 }
 
 func floodBars(s *subject) []bar {
-	const most = 250 * time.Millisecond
+	const limit = 250 * time.Millisecond
 	statuses := s.rude.creates.statuses
 	refused := 0
 	for status, n := range statuses {
@@ -188,8 +197,8 @@ func floodBars(s *subject) []bar {
 	}
 	rude, polite := s.rude.gets.p99, s.polite.gets.p99
 	return []bar{
-		{"p99 of " + besideRude, "< 250 ms", milliseconds(rude) + " ms", rude < most},
-		{"p99 of " + besidePolite, "< 250 ms", milliseconds(polite) + " ms", polite < most},
+		{"p99 of " + besideRude, "< 250 ms", milliseconds(rude) + " ms", rude < limit},
+		{"p99 of " + besidePolite, "< 250 ms", milliseconds(polite) + " ms", polite < limit},
 		{"creates refused past the queue, with Retry-After", "some", describeStatuses(statuses), refused > 0},
 	}
 }
@@ -201,7 +210,7 @@ func printBars(bars []bar) {
 		if !b.ok {
 			verdict = "**short**"
 		}
-		fmt.Printf("| %s | %s | %s | %s |\n", b.what, b.limit, b.measured, verdict)
+		fmt.Printf("| %s | %s | %s | %s |\n", b.name, b.limit, b.measured, verdict)
 	}
 }
 

@@ -17,17 +17,17 @@ import (
 	"github.com/lib/pq"
 )
 
-// tap stands between a server and PostgreSQL and counts the messages for which
-// the server has to wait for an answer: round trips.
+// tap is a proxy between a server and PostgreSQL. It counts the messages for whose
+// answer the server waits: round trips.
 type tap struct {
 	listener    net.Listener
 	network     string
 	target      string
-	databaseURL string // leads through the tap
+	databaseURL string // of the tap
 	trips       atomic.Int64
 }
 
-// newTap listens on a socket in the directory.
+// newTap starts a tap that listens on a socket in the directory.
 func newTap(ctx context.Context, databaseURL, dir string) (*tap, error) {
 	config, err := pq.NewConfig(databaseURL)
 	if err != nil {
@@ -49,14 +49,14 @@ func newTap(ctx context.Context, databaseURL, dir string) (*tap, error) {
 	query := through.Query()
 	query.Set("host", dir)
 	query.Set("port", port)
-	query.Set("sslmode", "disable") // what is encrypted cannot be counted
+	query.Set("sslmode", "disable") // encrypted messages cannot be counted
 	through.Host, through.RawQuery = "", query.Encode()
 	t.databaseURL = through.String()
 	go t.serve(ctx)
 	return t, nil
 }
 
-// close stops taking connections. Those that are open end with the server's.
+// close stops accepting connections. Open ones end when the server closes them.
 func (t *tap) close() error { return t.listener.Close() }
 
 func (t *tap) serve(ctx context.Context) {
@@ -70,7 +70,7 @@ func (t *tap) serve(ctx context.Context) {
 			var dialer net.Dialer
 			upstream, err := dialer.DialContext(ctx, t.network, t.target)
 			if err != nil {
-				return // the server will say so
+				return // the server reports the lost connection
 			}
 			defer func() { _ = upstream.Close() }()
 			go func() { _, _ = io.Copy(client, upstream); _ = client.Close() }()
@@ -79,8 +79,8 @@ func (t *tap) serve(ctx context.Context) {
 	}
 }
 
-// forward copies messages to PostgreSQL and counts. The first one is the
-// startup message, which has no type.
+// forward copies messages to PostgreSQL and counts round trips. The first message is
+// the startup message, which has no type.
 func (t *tap) forward(to io.Writer, from io.Reader) error {
 	const typeLength, lengthLength = 1, 4
 	header := make([]byte, typeLength+lengthLength)
@@ -92,7 +92,7 @@ func (t *tap) forward(to io.Writer, from io.Reader) error {
 		// The length counts itself, but not the type.
 		length := binary.BigEndian.Uint32(head[typed:])
 		if length < lengthLength {
-			return errors.New("not the protocol of PostgreSQL")
+			return errors.New("no message of PostgreSQL: its length is too small")
 		}
 		if typed > 0 {
 			switch head[0] {
@@ -109,8 +109,8 @@ func (t *tap) forward(to io.Writer, from io.Reader) error {
 	}
 }
 
-// countRoundTrips returns how many round trips to PostgreSQL a GET of a user
-// takes, once everything is prepared.
+// countRoundTrips returns the number of round trips to PostgreSQL per GET of a user,
+// after the statements are prepared.
 func countRoundTrips(ctx context.Context, s *subject, o options) (perRequest float64, err error) {
 	dir, err := os.MkdirTemp("", "roster-tap-")
 	if err != nil {

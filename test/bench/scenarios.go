@@ -18,28 +18,28 @@ import (
 // scenario is one kind of request.
 type scenario struct {
 	name string
-	// against is the scenario that it is compared with, "" for none; atLeast is
-	// the bar on the ratio, 0 for none.
+	// against is the name of the scenario to compare with, "" for none; atLeast is the
+	// bar on the ratio, 0 for none.
 	against string
 	atLeast float64
-	// keeps is the bar on the rate in a bigger database, as a part of the rate in
-	// the first one; 0 for none.
+	// keeps is the bar on the ratio of the rate in a bigger database to that in the
+	// first one, 0 for none.
 	keeps float64
-	// inTurns: it takes part in a bar, and is measured in several rounds.
+	// inTurns is true for a scenario of a bar, which is measured in several rounds.
 	inTurns bool
-	// connections is how many there are at the most, 0 for as many as usual: a
-	// request that reads a third of a million rows is nothing to ask 32 times at once.
+	// connections is the maximum number, 0 for the usual number. It is for requests
+	// that read very many rows.
 	connections int
 
-	on     func(*subject) *server // which server to ask; nil for the released program as it is
+	on     func(*subject) *server // the server to ask; nil for the normal one
 	method string
-	target func(b []byte, r *rand.Rand) []byte // appends path and query
-	body   func(b []byte, r *rand.Rand) []byte // nil for none
-	rows   int                                 // in the list that it answers with; 0 for an answer that is a user
-	total  bool                                // whether that list has a total
+	target appender // of path and query
+	body   appender // nil for none
+	rows   int      // in the list of the answer; 0 if the answer is a user
+	total  bool     // whether that list has a total
 }
 
-// The names of the scenarios that others are compared with.
+// The names of scenarios that others are compared with.
 const (
 	getUser        = "GET /users/{id}"
 	getOpen        = "GET /users/{id}, no authentication"
@@ -52,62 +52,91 @@ const (
 const (
 	pageSize = 50
 	pagePath = "/api/v2/users?limit=50"
-
-	fireflyPath = "/api/v1/users?limit=50&page="
 )
 
-// scenarios returns what to ask of a subject, those with bars first: they are
+// scenarios returns the scenarios of a subject, those with bars first: they are
 // measured in turns.
 func (s *subject) scenarios() []scenario {
-	fixed := func(target string) func([]byte, *rand.Rand) []byte {
-		return func(b []byte, _ *rand.Rand) []byte { return append(b, target...) }
-	}
-	rare := func(prefix string) func([]byte, *rand.Rand) []byte {
-		return func(b []byte, r *rand.Rand) []byte {
-			return append(append(b, prefix...), rareName(r.IntN(rareNames))...)
-		}
-	}
-	start := identity.Cursor{Sort: identity.SortByID}.String()
-	list := []scenario{
-		{name: getOpen, on: func(s *subject) *server { return s.open }, target: s.anyUser},
-		{name: getUncached, against: getOpen, on: func(s *subject) *server { return s.uncached }, target: s.anyUser},
-		{name: getUser, against: getOpen, atLeast: 0.6, target: s.anyUser},
-		{name: firstPageQuick, target: fixed(pagePath + "&after=" + start), rows: pageSize},
-		{name: firstPage, against: firstPageQuick, atLeast: 0.5, target: fixed(pagePath), rows: pageSize, total: true},
-		{name: "filter[email]", against: firstPage, atLeast: 2, target: s.anyEmail, rows: 1, total: true},
-		{
-			name: "filter[name], rare", against: firstPage, atLeast: 0.5,
-			target: rare(pagePath + "&filter%5Bname%5D="), rows: usersPerRare, total: true,
-		},
-		{name: "page at offset 90 %", against: firstPage, atLeast: 0.25, target: s.deepOffset, rows: pageSize, total: true},
-		{name: "next page by cursor", against: firstPage, atLeast: 0.9, target: s.anyLink, rows: pageSize},
-		{name: lastPage, target: fixed(pagePath + "&offset=" + strconv.Itoa(s.users-pageSize)), rows: pageSize, total: true},
-		{name: "Firefly: first page of 50", against: firstPage, atLeast: 0.5, target: fixed(fireflyPath + "1"), rows: pageSize},
-		{
-			name: "Firefly: last page of 50", against: lastPage, atLeast: 0.5,
-			target: fixed(fireflyPath + strconv.Itoa(s.users/pageSize)), rows: pageSize,
-		},
-	}
+	list := s.scenariosWithBars()
 	for i := range list {
 		list[i].inTurns = true
 		if list[i].on == nil {
 			list[i].keeps = 0.6
 		}
 	}
-	list = append(list, []scenario{
-		{name: "filter[active]=1", against: firstPage, target: fixed(pagePath + "&filter%5Bactive%5D=1"), rows: pageSize, total: true},
-		{
-			name: "filter[name], common, 4 connections", against: firstPage, connections: 4,
-			target: fixed(pagePath + "&filter%5Bname%5D=" + commonText), rows: pageSize, total: true,
-		},
-		{name: "filter[q], rare", against: firstPage, target: rare(pagePath + "&filter%5Bq%5D="), rows: usersPerRare, total: true},
-		{name: "sort_by=name", against: firstPage, target: fixed(pagePath + "&sort_by=name"), rows: pageSize, total: true},
-		{name: "PATCH of a name", against: getUser, method: http.MethodPatch, target: s.anyUser, body: s.newName},
-	}...)
+	list = append(list, s.otherScenarios()...)
 	for i := range list {
 		list[i].method = cmp.Or(list[i].method, http.MethodGet)
 	}
 	return list
+}
+
+func (s *subject) scenariosWithBars() []scenario {
+	const fireflyPath = "/api/v1/users?limit=50&page="
+	afterStart := "&after=" + identity.Cursor{Sort: identity.SortByID}.String()
+	lastOffset := "&offset=" + strconv.Itoa(s.users-pageSize)
+	return []scenario{
+		{name: getOpen, on: func(s *subject) *server { return s.open }, target: s.anyUser},
+		{name: getUncached, against: getOpen, on: func(s *subject) *server { return s.uncached }, target: s.anyUser},
+		{name: getUser, against: getOpen, atLeast: 0.6, target: s.anyUser},
+		{name: firstPageQuick, target: page(afterStart), rows: pageSize},
+		{name: firstPage, against: firstPageQuick, atLeast: 0.5, target: page(""), rows: pageSize, total: true},
+		{name: "filter[email]", against: firstPage, atLeast: 2, target: s.anyEmail, rows: 1, total: true},
+		{
+			name: "filter[name], rare", against: firstPage, atLeast: 0.5,
+			target: pageOfRare("&filter%5Bname%5D="), rows: usersPerRare, total: true,
+		},
+		{
+			name: "page at offset 90 %", against: firstPage, atLeast: 0.25,
+			target: s.deepOffset, rows: pageSize, total: true,
+		},
+		{name: "next page by cursor", against: firstPage, atLeast: 0.9, target: s.anyLink, rows: pageSize},
+		{name: lastPage, target: page(lastOffset), rows: pageSize, total: true},
+		{
+			name: "Firefly: first page of 50", against: firstPage, atLeast: 0.5,
+			target: fixed(fireflyPath + "1"), rows: pageSize,
+		},
+		{
+			name: "Firefly: last page of 50", against: lastPage, atLeast: 0.5,
+			target: fixed(fireflyPath + strconv.Itoa(s.users/pageSize)), rows: pageSize,
+		},
+	}
+}
+
+func (s *subject) otherScenarios() []scenario {
+	return []scenario{
+		{
+			name: "filter[active]=1", against: firstPage,
+			target: page("&filter%5Bactive%5D=1"), rows: pageSize, total: true,
+		},
+		{
+			name: "filter[name], common, 4 connections", against: firstPage, connections: 4,
+			target: page("&filter%5Bname%5D=" + commonText), rows: pageSize, total: true,
+		},
+		{
+			name: "filter[q], rare", against: firstPage,
+			target: pageOfRare("&filter%5Bq%5D="), rows: usersPerRare, total: true,
+		},
+		{name: "sort_by=name", against: firstPage, target: page("&sort_by=name"), rows: pageSize, total: true},
+		{name: "PATCH of a name", against: getUser, method: http.MethodPatch, target: s.anyUser, body: s.newName},
+	}
+}
+
+// appender appends a part of a request, which can be random.
+type appender func(b []byte, r *rand.Rand) []byte
+
+func fixed(target string) appender {
+	return func(b []byte, _ *rand.Rand) []byte { return append(b, target...) }
+}
+
+// page appends the path of a page of users with further parameters.
+func page(parameters string) appender { return fixed(pagePath + parameters) }
+
+// pageOfRare is page with a rare name as the value of the last parameter.
+func pageOfRare(parameters string) appender {
+	return func(b []byte, r *rand.Rand) []byte {
+		return append(append(b, pagePath+parameters...), rareName(r.IntN(rareNames))...)
+	}
 }
 
 func (s *subject) anyID(r *rand.Rand) int { return 1 + r.IntN(s.users) }
@@ -121,8 +150,8 @@ func (s *subject) anyEmail(b []byte, r *rand.Rand) []byte {
 	return append(append(b, pagePath+"&filter%5Bemail%5D="...), strings.Replace(email, "@", "%40", 1)...)
 }
 
-// deepOffset varies within one per cent, for how deep an offset lies in a block
-// of ids matters.
+// deepOffset varies within one per cent: the cost depends on the position of the
+// offset in a block of ids.
 func (s *subject) deepOffset(b []byte, r *rand.Rand) []byte {
 	users := int64(s.users)
 	return strconv.AppendInt(append(b, pagePath+"&offset="...), users*9/10+r.Int64N(users/100), 10)
@@ -132,7 +161,7 @@ func (s *subject) anyLink(b []byte, r *rand.Rand) []byte {
 	return append(b, s.links[r.IntN(len(s.links))]...)
 }
 
-// newName always differs from the old one: what is the same already is not written.
+// newName always differs from the old name: the service does not write equal values.
 func (s *subject) newName(b []byte, r *rand.Rand) []byte {
 	b = append(append(b, `{"name":"`...), newPerson(s.anyID(r), s.users).name...)
 	b = append(b, ' ')
@@ -141,12 +170,13 @@ func (s *subject) newName(b []byte, r *rand.Rand) []byte {
 }
 
 func (s *subject) newUser(b []byte, r *rand.Rand) []byte {
-	return fmt.Appendf(b, `{"name":"%s","email":"new.%d@example.com","password":"correct horse","active":true,"tfa":false,"groups":[2]}`,
-		newPerson(s.anyID(r), s.users).name, r.Uint64())
+	const format = `{"name":"%s","email":"new.%d@example.com","password":"correct horse",` +
+		`"active":true,"tfa":false,"groups":[2]}`
+	return fmt.Appendf(b, format, newPerson(s.anyID(r), s.users).name, r.Uint64())
 }
 
-// request returns what appends a whole request of a scenario.
-func (s *subject) request(c scenario) func(b []byte, r *rand.Rand) []byte {
+// request returns an appender of whole requests of a scenario.
+func (s *subject) request(c scenario) appender {
 	header := " HTTP/1.1\r\nHost: roster.example.com\r\nAuthorization: Bearer " + s.token + "\r\n"
 	return func(b []byte, r *rand.Rand) []byte {
 		b = append(append(b, c.method...), ' ')
@@ -161,7 +191,7 @@ func (s *subject) request(c scenario) func(b []byte, r *rand.Rand) []byte {
 	}
 }
 
-// load is a run of a scenario.
+// load returns a run of a scenario.
 func (s *subject) load(o options, c scenario) load {
 	s.seeds++
 	server := s.normal
@@ -178,8 +208,8 @@ func (s *subject) load(o options, c scenario) load {
 	}
 }
 
-// measureRequests runs the scenarios on all subjects in turns: those with a bar
-// in several rounds, the others, and an engine without bars, in one.
+// measureRequests runs the scenarios on all subjects in turns: those of a bar in
+// several rounds, the others, and all of an engine without bars, in one round.
 func measureRequests(ctx context.Context, o options, subjects []*subject) error {
 	for round := range o.rounds {
 		for i, c := range subjects[0].scenarios() {
@@ -196,8 +226,8 @@ func measureRequests(ctx context.Context, o options, subjects []*subject) error 
 	return nil
 }
 
-// measure runs a scenario. One that fails under load has a rate of 0, is told
-// at the end and does not keep the others from being measured.
+// measure runs a scenario. If it fails under load, its rate is 0, its error is kept in
+// s.failed, and the other scenarios are still measured.
 func (s *subject) measure(ctx context.Context, o options, c scenario, round int) error {
 	l := s.load(o, c)
 	l.warmUp = 200 * time.Millisecond
@@ -215,7 +245,7 @@ func (s *subject) measure(ctx context.Context, o options, c scenario, round int)
 		err = fmt.Errorf("%s: %s: %w", s, c.name, err)
 		s.failed = append(s.failed, err)
 		progress("%v", err)
-		time.Sleep(patience) // what is still being worked on should not slow the next ones
+		time.Sleep(timeout) // requests in progress must not slow down the next scenarios
 	default:
 		progress("%s: %s: %s/s", s, c.name, thousands(int64(r.rate)))
 	}
@@ -223,8 +253,7 @@ func (s *subject) measure(ctx context.Context, o options, c scenario, round int)
 	return nil
 }
 
-// check makes sure that the answers are the right ones, which the load itself
-// has no time for.
+// check checks the content of some answers. The load generator has no time to do it.
 func (s *subject) check(ctx context.Context, c scenario, l load) error {
 	connection, err := dial(ctx, l.addr)
 	if err != nil {
@@ -256,8 +285,11 @@ func (s *subject) check(ctx context.Context, c scenario, l load) error {
 	return nil
 }
 
-// decoded calls the server and decodes the answer, which must have the status.
-func (s *subject) decoded(ctx context.Context, method, path, token string, in any, status int, out any) (http.Header, error) {
+// decoded calls the server, decodes the answer and returns its header. It fails for
+// another status.
+func (s *subject) decoded(
+	ctx context.Context, method, path, token string, in any, status int, out any,
+) (http.Header, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
@@ -272,14 +304,15 @@ func (s *subject) decoded(ctx context.Context, method, path, token string, in an
 	return r.header, json.Unmarshal(r.body, out)
 }
 
-// makeToken makes the token that is the most expensive to check: it acts for a
-// user, whose groups decide, and both have an allow-list.
+// makeToken makes a token that is as expensive to check as possible: it acts for a user
+// with groups, and both have an allow-list.
 func (s *subject) makeToken(ctx context.Context) (string, error) {
 	type object = map[string]any
 	allowList := []string{"10.0.0.0/8", "2001:db8::/32", "127.0.0.1"}
 	var user struct{ ID int64 }
 	_, err := s.decoded(ctx, http.MethodPost, "/api/v2/users", adminToken, object{
-		"name": "Load Generator", "email": "load@example.com", "password": "correct horse", "active": true, "tfa": false,
+		"name": "Load Generator", "email": "load@example.com", "password": "correct horse",
+		"active": true, "tfa": false,
 		"groups": []int64{identity.AdministratorsID}, "ipWhitelist": allowList, "canViewMaskedData": true,
 	}, http.StatusCreated, &user)
 	if err != nil {
@@ -295,13 +328,14 @@ func (s *subject) makeToken(ctx context.Context) (string, error) {
 
 var nextLink = regexp.MustCompile(`<([^>]+)>; rel="next"`)
 
-// nextLinks collects links to next pages from all over the middle of the list.
+// nextLinks returns links to next pages from the middle half of the list.
 func (s *subject) nextLinks(ctx context.Context) ([]string, error) {
 	const count = 64
 	links := make([]string, count)
 	for i := range links {
 		offset := s.users/4 + i*s.users/2/count
-		header, err := s.decoded(ctx, http.MethodGet, pagePath+"&offset="+strconv.Itoa(offset), s.token, nil, http.StatusOK, &struct{}{})
+		path := pagePath + "&offset=" + strconv.Itoa(offset)
+		header, err := s.decoded(ctx, http.MethodGet, path, s.token, nil, http.StatusOK, &struct{}{})
 		if err != nil {
 			return nil, err
 		}

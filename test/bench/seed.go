@@ -12,32 +12,32 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// The seeded names are put together from syllables, so that the parts of a text
-// that is searched for (its trigrams) are spread over many users, as they are
-// among people: 2,000 first names, 4,500 last names.
+// The seeded names are combined from syllables: 2,000 first names, 4,500 last names. As
+// with real names, each trigram of a searched text occurs in many of them.
 var (
 	firstStarts  = strings.Fields("Ma Jo An El Ka Lu Pe Sa To Vi Ro Ha Li Ste Be Da Fre Gre Ni Chri")
 	firstMiddles = strings.Fields("ri ha ne li ta mo de la ro si")
 	firstEnds    = strings.Fields("na n ne s a us el ko th ra")
 
-	lastStarts  = strings.Fields("Ander Berg Carl Dahl Eng Fis Gold Hart Iver Jan Kell Lind Mor Nor Oster Peter Quin Rosen Schu Thor Ul Vand Wal Yor Zim")
+	lastStarts = strings.Fields("Ander Berg Carl Dahl Eng Fis Gold Hart Iver Jan Kell Lind Mor Nor Oster Peter Quin " +
+		"Rosen Schu Thor Ul Vand Wal Yor Zim")
 	lastMiddles = strings.Fields("en er in holm feld man qui gard wick ton ber mer strom hau lau ka mi le der ge")
-	// A third of all are sons, as in no country but a few.
+	// A third of the names end in son, which makes commonText common.
 	lastEnds = strings.Fields("son son son son sen mann er ovic ski ez ier ley")
 )
 
 const (
-	// commonText is what a third of the names hold.
+	// commonText is part of a third of the names.
 	commonText = "son"
-	// Each of the rare names belongs to as many users; each is a new combination
-	// of the same syllables, so that what is rare about it is the whole only.
+	// Each of the rare names belongs to usersPerRare users. It is another combination
+	// of the same syllables, so that only the whole name is rare.
 	rareNames    = 20
 	usersPerRare = 5
 	minUsers     = 2 * rareNames * usersPerRare
 
 	seededGroups = 8
-	firstGroup   = 2 // Administrators come before
-	// seededHash is of cost 4: nobody signs in as a seeded user.
+	firstGroup   = 2 // group 1 is Administrators
+	// seededHash matches no known password: no seeded user signs in.
 	seededHash = "$2a$04$abcdefghijklmnopqrstuuZ4wB4Gm9pdKuq4W6sNqYx1T1YQ0e3S2"
 )
 
@@ -54,8 +54,8 @@ type person struct {
 	groups      []int
 }
 
-// newPerson returns the user with this id among so many: the same one on every
-// run and both engines.
+// newPerson returns the user with this id, out of a number of users. It is the same on
+// every run and both engines.
 func newPerson(id, users int) person {
 	r := rand.New(rand.NewPCG(0, uint64(id))) //nolint:gosec // neither secret nor negative
 	in := func(list []string) string { return list[r.IntN(len(list))] }
@@ -91,23 +91,23 @@ func rareName(i int) string {
 	return lastStarts[i%len(lastStarts)] + lastMiddles[i%n] + lastMiddles[(i*3+7)%n] + "stad"
 }
 
-// userColumns are what a person fills, in the order of row.
+// userColumns lists the columns of the values of row.
 const userColumns = "id, name, name_folded, email, email_folded, password_hash, phone, active, tfa, allow_list, " +
 	"client_tags, can_view_masked_data, created_at"
 
-// row returns the values of userColumns. The names are ASCII, for which folding
-// is lower case.
+// row returns the values of userColumns. The names are ASCII, so that the folded form is
+// lower case.
 func (p person) row() []any {
 	return []any{
-		p.id, p.name, strings.ToLower(p.name), p.email, strings.ToLower(p.email), seededHash, p.phone, p.active, p.tfa, p.allowList,
-		"[]", false, p.created,
+		p.id, p.name, strings.ToLower(p.name), p.email, strings.ToLower(p.email), seededHash,
+		p.phone, p.active, p.tfa, p.allowList, "[]", false, p.created,
 	}
 }
 
 // seed makes the schema and fills it with users, groups and memberships.
 func seed(ctx context.Context, engine, databaseURL string, users int) error {
 	if users < minUsers {
-		return fmt.Errorf("at least %d users, please", minUsers)
+		return fmt.Errorf("at least %d users are needed", minUsers)
 	}
 	if _, err := store.Migrate(ctx, databaseURL); err != nil {
 		return err
@@ -118,7 +118,7 @@ func seed(ctx context.Context, engine, databaseURL string, users int) error {
 	return seedSQLite(ctx, strings.TrimPrefix(databaseURL, "sqlite:"), users)
 }
 
-// inOne runs a transaction.
+// inOne runs fn in a transaction.
 func inOne(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -133,7 +133,8 @@ func inOne(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error {
 func seedGroups(ctx context.Context, tx *sql.Tx) error {
 	for i := range seededGroups {
 		name := fmt.Sprintf("Team %d", i+1)
-		_, err := tx.ExecContext(ctx, "INSERT INTO groups (name, name_folded, permissions, created_at) VALUES ($1, $2, 'users.view', $3)",
+		_, err := tx.ExecContext(ctx,
+			"INSERT INTO groups (name, name_folded, permissions, created_at) VALUES ($1, $2, 'users.view', $3)",
 			name, strings.ToLower(name), firstCreation)
 		if err != nil {
 			return err
@@ -149,9 +150,10 @@ func seedPostgres(ctx context.Context, databaseURL string, users int) (err error
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	err = inOne(ctx, db, func(tx *sql.Tx) error {
-		// Filled row by row, this index takes ten times as long as all the rest.
+		// Filling this index row by row takes ten times as long as all the rest.
 		var searchIndex string
-		if err := tx.QueryRowContext(ctx, "SELECT pg_get_indexdef('users_search'::regclass)").Scan(&searchIndex); err != nil {
+		row := tx.QueryRowContext(ctx, "SELECT pg_get_indexdef('users_search'::regclass)")
+		if err := row.Scan(&searchIndex); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "DROP INDEX users_search"); err != nil {
@@ -169,8 +171,8 @@ func seedPostgres(ctx context.Context, databaseURL string, users int) (err error
 	if _, err := db.ExecContext(ctx, "VACUUM ANALYZE"); err != nil {
 		return err
 	}
-	// What is still to be written should not be written under load. Only a
-	// superuser may ask for it; on a server of someone else's we may be none.
+	// Write everything to disk now, not under load. This fails when we are no
+	// superuser, as can be on an external server.
 	_, _ = db.ExecContext(ctx, "CHECKPOINT")
 	return nil
 }
@@ -179,13 +181,15 @@ func fillPostgres(ctx context.Context, tx *sql.Tx, users int) error {
 	if err := seedGroups(ctx, tx); err != nil {
 		return err
 	}
-	err := copyIn(ctx, tx, "COPY users ("+userColumns+") FROM STDIN", users, func(p person, add func(...any) error) error {
+	const copyUsers = "COPY users (" + userColumns + ") FROM STDIN"
+	err := copyIn(ctx, tx, copyUsers, users, func(p person, add func(...any) error) error {
 		return add(p.row()...)
 	})
 	if err != nil {
 		return err
 	}
-	err = copyIn(ctx, tx, "COPY memberships (user_id, group_id) FROM STDIN", users, func(p person, add func(...any) error) error {
+	const copyMemberships = "COPY memberships (user_id, group_id) FROM STDIN"
+	err = copyIn(ctx, tx, copyMemberships, users, func(p person, add func(...any) error) error {
 		for _, group := range p.groups {
 			if err := add(p.id, group); err != nil {
 				return err
@@ -200,7 +204,7 @@ func fillPostgres(ctx context.Context, tx *sql.Tx, users int) error {
 	return err
 }
 
-// copyIn runs a COPY with what each adds for every person.
+// copyIn runs a COPY of the rows that each adds for every person.
 func copyIn(ctx context.Context, tx *sql.Tx, query string, users int,
 	each func(p person, add func(...any) error) error,
 ) (err error) {
@@ -218,11 +222,11 @@ func copyIn(ctx context.Context, tx *sql.Tx, query string, users int,
 			return fmt.Errorf("%s: %w", query, err)
 		}
 	}
-	return add() // the end of the data
+	return add() // without values it ends the COPY
 }
 
 func seedSQLite(ctx context.Context, path string, users int) (err error) {
-	// As the store opens it, but without waiting for the disk.
+	// The options are those of the store, but without waiting for the disk.
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)"+
 		"&_time_integer_format=unix_micro&_inttotime=1")
 	if err != nil {
@@ -230,9 +234,10 @@ func seedSQLite(ctx context.Context, path string, users int) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	err = inOne(ctx, db, func(tx *sql.Tx) error {
-		// Filled row by row, the search index takes most of the time.
+		// Filling the search index row by row takes most of the time.
 		var trigger string
-		if err := tx.QueryRowContext(ctx, "SELECT sql FROM sqlite_schema WHERE name = 'users_search_added'").Scan(&trigger); err != nil {
+		row := tx.QueryRowContext(ctx, "SELECT sql FROM sqlite_schema WHERE name = 'users_search_added'")
+		if err := row.Scan(&trigger); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "DROP TRIGGER users_search_added"); err != nil {
@@ -250,7 +255,7 @@ func seedSQLite(ctx context.Context, path string, users int) (err error) {
 	if err != nil {
 		return err
 	}
-	// No ANALYZE: nothing runs it for a file in production either.
+	// No ANALYZE: it does not run in production either.
 	_, err = db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
 	return err
 }
@@ -259,7 +264,8 @@ func fillSQLite(ctx context.Context, tx *sql.Tx, users int) error {
 	if err := seedGroups(ctx, tx); err != nil {
 		return err
 	}
-	insertUser, err := tx.PrepareContext(ctx, "INSERT INTO users ("+userColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+	insertUser, err := tx.PrepareContext(ctx,
+		"INSERT INTO users ("+userColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
 	if err != nil {
 		return err
 	}

@@ -8,35 +8,32 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/rosterhq/roster/internal/api"
-	"github.com/rosterhq/roster/internal/api/backoffice"
-	"github.com/rosterhq/roster/internal/httpserver"
+	"github.com/rosterhq/roster/internal/app"
+	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
-	"github.com/rosterhq/roster/internal/service"
-	"github.com/rosterhq/roster/internal/store"
 )
 
-// adminToken is what the servers under test are set up with.
+// adminToken is the administrator token of the servers under test.
 const adminToken = "benchmark-administrator-token-0123456789"
 
 // buildRoster builds the program as it is released and returns its path.
 func buildRoster(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "roster")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/rosterhq/roster/cmd/roster") //nolint:gosec // our own directory
+	const program = "github.com/rosterhq/roster/cmd/roster"
+	args := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", path, program}
+	build := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the path is in our own directory
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build roster: %w: %s", err, out)
@@ -51,22 +48,23 @@ type server struct {
 	readyIn time.Duration // from its start to the first 200 of /readyz
 }
 
-// greeting is how a server says where it listens.
+// greeting matches the address in the first line that a server prints.
 var greeting = regexp.MustCompile(`http://([^\s,/]+)`)
 
-// startServer starts a program and waits until it is ready. It logs at the
-// level of production, to where the log of a benchmark belongs unless somebody
-// wants to see it.
+// startServer starts a program and waits until it is ready. Its log is appended to the
+// file log.
 func startServer(ctx context.Context, databaseURL, log, program string, args ...string) (*server, error) {
-	logFile, err := os.OpenFile(log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the caller's choice
+	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY
+	logFile, err := os.OpenFile(log, flags, 0o600) //nolint:gosec // the caller chooses the file
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = logFile.Close() }()            // the process has its own
-	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // ourselves, or what we have just built
+	defer func() { _ = logFile.Close() }()            // the process has its own descriptor
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // this program or the one just built
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = patience
-	cmd.Env = append(environment(), "DATABASE_URL="+databaseURL, "ROSTER_ADMIN_TOKEN="+adminToken, "ROSTER_ADDR=127.0.0.1:0")
+	cmd.WaitDelay = timeout
+	cmd.Env = append(environment(),
+		"DATABASE_URL="+databaseURL, "ROSTER_ADMIN_TOKEN="+adminToken, "ROSTER_ADDR=127.0.0.1:0")
 	cmd.Stderr = logFile
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -83,7 +81,7 @@ func startServer(ctx context.Context, databaseURL, log, program string, args ...
 		s.addr = found[1]
 		err = s.waitReady(ctx)
 	} else {
-		err = errors.Join(err, fmt.Errorf("no greeting, but %q", line))
+		err = errors.Join(err, fmt.Errorf("no address in the first line: %q", line))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the server: %w", err), s.stop())
@@ -93,10 +91,11 @@ func startServer(ctx context.Context, databaseURL, log, program string, args ...
 	return s, nil
 }
 
-// environment is ours without what would configure the server.
+// environment returns our environment without the settings of the server.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return strings.HasPrefix(variable, "ROSTER_") || strings.HasPrefix(variable, "DATABASE_URL") || strings.HasPrefix(variable, "PORT=")
+		return strings.HasPrefix(variable, "ROSTER_") || strings.HasPrefix(variable, "DATABASE_URL") ||
+			strings.HasPrefix(variable, "PORT=")
 	})
 }
 
@@ -106,7 +105,7 @@ func (s *server) waitReady(ctx context.Context) error {
 		r, err := s.call(ctx, http.MethodGet, "/readyz", "", nil)
 		switch {
 		case err != nil:
-			return err // it listens before it says so
+			return err // it listens before it prints the address
 		case r.status == http.StatusOK:
 			return nil
 		case time.Now().After(end):
@@ -115,14 +114,14 @@ func (s *server) waitReady(ctx context.Context) error {
 	}
 }
 
-// response is an answer outside of any measurement.
+// response is an answer to call.
 type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// call sends a request of the preparations.
+// call sends a request that is not measured.
 func (s *server) call(ctx context.Context, method, path, token string, body []byte) (response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+s.addr+path, bytes.NewReader(body))
 	if err != nil {
@@ -138,7 +137,7 @@ func (s *server) call(ctx context.Context, method, path, token string, body []by
 	return response{answer.StatusCode, answer.Header, content}, errors.Join(err, answer.Body.Close())
 }
 
-// stop ends the process and waits for it.
+// stop ends the process with SIGTERM and waits for it.
 func (s *server) stop() error {
 	http.DefaultClient.CloseIdleConnections()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -147,14 +146,14 @@ func (s *server) stop() error {
 	return s.cmd.Wait()
 }
 
-// memory returns the bytes of memory that the process has in use.
+// memory returns the resident memory of the process in bytes.
 func (s *server) memory(ctx context.Context) (int64, error) {
 	pid := strconv.Itoa(s.cmd.Process.Pid)
 	kilobytes := ""
 	if status, err := os.ReadFile(filepath.Join("/proc", pid, "status")); err == nil { //nolint:gosec // a number
 		_, rest, _ := strings.Cut(string(status), "VmRSS:")
 		kilobytes, _, _ = strings.Cut(rest, "kB")
-	} else { // no Linux
+	} else { // not Linux
 		out, err := exec.CommandContext(ctx, "ps", "-o", "rss=", "-p", pid).Output() //nolint:gosec // a number
 		if err != nil {
 			return 0, fmt.Errorf("memory of the server: %w", err)
@@ -162,42 +161,34 @@ func (s *server) memory(ctx context.Context) (int64, error) {
 		kilobytes = string(out)
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(kilobytes), 10, 64)
-	return n << 10, err // from kilobytes
+	return n << 10, err
 }
 
-// serveOpen is "roster serve" on the same store and handlers, but whoever sends
-// any token is an administrator and nothing is looked up: what the price of
-// authentication is measured against. Only its log is not buffered, in which no
-// difference was seen.
+// serveOpen is "roster serve" without authentication: every request is that of an
+// administrator, and no token is looked up. The cost of authentication is the
+// difference to it. Its log is not buffered, which made no measurable difference.
 func serveOpen(ctx context.Context) (err error) {
 	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	slog.SetDefault(logger)
-	db, err := store.Open(os.Getenv("DATABASE_URL"), store.Options{Prepare: true})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	processors := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(2 * processors) // as roster does
-	svc := service.New(service.Options{Store: db, Passwords: secret.NewPasswords(secret.DefaultCost, processors), Clock: time.Now})
-	metrics := httpserver.NewMetrics(db.Collector())
-	s := httpserver.New(httpserver.Options{
-		Dialects: []api.Dialect{backoffice.New(svc, nil)},
+	roster, err := app.New(ctx, app.Options{
+		Config: &config.Config{
+			DatabaseURL: os.Getenv("DATABASE_URL"), PreparedStatements: true,
+			BcryptCost: secret.DefaultCost, AdminToken: adminToken,
+		},
+		Logger: logger,
 		Authenticate: func(_ context.Context, _ string, origin identity.Origin) (identity.Actor, error) {
 			return identity.Actor{
 				Name: "anyone", TokenID: 1, UserID: 1, Permissions: identity.AllPermissions, CanViewMaskedData: true,
 			}.From(origin), nil
 		},
-		Refused: svc.Refused,
-		Ready:   db.Ready,
-		Logger:  logger,
-		Metrics: metrics,
 	})
-	var listenConfig net.ListenConfig
-	listener, err := listenConfig.Listen(ctx, "tcp", os.Getenv("ROSTER_ADDR"))
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Open to everyone at http://%s\n", listener.Addr())
-	return s.Run(ctx, listener)
+	defer func() { err = errors.Join(err, roster.Close()) }()
+	if _, err := roster.Start(ctx, os.Getenv("ROSTER_ADDR")); err != nil {
+		return err
+	}
+	fmt.Printf("Open to everyone at http://%s\n", roster.Addr())
+	return roster.Run(ctx)
 }

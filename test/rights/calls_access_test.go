@@ -11,11 +11,11 @@ import (
 
 const groupsPath = "/api/v2/groups"
 
-// aGroup picks a group and returns it, nil where there is none.
+// aGroup picks a group. It returns nil when there is none.
 func (k *walk) aGroup(c *call) *group {
-	leaves := c.kind == "groups.delete" && k.chance(60) // mostly one that can be deleted
+	onlyEmpty := c.kind == "groups.delete" && k.chance(60) // others cannot be deleted
 	g := one(k, sorted(k.w.groups, func(g *group) bool {
-		return (!g.gone || k.chance(3)) && (g.id != 1 || k.chance(30)) && !(leaves && k.w.hasMembers(g))
+		return (!g.gone || k.chance(3)) && (g.id != 1 || k.chance(30)) && !(onlyEmpty && k.w.hasMembers(g))
 	}))
 	if g != nil {
 		c.group = g.id
@@ -36,7 +36,7 @@ func (k *walk) groupsGet(c *call) *call {
 	return c
 }
 
-// compareGroup holds the group of an answer against the picture.
+// compareGroup compares the group of an answer with the world. It returns what differs.
 func compareGroup(c *call, g *group) string {
 	var shown struct {
 		Permissions []string
@@ -189,7 +189,7 @@ func (k *walk) tokensMint(c *call) *call {
 	return c
 }
 
-// listWithin returns an allow-list that lies within another one, or now and then not.
+// listWithin returns an allow-list, mostly one that is within another one.
 func (k *walk) listWithin(outer list) list {
 	if len(outer) == 0 || k.chance(20) {
 		return list{netip.PrefixFrom(inside(k.r, netip.MustParsePrefix("2001:db9::/48")), 56).Masked()}
@@ -198,7 +198,7 @@ func (k *walk) listWithin(outer list) list {
 	return list{netip.PrefixFrom(inside(k.r, p), min(p.Bits()+2, 64)).Masked()}
 }
 
-// minted adds a token to the picture and looks whether it lies within its creator.
+// minted adds a token to the world. It returns what is wrong with the answer, such as a right that the creator lacks.
 func (k *walk) minted(c *call, a actor) string {
 	var shown struct {
 		ID                int64
@@ -218,7 +218,7 @@ func (k *walk) minted(c *call, a actor) string {
 		asked = a.list()
 	}
 	t.list = asked
-	if !slices.Contains(shown.IPWhitelist, "***") { // as a user's would be
+	if !slices.Contains(shown.IPWhitelist, "***") { // else it is masked, as a user's is
 		t.list = nil
 		for _, text := range shown.IPWhitelist {
 			if p, err := netip.ParsePrefix(text); err == nil {
@@ -245,8 +245,8 @@ func (k *walk) minted(c *call, a actor) string {
 	case perms&named != t.perms.full()&named || shown.CanViewMaskedData != t.unmasked:
 		return fmt.Sprintf("the token has %s and canViewMaskedData %t", perms, shown.CanViewMaskedData)
 	case (shown.UserID == nil) != (t.user == 0) || shown.UserID != nil && *shown.UserID != t.user:
-		return "the token acts for somebody else"
-	case !sameList(t.list, asked): // "that one where none is given"
+		return "the token acts for another user"
+	case !sameList(t.list, asked): // without a list it is that of the creator
 		return fmt.Sprintf("the token may be used from %s, want %s; its creator may from %s", t.list, asked, a.list())
 	case (c.never || !c.endGiven && a.may(named) && a.end.IsZero()) != (shown.ExpiresAt == nil):
 		return fmt.Sprintf("the token ends %v: never is for holders of every permission", shown.ExpiresAt)
@@ -255,7 +255,7 @@ func (k *walk) minted(c *call, a actor) string {
 	case !c.endGiven && shown.ExpiresAt != nil && !isNear(*shown.ExpiresAt, longest):
 		return fmt.Sprintf("the token ends %v, the longest that its creator may give is %v", shown.ExpiresAt, longest)
 	case creator != a.user || c.as.token != nil && creatingToken != c.as.token.id:
-		return "a token remembers who created it"
+		return "createdBy is not the creator"
 	}
 	return ""
 }
@@ -291,14 +291,14 @@ func (k *walk) introspect(c *call) *call {
 	return c
 }
 
-// introspected compares what the service says of a token with the picture.
+// introspected compares the answer about a token with the world. It returns what differs.
 func (k *walk) introspected(c *call) string {
 	if c.shown == nil {
 		return ""
 	}
 	a, good := model{}.actor(k.w, *c.shown)
 	if a.limited {
-		return "" // what other services are told of someone without a factor, the contract does not say
+		return "" // the contract does not say what the answer is for a user without a required factor
 	}
 	var shown struct {
 		Active            bool

@@ -20,7 +20,7 @@ func (k *walk) fireflyGet(c *call) *call {
 	return c.sends(http.MethodGet, c.path+query, nil)
 }
 
-// fireflyUser is about, without me.
+// fireflyUser picks a user as about does, but always with the id in the path.
 func (k *walk) fireflyUser(c *call) *user {
 	u := k.about(c, fireflyPath)
 	if c.me {

@@ -26,7 +26,7 @@ func (k *walk) sessionsList(c *call) *call {
 			}
 		}
 		c.answer.decode(&list)
-		for _, s := range list.Data { // so it is called by others, too
+		for _, s := range list.Data { // sessionsEnd needs the id
 			if s.Current {
 				c.as.session.sid = strings.Trim(string(s.ID), `"`)
 				return ""
@@ -44,7 +44,7 @@ func (k *walk) sessionsEnd(c *call) *call {
 	}
 	var known, of []*session
 	for _, s := range k.w.sessions {
-		if s.sid != "" && !s.unknown && (!s.over || k.chance(10)) {
+		if s.sid != "" && !s.unknown && (!s.ended || k.chance(10)) {
 			known = append(known, s)
 			if s.user == u.id {
 				of = append(of, s)
@@ -58,12 +58,12 @@ func (k *walk) sessionsEnd(c *call) *call {
 	}
 	target := one(k, of)
 	if c.sid = "100000"; target != nil {
-		c.sid, c.known = target.sid, !target.over
+		c.sid, c.known = target.sid, !target.ended
 	}
 	c.sends(http.MethodDelete, c.path+"/sessions/"+c.sid, nil)
 	c.done = func() string {
 		if target != nil {
-			target.over = true
+			target.ended = true
 		}
 		return ""
 	}
@@ -97,9 +97,9 @@ func (k *walk) totpEnrol(c *call) *call {
 	return c
 }
 
-// code returns what the user's authenticator shows, "" where that was used already.
+// code returns a code of the user's authenticator, "" if no unused one is valid.
 func (k *walk) code(u *user) string {
-	if u.totp == "" || k.w.now.Unix()/30 <= u.lastStep+1 { // a code of the step before counts, too
+	if u.totp == "" || k.w.now.Unix()/30 <= u.lastStep+1 { // the code of the previous step is valid, too
 		return ""
 	}
 	code, err := totp.GenerateCode(u.totp, k.w.now)
@@ -109,7 +109,7 @@ func (k *walk) code(u *user) string {
 	return code
 }
 
-// used notes that a code works no more.
+// used notes that the current code was used.
 func (k *walk) used(u *user) { u.lastStep = k.w.now.Unix() / 30 }
 
 func (k *walk) totpConfirm(c *call) *call {
@@ -124,7 +124,7 @@ func (k *walk) totpConfirm(c *call) *call {
 	c.sends(http.MethodPost, c.path+"/totp/confirm", object{"code": code})
 	c.done = func() string {
 		if u.tfa {
-			k.w.forgetSessions(u.id, c.as.session) // whether they end where tfa was on before can be read in two ways
+			k.w.forgetSessions(u.id, c.as.session) // the contract leaves open whether they end if tfa was on
 		} else {
 			k.w.endSessions(u.id, c.as.session)
 		}
@@ -156,7 +156,7 @@ func (k *walk) totpReset(c *call) *call {
 func (k *walk) reauthenticate(c *call) *call {
 	u := k.w.user(c.as.user())
 	if u.tfa && !u.enrolled {
-		return nil // takes a code by mail, perhaps
+		return nil // it may need a code by mail
 	}
 	body := object{"password": u.password}
 	if c.right = !k.chance(15) && u.password != ""; !c.right {
@@ -176,7 +176,7 @@ func (k *walk) reauthenticate(c *call) *call {
 	c.sends(http.MethodPost, "/api/v2/reauthenticate", body)
 	c.done = func() string {
 		if c.as.session == nil {
-			return "a service token has no session to prove anew"
+			return "a service token has no session to reauthenticate"
 		}
 		c.as.session.freshUntil = k.w.now.Add(15 * time.Minute)
 		if u.tfa {
@@ -184,7 +184,7 @@ func (k *walk) reauthenticate(c *call) *call {
 		}
 		return ""
 	}
-	if u.tfa && c.right { // it may count as used whatever the answer is
+	if u.tfa && c.right { // the code may count as used after any answer
 		k.used(u)
 	}
 	return c
@@ -193,7 +193,7 @@ func (k *walk) reauthenticate(c *call) *call {
 func (k *walk) signIn(c *call) *call {
 	alive := 0
 	for _, s := range k.w.sessions {
-		if !s.over && !s.unknown {
+		if !s.ended && !s.unknown {
 			alive++
 		}
 	}
@@ -225,7 +225,7 @@ type pair struct {
 	}
 }
 
-// signedIn adds a session, after a second factor where there is one.
+// signedIn confirms a second factor if the user has one, and adds the session.
 func (k *walk) signedIn(c *call, u *user, code string) string {
 	var p struct {
 		pair
@@ -237,7 +237,7 @@ func (k *walk) signedIn(c *call, u *user, code string) string {
 		return fmt.Sprintf("a second factor is asked for: %t", p.Required)
 	}
 	if u.tfa && !u.enrolled {
-		return "" // a code comes by mail, which nobody reads
+		return "" // the code comes by mail, which the walk does not read
 	}
 	if u.tfa {
 		k.used(u)
@@ -259,7 +259,7 @@ func (k *walk) signedIn(c *call, u *user, code string) string {
 func (k *walk) refresh(c *call) *call {
 	var of []*session
 	for _, s := range k.w.sessions {
-		if !s.unknown && (!s.over || k.chance(5)) {
+		if !s.unknown && (!s.ended || k.chance(5)) {
 			of = append(of, s)
 		}
 	}
@@ -283,7 +283,7 @@ func (k *walk) signOut(c *call) *call {
 	c.sends(http.MethodPost, "/api/v2/signout", nil)
 	c.done = func() string {
 		if c.as.session != nil {
-			c.as.session.over = true
+			c.as.session.ended = true
 		}
 		return ""
 	}

@@ -10,7 +10,7 @@ import (
 
 type object = map[string]any
 
-// A kind is one way to call the service. make returns nil where it cannot be called at the moment.
+// A kind is a kind of call. make completes a call, or returns nil when it cannot be made now.
 type kind struct {
 	name   string
 	weight int
@@ -70,11 +70,10 @@ var kinds = []kind{
 	{"powens.delete", 3, (*walk).powensCall},
 }
 
-// Chances.
-
+// chance returns true with the given probability.
 func (k *walk) chance(percent int) bool { return k.r.IntN(100) < percent }
 
-// one picks a value, the zero value where there is none.
+// one picks a value. It returns the zero value when there is none.
 func one[T any](k *walk, values []T) T {
 	var none T
 	if len(values) == 0 {
@@ -83,7 +82,7 @@ func one[T any](k *walk, values []T) T {
 	return values[k.r.IntN(len(values))]
 }
 
-// set returns some permissions: half of the time few, and sometimes all.
+// set returns random permissions: often few, sometimes all.
 func (k *walk) set() set {
 	s := set(k.r.IntN(int(later)))
 	switch n := k.r.IntN(100); {
@@ -97,7 +96,7 @@ func (k *walk) set() set {
 	return s
 }
 
-// within returns some of the permissions, or now and then more.
+// within returns some of the permissions, sometimes also others.
 func (k *walk) within(s set) set {
 	if k.chance(15) {
 		return k.set()
@@ -105,21 +104,21 @@ func (k *walk) within(s set) set {
 	if s&later != 0 && k.chance(80) {
 		s = named
 	}
-	most := k.set()
-	most |= k.set()
-	return s & most
+	some := k.set()
+	some |= k.set()
+	return s & some
 }
 
 func (k *walk) next() int { k.n++; return k.n }
 
-// password returns one that no other user has. The server's log is searched for Secret.
+// password returns a password that no other user has. The scans search for "Secret".
 func (k *walk) password() string { return fmt.Sprintf("Zq%xSecret%d", k.r.IntN(1<<20), k.next()) }
 
 func (k *walk) email(block int) string { return fmt.Sprintf("u%dx%d@walk.example", block, k.next()) }
 
 func (k *walk) phone() string { return fmt.Sprintf("+1555%07d", k.next()) }
 
-// list returns an allow-list in a block of addresses.
+// list returns an allow-list in a block of addresses, or an empty one.
 func (k *walk) list(block string) list {
 	if k.chance(50) {
 		return nil
@@ -134,7 +133,7 @@ func (k *walk) list(block string) list {
 
 func userBlock(u *user) string { return fmt.Sprintf("db8:%x", u.block) }
 
-// groupsFor returns some groups, mostly such as give no more than the permissions.
+// groupsFor returns some groups, mostly such that give no other permissions.
 func (k *walk) groupsFor(s set) []int64 {
 	groups := []int64{}
 	if k.chance(25) {
@@ -148,7 +147,7 @@ func (k *walk) groupsFor(s set) []int64 {
 	return groups
 }
 
-// callerFor picks who makes a call, mostly someone whose credential works, and a person for what persons do.
+// callerFor picks the caller of a call: mostly one whose credential is valid, and for calls of persons mostly a person.
 func (k *walk) callerFor(kind string) caller {
 	if k.chance(2) {
 		return caller{raw: one(k, []string{"", "nonsense", k.refreshToken()})}
@@ -168,7 +167,7 @@ func (k *walk) callerFor(kind string) caller {
 			sort(caller{session: s}, &persons)
 		}
 	}
-	if kind == "totp.confirm" && k.chance(70) { // who has begun
+	if kind == "totp.confirm" && k.chance(70) { // a user who has begun to enrol
 		persons = slices.DeleteFunc(persons, func(c caller) bool { return k.w.user(c.user()).totp == "" })
 	}
 	area, _, _ := strings.Cut(kind, ".")
@@ -182,7 +181,7 @@ func (k *walk) callerFor(kind string) caller {
 	return one(k, services)
 }
 
-// isNear tells whether an end is so near that it may have come or not.
+// isNear reports whether a time is so near to now that the service may or may not have reached it.
 func isNear(t, now time.Time) bool { return t.Sub(now).Abs() < 2*time.Second }
 
 func (t *token) isNear(now time.Time) bool { return isNear(t.end, now) }
@@ -200,7 +199,7 @@ func (k *walk) refreshToken() string {
 
 func (k *walk) source(c caller) netip.Addr {
 	if k.chance(4) {
-		return inside(k.r, netip.MustParsePrefix("2001:dba::/48")) // nobody's
+		return inside(k.r, netip.MustParsePrefix("2001:dba::/48")) // of no user
 	}
 	a, _ := model{}.actor(k.w, c)
 	home := "2001:db9::/48"
@@ -217,7 +216,7 @@ func (k *walk) source(c caller) netip.Addr {
 	return address
 }
 
-// about picks a user, as often as not the caller's own, and returns the path.
+// about picks a user, often the caller's own, and sets the path.
 func (k *walk) about(c *call, prefix string) *user {
 	own := c.as.user()
 	ownToken := c.as.token != nil && own != 0
@@ -229,7 +228,7 @@ func (k *walk) about(c *call, prefix string) *user {
 	case own != 0 && (k.chance(20) || ownToken && k.chance(20)):
 		c.user = own
 	case k.chance(3):
-		c.user = 100000 // nobody
+		c.user = 100000 // an unknown id
 	default:
 		users := sorted(k.w.users, func(u *user) bool { return !u.gone || k.chance(2) })
 		if len(users) == 0 {
@@ -241,7 +240,7 @@ func (k *walk) about(c *call, prefix string) *user {
 	return k.w.user(c.user)
 }
 
-// sends sets what is sent.
+// sends sets the request of a call.
 func (c *call) sends(method, path string, body any) *call {
 	c.method, c.path, c.body = method, path, body
 	return c

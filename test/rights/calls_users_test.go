@@ -53,7 +53,7 @@ func (k *walk) usersList(c *call) *call {
 	return c
 }
 
-// compare holds a user of an answer against the picture.
+// compare compares a user of an answer with the world. It returns what differs.
 func (k *walk) compare(a actor, shown object) string {
 	id, _ := shown["id"].(float64)
 	u := k.w.user(int64(id))
@@ -64,7 +64,7 @@ func (k *walk) compare(a actor, shown object) string {
 	}
 	slices.Sort(groups)
 	if u.gone {
-		return fmt.Sprintf("the answer has user %v, who is not there", id)
+		return fmt.Sprintf("the answer has user %v, who does not exist", id)
 	}
 	email := u.email
 	if !a.sees(u) {
@@ -81,7 +81,7 @@ func (k *walk) compare(a actor, shown object) string {
 	return ""
 }
 
-// mask is what is shown of an address: m***@website.com.
+// mask returns the mask of an address, such as m***@website.com.
 func mask(email string) string {
 	_, domain, _ := strings.Cut(email, "@")
 	return email[:1] + "***@" + domain
@@ -96,7 +96,7 @@ func (k *walk) usersGet(c *call) *call {
 	return c
 }
 
-// comparison compares the user that is the answer.
+// comparison returns a function that compares the user of the answer.
 func (k *walk) comparison(c *call) func() string {
 	a, _ := model{}.actor(k.w, c.as)
 	return func() string { return k.compare(a, c.answer.object()) }
@@ -137,28 +137,28 @@ func (k *walk) usersCreate(c *call) *call {
 	return c
 }
 
-// usersRepeat sends a creation again, which gets the first answer again, masked as the caller sees it now.
+// usersRepeat sends a creation again. The answer is the first one, masked for the present rights of the caller.
 func (k *walk) usersRepeat(c *call) *call {
 	first := one(k, k.created)
 	if first == nil || k.w.now.Sub(first.at) > 23*time.Hour || first.as.token.isNear(k.w.now) {
-		return nil // keys live 24 hours
+		return nil // keys expire after 24 hours
 	}
 	if k.w.user(first.user).gone {
-		return nil // and go with the user: it would be another creation
+		return nil // the key is deleted with the user: this would be another creation
 	}
 	c.as, c.from = first.as, k.source(first.as)
 	c.key, c.user, c.change = first.key, first.user, first.change
 	return c.sends(first.method, first.path, first.body)
 }
 
-// add adds a user to the picture.
+// add adds a user to the world.
 func (k *walk) add(u *user, id int64) {
 	u.id = id
 	k.w.users[id] = u
 	k.own(u)
 }
 
-// own notes what the values of a user are.
+// own notes that the values of a user are theirs.
 func (k *walk) own(u *user) {
 	for _, value := range append(u.list.strings(), u.email, u.phone) {
 		if value != "" {
@@ -167,58 +167,24 @@ func (k *walk) own(u *user) {
 	}
 }
 
+var patchFields = []string{
+	"name", "phone", "email", "email", "password", "password", "active", "tfa", "groups", "groups", "ipWhitelist",
+	"canViewMaskedData",
+}
+
 func (k *walk) usersPatch(c *call) *call {
 	u := k.about(c, usersPath)
 	if u == nil {
 		return nil
 	}
 	a, _ := model{}.actor(k.w, c.as)
-	x := &change{field: one(k, []string{
-		"name", "phone", "email", "email", "password", "password", "active", "tfa", "groups", "groups", "ipWhitelist",
-		"canViewMaskedData",
-	})}
+	x := &change{field: one(k, patchFields)}
 	if u.active && x.field == "active" && !k.chance(40) {
-		x.field = "name" // or few would stay active
+		x.field = "name" // else few users would stay active
 	}
 	c.change = x
 	next := *u
-	switch x.field {
-	case "name":
-		next.name = fmt.Sprintf("Person %d %d", u.block, k.next())
-		x.value = next.name
-	case "phone":
-		next.phone = k.phone()
-		x.value = next.phone
-	case "email":
-		k.newEmail(c, a, &next)
-	case "password":
-		next.password = k.password()
-		x.value = next.password
-	case "active":
-		next.active = !u.active
-		x.value, x.flag = next.active, next.active
-	case "tfa":
-		next.tfa = !u.tfa
-		x.value, x.flag = next.tfa, next.tfa
-	case "groups":
-		next.groups = k.groupsFor(a.perms)
-		if k.chance(40) { // one more
-			next.groups = slices.Concat(u.groups, next.groups)
-			slices.Sort(next.groups)
-			next.groups = append([]int64{}, slices.Compact(next.groups)...)
-		}
-		x.value, x.groups = next.groups, next.groups
-		if k.chance(3) {
-			x.groups = append(slices.Clone(next.groups), 100000)
-			x.value = x.groups
-		}
-	case "ipWhitelist":
-		next.list = k.list(userBlock(u))
-		x.value, x.list = next.list.strings(), next.list
-	case "canViewMaskedData":
-		next.unmasked = !u.unmasked
-		x.value, x.flag = next.unmasked, next.unmasked
-	}
+	k.changeField(c, a, &next)
 	body := object{x.field: x.value}
 	if k.currentPassword(c, u) {
 		body["currentPassword"] = *x.current
@@ -236,7 +202,55 @@ func (k *walk) usersPatch(c *call) *call {
 	return c
 }
 
-// newEmail picks the e-mail that is sent: mostly a new one, else a taken one or the mask.
+// changeField picks the new value of the changed field and sets it in next and in the change.
+func (k *walk) changeField(c *call, a actor, next *user) {
+	x := c.change
+	switch x.field {
+	case "name":
+		next.name = fmt.Sprintf("Person %d %d", next.block, k.next())
+		x.value = next.name
+	case "phone":
+		next.phone = k.phone()
+		x.value = next.phone
+	case "email":
+		k.newEmail(c, a, next)
+	case "password":
+		next.password = k.password()
+		x.value = next.password
+	case "active":
+		next.active = !next.active
+		x.value, x.flag = next.active, next.active
+	case "tfa":
+		next.tfa = !next.tfa
+		x.value, x.flag = next.tfa, next.tfa
+	case "groups":
+		k.newGroups(c, a, next)
+	case "ipWhitelist":
+		next.list = k.list(userBlock(next))
+		x.value, x.list = next.list.strings(), next.list
+	case "canViewMaskedData":
+		next.unmasked = !next.unmasked
+		x.value, x.flag = next.unmasked, next.unmasked
+	}
+}
+
+// newGroups picks the groups that are sent, sometimes with an unknown one.
+func (k *walk) newGroups(c *call, a actor, next *user) {
+	x, before := c.change, next.groups
+	next.groups = k.groupsFor(a.perms)
+	if k.chance(40) { // add groups
+		next.groups = slices.Concat(before, next.groups)
+		slices.Sort(next.groups)
+		next.groups = append([]int64{}, slices.Compact(next.groups)...)
+	}
+	x.value, x.groups = next.groups, next.groups
+	if k.chance(3) {
+		x.groups = append(slices.Clone(next.groups), 100000)
+		x.value = x.groups
+	}
+}
+
+// newEmail picks the e-mail that is sent: mostly a new one, sometimes a taken one or the mask.
 func (k *walk) newEmail(c *call, a actor, next *user) {
 	other := one(k, sorted(k.w.users, func(u *user) bool { return !u.gone && u.id != next.id }))
 	switch {
@@ -252,7 +266,7 @@ func (k *walk) newEmail(c *call, a actor, next *user) {
 	}
 }
 
-// currentPassword tells whether the current password is sent: mostly where one's own is changed.
+// currentPassword reports whether the current password is sent, and picks it: mostly to change one's own.
 func (k *walk) currentPassword(c *call, u *user) bool {
 	x := c.change
 	isOwn := x.field == "password" && c.as.session != nil && c.user == c.as.user()
@@ -267,7 +281,7 @@ func (k *walk) currentPassword(c *call, u *user) bool {
 	return true
 }
 
-// changed puts a change of a user into the picture: "a new password, e-mail, tfa switched on … ends that user's other
+// changed adds a change of a user to the world: "a new password, e-mail, tfa switched on … ends that user's other
 // sessions".
 func (k *walk) changed(c *call, u, next *user) {
 	ends := u.email != next.email || u.password != next.password || next.tfa && !u.tfa
@@ -278,7 +292,7 @@ func (k *walk) changed(c *call, u, next *user) {
 	if ends {
 		k.w.endSessions(u.id, c.as.session)
 	}
-	if deactivated { // no session works now; whether they will again, the contract does not say
+	if deactivated { // no session works now; the contract leaves open whether they work after an activation
 		k.w.forgetSessions(u.id, nil)
 	}
 }
@@ -305,7 +319,7 @@ func (k *walk) explain(c *call) *call {
 	if u == nil || c.me && c.user == 0 {
 		return nil
 	}
-	c.me = false // there is none in the body
+	c.me = false // the body cannot have "me"
 	ip := inside(k.r, netip.MustParsePrefix("2001:dba::/48"))
 	if len(u.list) > 0 && k.chance(50) {
 		ip = inside(k.r, one(k, u.list))

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A caller is who sends a call: a token, a session, or a text that is neither.
+// A caller is the sender of a call: a token, a session, or a text that is neither.
 type caller struct {
 	token   *token
 	session *session
@@ -24,7 +24,7 @@ func (c caller) credential() string {
 	return c.raw
 }
 
-// user is whom the caller is or acts for.
+// user returns the user that the caller is or acts for, 0 for none.
 func (c caller) user() int64 {
 	switch {
 	case c.token != nil:
@@ -35,27 +35,27 @@ func (c caller) user() int64 {
 	return 0
 }
 
-// An actor is what a caller is at the moment: "a token is what its list says, a person is who has just proved it".
+// An actor holds the present rights of a caller.
 type actor struct {
 	perms    set
 	unmasked bool
 	user     int64
 	token    int64     // 0 for sessions
 	session  *session  // nil for service tokens
-	lists    []list    // each of which must have the address
-	end      time.Time // zero for never, and for sessions: "a session may mint tokens that outlast it"
+	lists    []list    // each must allow the address
+	end      time.Time // zero for never and for sessions: "a session may mint tokens that outlast it"
 	fresh    bool
 	limited  bool
 }
 
-// actor also tells whether the credential is good.
+// actor also reports whether the credential is valid.
 func (m model) actor(w *world, c caller) (actor, bool) {
 	u := w.user(c.user())
 	perms := w.perms(u)
 	switch {
 	case c.session != nil:
 		s := c.session
-		good := !s.over && !u.gone && u.active && w.now.Before(s.accessEnd)
+		good := !s.ended && !u.gone && u.active && w.now.Before(s.accessEnd)
 		return actor{
 			perms: perms, unmasked: u.unmasked, user: u.id, session: s, lists: []list{u.list},
 			fresh: w.now.Before(s.freshUntil), limited: w.needsFactor(u),
@@ -91,7 +91,7 @@ func (a actor) mayComeFrom(address netip.Addr) bool {
 	return !slices.ContainsFunc(a.lists, func(l list) bool { return !l.has(address) })
 }
 
-// list is the effective allow-list of an actor who may come from somewhere.
+// list returns the effective allow-list of an actor. The lists must have common addresses.
 func (a actor) list() list {
 	var effective list
 	for _, l := range a.lists {
@@ -102,20 +102,20 @@ func (a actor) list() list {
 
 func (a actor) may(s set) bool { return a.perms&s == s }
 
-// covers tells whether the actor holds all that the user has by groups.
+// covers reports whether the actor holds all rights of the user.
 func (a actor) covers(w *world, u *user) bool {
 	return a.holds(w.permsOf(u.groups)) && (a.unmasked || !u.unmasked)
 }
 
-// holds tells whether the actor holds a set: `*` is more than all names.
+// holds reports whether the actor holds a set; `*` is more than all names.
 func (a actor) holds(s set) bool { return s&^a.perms == 0 }
 
-// sees tells whether a user's values are shown to the actor: to canViewMaskedData, and to the session of the user.
+// sees reports whether the actor sees the user's values unmasked: with canViewMaskedData, or in the user's own session.
 func (a actor) sees(u *user) bool {
 	return !u.gone && (a.unmasked || a.session != nil && a.user == u.id)
 }
 
-// A call is a request with what the model has to know about it. What a kind of call does not have is left empty.
+// A call is a request with what the model must know about it. Fields that a kind of call does not use are empty.
 type call struct {
 	kind         string
 	as           caller
@@ -125,30 +125,30 @@ type call struct {
 	key          string // Idempotency-Key
 	at           time.Time
 
-	user        int64 // whom it is about
-	me          bool  // and whether it says so by "me"
+	user        int64 // the user it is about
+	me          bool  // and whether the path has "me"
 	sortByEmail bool
 	change      *change       // of a user
-	group       int64         // which it is about
-	perms       *set          // of the group from now on
-	requireTfa  *bool         // of the group from now on
-	token       int64         // which it is about
+	group       int64         // the group it is about
+	perms       *set          // new ones of the group
+	requireTfa  *bool         // new value of the group
+	token       int64         // the token it is about
 	mint        *token        // the token that it asks for
-	listGiven   bool          // and whether an allow-list
-	endGiven    bool          // and an end were asked for
-	never       bool          // or none, expressly
-	hook        int64         // which it is about
-	wanted      *hook         // the webhook from now on
-	shown       *caller       // whose credential is introspected
-	ip          bool          // and whether for an address
-	sid         string        // the session that is to end
+	listGiven   bool          // whether the body has an allow-list
+	endGiven    bool          // whether the body has an end
+	never       bool          // whether the body has null as the end
+	hook        int64         // the webhook it is about
+	wanted      *hook         // the new webhook
+	shown       *caller       // the credential that is introspected
+	ip          bool          // and whether with an address
+	sid         string        // the session to end
 	right       bool          // whether the password or code is right
-	known       bool          // whether the record is there
-	done        func() string // changes the picture after a success and tells what is wrong with the answer
+	known       bool          // whether the record or session exists
+	done        func() string // changes the world after a success and returns what is wrong with the answer
 	answer      *answer
 }
 
-// A change is of one field of a user.
+// A change is a change of one field of a user.
 type change struct {
 	field   string
 	value   any
@@ -164,7 +164,7 @@ type change struct {
 func (c *call) isFirefly() bool { return strings.HasPrefix(c.kind, "firefly") }
 func (c *call) isPowens() bool  { return strings.HasPrefix(c.kind, "powens") }
 
-// judge says what the answer to a call must be.
+// judge returns which answers to a call are right.
 func (m model) judge(w *world, c *call) *verdict {
 	v := &verdict{model: m, call: c}
 	if c.kind == "signin" || c.kind == "refresh" {
@@ -202,7 +202,7 @@ func (m model) signIn(v *verdict, w *world) {
 	v.need(ruleCredentials, v.call.right && u.active && !u.gone)
 	v.need(ruleAddress, u.list.has(v.call.from) || len(v.unmet) > 0)
 	if v.call.as.session != nil { // a refresh
-		v.need(ruleCredentials, !v.call.as.session.over)
+		v.need(ruleCredentials, !v.call.as.session.ended)
 	}
 }
 
@@ -222,7 +222,7 @@ func (m model) users(v *verdict, w *world, a actor) {
 		v.need(ruleOracle, !c.sortByEmail || a.unmasked) // "sorting by e-mail is refused"
 	case "users.get", "powens.get": // "users.self: read the user it acts for"
 		v.need(rulePermission, me || a.may(usersView) || own && a.may(usersSelf))
-	case "explain": // "tells someone with users.view", and oneself; it is open whether users.self is enough
+	case "explain": // takes users.view, or is about oneself; the contract leaves open whether users.self is enough
 		v.need(rulePermission, me || a.may(usersView) || own && a.may(usersSelf))
 		v.either(rulePermission, me || a.may(usersView))
 		v.need(ruleOracle, me || a.unmasked)
@@ -230,7 +230,7 @@ func (m model) users(v *verdict, w *world, a actor) {
 		v.need(rulePermission, a.may(usersCreate))
 		v.need(ruleYield, a.holds(w.permsOf(c.change.groups)) && (a.unmasked || !c.change.flag))
 		v.need(ruleTaken, !c.change.taken)
-	case "users.repeat": // gets the kept answer; it is open whether the groups are looked at again
+	case "users.repeat": // gets the kept answer; the contract leaves open whether the groups are checked again
 		v.need(rulePermission, a.may(usersCreate))
 		v.either(ruleYield, a.holds(w.permsOf(c.change.groups)) && (a.unmasked || !c.change.flag))
 	case "firefly.create":
@@ -269,7 +269,7 @@ func (m model) change(v *verdict, w *world, a actor, me, own bool) {
 	case change.field == "name" || change.field == "phone" || change.field == "password":
 		// "Everyone may change one's own name, phone and password (giving the current one)."
 		v.need(ruleCurrent, change.field != "password" || v.call.right)
-	case change.field == "tfa": // "one's own second factor"; it is open whether this field is meant
+	case change.field == "tfa": // the contract leaves open whether it is part of "one's own second factor"
 		v.either(rulePermission, a.may(usersUpdate))
 		v.need(ruleFresh, a.fresh)
 	default:
@@ -279,7 +279,7 @@ func (m model) change(v *verdict, w *world, a actor, me, own bool) {
 	switch change.field {
 	case "email":
 		v.need(ruleTaken, !change.taken)
-	case "groups": // what is taken away is the user's, see ruleCover
+	case "groups": // ruleCover covers the groups that are taken away
 		v.need(ruleYield, a.holds(w.permsOf(change.groups)))
 		isGone := func(id int64) bool { return w.groups[id] == nil || w.groups[id].gone }
 		v.need(ruleExists, !slices.ContainsFunc(change.groups, isGone))
@@ -297,15 +297,15 @@ func (m model) change(v *verdict, w *world, a actor, me, own bool) {
 	}
 }
 
-// lastAdministrator judges what leaves a user no active administrator. A service that may do everything still could
-// administer without one.
+// lastAdministrator judges a change after which a user is no active administrator. A service with all rights may do it
+// to the last one, because that service can still administer.
 func (v *verdict) lastAdministrator(w *world, a actor, u *user) {
 	last := u.administers() && w.administrators() == 1
 	v.need(ruleLast, !last || a.user == 0)
 	v.either(ruleLast, !last || a.may(named) && a.unmasked)
 }
 
-// oneself judges what a person does with their own sessions and second factor, and others with them.
+// oneself judges calls about the sessions and the second factor of a user.
 func (m model) oneself(v *verdict, w *world, a actor) {
 	c, u := v.call, w.user(v.call.user)
 	me := a.session != nil && a.user == c.user
@@ -322,7 +322,7 @@ func (m model) oneself(v *verdict, w *world, a actor) {
 	case "totp.enrol":
 		v.need(ruleOneself, me)
 		v.need(ruleFresh, a.fresh)
-		v.need(ruleEnrolled, !u.enrolled || !u.tfa) // one that is not in force is replaced
+		v.need(ruleEnrolled, !u.enrolled || !u.tfa) // an unused one is replaced
 	case "totp.confirm":
 		v.need(ruleOneself, me)
 		v.need(ruleFresh, a.fresh)
@@ -342,8 +342,8 @@ func (m model) oneself(v *verdict, w *world, a actor) {
 	}
 }
 
-// another judges what takes users.update and the cover rule unless it is for oneself, and is never done by a token
-// that acts for the user.
+// another judges calls that take users.update and the cover rule, unless a session makes them for its own user. A token
+// that acts for the user may not make them.
 func (v *verdict) another(w *world, a actor, u *user, me, own bool) {
 	v.need(rulePermission, me || a.may(usersUpdate))
 	v.need(ruleCover, me || a.covers(w, u))
@@ -386,10 +386,10 @@ func (m model) tokens(v *verdict, w *world, a actor) {
 	c := v.call
 	if c.kind == "introspect" {
 		v.need(rulePermission, a.may(tokensIntrospect))
-		if c.ip && c.shown != nil && c.shown.user() != 0 { // tells of the user's allow-list
+		if c.ip && c.shown != nil && c.shown.user() != 0 { // the answer shows the user's allow-list
 			_, good := m.actor(w, *c.shown)
 			v.need(ruleOracle, a.unmasked || !good)
-			v.either(ruleOracle, a.unmasked || good) // a token that is no good has no user to tell of
+			v.either(ruleOracle, a.unmasked || good) // the answer for an invalid token shows nothing
 		}
 		return
 	}
@@ -409,7 +409,7 @@ func (m model) tokens(v *verdict, w *world, a actor) {
 			perms &= w.perms(acts)
 		}
 		v.need(ruleCover, a.holds(perms) && (a.unmasked || !t.unmasked || t.user != 0 && !acts.unmasked))
-		// To take a token away from a user may be touching the way in, too.
+		// The contract leaves open whether this touches the user's way in.
 		v.either(ruleCover, a.holds(t.perms) && (a.unmasked || !t.unmasked))
 		v.either(ruleWayIn, t.user == 0 || a.unmasked && a.covers(w, acts))
 	case "tokens.mint":
@@ -449,10 +449,10 @@ func (m model) hooks(v *verdict, w *world, a actor) {
 	switch c.kind {
 	case "webhooks.create", "webhooks.patch", "webhooks.rotate":
 		v.need(ruleFresh, a.fresh)
-	case "webhooks.delete": // may take less than to read
+	case "webhooks.delete": // the contract leaves open whether it takes the rights to read
 		v.need(ruleFresh, a.fresh)
 		need = v.either
-	default: // looking at it does not read what it sends
+	default: // reading a webhook does not show what it sends
 		need = v.either
 	}
 	need(ruleHookView, a.may(usersView))

@@ -16,37 +16,37 @@ import (
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
-// A crowd makes calls at the same time on two instances of one database. Some calls change who may what, others try
-// what they may. What happened is looked at afterwards: each call that succeeded must have been allowed at some moment
-// between its beginning and its end.
+// A crowd makes calls at the same time on two instances of one database. Some calls change rights, others need them.
+// The calls are judged afterwards: each call that succeeded must have been allowed at some moment between its start and
+// its end.
 type crowd struct {
 	instances [2]*apitest.Server
-	clock     atomic.Int64 // counts the beginnings and ends of calls
+	clock     atomic.Int64 // counts the starts and ends of calls
 	mu        sync.Mutex
 	calls     []*timed
 	owners    map[string]int64
 
-	// All states that there were, in their order.
+	// All states that existed, in order.
 	people map[int64][]state[person]
 	groups map[int64][]state[group]
 	tokens map[int64]*token
-	ends   map[int64]int64 // of tokens that were revoked
+	ends   map[int64]int64 // times of revocation, by token
 }
 
-// A timed call has its place among the others.
+// A timed call has its start and end by the clock of the crowd.
 type timed struct {
 	*call
 	start, end int64
-	name       string // that it gives, no two give the same
+	name       string // the new name, which no other call gives
 }
 
 // A person is a user who has signed in once.
 type person struct {
 	user
-	ended bool // the session
+	ended bool // whether the session has ended
 }
 
-// A state of something lasted from some moment of the call that made it to some moment of the call that made the next.
+// A state began at some moment of the call that made it and ended at some moment of the call that made the next one.
 type state[T any] struct {
 	version    int64
 	start, end int64
@@ -54,7 +54,7 @@ type state[T any] struct {
 	by         *timed
 }
 
-// during returns the states that there may have been between two moments.
+// during returns the values that may have existed between two moments.
 func during[T any](states []state[T], start, end int64) []T {
 	var values []T
 	for i, s := range states {
@@ -75,7 +75,7 @@ func (p *crowd) do(r *rand.Rand, c *timed) {
 	p.calls = append(p.calls, c)
 }
 
-// patchOf returns a change of a user by a caller. The name, which changes as well, tells whose change it was.
+// patchOf returns a change of a user by a caller. It also changes the name, by which the change is recognised.
 func patchOf(r *rand.Rand, n int64, as caller, id int64, fields []string, groups []int64) *timed {
 	x := &change{field: fields[r.IntN(len(fields))]}
 	c := &timed{call: &call{kind: "users.patch", as: as, user: id, change: x}, name: fmt.Sprint("Name ", n)}
@@ -102,7 +102,7 @@ func patchOf(r *rand.Rand, n int64, as caller, id int64, fields []string, groups
 	return c
 }
 
-// TestManyAtOnce: nothing succeeds, and nothing is shown, to somebody who at no time of the call had the right.
+// TestManyAtOnce checks that no call succeeds, and no value is shown, without the right at some moment of the call.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	database, first := storetest.URL(t, "postgres"), seed()
@@ -133,7 +133,7 @@ func TestManyAtOnce(t *testing.T) {
 	counts := map[string]int{}
 	for _, c := range p.calls {
 		if complaint := p.judge(c); complaint != "" {
-			t.Errorf("%s\n%s\nSeed %d, which does not decide about the order.", complaint, p.describe(c), first)
+			t.Errorf("%s\n%s\nSeed %d (the order of the calls does not depend on it).", complaint, p.describe(c), first)
 		}
 		if c.as != theAdministrator {
 			counts[fmt.Sprint(c.kind, " ", c.answer.status)]++
@@ -141,12 +141,12 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	t.Logf("%v", counts)
 	if counts["users.patch 200"] < 10 || counts["users.patch 403"] < 10 || counts["users.get 200"] < 3 {
-		t.Errorf("too little happened: %v", counts)
+		t.Errorf("too few calls of a kind: %v", counts)
 	}
 	p.compareLast(t)
 }
 
-// setUp makes groups, users and tokens, and returns the callers: each tries as several, one after another.
+// setUp makes groups, users and tokens. It returns four lists of callers, one for each goroutine that calls try.
 func (p *crowd) setUp() [4][]caller {
 	s := p.instances[0]
 	given := []set{usersUpdate, usersView | auditView, groupsView, usersUpdate | usersDelete | groupsView | auditView}
@@ -161,7 +161,7 @@ func (p *crowd) setUp() [4][]caller {
 		u.id = s.CreateUser(u.email, object{"phone": u.phone, "canViewMaskedData": u.unmasked, "groups": u.groups})
 		p.people[u.id] = []state[person]{{version: 1, value: person{user: u}}}
 		p.owners[u.email], p.owners[u.phone] = u.id, u.id
-		if i < 4 { // and the others are those whom things are done to
+		if i < 4 { // the calls are about the others
 			answer := s.Do(http.MethodPost, "/api/v2/signin", object{"email": u.email, "password": "MySecret123"},
 				apitest.As(""), apitest.From("2001:db9::1")).Want(http.StatusOK)
 			var signedIn pair
@@ -188,7 +188,7 @@ func (p *crowd) setUp() [4][]caller {
 	return callers
 }
 
-// nullable is an id, or null for 0.
+// nullable returns an id, or nil for 0.
 func nullable(id int64) any {
 	if id == 0 {
 		return nil
@@ -198,11 +198,11 @@ func nullable(id int64) any {
 
 var theAdministrator = caller{token: &token{id: 1, secret: apitest.AdminToken, perms: star, unmasked: true}}
 
-// changeRights changes what somebody may.
+// changeRights makes a call that changes rights.
 func (p *crowd) changeRights(r *rand.Rand, n int64) {
 	from := netip.MustParseAddr("2001:db9::1")
 	switch k := r.IntN(20); {
-	case k < 2: // what a group gives
+	case k < 2: // the permissions of a group
 		id := int64(2 + r.IntN(4))
 		perms := set(r.IntN(int(later)))
 		if r.IntN(2) == 0 {
@@ -213,7 +213,7 @@ func (p *crowd) changeRights(r *rand.Rand, n int64) {
 		body := object{"name": c.name, "permissions": perms.names()}
 		c.sends(http.MethodPatch, fmt.Sprintf("%s/%d", groupsPath, id), body)
 		p.do(r, c)
-	case k == 2 && n > 100: // a token goes, but not at once
+	case k == 2 && n > 100: // revoke a token, not too early
 		id := 2 + int64(r.IntN(len(p.tokens)))
 		c := &timed{call: &call{kind: "tokens.revoke", as: theAdministrator, from: from, token: id}}
 		c.sends(http.MethodDelete, fmt.Sprintf("%s/%d", tokensPath, id), nil)
@@ -222,7 +222,7 @@ func (p *crowd) changeRights(r *rand.Rand, n int64) {
 		id := int64(1 + r.IntN(len(p.people)))
 		fields := []string{"groups", "groups", "groups", "canViewMaskedData", "active", "password"}
 		if id <= 4 && r.IntN(20) > 0 {
-			fields = fields[:5] // or soon no session would be left
+			fields = fields[:5] // else soon no session would be left
 		}
 		c := patchOf(r, n, theAdministrator, id, fields, []int64{1, 2, 3, 4, 5})
 		c.from = from
@@ -230,7 +230,7 @@ func (p *crowd) changeRights(r *rand.Rand, n int64) {
 	}
 }
 
-// try makes a call that may be allowed or not.
+// try makes a call that needs rights.
 func (p *crowd) try(r *rand.Rand, n int64, as []caller) {
 	c := as[r.IntN(len(as))]
 	id := int64(5 + r.IntN(len(p.people)-4)) // never oneself
@@ -256,7 +256,7 @@ func (p *crowd) try(r *rand.Rand, n int64, as []caller) {
 	p.do(r, tried)
 }
 
-// order puts the changes into the order that their versions tell, each of which must be one of a kind.
+// order sorts the changes by version. The versions must be consecutive.
 func (p *crowd) order(t *testing.T) {
 	for _, c := range p.calls {
 		if c.answer.status < 200 || c.answer.status > 299 {
@@ -278,7 +278,7 @@ func (p *crowd) order(t *testing.T) {
 			next.unmasked = shown.CanViewMaskedData
 			p.people[c.user] = append(p.people[c.user], state[person]{shown.Version, c.start, c.end, next, c})
 			if shown.Name != c.name || c.change.field == "groups" && !slices.Equal(shown.Groups, c.change.groups) {
-				t.Errorf("the answer does not have what was asked for\n%s", p.describe(c))
+				t.Errorf("the answer does not have the sent values\n%s", p.describe(c))
 			}
 		case "groups.patch":
 			next := group{id: c.group, perms: setOf(shown.Permissions)}
@@ -309,8 +309,8 @@ func inOrder[T any](t *testing.T, states []state[T]) {
 	}
 }
 
-// judge tells what is wrong with a call that succeeded: it must be allowed in one of the worlds that there may have
-// been during the call. A change of a user must be allowed by the very state that it followed.
+// judge returns what is wrong with a call that succeeded. It must be allowed in one of the worlds that may have existed
+// during the call. A change of a user must be allowed in the state that it changed.
 func (p *crowd) judge(c *timed) string {
 	if c.answer.status >= 500 {
 		return "nothing that a client does ends in a 5xx"
@@ -339,11 +339,11 @@ func (p *crowd) judge(c *timed) string {
 		for _, target := range targets {
 			w := newWorld()
 			w.owners, w.now = p.owners, p.instances[0].Clock.Now()
-			for id, states := range p.people { // for the masks: nobody goes
+			for id, states := range p.people { // for the masks; no user is deleted
 				w.users[id] = &states[0].value.user
 			}
 			w.users[actor.id], w.users[target.id] = &actor.user, &target.user
-			w.users[-1] = &user{id: -1, active: true, groups: []int64{1}} // or the last administrator would matter
+			w.users[-1] = &user{id: -1, active: true, groups: []int64{1}} // so that no one is the last administrator
 			ids := slices.Concat(actor.groups, target.groups, c.newGroups())
 			slices.Sort(ids)
 			ids = slices.Compact(ids)
@@ -365,7 +365,7 @@ func (c *timed) newGroups() []int64 {
 	return c.change.groups
 }
 
-// worlds tries all that the groups may have been. It returns "" if the call is right in one of the worlds.
+// worlds judges a call with all states that the groups may have had. It returns "" if the call is right with one.
 func (p *crowd) worlds(w *world, c *timed, actor person, groups []int64) string {
 	if len(groups) > 0 {
 		reason := ""
@@ -380,17 +380,17 @@ func (p *crowd) worlds(w *world, c *timed, actor person, groups []int64) string 
 	as := c.as
 	if as.session != nil {
 		s := *as.session
-		s.over = actor.ended
+		s.ended = actor.ended
 		as.session = &s
 	}
 	judged := *c.call
 	judged.as = as
 	if v := (model{}).judge(w, &judged); len(v.unmet) > 0 {
-		return "the model never allowed it:\n      " + v.String()
+		return "the model never allows it:\n      " + v.String()
 	}
 	a, _ := model{}.actor(w, as)
 	if c.kind == "events.list" {
-		return "" // events are of many states
+		return "" // events show many states
 	}
 	return a.scan(w, &judged, c.answer)
 }
@@ -424,7 +424,7 @@ func (p *crowd) describe(c *timed) string {
 	return text
 }
 
-// compareLast holds what there is in the end against the last change of each: what was answered is done.
+// compareLast compares each user in the end with the last change: no acknowledged change is lost.
 func (p *crowd) compareLast(t *testing.T) {
 	w := newWorld()
 	for id, states := range p.people {

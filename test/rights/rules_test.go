@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A rule is a reason to refuse a call: statuses that tell of it, and what the contract says. Where several rules forbid
-// a call, any of their statuses will do: which one is looked at first is not the contract's business.
+// A rule is a reason to refuse a call, with the statuses of the refusal and the words of the contract. When several
+// rules forbid a call, any of their statuses is right: the contract does not say which rule is checked first.
 type rule struct {
 	name     string
 	statuses []int
@@ -198,7 +198,7 @@ var rules = []*rule{
 	ruleEnrolled, ruleCredentials, ruleProof,
 }
 
-// Twists are errors of the model that are no missing rule. They are for TestTheWalkCanFail.
+// The twists are errors of the model other than a missing rule, for TestTheWalkCanFail.
 const (
 	twistIntersection = "a token that acts for a user has its own permissions, whatever the user's are"
 	twistOwnMask      = "a token that acts for a user sees unmasked data by its own flag alone"
@@ -208,15 +208,15 @@ const (
 
 var twists = []string{twistIntersection, twistOwnMask, twistPerson, twistIncluded}
 
-// A model is the rules, or for TestTheWalkCanFail all but one.
+// A model has all rules, or for TestTheWalkCanFail all but one.
 type model struct{ without string }
 
-// A verdict is what the model says of a call.
+// A verdict is the judgement of the model on a call.
 type verdict struct {
 	model model
 	call  *call
-	unmet []*rule // by these the call must be refused
-	open  []*rule // by these it may be: the contract can be read in two ways
+	unmet []*rule // they require a refusal
+	open  []*rule // they allow one: the contract is ambiguous
 }
 
 func (v *verdict) need(r *rule, holds bool) {
@@ -225,14 +225,14 @@ func (v *verdict) need(r *rule, holds bool) {
 	}
 }
 
-// either is need where the contract can be read in two ways. Which one it is, report tells.
+// either is need for a rule that is ambiguous in the contract. report prints how the service answered.
 func (v *verdict) either(r *rule, holds bool) {
 	if !holds {
 		v.open = append(v.open, r)
 	}
 }
 
-// statuses are those of the answers that agree with the verdict; 200 stands for all successes.
+// statuses returns the right statuses; 200 stands for all successes.
 func (v *verdict) statuses() []int {
 	var statuses []int
 	if len(v.unmet) == 0 {

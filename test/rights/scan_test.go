@@ -11,17 +11,17 @@ import (
 	"testing"
 )
 
-// The values of users are made such that they are recognised wherever they stand.
+// The patterns match the values of users, secrets and records anywhere in a text.
 var (
 	valuePattern  = regexp.MustCompile(`[A-Za-z0-9]+@walk\.example|\+1555\d+|2001:db8:[0-9a-f:]+(?:/\d+)?`)
 	secretPattern = regexp.MustCompile(`rst_[\w-]{20,}|whsec_[\w+/=-]{20,}|\w*Secret\w*\d`)
 	recordPattern = regexp.MustCompile(`record-content-\d+`)
 )
 
-// mayTellSecrets are the calls whose answers have a secret in them, once.
-var mayTellSecrets = []string{"signin", "refresh", "tokens.mint", "webhooks.create", "webhooks.rotate"}
+// showSecrets lists the calls whose answers have a new secret.
+var showSecrets = []string{"signin", "refresh", "tokens.mint", "webhooks.create", "webhooks.rotate"}
 
-// scan returns what an answer tells its caller, who is the actor, that the caller must not see.
+// scan returns a complaint if an answer shows the actor a value that the actor must not see.
 func (a actor) scan(w *world, c *call, answer *answer) string {
 	parts := []part{{text: string(answer.body), ofToken: strings.HasPrefix(c.kind, "tokens")}}
 	if c.kind == "events.list" && answer.status == http.StatusOK {
@@ -41,15 +41,15 @@ func (a actor) scan(w *world, c *call, answer *answer) string {
 	return ""
 }
 
-// A part is of an answer. Those that are of tokens may have the allow-list of a user who created the token and is gone:
-// it was given to the token, and tokens stay.
+// A part of an answer. A part about a token may have the allow-list of the deleted user who created the token:
+// the token has a copy of it, and tokens outlast their creators.
 type part struct {
 	text    string
 	ofToken bool
 }
 
 func (a actor) scanPart(w *world, c *call, status int, p part) string {
-	if found := secretPattern.FindString(p.text); found != "" && !slices.Contains(mayTellSecrets, c.kind) {
+	if found := secretPattern.FindString(p.text); found != "" && !slices.Contains(showSecrets, c.kind) {
 		return "the answer has a secret: " + found
 	}
 	if found := recordPattern.FindString(p.text); found != "" && !a.may(recordsManage) {
@@ -62,8 +62,8 @@ func (a actor) scanPart(w *world, c *call, status int, p part) string {
 		switch {
 		case !ofUser || a.sees(u) || c.echoes(status, value):
 		case !u.gone:
-			return fmt.Sprintf("the answer has %s of user %d, who is to be masked", value, id)
-		case isAddress && !isRange: // where a request came from
+			return fmt.Sprintf("the answer has %s of user %d, which must be masked", value, id)
+		case isAddress && !isRange: // the source of a request
 		case isRange && p.ofToken:
 		default:
 			return fmt.Sprintf("the answer has %s of user %d, who is deleted: nothing personal is left", value, id)
@@ -72,7 +72,7 @@ func (a actor) scanPart(w *world, c *call, status int, p part) string {
 	return ""
 }
 
-// echoes tells whether the answer repeats what the caller has sent: a refusal may, and a link to the next page.
+// echoes reports whether the value is one that the caller sent: a refusal may repeat it, and a link to the next page.
 func (c *call) echoes(status int, value string) bool {
 	sent, err := json.Marshal(c.body)
 	if err != nil {
@@ -81,8 +81,8 @@ func (c *call) echoes(status int, value string) bool {
 	return strings.Contains(c.path, value) || status >= http.StatusBadRequest && strings.Contains(string(sent), value)
 }
 
-// scanEvents looks through the addresses of events: "without canViewMaskedData the source of other people's events is
-// ***". It returns the events, without the addresses of the caller's own.
+// scanEvents checks the sources of events: "without canViewMaskedData the source of other people's events is ***". It
+// returns the events, without the sources of the caller's own, for further scans.
 func (a actor) scanEvents(body []byte) (parts []part, complaint string) {
 	var page struct{ Data []map[string]any }
 	if err := json.Unmarshal(body, &page); err != nil {
@@ -93,12 +93,12 @@ func (a actor) scanEvents(body []byte) (parts []part, complaint string) {
 		by, _ := event["actor"].(map[string]any)
 		isMine := func(id any) bool { return a.session != nil && id == float64(a.user) }
 		isByMe := by != nil && (isMine(by["userId"]) || a.token != 0 && by["tokenId"] == float64(a.token))
-		isService := by != nil && by["userId"] == nil && by["tokenId"] != nil // is nobody
+		isService := by != nil && by["userId"] == nil && by["tokenId"] != nil // no person
 		switch source := event["source"]; {
 		case isMine(event["userId"]) || isByMe:
 			delete(event, "source")
 		case !a.unmasked && !isService && source != nil && source != "***":
-			return nil, fmt.Sprintf("the event has the address of somebody else: %v", event)
+			return nil, fmt.Sprintf("the event has the address of another person: %v", event)
 		}
 		text, err := json.Marshal(event)
 		if err != nil {
@@ -109,7 +109,7 @@ func (a actor) scanEvents(body []byte) (parts []part, complaint string) {
 	return parts, ""
 }
 
-// TestScanFinds: what must not be seen is found, and what may be seen is not.
+// TestScanFinds checks that scan finds what must not be seen, and nothing else.
 func TestScanFinds(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -133,13 +133,13 @@ func TestScanFinds(t *testing.T) {
 		{mary, "users.get", `{"email":"u2x1@walk.example"}`, true},
 		{mary, "users.get", `{"ipWhitelist":["2001:db8:2:500::/56"]}`, true},
 		{mary, "sessions.list", `{"address":"2001:db8:2:501::1234"}`, true},
-		{masked, "users.get", `{"email":"u1x1@walk.example"}`, true}, // acts for the user, and is not
+		{masked, "users.get", `{"email":"u1x1@walk.example"}`, true}, // the token only acts for the user
 		{unmasked, "users.get", `{"email":"u2x1@walk.example"}`, false},
-		{unmasked, "users.get", `{"email":"u3x1@walk.example"}`, true}, // is deleted
+		{unmasked, "users.get", `{"email":"u3x1@walk.example"}`, true}, // a deleted user
 		{unmasked, "events.list", `{"data":[{"source":"2001:db8:3:501::1234"}]}`, false},
 		{unmasked, "events.list", `{"data":[{"subjectType":"user","changes":["2001:db8:3:500::/56"]}]}`, true},
 		{unmasked, "events.list", `{"data":[{"subjectType":"token","changes":["2001:db8:3:500::/56"]}]}`, false},
-		{masked, "tokens.list", `{"ipWhitelist":["2001:db8:2:500::/56"]}`, true}, // was inherited from its creator
+		{masked, "tokens.list", `{"ipWhitelist":["2001:db8:2:500::/56"]}`, true}, // a copy of its creator's
 		{masked, "records.get", `{"content":"record-content-7"}`, true},
 		{unmasked, "records.get", `{"content":"record-content-7"}`, false},
 		{unmasked, "tokens.list", `{"token":"rst_0M2fXn1hyZt3J7g9aYwqj8cQ5kLrVb4uTdEiPsHoAxm1N2pz"}`, true},
@@ -149,7 +149,10 @@ func TestScanFinds(t *testing.T) {
 		{mary, "events.list", `{"data":[{"source":"2001:db8:2:501::1234","userId":1,"actor":{"userId":2}}]}`, false},
 		{mary, "events.list", `{"data":[{"source":"2001:db8:1:501::1234","userId":2,"actor":{"userId":1}}]}`, false},
 		{masked, "events.list", `{"data":[{"source":"2001:db8:1:501::1234","userId":1,"actor":{"userId":1}}]}`, true},
-		{masked, "events.list", `{"data":[{"source":"2001:db8:1:501::1","userId":1,"actor":{"userId":1,"tokenId":7}}]}`, false},
+		{
+			masked, "events.list",
+			`{"data":[{"source":"2001:db8:1:501::1","userId":1,"actor":{"userId":1,"tokenId":7}}]}`, false,
+		},
 	} {
 		answer := &answer{status: http.StatusOK, body: []byte(test.body)}
 		a, _ := model{}.actor(w, test.as)

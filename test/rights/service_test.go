@@ -12,20 +12,20 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// A service is what is walked through.
+// A service answers the calls of a walk.
 type service interface {
 	do(c *call) *answer
 	advance(d time.Duration)
 }
 
-// An answer is what came back.
+// An answer is the answer to a call.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// decode reads the body. What cannot be read leaves into as it is, which the comparisons tell.
+// decode decodes the body. If that fails, into stays as it is, and the comparisons find the difference.
 func (a *answer) decode(into any) {
 	_ = json.Unmarshal(a.body, into)
 }
@@ -61,7 +61,7 @@ func isPublic(kind string) bool {
 
 func (r roster) advance(d time.Duration) { r.s.Clock.Advance(d) }
 
-// administrator returns the token that a service begins with.
+// administrator returns the administrator token of a new service.
 func administrator(s *apitest.Server) *token {
 	var shown struct {
 		Permissions []string
@@ -75,7 +75,7 @@ func administrator(s *apitest.Server) *token {
 	return t
 }
 
-// An obedient service answers what a model demands. With a rule missing in the model, it is a service with a hole.
+// An obedient service gives the answers that a model requires. Without one of the rules, it is a service with a hole.
 type obedient struct {
 	model
 	k    *walk
@@ -119,11 +119,11 @@ func (o *obedient) do(c *call) *answer {
 	return &answer{status: http.StatusOK, body: encoded}
 }
 
-// number is what the obedient service calls a session.
+// number returns the id of a session in the obedient service.
 func (w *world) number(s *session) int { return slices.Index(w.sessions, s) }
 
-// TestTheWalkCanFail: the walk notices a service that has one of the rules missing, or one of the twists. A hole that
-// needs much to be seen may take several walks. And the walk finds nothing where there is nothing.
+// TestTheWalkCanFail checks that walks find each missing rule and each twist, and find nothing in a service without a
+// hole. Some holes take several walks.
 func TestTheWalkCanFail(t *testing.T) {
 	t.Parallel()
 	const walks = 50
@@ -139,7 +139,7 @@ func TestTheWalkCanFail(t *testing.T) {
 	for seed := range uint64(20) {
 		k := walkOn(seed, "")
 		for _, f := range k.findings {
-			t.Errorf("seed %d: there is nothing to be found, but %s", seed, f.key)
+			t.Errorf("seed %d: a finding in a service without a hole: %s", seed, f.key)
 		}
 		for kind, n := range k.allowed {
 			allowed[kind] += n
@@ -150,13 +150,13 @@ func TestTheWalkCanFail(t *testing.T) {
 	}
 	holes := slices.Clone(twists)
 	for _, r := range rules {
-		if r != rulePermission { // each call's own
+		if r != rulePermission { // it is removed for one kind of call at a time
 			holes = append(holes, r.name)
 		}
 	}
 	for _, d := range kinds {
 		if allowed[d.name] == 0 {
-			t.Errorf("%s is never allowed: that it is refused proves nothing", d.name)
+			t.Errorf("%s is never allowed, so its refusals prove nothing", d.name)
 		}
 		if limited[d.name] > 0 && !strings.HasPrefix(d.name, "firefly") { // see ruleAdministrator
 			holes = append(holes, rulePermission.name+" "+d.name)

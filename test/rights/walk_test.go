@@ -17,12 +17,12 @@ import (
 )
 
 var (
-	seedFlag  = flag.Uint64("walk.seed", 0, "where the walk begins; 0 is somewhere else each time")
-	stepsFlag = flag.Int("walk.steps", 900, "how many calls the walk makes")
+	seedFlag  = flag.Uint64("walk.seed", 0, "seed of the walk; 0 is a new one each time")
+	stepsFlag = flag.Int("walk.steps", 900, "number of calls of the walk")
 	traceFlag = flag.Bool("walk.trace", false, "print every call of the walk")
 )
 
-// seed returns the seed to use: as asked for, or a new one.
+// seed returns the seed of the flag, or a new one.
 func seed() uint64 {
 	if *seedFlag != 0 {
 		return *seedFlag
@@ -30,36 +30,36 @@ func seed() uint64 {
 	return uint64(time.Now().UnixNano()) % 1e9
 }
 
-// A walk is a sequence of random calls. Which ones is decided by its seed alone.
+// A walk is a sequence of random calls. It depends on its seed only.
 type walk struct {
 	service service
 	w       *world
 	r       *rand.Rand
-	n       int // is in every name and value, so that no two are the same
+	n       int // part of every name and value, to make them unique
 
-	created  []*call // with a key, that can be repeated
+	created  []*call // with a key, for usersRepeat
 	steps    []step
 	findings []finding
-	allowed  map[string]int // how often each kind of call succeeded
-	limited  map[string]int // and was refused for a permission
-	open     map[string]int // and how it was answered what the contract leaves open
-	trying   bool           // only whether anything is found counts, and the contents of answers do not
+	allowed  map[string]int // number of successes, by kind
+	limited  map[string]int // number of calls without the permission, by kind
+	open     map[string]int // number of answers to calls that the contract leaves open
+	trying   bool           // stop at the first finding, and ignore the contents of answers
 }
 
 // A step is a call that was made.
 type step struct {
 	text    string
-	changes []string // whom and what it changed, if it changed something
+	changes []string // what it changed, as from subjects
 }
 
-// A finding is a disagreement. What is found twice is kept once.
+// A finding is a disagreement. Findings with the same key are kept once.
 type finding struct {
 	step     int
 	key      string
-	subjects []string // whom and what it has to do with
+	subjects []string // users, groups, … that it is related to
 }
 
-// newWalk begins with the administrator's token.
+// newWalk returns a walk of which only the administrator's token exists.
 func newWalk(s service, administrator *token, now time.Time, seed uint64) *walk {
 	k := &walk{
 		service: s, w: newWorld(), r: rand.New(rand.NewPCG(seed, 0)), n: 1,
@@ -69,7 +69,7 @@ func newWalk(s service, administrator *token, now time.Time, seed uint64) *walk 
 	return k
 }
 
-// run lets the administrator set up a few things and then makes random calls.
+// run creates some groups, users, tokens and sessions and then makes random calls.
 func (k *walk) run(steps int) {
 	for _, first := range []struct {
 		kind  string
@@ -89,7 +89,7 @@ func kindOf(name string) kind {
 	return kinds[slices.IndexFunc(kinds, func(d kind) bool { return d.name == name })]
 }
 
-// pick picks what to do next, and for the administrator to keep things going, by whom.
+// pick picks the next kind of call. When there are few users or tokens, it is a creation by the administrator.
 func (k *walk) pick() (kind, *caller) {
 	sessions, people := 0, 0
 	for _, s := range k.w.sessions {
@@ -128,7 +128,7 @@ func (k *walk) pick() (kind, *caller) {
 	return kinds[0], nil
 }
 
-// tick lets time pass now and then: sessions become stale and end, and so do tokens.
+// tick sometimes advances the clock, so that sessions and tokens become stale and end.
 func (k *walk) tick() {
 	var d time.Duration
 	switch n := k.r.IntN(1000); {
@@ -143,7 +143,7 @@ func (k *walk) tick() {
 	k.w.now = k.w.now.Add(d)
 }
 
-// step makes one call, unless it cannot be made at the moment.
+// step makes one call, if it can be made now.
 func (k *walk) step(d kind, by *caller) {
 	c := &call{kind: d.name, at: k.w.now}
 	if by != nil {
@@ -213,7 +213,7 @@ func ruleNames(v *verdict) string {
 	return "unmet are [" + strings.Join(names, ", ") + "]"
 }
 
-// subjects are whom and what a call is about, by which it is found again.
+// subjects returns what a call is about, for report.
 func (k *walk) subjects(c *call) []string {
 	var subjects []string
 	for _, subject := range []struct {
@@ -230,7 +230,7 @@ func (k *walk) subjects(c *call) []string {
 	return subjects
 }
 
-// involved are the caller and all that gives the caller, or whom the call is about, a right.
+// involved returns the caller, and what gives rights to the caller and to the user that the call is about.
 func (k *walk) involved(c *call, a actor) []string {
 	involved := []string{k.nameOf(c.as), fmt.Sprint("user ", a.user)}
 	for _, g := range slices.Concat(k.w.user(c.user).groups, k.w.user(a.user).groups) {
@@ -246,10 +246,10 @@ func (k *walk) nameOf(c caller) string {
 	case c.session != nil:
 		return fmt.Sprint("session ", c.session.number)
 	}
-	return "nobody"
+	return "an unknown caller"
 }
 
-// describe writes down a call: who calls and what they hold, whom it is about, and what the model says.
+// describe returns a call as text: the caller with their rights, what it is about, and the verdict.
 func (k *walk) describe(c *call, a actor, v *verdict) string {
 	var body string
 	switch sent := c.body.(type) {
@@ -314,13 +314,13 @@ func masking(unmasked bool) string {
 func (k *walk) who(id int64) string {
 	u := k.w.users[id]
 	if u == nil {
-		return fmt.Sprintf("user %d, who is not there", id)
+		return fmt.Sprintf("user %d, who does not exist", id)
 	}
 	return fmt.Sprintf("user %d %s, groups %v: %s%s, active: %t, tfa: %t, gone: %t",
 		id, u.email, u.groups, k.w.perms(u), masking(u.unmasked), u.active, u.tfa, u.gone)
 }
 
-// report tells of the findings, each with the changes that led to it.
+// report prints the findings, each with the changes that are related to it.
 func (k *walk) report(t *testing.T, seed uint64) {
 	t.Helper()
 	if *traceFlag {
@@ -328,7 +328,7 @@ func (k *walk) report(t *testing.T, seed uint64) {
 			t.Log(s.text)
 		}
 	}
-	t.Logf("seed %d, %d calls. What the contract leaves open was answered so: %v", seed, len(k.steps), k.open)
+	t.Logf("seed %d, %d calls. Answers to what the contract leaves open: %v", seed, len(k.steps), k.open)
 	for _, f := range k.findings {
 		var before []string
 		for i := f.step - 1; i >= 0 && len(before) < 8; i-- {
@@ -338,13 +338,13 @@ func (k *walk) report(t *testing.T, seed uint64) {
 			}
 		}
 		slices.Reverse(before)
-		t.Errorf("%s\nThe call:\n%s\nThe changes before it that have to do with it:\n%s\n"+
+		t.Errorf("%s\nThe call:\n%s\nThe related changes before it:\n%s\n"+
 			"Again: go test ./test/rights -run '%s' -walk.seed=%d -walk.steps=%d",
 			f.key, k.steps[f.step].text, strings.Join(before, "\n"), t.Name(), seed, f.step+1)
 	}
 }
 
-// TestWalk holds every answer of a random walk against the model.
+// TestWalk compares every answer of a random walk with the model.
 func TestWalk(t *testing.T) {
 	t.Parallel()
 	seed := seed()

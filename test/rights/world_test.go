@@ -1,18 +1,18 @@
-// Package rights walks at random through what callers with random rights may do and see, and holds every answer
-// against a model of its own. The model follows the contract and knows nothing of the code.
+// Package rights makes random calls of callers with random rights and compares every answer with a model. The model
+// follows the contract and does not depend on the code.
 //
-//	world_test.go     the picture that the model has of the service: who there is and what they hold
-//	rules_test.go     the sentences of the contract by which a call is refused
-//	model_test.go     who may do what
-//	scan_test.go      who may see what
-//	calls_…_test.go   the calls that are made, and what they change in the picture
+//	world_test.go     the world of the model: users, groups, tokens and their rights
+//	rules_test.go     the rules of the contract by which a call is refused
+//	model_test.go     which calls are allowed
+//	scan_test.go      which values are shown
+//	calls_…_test.go   the calls and their effects on the world
 //	walk_test.go      the walk: one call after another, each answer compared with the model
-//	service_test.go   what is walked through, and a service with a hole, which the walk has to notice
-//	parallel_test.go  many calls at once on two instances: what must never happen
+//	service_test.go   the service under test, and services with a hole, which the walk must find
+//	parallel_test.go  many calls at once on two instances
 //
-// A walk that fails prints the seed and how far to go; with -walk.seed and -walk.steps it is the same walk again.
-// -walk.trace prints all of it. What the contract leaves open is marked by either in the model and never a failure; -v
-// prints how it was answered.
+// A walk that fails prints its seed and the number of steps. With -walk.seed and -walk.steps it is repeated, and
+// -walk.trace prints all of its calls. What the contract leaves open is marked by either in the model and is never a
+// failure; -v prints how it was answered.
 package rights
 
 import (
@@ -24,7 +24,7 @@ import (
 	"time"
 )
 
-// A set has permissions as bits.
+// A set is a set of permissions.
 type set uint16
 
 const (
@@ -40,7 +40,7 @@ const (
 	recordsManage
 	auditView
 	usersSelf
-	later // what `*` has beyond the names: the permissions of later releases
+	later // the permissions of later releases, which only `*` has
 
 	named = later - 1
 	star  = named | later
@@ -64,7 +64,7 @@ func setOf(names []string) set {
 	return s.full()
 }
 
-// full adds what is included: "users.update, users.create and users.delete include users.view".
+// full adds the included permissions: "users.update, users.create and users.delete include users.view".
 func (s set) full() set {
 	if s&(usersUpdate|usersCreate|usersDelete) != 0 {
 		s |= usersView
@@ -72,7 +72,7 @@ func (s set) full() set {
 	return s
 }
 
-// names is the set as it is sent.
+// names returns the set as it is sent.
 func (s set) names() []string {
 	if s&later != 0 {
 		return []string{"*"}
@@ -96,14 +96,14 @@ func (s set) String() string {
 	return strings.Join(s.names(), " ")
 }
 
-// A list is an allow-list; an empty one has every address.
+// A list is an allow-list. An empty one allows every address.
 type list []netip.Prefix
 
 func (l list) has(address netip.Addr) bool {
 	return len(l) == 0 || slices.ContainsFunc(l, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
-// within tells whether l allows no address that outer does not.
+// within reports whether outer allows all addresses that l allows.
 func (l list) within(outer list) bool {
 	if len(outer) == 0 {
 		return true
@@ -115,7 +115,7 @@ func (l list) within(outer list) bool {
 	})
 }
 
-// and has the addresses that both have, of which there must be one.
+// and returns the list of the addresses that both allow. There must be such addresses.
 func (l list) and(other list) list {
 	if len(l) == 0 {
 		return other
@@ -153,7 +153,7 @@ func (l list) String() string {
 	return strings.Join(l.strings(), ", ")
 }
 
-// inside returns a random address of a prefix of IPv6, in a random /64 of it.
+// inside returns a random address of an IPv6 prefix.
 func inside(r *rand.Rand, p netip.Prefix) netip.Addr {
 	bytes := p.Addr().As16()
 	for bit := p.Bits(); bit < 128; bit++ {
@@ -161,7 +161,7 @@ func inside(r *rand.Rand, p netip.Prefix) netip.Addr {
 			bytes[bit/8] |= byte(r.IntN(2)) << (7 - bit%8)
 		}
 	}
-	bytes[14] |= 0x10 // no address is part of the text of another one
+	bytes[14] |= 0x10 // so that the text of no address is part of that of another
 	return netip.AddrFrom16(bytes)
 }
 
@@ -174,21 +174,21 @@ type group struct {
 
 type user struct {
 	id                           int64
-	block                        int // the number that is in all values and addresses of the user
+	block                        int // part of all values and addresses of the user
 	name, email, phone, password string
 	active, tfa, unmasked, gone  bool
 	groups                       []int64
 	list                         list
 	totp                         string // the secret of the authenticator
-	enrolled                     bool   // and whether it was confirmed
-	lastStep                     int64  // of the authenticator's codes: each works once
+	enrolled                     bool   // whether it was confirmed
+	lastStep                     int64  // of the last code; each code works once
 }
 
 type token struct {
 	id       int64
 	secret   string
 	perms    set
-	user     int64 // whom it acts for, 0 for nobody
+	user     int64 // the user it acts for, 0 for none
 	list     list
 	unmasked bool
 	end      time.Time // zero for never
@@ -197,13 +197,13 @@ type token struct {
 
 type session struct {
 	number          int
-	sid             string // as the list of sessions calls it, where that is known
+	sid             string // id in the list of sessions, "" if unknown
 	user            int64
 	access, refresh string
 	accessEnd       time.Time
 	freshUntil      time.Time
-	over            bool
-	unknown         bool // the contract does not say whether it has ended: it is left alone
+	ended           bool
+	unknown         bool // the contract does not say whether it has ended: it is not used
 }
 
 type hook struct {
@@ -213,7 +213,7 @@ type hook struct {
 	gone   bool
 }
 
-// world is what there is, as far as the answers tell.
+// world holds all that exists, as far as the answers show.
 type world struct {
 	now      time.Time
 	groups   map[int64]*group
@@ -222,7 +222,7 @@ type world struct {
 	sessions []*session
 	hooks    map[int64]*hook
 	records  map[int64]map[string]bool // by user
-	owners   map[string]int64          // of each value that a user has or had, and of each address they came from
+	owners   map[string]int64          // user by value: present and former ones, and sources of requests
 }
 
 func newWorld() *world {
@@ -233,7 +233,7 @@ func newWorld() *world {
 	}
 }
 
-// user returns a user, an empty one that is gone where there never was one.
+// user returns a user. For an unknown id it returns an empty one that is gone.
 func (w *world) user(id int64) *user {
 	if u := w.users[id]; u != nil {
 		return u
@@ -241,7 +241,7 @@ func (w *world) user(id int64) *user {
 	return &user{gone: true}
 }
 
-// perms are those of the user: "the union of the groups' ones", and what everyone may with oneself.
+// perms returns the permissions of a user: "the union of the groups' ones" and users.self.
 func (w *world) perms(u *user) set {
 	return w.permsOf(u.groups) | usersSelf
 }
@@ -256,14 +256,14 @@ func (w *world) permsOf(groups []int64) set {
 	return s.full()
 }
 
-// needsFactor tells whether the user has to have a second factor and has none.
+// needsFactor reports whether a group of the user requires a second factor and the user has none.
 func (w *world) needsFactor(u *user) bool {
 	return !u.tfa && slices.ContainsFunc(u.groups, func(id int64) bool {
 		return w.groups[id] != nil && w.groups[id].requireTfa
 	})
 }
 
-// administrators are the active members of Administrators.
+// administrators returns the number of active members of Administrators.
 func (w *world) administrators() int {
 	n := 0
 	for _, u := range w.users {
@@ -276,16 +276,16 @@ func (w *world) administrators() int {
 
 func (u *user) administers() bool { return u.active && !u.gone && slices.Contains(u.groups, 1) }
 
-// endSessions ends the sessions of a user but one.
+// endSessions ends the sessions of a user except one.
 func (w *world) endSessions(user int64, but *session) {
 	for _, s := range w.sessions {
 		if s.user == user && s != but {
-			s.over = true
+			s.ended = true
 		}
 	}
 }
 
-// forgetSessions leaves the sessions of a user alone from now on, but one.
+// forgetSessions marks the sessions of a user except one as unknown.
 func (w *world) forgetSessions(user int64, but *session) {
 	for _, s := range w.sessions {
 		if s.user == user && s != but {
@@ -294,7 +294,7 @@ func (w *world) forgetSessions(user int64, but *session) {
 	}
 }
 
-// remove takes a user away: "gone completely with all that belongs to it".
+// remove deletes a user: "gone completely with all that belongs to it".
 func (w *world) remove(u *user) {
 	u.gone = true
 	w.endSessions(u.id, nil)
@@ -306,7 +306,7 @@ func (w *world) remove(u *user) {
 	}
 }
 
-// sorted returns the values that hold in the order of their ids, so that a seed always leads to the same walk.
+// sorted returns the values for which holds is true, ordered by id, so that a walk depends on its seed only.
 func sorted[T any](m map[int64]*T, holds func(*T) bool) []*T {
 	var values []*T
 	for _, id := range slices.Sorted(maps.Keys(m)) {

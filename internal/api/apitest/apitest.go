@@ -1,5 +1,5 @@
 // Package apitest runs the whole service for tests, from HTTP down to a fresh
-// database on each engine, and holds every answer against openapi.yaml.
+// database on each engine, and holds every answer against its contract.
 package apitest
 
 import (
@@ -20,19 +20,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rosterhq/roster/internal/api"
-	"github.com/rosterhq/roster/internal/api/backoffice"
-	"github.com/rosterhq/roster/internal/api/firefly"
-	"github.com/rosterhq/roster/internal/api/powens"
+	"github.com/rosterhq/roster/internal/app"
+	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/delivery"
-	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/outbox"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/service"
 	"github.com/rosterhq/roster/internal/store"
 	"github.com/rosterhq/roster/internal/store/storetest"
-	"github.com/rosterhq/roster/internal/webhook"
 )
 
 // AdminToken is the administrator token of every test server.
@@ -46,17 +42,14 @@ type Server struct {
 	Store   *store.Store
 	Service *service.Service
 	HTTP    *httptest.Server
+
+	app     *app.App
+	options app.Options
 	tb      testing.TB
-	now     func() time.Time
 
-	Logger  *slog.Logger
-	Metrics *outbox.Metrics
-
-	receivers *webhook.Client
-	worker    *outbox.Worker
-	mu        sync.Mutex
-	mails     []delivery.Mail
-	fail      int // how many more deliveries are to end in an error
+	mu    sync.Mutex
+	mails []delivery.Mail
+	fail  int // how many more deliveries are to end in an error
 }
 
 // Clock is a clock that stands still until it is moved.
@@ -104,70 +97,77 @@ func New(tb testing.TB, databaseURL string) *Server {
 	return s
 }
 
-// Dialects are all there are, over a service that may be nil where nothing is called.
-func Dialects(s *service.Service, publicURL *url.URL) []api.Dialect {
-	return []api.Dialect{backoffice.New(s, publicURL), firefly.New(s, publicURL), powens.New(s)}
-}
-
 // NewOn is New on a store that is open and set up.
 func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 	tb.Helper()
-	return NewChanged(tb, db, clock, func(*service.Options) {})
-}
-
-// NewChanged is NewOn with options of the service that differ. A clock among them is
-// that of the outbox, too.
-func NewChanged(tb testing.TB, db *store.Store, clock *Clock, change func(*service.Options)) *Server {
-	tb.Helper()
-	options := service.Options{
-		Store: db, Passwords: secret.NewPasswords(secret.MinCost, 2), Clock: clock.Now,
-		AccessTTL: service.DefaultAccessTTL, RefreshTTL: service.DefaultRefreshTTL, SessionTTL: service.DefaultSessionTTL,
-		BaseURL: BaseURL,
-	}
-	change(&options)
-	return newServer(tb, clock, options)
-}
-
-// NewWith starts another service on the store and with the clock of one that
-// hashes passwords in its own way.
-func NewWith(tb testing.TB, s *Server, passwords *secret.Passwords) *Server {
-	tb.Helper()
-	return NewChanged(tb, s.Store, s.Clock, func(o *service.Options) { o.Passwords = passwords })
-}
-
-func newServer(tb testing.TB, clock *Clock, options service.Options) *Server {
-	tb.Helper()
-	s := &Server{Log: &Log{}, tb: tb, Store: options.Store, Clock: clock, now: options.Clock}
-	s.receivers = webhook.New(loopback(tb)) // which are servers of the tests
-	options.CheckWebhookURL = s.receivers.Check
-	s.Service = service.New(options)
-	s.Logger = slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.Metrics = outbox.NewMetrics(s.Store, s.now)
-	s.worker = s.NewWorker(func(_ context.Context, m delivery.Mail) error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.mails = append(s.mails, m)
-		if s.fail > 0 {
-			s.fail--
-			return errors.New("the connection was lost after the mail")
-		}
-		return nil
+	const month = 30 * 24 * time.Hour
+	log := &Log{}
+	s := newServer(tb, clock, log, app.Options{
+		Config: &config.Config{
+			Addr:           "localhost:8080",
+			AccessTokenTTL: time.Hour, RefreshTokenTTL: month, SessionTTL: month,
+			TrustedProxies: loopback(tb), WebhookAllowPrivate: loopback(tb), // which are the tests
+		},
+		Logger:    slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Store:     db,
+		Clock:     clock.Now,
+		Passwords: secret.NewPasswords(secret.MinCost, 2),
 	})
-	s.HTTP = httptest.NewServer(s.handler(nil, s.Logger, loopback(tb)))
 	ctx, cancel := context.WithCancel(context.Background())
 	var background sync.WaitGroup
 	ready := make(chan struct{})
-	background.Go(func() { s.Store.Listen(ctx, func() { close(ready) }) })
+	background.Go(func() { db.Listen(ctx, func() { close(ready) }) })
 	<-ready
 	tb.Cleanup(func() {
 		s.HTTP.Close()
 		cancel()
 		background.Wait()
-		s.receivers.Close()
 		s.checkLog()
 	})
-	s.URL = s.HTTP.URL
 	return s
+}
+
+// Another starts another instance on the server's store, with options that differ.
+func (s *Server) Another(change func(*app.Options)) *Server {
+	s.tb.Helper()
+	options := s.options
+	options.Config = new(*s.options.Config)
+	change(&options)
+	return newServer(s.tb, s.Clock, s.Log, options)
+}
+
+func newServer(tb testing.TB, clock *Clock, log *Log, options app.Options) *Server {
+	tb.Helper()
+	s := &Server{Log: log, Clock: clock, options: options, tb: tb}
+	if options.Deliver == nil {
+		options.Deliver = s.keepMail
+	}
+	var err error
+	if s.app, err = app.New(tb.Context(), options); err != nil {
+		tb.Fatal(err)
+	}
+	s.Store, s.Service = s.app.Store, s.app.Service
+	s.HTTP = httptest.NewServer(s.app.Server)
+	s.URL = s.HTTP.URL
+	tb.Cleanup(func() {
+		s.HTTP.Close()
+		if err := s.app.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s
+}
+
+// keepMail is where the mails of tests go.
+func (s *Server) keepMail(_ context.Context, m delivery.Mail) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mails = append(s.mails, m)
+	if s.fail > 0 {
+		s.fail--
+		return errors.New("the connection was lost after the mail")
+	}
+	return nil
 }
 
 // loopback is where the tests are.
@@ -180,65 +180,43 @@ func loopback(tb testing.TB) []identity.AddressRange {
 	return []identity.AddressRange{addr}
 }
 
-// handler serves all dialects.
-func (s *Server) handler(publicURL *url.URL, logger *slog.Logger, proxies []identity.AddressRange) http.Handler {
-	return httpserver.New(httpserver.Options{
-		Dialects:       Dialects(s.Service, publicURL),
-		Authenticate:   s.Service.Authenticate,
-		Refused:        s.Service.Refused,
-		Ready:          s.Store.Ready,
-		TrustedProxies: proxies,
-		Secure:         publicURL != nil && publicURL.Scheme == "https",
-		Logger:         logger,
-		Metrics:        httpserver.NewMetrics(outbox.NewMetrics(s.Store, s.now)),
-	})
-}
-
-// At returns a server of the same service that knows where clients reach it.
+// At returns another instance that knows where clients reach it.
 func (s *Server) At(publicURL string) *Server {
 	s.tb.Helper()
 	parsed, err := url.Parse(publicURL)
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	return s.with(s.handler(parsed, s.Logger, loopback(s.tb)))
+	return s.Another(func(o *app.Options) { o.Config.PublicURL = parsed })
 }
 
-// Exposed returns a server of the same service that trusts no proxy: what a test
-// says of its address, and of the ids of its requests, is a stranger's word.
+// Exposed returns another instance that trusts no proxy: what a test says of its
+// address, and of the ids of its requests, is a stranger's word.
 func (s *Server) Exposed() *Server {
 	s.tb.Helper()
-	return s.with(s.handler(nil, s.Logger, nil))
+	return s.Another(func(o *app.Options) { o.Config.TrustedProxies = nil })
 }
 
-// with returns a server of the same service behind another handler.
-func (s *Server) with(handler http.Handler) *Server {
-	other := &Server{
-		Log: s.Log, Logger: s.Logger, Clock: s.Clock, Store: s.Store, Service: s.Service, tb: s.tb, now: s.now,
-	}
-	other.HTTP = httptest.NewServer(handler)
-	s.tb.Cleanup(other.HTTP.Close)
-	other.URL = other.HTTP.URL
-	return other
+// WithPasswords returns another instance that hashes passwords in its own way.
+func (s *Server) WithPasswords(passwords *secret.Passwords) *Server {
+	s.tb.Helper()
+	return s.Another(func(o *app.Options) { o.Passwords = passwords })
 }
 
-// NewWorker returns another worker on the service's outbox. deliver is where its
-// mails go.
+// NewWorker returns the worker of another instance, whose mails go to deliver.
 func (s *Server) NewWorker(deliver func(context.Context, delivery.Mail) error) *outbox.Worker {
-	return outbox.New(outbox.Options{
-		Store: s.Store, Clock: s.now, Logger: s.Logger, Metrics: s.Metrics,
-		Senders: map[delivery.Channel]outbox.Sender{
-			delivery.ChannelMail:    s.Service.MailSender(deliver),
-			delivery.ChannelWebhook: s.Service.WebhookSender(s.receivers.Post, api.WebhookRenderers(Dialects(s.Service, nil))),
-		},
-	})
+	s.tb.Helper()
+	return s.Another(func(o *app.Options) { o.Deliver = deliver }).app.Worker
 }
+
+// OutboxMetrics are the metrics of the server's own worker.
+func (s *Server) OutboxMetrics() *outbox.Metrics { return s.app.OutboxMetrics }
 
 // Send sends all that is due in the outbox.
-func (s *Server) Send() { s.worker.Once(s.tb.Context()) }
+func (s *Server) Send() { s.app.Worker.Once(s.tb.Context()) }
 
 // BaseURL is where the links of mails lead.
-const BaseURL = "https://roster.example.com"
+const BaseURL = "http://localhost:8080"
 
 // secretPattern finds what must never be logged: tokens, password hashes, and
 // the passwords of tests, which all have Secret in them.

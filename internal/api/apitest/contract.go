@@ -2,8 +2,8 @@ package apitest
 
 import (
 	"bytes"
-	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -15,36 +15,49 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
-	"github.com/rosterhq/roster"
+	"github.com/rosterhq/roster/internal/app"
 )
 
-// Contract is openapi.yaml, loaded.
-var Contract = sync.OnceValues(func() (*openapi3.T, error) {
-	document, err := openapi3.NewLoader().LoadFromData(roster.OpenAPI)
+// Contracts are the contracts of the dialects, loaded, by prefix.
+var Contracts = sync.OnceValues(func() (map[string]*openapi3.T, error) {
+	contracts := map[string]*openapi3.T{}
+	for _, dialect := range app.Dialects(nil, nil) {
+		document, err := openapi3.NewLoader().LoadFromData(dialect.Contract)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", dialect.Name, err)
+		}
+		document.Servers = nil // paths are matched whatever the host
+		contracts[dialect.Prefix] = document
+	}
+	return contracts, nil
+})
+
+// contractRouters has a router for each contract. No path is in two of them.
+var contractRouters = sync.OnceValues(func() ([]routers.Router, error) {
+	contracts, err := Contracts()
 	if err != nil {
 		return nil, err
 	}
-	document.Servers = nil // paths are matched whatever the host
-	return document, document.Validate(context.Background())
-})
-
-var contractRouter = sync.OnceValues(func() (routers.Router, error) {
-	document, err := Contract()
-	if err != nil {
-		return nil, err
+	var all []routers.Router
+	for _, document := range contracts {
+		router, err := gorillamux.NewRouter(document)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, router)
 	}
-	return gorillamux.NewRouter(document)
+	return all, nil
 })
 
-// ContractCalls are the calls of a dialect in openapi.yaml, as "METHOD path",
+// ContractCalls are the calls of a dialect in its contract, as "METHOD path",
 // sorted.
 func ContractCalls(prefix string) ([]string, error) {
-	document, err := Contract()
+	contracts, err := Contracts()
 	if err != nil {
 		return nil, err
 	}
 	var calls []string
-	for path, item := range document.Paths.Map() {
+	for path, item := range contracts[prefix].Paths.Map() {
 		for method := range item.Operations() {
 			if strings.HasPrefix(path, prefix+"/") {
 				calls = append(calls, method+" "+path)
@@ -55,14 +68,21 @@ func ContractCalls(prefix string) ([]string, error) {
 	return calls, nil
 }
 
-// checkContract returns what is wrong with an answer by openapi.yaml: its
-// status, headers or body. Answers for addresses and methods that the contract
-// does not have are not its business.
+// checkContract returns what is wrong with an answer by the contract that has its
+// path: its status, headers or body. Answers for addresses and methods that no
+// contract has are not its business.
 func checkContract(request *http.Request, answer *Answer) error {
-	router, err := contractRouter()
+	all, err := contractRouters()
 	if err != nil {
 		return err
 	}
+	for _, router := range all {
+		err = errors.Join(err, checkAgainst(router, request, answer))
+	}
+	return err
+}
+
+func checkAgainst(router routers.Router, request *http.Request, answer *Answer) error {
 	described := request.Clone(request.Context())
 	if described.Method == http.MethodHead {
 		described.Method = http.MethodGet
@@ -75,10 +95,12 @@ func checkContract(request *http.Request, answer *Answer) error {
 		return err
 	}
 	return openapi3filter.ValidateResponse(request.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: described, PathParams: parameters, Route: route},
-		Status:                 answer.Status,
-		Header:                 answer.Header,
-		Body:                   io.NopCloser(bytes.NewReader(answer.Body)),
+		RequestValidationInput: &openapi3filter.RequestValidationInput{
+			Request: described, PathParams: parameters, Route: route,
+		},
+		Status: answer.Status,
+		Header: answer.Header,
+		Body:   io.NopCloser(bytes.NewReader(answer.Body)),
 		Options: &openapi3filter.Options{
 			IncludeResponseStatus: true,
 			ExcludeResponseBody:   request.Method == http.MethodHead,

@@ -14,13 +14,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
 func TestRoutesAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	parameter := regexp.MustCompile(`:(\w+)`)
-	for _, dialect := range apitest.Dialects(nil, nil) {
+	for _, dialect := range app.Dialects(nil, nil) {
 		var routes []string
 		for _, route := range dialect.Routes {
 			routes = append(routes, route.Method+" "+dialect.Prefix+parameter.ReplaceAllString(route.Path, "{$1}"))
@@ -40,11 +41,11 @@ func TestRoutesAreThoseOfTheContract(t *testing.T) {
 // status that fits, and tells of nothing that it must not.
 func TestEveryKindHasItsAnswer(t *testing.T) {
 	t.Parallel()
-	for _, dialect := range apitest.Dialects(nil, nil) {
+	for _, dialect := range app.Dialects(nil, nil) {
 		answer := func(err error) *httptest.ResponseRecorder {
 			recorder := httptest.NewRecorder()
 			c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, dialect.Prefix+"/users", http.NoBody), recorder)
-			if err := dialect.WriteError(c, err); err != nil {
+			if err := dialect.Answer(c, err); err != nil {
 				t.Errorf("%s: %v", dialect.Prefix, err)
 			}
 			return recorder

@@ -19,7 +19,9 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
@@ -254,11 +256,11 @@ func TestManyErrorsAreFew(t *testing.T) {
 			Message: "is unknown",
 		})
 	}
-	for _, dialect := range apitest.Dialects(nil, nil) {
+	for _, dialect := range app.Dialects(nil, nil) {
 		recorder := httptest.NewRecorder()
 		c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, dialect.Prefix+"/users",
 			http.NoBody), recorder)
-		if err := dialect.WriteError(c, identity.InvalidFields(fields)); err != nil {
+		if err := dialect.Answer(c, identity.InvalidFields(fields)); err != nil {
 			t.Errorf("%s: %v", dialect.Prefix, err)
 		}
 		body := recorder.Body.String()
@@ -323,7 +325,7 @@ func TestPublicRoutesAreForNoOtherSite(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		n := 0
-		for _, dialect := range apitest.Dialects(nil, nil) {
+		for _, dialect := range app.Dialects(nil, nil) {
 			for _, route := range dialect.Routes {
 				if !route.Public {
 					continue
@@ -370,7 +372,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		https, http := s.At("https://roster.example.com"), s.At("http://roster.example.com")
 		for _, path := range []string{
 			"/api/v2/users", "/api/v1/users", "/2.0/users", "/healthz", "/readyz", "/docs",
-			"/openapi.yaml", "/password/reset", "/nowhere",
+			"/openapi.yaml", "/openapi/powens.yaml", "/password/reset", "/nowhere",
 		} {
 			for _, token := range []string{apitest.AdminToken, "wrong"} {
 				for server, want := range map[*apitest.Server]string{s: "", http: "", https: "max-age=31536000"} {
@@ -381,6 +383,18 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// TestResetPageIsWhereMailsLead: the service writes the address of a page that the
+// HTTP server has.
+func TestResetPageIsWhereMailsLead(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		page := s.Do(http.MethodGet, service.ResetPath, nil, apitest.As("")).Want(http.StatusOK)
+		if !strings.Contains(string(page.Body), "<form") {
+			t.Errorf("%s", page.Body)
 		}
 	})
 }

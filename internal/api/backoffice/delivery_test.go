@@ -392,7 +392,7 @@ func TestOutboxMetrics(t *testing.T) {
 		figures := func() map[string]float64 {
 			t.Helper()
 			registry := prometheus.NewPedanticRegistry()
-			registry.MustRegister(s.Metrics)
+			registry.MustRegister(s.OutboxMetrics())
 			families, err := registry.Gather()
 			if err != nil {
 				t.Fatal(err)

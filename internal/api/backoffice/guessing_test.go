@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
@@ -474,7 +475,7 @@ func TestOneClock(t *testing.T) {
 		if err := clock.Sync(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s[i] = apitest.NewChanged(t, db, local, func(o *service.Options) { o.Clock = clock.Now })
+		s[i] = apitest.NewOn(t, db, local).Another(func(o *app.Options) { o.Clock = clock.Now })
 	}
 	advance := func(d time.Duration) {
 		s[0].Clock.Advance(d)
@@ -548,7 +549,7 @@ func TestFloodOfOneCaller(t *testing.T) {
 			{"admin", []int{1}, `{"password":"NewSecret123"}`}, // of someone else
 		} {
 			const loops, cost = 90, 6
-			slow := apitest.NewWith(t, s, secret.NewPasswords(cost, 1))
+			slow := s.WithPasswords(secret.NewPasswords(cost, 1))
 			email := flooder.name + "@example.com"
 			id := s.CreateUser(email, changes{"groups": append([]int{}, flooder.groups...), "canViewMaskedData": true})
 			s.CreateUser("owner-" + email)
@@ -627,7 +628,7 @@ func TestWhatCannotSucceedIsNotHashed(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		passwords := secret.NewPasswords(secret.MinCost, 2)
-		counted := apitest.NewWith(t, s, passwords)
+		counted := s.WithPasswords(passwords)
 		s.CreateUser("mary@example.com")
 		admin := apitest.UserPath(s.CreateUser("admin@example.com", changes{"groups": []int{1}, "canViewMaskedData": true}))
 		plain := apitest.UserPath(s.CreateUser("plain@example.com"))
@@ -731,14 +732,9 @@ func TestListedPasswords(t *testing.T) {
 			t.Parallel()
 			path := t.TempDir() + "/list"
 			writeFile(t, path, content)
-			list, err := secret.OpenPasswordList(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = list.Close() })
 			listed := map[string]string{"plain": "Correct Horse", "hashes": "correct horse battery staple"}[name]
 			apitest.Each(t, func(t *testing.T, plain *apitest.Server) {
-				s := apitest.NewChanged(t, plain.Store, plain.Clock, func(o *service.Options) { o.PasswordList = list })
+				s := plain.Another(func(o *app.Options) { o.Config.PasswordList = path })
 				body := apitest.NewUser("mary@example.com", changes{"password": listed})
 				wantRefused(t, s.Do(http.MethodPost, users, body), "breached")
 				id := s.CreateUser("mary@example.com")

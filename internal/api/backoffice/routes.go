@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/rosterhq/roster"
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/service"
@@ -83,8 +84,8 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 		routes[i].Handler = requireJSONAccepted(routes[i].Handler)
 	}
 	return api.Dialect{
-		Prefix: Prefix, Routes: routes, WriteError: writeError,
-		Webhook: renderWebhook, WebhookFormat: identity.WebhookFormatV2,
+		Name: "backoffice", Prefix: Prefix, Contract: roster.OpenAPI, Routes: routes, Scheme: api.Bearer,
+		WriteError: writeError, Webhook: renderWebhook, WebhookFormat: identity.WebhookFormatV2,
 	}
 }
 

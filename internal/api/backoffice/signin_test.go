@@ -412,7 +412,7 @@ func TestCostUpgrade(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("mary@example.com")
-		dearer := apitest.NewWith(t, s, secret.NewPasswords(secret.MinCost+1, 2))
+		dearer := s.WithPasswords(secret.NewPasswords(secret.MinCost+1, 2))
 		dearer.Do(http.MethodPost, signin, credentials("mary@example.com", "WrongSecret1"), noToken("192.0.2.1")).Want(http.StatusUnauthorized)
 		for step, want := range []string{"$2a$04$", "$2a$05$", "$2a$05$"} {
 			hash, err := s.Store.PasswordHash(t.Context(), id)

@@ -51,51 +51,47 @@ func userFrom(u identity.User) userBody {
 	return body
 }
 
-type createUserRequest struct {
-	Name              *identity.Name       `json:"name"              validate:"required"`
-	Email             *identity.Email      `json:"email"             validate:"required"`
-	Password          *identity.Password   `json:"password"          validate:"required"`
-	Active            *bool                `json:"active"            validate:"required"`
-	TFA               *bool                `json:"tfa"               validate:"required"`
-	Groups            *[]int64             `json:"groups"            validate:"required,max=256"`
-	Phone             *identity.Phone      `json:"phone"             null:"empty"`
-	IPWhitelist       *identity.AllowList  `json:"ipWhitelist"       validate:"omitnil,max=256"  null:"empty"`
+// userFields are the fields of a user that a request may set.
+type userFields struct {
+	Name              *identity.Name       `json:"name"`
+	Email             *identity.Email      `json:"email"`
+	Password          *identity.Password   `json:"password"`
+	Active            *bool                `json:"active"`
+	TFA               *bool                `json:"tfa"`
+	Groups            *[]int64             `json:"groups"            validate:"omitnil,max=256"`
+	Phone             *phoneOrMask         `json:"phone"             null:"empty"`
+	IPWhitelist       *[]rangeOrMask       `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
 	ClientTags        *identity.ClientTags `json:"clientTags"        validate:"omitnil,max=64"  null:"empty"`
 	CanViewMaskedData *bool                `json:"canViewMaskedData"`
 	SendNotify        *bool                `json:"sendNotify"`
 }
 
-func (r createUserRequest) newUser() service.NewUser {
-	return service.NewUser{
-		Password: *r.Password, Notify: orZero(r.SendNotify),
-		User: identity.User{
-			Name: *r.Name, Email: *r.Email, Phone: orZero(r.Phone), Active: *r.Active, TFA: *r.TFA, Groups: *r.Groups,
-			AllowList: orZero(r.IPWhitelist), ClientTags: orZero(r.ClientTags), CanViewMaskedData: orZero(r.CanViewMaskedData),
-		},
+func (f userFields) change() identity.UserChange {
+	change := identity.UserChange{
+		Name: f.Name, Email: f.Email, Password: f.Password, Phone: (*identity.Phone)(f.Phone), Active: f.Active, TFA: f.TFA, Groups: f.Groups,
+		ClientTags: (*[]identity.ClientTag)(f.ClientTags), CanViewMaskedData: f.CanViewMaskedData,
 	}
+	if f.IPWhitelist != nil {
+		list := make(identity.AllowList, len(*f.IPWhitelist))
+		for i, entry := range *f.IPWhitelist {
+			list[i] = identity.AddressRange(entry)
+		}
+		change.AllowList = &list
+	}
+	return change
 }
 
-func orZero[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
+type createUserRequest struct{ userFields }
+
+// Required names the fields that a new user must be given.
+func (createUserRequest) Required() []string {
+	return []string{"name", "email", "password", "active", "tfa", "groups"}
 }
 
 type updateUserRequest struct {
-	Name              *identity.Name       `json:"name"`
-	Email             *identity.Email      `json:"email"`
-	Password          *identity.Password   `json:"password"`
-	CurrentPassword   *string              `json:"currentPassword"`
-	Phone             *phoneOrMask         `json:"phone"             null:"empty"`
-	Active            *bool                `json:"active"`
-	TFA               *bool                `json:"tfa"`
-	Groups            *[]int64             `json:"groups"            validate:"omitnil,max=256"`
-	IPWhitelist       *[]rangeOrMask       `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
-	ClientTags        *identity.ClientTags `json:"clientTags"        validate:"omitnil,max=64" null:"empty"`
-	CanViewMaskedData *bool                `json:"canViewMaskedData"`
-	SendNotify        *bool                `json:"sendNotify"`
+	userFields
+
+	CurrentPassword *string `json:"currentPassword"`
 }
 
 // phoneOrMask and rangeOrMask are what may be written back by someone who reads
@@ -117,19 +113,12 @@ func (r *rangeOrMask) UnmarshalText(text []byte) error {
 	return err
 }
 
-func (r updateUserRequest) change() identity.UserChange {
-	change := identity.UserChange{
-		Name: r.Name, Email: r.Email, Password: r.Password, Phone: (*identity.Phone)(r.Phone), Active: r.Active, TFA: r.TFA, Groups: r.Groups,
-		ClientTags: (*[]identity.ClientTag)(r.ClientTags), CanViewMaskedData: r.CanViewMaskedData,
+func orZero[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
 	}
-	if r.IPWhitelist != nil {
-		list := make(identity.AllowList, len(*r.IPWhitelist))
-		for i, entry := range *r.IPWhitelist {
-			list[i] = identity.AddressRange(entry)
-		}
-		change.AllowList = &list
-	}
-	return change
+	return *p
 }
 
 func (h *handlers) getUser(c echo.Context, actor identity.Actor) error {
@@ -161,7 +150,9 @@ func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 	if once.Request, err = withoutPassword(body); err != nil {
 		return err
 	}
-	user, answer, err := h.service.CreateUser(c.Request().Context(), actor, request.newUser(), once)
+	user, answer, err := h.service.CreateUser(c.Request().Context(), actor, service.NewUser{
+		User: request.change().Apply(identity.User{}), Password: *request.Password, Notify: orZero(request.SendNotify),
+	}, once)
 	if err != nil {
 		return err
 	}

@@ -58,9 +58,13 @@ func userQuery(c echo.Context) (identity.UserQuery, error) {
 		tfa := q.OneOf("filter[tfa]", "true", "false") == "true"
 		query.Filter.TFA = &tfa
 	}
-	status := q.OneOf("filter[status]", "any", "active", "inactive")
-	query.Filter.OnlyActive = q.OneOf("filter[active]", "0", "1") == "1" || status == "active"
-	query.Filter.OnlyInactive = status == "inactive"
+	active, status := q.OneOf("filter[active]", "0", "1") == "1", q.OneOf("filter[status]", "any", "active", "inactive")
+	switch {
+	case active && status == "inactive":
+		query.Filter.None = true
+	case active || status != "any":
+		query.Filter.Active = new(status != "inactive")
+	}
 	query.After = cursorOf(q, query.Sort, query.Descending)
 	return query, q.Err()
 }

@@ -2,7 +2,6 @@ package firefly
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,34 +12,29 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// failure is how Firefly tells of an error: a status, and the name of the
+// wording is how Firefly tells of an error: a status, and the name of the
 // exception that it would have thrown. Message replaces the error's own.
-type failure struct {
+type wording struct {
 	status    int
 	exception string // "" for one that lists what is wrong with which field
 	message   string
 }
 
-var (
-	internal = failure{http.StatusInternalServerError, "UndisclosedException", "Something went wrong on our side."}
-	notFound = failure{http.StatusNotFound, "NotFoundHttpException", "Resource not found"}
-)
-
-// failures is the one table from what went wrong to how HTTP says so. Clients
+// wordings is the one table from what went wrong to how HTTP says so. Clients
 // know of no 409: what cannot be done is told like what is not valid.
-var failures = map[identity.Kind]failure{
-	identity.Internal:        internal,
+var wordings = map[identity.Kind]wording{
+	identity.Internal:        {http.StatusInternalServerError, "UndisclosedException", ""},
 	identity.Invalid:         {status: http.StatusUnprocessableEntity},
 	identity.Unauthenticated: {http.StatusUnauthorized, "AuthenticationException", "Unauthenticated"},
 	identity.Forbidden:       {http.StatusUnauthorized, "AuthorizationException", ""},
-	identity.NotFound:        notFound,
+	identity.NotFound:        {http.StatusNotFound, "NotFoundHttpException", "Resource not found"},
 	identity.Conflict:        {status: http.StatusUnprocessableEntity},
 	identity.Precondition:    {http.StatusPreconditionFailed, "PreconditionFailedHttpException", ""},
 	identity.TooManyRequests: {http.StatusTooManyRequests, "ThrottleRequestsException", ""},
 	identity.Unavailable:     {http.StatusServiceUnavailable, "ServiceUnavailableHttpException", ""},
 }
 
-// exceptions are those for what Echo and the reading of bodies complain of.
+// exceptions are those of a request that is wrong as such.
 var exceptions = map[int]string{
 	http.StatusMethodNotAllowed:      "MethodNotAllowedHttpException",
 	http.StatusNotAcceptable:         "BadHttpHeaderException",
@@ -55,52 +49,28 @@ type errorBody struct {
 	Errors    map[string][]string `json:"errors,omitzero"`
 }
 
-// writeError answers with an error. Of one without a kind it tells nothing but
-// that there was one.
-func writeError(c echo.Context, err error) error {
-	header := c.Response().Header()
-	f := internal
-	body := errorBody{}
-	var ours *identity.Error
-	var echos *echo.HTTPError
-	switch {
-	case errors.As(err, &ours):
-		f = failures[ours.Kind]
-		body = bodyFrom(f, ours)
-		if ours.Kind == identity.Unauthenticated {
-			header.Set(echo.HeaderWWWAuthenticate, api.Challenge(ours.Code))
-		}
-		if ours.Kind == identity.Forbidden {
-			header.Set(echo.HeaderWWWAuthenticate, api.Challenge("insufficient_scope"))
-		}
-	case errors.As(err, &echos) && echos.Code == http.StatusNotFound:
-		f = notFound
-	case errors.As(err, &echos) && echos.Code < http.StatusInternalServerError:
-		f = failure{echos.Code, cmp.Or(exceptions[echos.Code], "BadRequestHttpException"), fmt.Sprint(echos.Message)}
+func writeError(c echo.Context, f api.Failure) error {
+	w := wordings[f.Kind]
+	if f.OfRequest {
+		w = wording{status: f.Status, exception: cmp.Or(exceptions[f.Status], "BadRequestHttpException")}
 	}
-	if f.message != "" {
-		body = errorBody{Message: f.message, Exception: f.exception}
-	}
-	if f.status == http.StatusTooManyRequests || f.status == http.StatusServiceUnavailable {
-		header.Set(echo.HeaderRetryAfter, api.RetryAfter(err))
-	}
-	return write(c, f.status, echo.MIMEApplicationJSON, body)
+	return write(c, w.status, echo.MIMEApplicationJSON, bodyFrom(w, f))
 }
 
-func bodyFrom(f failure, e *identity.Error) errorBody {
-	body := errorBody{Message: e.Message, Exception: f.exception}
-	if f.exception != "" {
+func bodyFrom(w wording, f api.Failure) errorBody {
+	body := errorBody{Message: cmp.Or(w.message, f.Message), Exception: w.exception}
+	if w.exception != "" {
 		return body
 	}
 	body.Errors = map[string][]string{}
-	for i, field := range e.Fields {
+	for i, field := range f.Fields {
 		text := sentence(field)
 		body.Errors[field.Field] = append(body.Errors[field.Field], text)
 		if i == 0 {
 			body.Message = text
 		}
 	}
-	switch more := len(e.Fields) - 1; {
+	switch more := len(f.Fields) - 1; {
 	case more == 1:
 		body.Message += " (and 1 more error)"
 	case more > 1:
@@ -117,8 +87,8 @@ const (
 	codeEmail    = "invalid_email"
 )
 
-// wording is how Firefly words what clients may show to people, or look for.
-var wording = map[string]string{
+// sentences is how Firefly words what clients may show to people, or look for.
+var sentences = map[string]string{
 	codeRequired:  "The %s field is required.",
 	codeBoolean:   "The %s field must be true or false.",
 	codeChoice:    "The selected %s is invalid.",
@@ -134,7 +104,7 @@ func sentence(f identity.FieldError) string {
 	if name == "" { // about others that are not listed
 		return f.Message + "."
 	}
-	if known := wording[f.Code]; known != "" {
+	if known := sentences[f.Code]; known != "" {
 		return fmt.Sprintf(known, name)
 	}
 	return "The " + name + " field " + f.Message + "."

@@ -4,6 +4,7 @@
 package firefly
 
 import (
+	_ "embed"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,6 +18,9 @@ import (
 
 // Prefix starts every path of the dialect.
 const Prefix = "/api/v1"
+
+//go:embed openapi.yaml
+var contract []byte
 
 type handlers struct {
 	service   *service.Service
@@ -39,7 +43,9 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 	for i := range routes {
 		routes[i].Handler = forAdministrators(routes[i].Handler)
 	}
-	return api.Dialect{Prefix: Prefix, Routes: routes, WriteError: writeError}
+	return api.Dialect{
+		Name: "firefly", Prefix: Prefix, Contract: contract, Routes: routes, Scheme: api.Bearer, WriteError: writeError,
+	}
 }
 
 // forAdministrators refuses everyone else, whatever they may do elsewhere, and

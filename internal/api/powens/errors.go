@@ -1,8 +1,6 @@
 package powens
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -11,19 +9,6 @@ import (
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
 )
-
-// statuses is the one table from what went wrong to how HTTP says so.
-var statuses = map[identity.Kind]int{
-	identity.Internal:        http.StatusInternalServerError,
-	identity.Invalid:         http.StatusBadRequest,
-	identity.Unauthenticated: http.StatusUnauthorized,
-	identity.Forbidden:       http.StatusForbidden,
-	identity.NotFound:        http.StatusNotFound,
-	identity.Conflict:        http.StatusConflict,
-	identity.Precondition:    http.StatusPreconditionFailed,
-	identity.TooManyRequests: http.StatusTooManyRequests,
-	identity.Unavailable:     http.StatusServiceUnavailable,
-}
 
 // codes is the one table from a status to what Powens calls it. It has no word of
 // its own for a conflict, or for too much at once.
@@ -47,45 +32,32 @@ type errorBody struct {
 	RequestID   string `json:"request_id"`
 }
 
-func writeError(c echo.Context, err error) error {
-	status, body := errorFrom(err)
-	body.Description = http.StatusText(status)
-	header := c.Response().Header()
-	body.RequestID = header.Get(echo.HeaderXRequestID)
-	switch status {
-	case http.StatusUnauthorized:
-		header.Set(echo.HeaderWWWAuthenticate, `Bearer realm="roster"`)
-	case http.StatusForbidden:
-		header.Set(echo.HeaderWWWAuthenticate, `Bearer realm="roster", error="insufficient_scope"`)
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		header.Set(echo.HeaderRetryAfter, api.RetryAfter(err))
+func writeError(c echo.Context, f api.Failure) error {
+	body := errorBody{
+		Code:        codeOf(f.Status),
+		Description: http.StatusText(f.Status),
+		Message:     f.Message,
+		RequestID:   c.Response().Header().Get(echo.HeaderXRequestID),
 	}
-	return c.JSON(status, body)
+	var texts []string
+	for _, field := range f.Fields {
+		texts = append(texts, strings.TrimSpace(field.Field+" "+field.Message))
+		if field.Code == "required" && f.Kind == identity.Invalid {
+			body.Code = "missingParameter"
+		}
+	}
+	if len(texts) > 0 {
+		body.Message = strings.Join(texts, "; ")
+	}
+	return c.JSON(f.Status, body)
 }
 
-func errorFrom(err error) (int, errorBody) {
-	var ours *identity.Error
-	var echos *echo.HTTPError
-	switch {
-	case errors.As(err, &ours) && ours.Kind != identity.Internal:
-		status := statuses[ours.Kind]
-		body := errorBody{Code: codeOf(status), Message: ours.Message}
-		for i, field := range ours.Fields {
-			text := strings.TrimSpace(field.Field + " " + field.Message)
-			if i == 0 {
-				body.Message = text
-			} else {
-				body.Message += "; " + text
-			}
-			if field.Code == "required" && status == http.StatusBadRequest {
-				body.Code = "missingParameter"
-			}
-		}
-		return status, body
-	case errors.As(err, &echos) && echos.Code < http.StatusInternalServerError:
-		return echos.Code, errorBody{Code: codeOf(echos.Code), Message: strings.TrimSpace(fmt.Sprint(echos.Message))}
+// challenge returns a challenge that does not tell a wrong token from none.
+func challenge(f api.Failure) string {
+	if f.Kind == identity.Unauthenticated {
+		return api.BearerRealm
 	}
-	return http.StatusInternalServerError, errorBody{Code: "bug", Message: "Something went wrong on our side."}
+	return api.Bearer.Challenge(f)
 }
 
 func codeOf(status int) string {

@@ -3,6 +3,7 @@
 package powens
 
 import (
+	_ "embed"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -22,19 +23,27 @@ const Prefix = "/2.0"
 // kept in the outbox once for each subscriber.
 const maxSyncBody = 256 << 10
 
+//go:embed openapi.yaml
+var contract []byte
+
 type handlers struct{ service *service.Service }
 
 // New returns the dialect over a service.
 func New(s *service.Service) api.Dialect {
 	h := &handlers{s}
+	scheme := api.Bearer
+	scheme.Challenge = challenge
 	return api.Dialect{
-		Prefix: Prefix,
+		Name:     "powens",
+		Prefix:   Prefix,
+		Contract: contract,
 		Routes: []api.Route{
 			{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
 			{Method: http.MethodGet, Path: "/users/:userId", Handler: h.getUser},
 			{Method: http.MethodDelete, Path: "/users/:userId", Handler: h.deleteUser},
 			{Method: http.MethodPost, Path: "/users/:userId/synced", Handler: h.syncUser, MaxBody: maxSyncBody},
 		},
+		Scheme:     scheme,
 		WriteError: writeError,
 		Webhook:    renderWebhook, WebhookFormat: identity.WebhookFormatPowens,
 	}

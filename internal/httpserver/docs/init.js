@@ -1,1 +1,3 @@
-SwaggerUIBundle({ url: "openapi.yaml", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: "none" });
+const api = new URLSearchParams(location.search).get("api");
+const url = /^[a-z]+$/.test(api ?? "") ? `openapi/${api}.yaml` : "openapi.yaml";
+SwaggerUIBundle({ url, dom_id: "#swagger-ui", deepLinking: true, validatorUrl: "none" });

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rosterhq/roster/internal/pgtest"
 	"github.com/rosterhq/roster/internal/store"
@@ -55,7 +56,7 @@ func EmptyURL(tb testing.TB, engine string) string {
 // Open opens a store that is closed when the test ends.
 func Open(tb testing.TB, url string) *store.Store {
 	tb.Helper()
-	s, err := store.Open(url, store.Options{Prepare: true, MaxConns: 8, GrantTTL: store.DefaultGrantTTL})
+	s, err := store.Open(url, store.Options{Prepare: true, MaxConns: 8, GrantTTL: time.Second})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,0 +1,174 @@
+package apitest_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/api/backoffice"
+	"github.com/rosterhq/roster/internal/api/firefly"
+	"github.com/rosterhq/roster/internal/app"
+)
+
+func contracts(t *testing.T) map[string]*openapi3.T {
+	t.Helper()
+	all, err := apitest.Contracts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestContractsAreValid(t *testing.T) {
+	for prefix, contract := range contracts(t) {
+		if err := contract.Validate(t.Context(), openapi3.EnableExamplesValidation()); err != nil {
+			t.Errorf("%s: %v", prefix, err)
+		}
+	}
+}
+
+func TestOperations(t *testing.T) {
+	ids, paths := map[string]string{}, map[string]bool{}
+	for prefix, contract := range contracts(t) {
+		for path, item := range contract.Paths.Map() {
+			if paths[path] {
+				t.Errorf("%s is in two contracts", path)
+			}
+			paths[path] = true
+			for method, op := range item.Operations() {
+				name := method + " " + path
+				if other, taken := ids[op.OperationID]; taken {
+					t.Errorf("%s and %s are both called %s", name, other, op.OperationID)
+				}
+				ids[op.OperationID] = name
+				checkOperation(t, prefix, path, name, op)
+			}
+		}
+	}
+}
+
+func checkOperation(t *testing.T, prefix, path, name string, op *openapi3.Operation) {
+	t.Helper()
+	if op.OperationID == "" || op.Summary == "" || len(op.Tags) != 1 {
+		t.Errorf("%s: wants an operationId, a summary and one tag", name)
+	}
+	public := op.Security != nil && len(*op.Security) == 0
+	isCall := strings.HasPrefix(path, prefix+"/")
+	if isCall == public && !(isCall && op.Tags[0] == "Sign-in") {
+		t.Errorf("%s: public = %v", name, public)
+	}
+	for status, response := range op.Responses.Map() {
+		if response.Value.Headers["X-Request-Id"] == nil {
+			t.Errorf("%s %s: no X-Request-Id", name, status)
+		}
+		if prefix != backoffice.Prefix {
+			body := response.Value.Content["application/json"]
+			if status >= "400" && (body == nil || body.Example == nil) {
+				t.Errorf("%s %s: no error body with an example", name, status)
+			}
+		} else if status >= "400" && !public {
+			example, ok := problemExample(response.Value)
+			if !ok || fmt.Sprint(example["status"]) != status {
+				t.Errorf("%s %s: no problem document with an example of this status", name, status)
+			}
+		}
+	}
+}
+
+func problemExample(r *openapi3.Response) (example map[string]any, ok bool) {
+	problem := r.Content["application/problem+json"]
+	if problem == nil {
+		return nil, false
+	}
+	example, ok = problem.Example.(map[string]any)
+	return example, ok
+}
+
+// What is open on purpose: what services say about their records, and what clients of Firefly III send along.
+var openObjects = map[string][]string{
+	backoffice.Prefix: {"RecordAttributes"},
+	firefly.Prefix:    {"RecordAttributes", "UserCreate", "UserUpdate"},
+}
+
+// A mistyped field must never pass unnoticed, and an answer has no field that is not written down.
+func TestObjectsAreClosed(t *testing.T) {
+	for prefix, contract := range contracts(t) {
+		for name, schema := range contract.Components.Schemas {
+			walk(name, schema.Value, func(path string, s *openapi3.Schema) {
+				more := s.AdditionalProperties
+				isMap, isClosed := more.Schema != nil, more.Has != nil && !*more.Has
+				if s.Type.Is("object") && !isMap && !isClosed && !slices.Contains(openObjects[prefix], path) {
+					t.Errorf("%s: %s: additionalProperties is not false", prefix, path)
+				}
+				for _, field := range s.Required {
+					if s.Properties[field] == nil {
+						t.Errorf("%s: %s: requires %s, which is not one of its properties", prefix, path, field)
+					}
+				}
+			})
+		}
+	}
+}
+
+// CreatedToken is Token and the secret: a closed object cannot be extended by allOf.
+func TestCreatedTokenIsToken(t *testing.T) {
+	schemas := contracts(t)[backoffice.Prefix].Components.Schemas
+	want := append(slices.Clone(schemas["Token"].Value.Required), "token")
+	if got := schemas["CreatedToken"].Value.Required; !slices.Equal(got, want) {
+		t.Errorf("required: %v, want %v", got, want)
+	}
+	if got, want := len(schemas["CreatedToken"].Value.Properties), len(want); got != want {
+		t.Errorf("%d properties, want %d", got, want)
+	}
+}
+
+// WebhookWithSecret is Webhook and the secret, likewise.
+func TestWebhookWithSecretIsWebhook(t *testing.T) {
+	schemas := contracts(t)[backoffice.Prefix].Components.Schemas
+	want := append(slices.Clone(schemas["Webhook"].Value.Required), "secret")
+	if got := schemas["WebhookWithSecret"].Value.Required; !slices.Equal(got, want) || len(schemas["WebhookWithSecret"].Value.Properties) != len(want) {
+		t.Errorf("required: %v, want %v", got, want)
+	}
+}
+
+func walk(path string, s *openapi3.Schema, visit func(string, *openapi3.Schema)) {
+	visit(path, s)
+	for name, p := range s.Properties {
+		if p.Ref == "" {
+			walk(path+"."+name, p.Value, visit)
+		}
+	}
+	for _, p := range s.OneOf {
+		walk(path+"|", p.Value, visit)
+	}
+	if s.Items != nil && s.Items.Ref == "" {
+		walk(path+"[]", s.Items.Value, visit)
+	}
+}
+
+// TestContractsAreServed: each contract has its address, and the page for people leads to it.
+func TestContractsAreServed(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		page := string(s.Do(http.MethodGet, "/docs", nil).Want(http.StatusOK).Body)
+		for i, dialect := range app.Dialects(nil, nil) {
+			address, link := "/openapi/"+dialect.Name+".yaml", `href="docs?api=`+dialect.Name+`"`
+			if i == 0 {
+				address, link = "/openapi.yaml", `href="docs"`
+			}
+			served := s.Do(http.MethodGet, address, nil, apitest.As("")).Want(http.StatusOK)
+			if !bytes.Equal(served.Body, dialect.Contract) {
+				t.Errorf("%s is not the contract of %s", address, dialect.Name)
+			}
+			if !strings.Contains(page, link) {
+				t.Errorf("/docs has no %s", link)
+			}
+		}
+	})
+}

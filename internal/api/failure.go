@@ -1,0 +1,90 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// Failure is what a caller may be told of an error.
+type Failure struct {
+	Kind identity.Kind
+	// Status is the usual status for the failure. A dialect whose statuses differ
+	// has a table by Kind.
+	Status int
+	// OfRequest says that the request as such is wrong: its method (405), its Accept
+	// header (406), its size (413), its media type (415) or its end (400). Its Kind
+	// is Invalid.
+	OfRequest  bool
+	Code       string // stable, machine-readable, snake_case
+	Message    string // one sentence for a person
+	Fields     []identity.FieldError
+	RetryAfter time.Duration // at least a second where the caller is to wait, else 0
+}
+
+// statuses has the usual status for each kind.
+var statuses = map[identity.Kind]int{
+	identity.Internal:        http.StatusInternalServerError,
+	identity.Invalid:         http.StatusBadRequest,
+	identity.Unauthenticated: http.StatusUnauthorized,
+	identity.Forbidden:       http.StatusForbidden,
+	identity.NotFound:        http.StatusNotFound,
+	identity.Conflict:        http.StatusConflict,
+	identity.Precondition:    http.StatusPreconditionFailed,
+	identity.TooManyRequests: http.StatusTooManyRequests,
+	identity.Unavailable:     http.StatusServiceUnavailable,
+}
+
+// FailureFrom returns the failure that an error stands for: that of an
+// *identity.Error, that of an *echo.HTTPError below 500, or an internal one, which
+// says nothing of the error.
+func FailureFrom(err error) Failure {
+	var ours *identity.Error
+	var echos *echo.HTTPError
+	switch {
+	case errors.As(err, &ours) && ours.Kind != identity.Internal:
+		f := Failure{
+			Kind: ours.Kind, Status: statuses[ours.Kind], Code: ours.Code, Message: ours.Message, Fields: ours.Fields,
+		}
+		if f.Kind == identity.TooManyRequests || f.Kind == identity.Unavailable {
+			f.RetryAfter = max(ours.RetryAfter, time.Second)
+		}
+		return f
+	case ours == nil && errors.As(err, &echos) && echos.Code < http.StatusInternalServerError:
+		f := Failure{
+			Kind: identity.Invalid, Status: echos.Code, OfRequest: true,
+			Code:    strings.ReplaceAll(strings.ToLower(http.StatusText(echos.Code)), " ", "_"),
+			Message: fmt.Sprint(echos.Message),
+		}
+		if f.Status == http.StatusNotFound {
+			f.Kind, f.OfRequest = identity.NotFound, false
+		}
+		return f
+	}
+	return Failure{
+		Kind: identity.Internal, Status: http.StatusInternalServerError,
+		Code: "internal_error", Message: "Something went wrong on our side.",
+	}
+}
+
+// Answer answers with an error: it sets the headers that are HTTP's own, and
+// WriteError writes the rest.
+func (d Dialect) Answer(c echo.Context, err error) error {
+	f := FailureFrom(err)
+	header := c.Response().Header()
+	if challenge := d.Scheme.Challenge(f); challenge != "" {
+		header.Set(echo.HeaderWWWAuthenticate, challenge)
+	}
+	if f.RetryAfter > 0 {
+		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
+	}
+	return d.WriteError(c, f)
+}

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// Scheme is the way in which the callers of a dialect say who they are, with the
+// rules that follow from it.
+type Scheme struct {
+	// Credential returns the credential of a request, which the service then checks,
+	// or an error, Unauthenticated where there is none.
+	Credential func(*http.Request) (string, error)
+	// Challenge returns the WWW-Authenticate header of an answer; "" for none.
+	Challenge func(Failure) string
+	// Guard refuses what a page of another site can make a browser send. It runs
+	// before anything else is done for a request.
+	Guard func(r *http.Request, public bool) error
+}
+
+// Bearer is the scheme of RFC 6750: a token in the Authorization header.
+var Bearer = Scheme{Credential: bearerToken, Challenge: bearerChallenge, Guard: guardPublic}
+
+// bearerToken reads the token of a request as RFC 6750 §2.1 has it: from the
+// Authorization header only, and there only once.
+func bearerToken(r *http.Request) (string, error) {
+	headers := r.Header.Values(echo.HeaderAuthorization)
+	if len(headers) > 1 {
+		return "", identity.InvalidField(echo.HeaderAuthorization, "repeated", "must not be repeated")
+	}
+	if len(headers) == 1 {
+		scheme, credential, _ := strings.Cut(headers[0], " ")
+		credential = strings.TrimSpace(credential)
+		if strings.EqualFold(scheme, "Bearer") && credential != "" {
+			return credential, nil
+		}
+	}
+	return "", identity.Errorf(identity.Unauthenticated, "missing_token",
+		"Send an access token: Authorization: Bearer <token>.")
+}
+
+// bearerChallenge returns the challenge of RFC 6750 §3: with an error only where
+// a token was sent.
+func bearerChallenge(f Failure) string {
+	switch {
+	case f.Kind == identity.Forbidden:
+		return challenge("insufficient_scope")
+	case f.Kind != identity.Unauthenticated:
+		return ""
+	case f.Code == "invalid_token" || f.Code == "insufficient_scope":
+		return challenge(f.Code)
+	}
+	return BearerRealm
+}
+
+// BearerRealm is a challenge that says nothing of an error.
+const BearerRealm = `Bearer realm="roster"` //nolint:gosec // a challenge is no credential
+
+func challenge(code string) string { return fmt.Sprintf(`%s, error="%s"`, BearerRealm, code) }
+
+// guardPublic keeps the pages of other sites from making a browser call a public
+// route, whose tries are counted: they could lock a person out. A form can send
+// any type but JSON without asking, and what a script may send browsers mark with
+// Sec-Fetch-Site. Other routes need a token, which no browser adds by itself.
+func guardPublic(r *http.Request, public bool) error {
+	if !public {
+		return nil
+	}
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return identity.Errorf(identity.Forbidden, "cross_site_request", "The pages of other sites may not do this.")
+	}
+	return RequireJSON(r)
+}

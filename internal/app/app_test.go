@@ -1,0 +1,65 @@
+package app_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/rosterhq/roster/internal/app"
+	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/secret"
+)
+
+// TestRun checks that Run serves requests and, when it returns, has stopped all that
+// it started and restored GOMAXPROCS.
+func TestRun(t *testing.T) { //nolint:paralleltest // GOMAXPROCS belongs to the process
+	processors := runtime.GOMAXPROCS(0)
+	a, err := app.New(t.Context(), app.Options{
+		Config: &config.Config{
+			DatabaseURL: "sqlite:" + filepath.Join(t.TempDir(), "roster.db"), Migrate: true,
+			PreparedStatements: true, BcryptCost: secret.MinCost, MetricsAddr: "127.0.0.1:0",
+		},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := a.Start(t.Context(), "127.0.0.1:0")
+	if err != nil || token == "" {
+		t.Fatalf("%q %v", token, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	url := "http://" + a.Addr().String() + "/api/v2/users"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("status %d", response.StatusCode)
+	}
+	if got := runtime.GOMAXPROCS(0); got != 2*processors {
+		t.Errorf("GOMAXPROCS %d while it serves, want %d", got, 2*processors)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if got := runtime.GOMAXPROCS(0); got != processors {
+		t.Errorf("GOMAXPROCS %d after Run, want %d", got, processors)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}

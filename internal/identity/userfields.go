@@ -1,0 +1,148 @@
+package identity
+
+import "slices"
+
+// userFields declares each field of a user that can be changed, once: what is done
+// with all fields (apply, compare, mask, tell of them in events) walks this table.
+// The password is not among them, as it is not part of a User.
+var userFields = []userField{
+	fieldOf[Name]{
+		name: "name", own: true, mask: Name.Masked, maskText: maskText(Name.Masked),
+		of: func(u *User) *Name { return &u.Name }, in: func(c *UserChange) **Name { return &c.Name },
+	},
+	fieldOf[Email]{
+		name: "email", mask: Email.Masked, maskText: maskText(Email.Masked),
+		// Such an address can be real, so it is a mask only for a caller who reads masks.
+		isMask: func(e Email, readsMasks bool) bool { return readsMasks && e.IsMask() },
+		of:     func(u *User) *Email { return &u.Email }, in: func(c *UserChange) **Email { return &c.Email },
+	},
+	fieldOf[Phone]{
+		name: "phone", own: true, mask: Phone.Masked, maskText: maskText(Phone.Masked),
+		isMask: func(p Phone, _ bool) bool { return p.IsMask() },
+		of:     func(u *User) *Phone { return &u.Phone }, in: func(c *UserChange) **Phone { return &c.Phone },
+	},
+	fieldOf[bool]{
+		name: "active",
+		of:   func(u *User) *bool { return &u.Active }, in: func(c *UserChange) **bool { return &c.Active },
+	},
+	fieldOf[BlockedCode]{
+		name: "blockedCode",
+		of:   func(u *User) *BlockedCode { return &u.BlockedCode }, in: func(c *UserChange) **BlockedCode { return &c.BlockedCode },
+	},
+	fieldOf[bool]{
+		name: "tfa",
+		of:   func(u *User) *bool { return &u.TFA }, in: func(c *UserChange) **bool { return &c.TFA },
+	},
+	fieldOf[[]int64]{
+		name: "groups", equal: slices.Equal[[]int64],
+		of: func(u *User) *[]int64 { return &u.Groups }, in: func(c *UserChange) **[]int64 { return &c.Groups },
+	},
+	fieldOf[AllowList]{
+		name: "ipWhitelist", equal: slices.Equal[AllowList], mask: AllowList.Masked, maskText: maskList,
+		isMask: func(l AllowList, _ bool) bool { return slices.Contains(l, AddressRange{}) },
+		of:     func(u *User) *AllowList { return &u.AllowList }, in: func(c *UserChange) **AllowList { return &c.AllowList },
+	},
+	fieldOf[[]ClientTag]{
+		name: "clientTags", equal: func(a, b []ClientTag) bool { return slices.EqualFunc(a, b, ClientTag.Equal) },
+		of: func(u *User) *[]ClientTag { return &u.ClientTags }, in: func(c *UserChange) **[]ClientTag { return &c.ClientTags },
+	},
+	fieldOf[bool]{
+		name: "canViewMaskedData",
+		of:   func(u *User) *bool { return &u.CanViewMaskedData }, in: func(c *UserChange) **bool { return &c.CanViewMaskedData },
+	},
+}
+
+// userField is a fieldOf any type.
+type userField interface {
+	fieldName() string
+	isOwn() bool
+	leave(c *UserChange)
+	apply(c *UserChange, u *User)
+	diff(before, after *User, changes Changes)
+	masked(u *User)
+	maskOfText() func(any) any
+	holdsMask(u *User, readsMasks bool) bool
+	unmask(c *UserChange, seen *User, readsMasks bool) (ok bool)
+}
+
+// fieldOf is a field of type T.
+type fieldOf[T any] struct {
+	name string                // in the changes of an event
+	of   func(*User) *T        // where a user has it
+	in   func(*UserChange) **T // where a change has it
+	own  bool                  // in person, users may change it themselves
+	// equal compares two values; nil for ==.
+	equal func(a, b T) bool
+	// mask returns the value as others see it without CanViewMaskedData, maskText does
+	// so for a value that is read back from an event. Both are nil for a field that is
+	// shown in full.
+	mask     func(T) T
+	maskText func(any) any
+	// isMask reports whether a value that is sent can only be a mask; nil for never.
+	isMask func(value T, readsMasks bool) bool
+}
+
+func (f fieldOf[T]) fieldName() string         { return f.name }
+func (f fieldOf[T]) isOwn() bool               { return f.own }
+func (f fieldOf[T]) leave(c *UserChange)       { *f.in(c) = nil }
+func (f fieldOf[T]) maskOfText() func(any) any { return f.maskText }
+
+func (f fieldOf[T]) same(a, b T) bool {
+	if f.equal != nil {
+		return f.equal(a, b)
+	}
+	return any(a) == any(b)
+}
+
+func (f fieldOf[T]) apply(c *UserChange, u *User) {
+	if value := *f.in(c); value != nil {
+		*f.of(u) = *value
+	}
+}
+
+func (f fieldOf[T]) diff(before, after *User, changes Changes) {
+	if a, b := *f.of(before), *f.of(after); !f.same(a, b) {
+		changes[f.name] = Change{a, b}
+	}
+}
+
+func (f fieldOf[T]) masked(u *User) {
+	if f.mask != nil {
+		*f.of(u) = f.mask(*f.of(u))
+	}
+}
+
+func (f fieldOf[T]) holdsMask(u *User, readsMasks bool) bool {
+	return f.isMask != nil && f.isMask(*f.of(u), readsMasks)
+}
+
+// unmask takes a value out of the change that equals what the caller sees. It
+// reports false where the value is the mask of something else.
+func (f fieldOf[T]) unmask(c *UserChange, seen *User, readsMasks bool) (ok bool) {
+	value := f.in(c)
+	switch {
+	case f.mask == nil || *value == nil:
+		return true
+	case f.same(**value, *f.of(seen)):
+		*value = nil
+		return true
+	}
+	return f.isMask == nil || !f.isMask(**value, readsMasks)
+}
+
+// maskText returns a mask for values of a text type as JSON has them. A value of
+// another type is not shown at all.
+func maskText[T ~string](mask func(T) T) func(any) any {
+	return func(value any) any {
+		text, _ := value.(string)
+		return string(mask(T(text)))
+	}
+}
+
+// maskList shows of a list only whether it is empty.
+func maskList(value any) any {
+	if list, _ := value.([]any); len(list) == 0 {
+		return []any{}
+	}
+	return []any{mask}
+}
