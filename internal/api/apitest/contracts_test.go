@@ -11,9 +11,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
-	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/api/backoffice"
 	"github.com/rosterhq/roster/internal/api/firefly"
+	"github.com/rosterhq/roster/internal/app"
 )
 
 func contracts(t *testing.T) map[string]*openapi3.T {
