@@ -20,7 +20,7 @@ import (
 type webhookOrder struct {
 	Type        identity.EventType
 	Time        time.Time
-	User        *userSnapshot
+	User        json.RawMessage `json:",omitempty"` // of store.MarshalUser; none in a ping
 	Connections json.RawMessage
 }
 
@@ -46,13 +46,13 @@ func Webhooks(ctx context.Context, tx *store.Tx, event identity.Event) error {
 		}
 		event.User = &user
 	}
-	snapshot, err := snapshotOf(*event.User)
+	user, err := store.MarshalUser(*event.User)
 	if err != nil {
 		return err
 	}
-	order := webhookOrder{Type: event.Type, Time: event.Time, User: snapshot, Connections: event.Connections}
+	order := webhookOrder{Type: event.Type, Time: event.Time, User: user, Connections: event.Connections}
 	for _, webhook := range webhooks {
-		if _, err := enqueueWebhook(ctx, tx, webhook.ID, order); err != nil {
+		if _, err := enqueueWebhook(ctx, tx, webhook.ID, event.User.ID, order); err != nil {
 			return err
 		}
 	}
@@ -61,21 +61,19 @@ func Webhooks(ctx context.Context, tx *store.Tx, event identity.Event) error {
 
 // Ping puts a message that tries a webhook out into the outbox, and returns its id.
 func Ping(ctx context.Context, tx *store.Tx, webhookID int64, now time.Time) (id int64, err error) {
-	return enqueueWebhook(ctx, tx, webhookID, webhookOrder{Type: identity.WebhookPing, Time: now})
+	return enqueueWebhook(ctx, tx, webhookID, 0, webhookOrder{Type: identity.WebhookPing, Time: now})
 }
 
-func enqueueWebhook(ctx context.Context, tx *store.Tx, webhookID int64, order webhookOrder) (id int64, err error) {
+func enqueueWebhook(ctx context.Context, tx *store.Tx, webhookID, userID int64, order webhookOrder,
+) (id int64, err error) {
 	payload, err := json.Marshal(order)
 	if err != nil {
 		return 0, fmt.Errorf("webhook order: %w", err)
 	}
-	message := delivery.Message{
-		To: delivery.ToWebhook(webhookID), Topic: string(order.Type), Payload: string(payload), CreatedAt: order.Time,
-	}
-	if order.User != nil {
-		message.UserID = order.User.ID
-	}
-	return tx.Enqueue(ctx, message)
+	return tx.Enqueue(ctx, delivery.Message{
+		To: delivery.ToWebhook(webhookID), Topic: string(order.Type), UserID: userID, Payload: string(payload),
+		CreatedAt: order.Time,
+	})
 }
 
 // WebhookMessage reads back what a message of a webhook says.
@@ -88,12 +86,12 @@ func WebhookMessage(m delivery.Message) (delivery.WebhookMessage, error) {
 	if order.Type == identity.UserSynced {
 		message.Connections = order.Connections
 	}
-	if order.User != nil {
-		user, err := order.User.user()
-		if err != nil {
-			return delivery.WebhookMessage{}, fmt.Errorf("webhook order: %w", err)
-		}
-		message.User = user
+	if order.Type == identity.WebhookPing {
+		return message, nil
+	}
+	var err error
+	if message.User, err = store.UnmarshalUser(order.User); err != nil {
+		return delivery.WebhookMessage{}, fmt.Errorf("webhook order: %w", err)
 	}
 	return message, nil
 }
