@@ -9,5 +9,3 @@ ALTER TABLE outbox
         GENERATED ALWAYS AS (CAST('0' || split_part(lane, '/', 2) AS bigint)) STORED; -- 0 for mail
 CREATE INDEX outbox_due ON outbox (channel, webhook_id, due_at, id) WHERE state = 'pending';
 CREATE INDEX outbox_by_destination ON outbox (channel, webhook_id, id);
-DROP INDEX outbox_pending;
-DROP INDEX outbox_by_lane;
