@@ -32,10 +32,7 @@ func TestSecurityNamesTests(t *testing.T) {
 	}
 	for _, match := range named {
 		folder := match[1]
-		switch folder {
-		case "":
-			folder = "backoffice"
-		case "cmd/roster":
+		if folder == "cmd/roster" {
 			folder = "main"
 		}
 		if !tests[folder+"."+match[2]] {

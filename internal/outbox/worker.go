@@ -4,6 +4,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -29,6 +30,8 @@ type Options struct {
 	Clock   func() time.Time
 	Logger  *slog.Logger
 	Metrics *Metrics // may be nil
+
+	RenewInterval time.Duration // how often a claim is renewed, 0 for two seconds
 }
 
 // Worker sends messages.
@@ -56,13 +59,13 @@ const (
 	transactionTimeout = 3 * time.Second
 	// pollInterval is how often to look for messages that have become due.
 	pollInterval = time.Second
+	// renewInterval is how often a claim is renewed by default.
+	renewInterval = 2 * time.Second
 )
-
-// renewInterval is how often a claim is renewed.
-var renewInterval = 2 * time.Second // not a constant for its test only
 
 // New returns a worker.
 func New(options Options) *Worker {
+	options.RenewInterval = cmp.Or(options.RenewInterval, renewInterval)
 	return &Worker{options: options, busy: map[delivery.Destination]bool{}, database: make(chan struct{}, transactions)}
 }
 
@@ -158,7 +161,7 @@ func (w *Worker) inTx(ctx context.Context, fn func(ctx context.Context, tx *stor
 func (w *Worker) keep(ctx context.Context, to delivery.Destination, messages []delivery.Message, leaseEnd time.Time,
 	sent <-chan struct{},
 ) {
-	ticker := time.NewTicker(renewInterval)
+	ticker := time.NewTicker(w.options.RenewInterval)
 	defer ticker.Stop()
 	for {
 		select {

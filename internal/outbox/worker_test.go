@@ -45,6 +45,8 @@ func newBench(t *testing.T, s *store.Store, send func(delivery.Message) (int, er
 	b.Worker = outbox.New(outbox.Options{
 		Store: s, Clock: b.clock, Logger: slog.New(slog.DiscardHandler),
 		Senders: map[delivery.Channel]outbox.Sender{delivery.ChannelMail: sender, delivery.ChannelWebhook: sender},
+
+		RenewInterval: 10 * time.Millisecond,
 	})
 	return b
 }

@@ -2,74 +2,216 @@ package service_test
 
 import (
 	"fmt"
-	"net/netip"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/api/apitest"
 	"github.com/rosterhq/roster/internal/secret"
-	"github.com/rosterhq/roster/internal/service"
-	"github.com/rosterhq/roster/internal/store"
-	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
-// TestSignInTakesTheSameTime: how long a refusal takes does not tell whether
-// there is a user, and in what state. It counts the rounds of bcrypt, which take
-// nearly all of the time and must be the same to the last one. It measures no time:
-// on a busy machine that tells of the machine.
-func TestSignInTakesTheSameTime(t *testing.T) {
-	const cost, samples = 5, 5
-	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		ctx := t.Context()
-		options := service.Options{Store: s, Clock: time.Now, Passwords: secret.NewPasswords(secret.MinCost, 1)}
-		old := service.New(options)
-		options.Passwords = secret.NewPasswords(cost, 1)
-		svc := service.New(options)
-		create := func(svc *service.Service, email identity.Email, active bool) {
-			t.Helper()
-			_, _, err := svc.CreateUser(ctx, identity.CommandLine(), service.NewUser{
-				User: identity.User{Name: "Mary", Email: email, Active: active, Groups: []int64{}}, Password: "MySecret123",
-			}, service.Once{})
-			if err != nil {
-				t.Fatal(err)
+func TestSignIn(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		id := s.CreateUser("Mary@example.com", changes{"groups": []int{1}})
+		answer := s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@EXAMPLE.com", apitest.Password), apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
+		shape := regexp.MustCompile(`^{"2faRequired":false,"accessToken":{"token":"rst_[\w-]{48}","createdAt":"2026-11-22T12:00:00\+00:00",` +
+			`"expiresAt":"2026-11-22T13:00:00\+00:00"},"refreshToken":{"token":"rst_[\w-]{48}","createdAt":"2026-11-22T12:00:00\+00:00",` +
+			`"expiresAt":"2026-12-22T12:00:00\+00:00"}}\n$`)
+		if !shape.Match(answer.Body) {
+			t.Errorf("%s", answer.Body)
+		}
+		if got := answer.Header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("Cache-Control: %s", got)
+		}
+		var p apitest.Tokens
+		answer.Decode(&p)
+		user := s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK).Object()
+		if user["id"] != float64(id) || user["lastSigninTime"] != "2026-11-22T12:00:00+00:00" || user["version"] != 1.0 || user["updateTime"] != nil {
+			t.Errorf("%v", user)
+		}
+		// A session may do what its user may.
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("new@example.com"), apitest.As(p.AccessToken.Token)).Want(http.StatusCreated)
+		// Its tokens are no service tokens.
+		if total := s.Do(http.MethodGet, apitest.TokensPath, nil).Object()["total"]; total != 1.0 {
+			t.Errorf("%v service tokens", total)
+		}
+		s.Do(http.MethodGet, apitest.TokensPath+"/2", nil).WantProblem(http.StatusNotFound, "not_found")
+		s.Do(http.MethodDelete, apitest.TokensPath+"/2", nil).WantProblem(http.StatusNotFound, "not_found")
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
+	})
+}
+
+// TestSameRefusal: whatever is wrong, the answer is the same.
+func TestSameRefusal(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.CreateUser("active@example.com")
+		s.CreateUser("inactive@example.com", changes{"active": false})
+		s.CreateUser("elsewhere@example.com", changes{"ipWhitelist": []string{"203.0.113.1"}})
+		id := regexp.MustCompile(`"requestId":"[^"]*"`)
+		want := ""
+		for i, c := range []changes{
+			apitest.Credentials("active@example.com", "MySecret1234"), apitest.Credentials("active@example.com", "mysecret123"),
+			apitest.Credentials("active@example.com", ""), apitest.Credentials("active@example.com", strings.Repeat("MySecret9", 20)),
+			apitest.Credentials("nobody@example.com", apitest.Password), apitest.Credentials("inactive@example.com", apitest.Password),
+			apitest.Credentials("inactive@example.com", "MySecret1234"), apitest.Credentials("elsewhere@example.com", "MySecret1234"),
+			apitest.Credentials("not an address", apitest.Password), apitest.Credentials("", apitest.Password), apitest.Credentials(strings.Repeat("a",
+				15_000)+"@example.com", apitest.Password),
+		} {
+			answer := s.Do(http.MethodPost, apitest.SignInPath, c, apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+1))).
+				WantProblem(http.StatusUnauthorized, "invalid_credentials")
+			body := id.ReplaceAllString(string(answer.Body), "") + answer.Header.Get("Www-Authenticate")
+			if want == "" {
+				want = body
+			}
+			if body != want {
+				t.Errorf("%s\nis not %s", body, want)
 			}
 		}
-		create(svc, "known@example.com", true)
-		create(svc, "inactive@example.com", false)
-		create(svc, "passwordless@example.com", true)
-		create(old, "old@example.com", true) // hashed at a lower cost
-		user, _, err := s.UserByEmail(ctx, "passwordless@example.com")
-		if err != nil {
-			t.Fatal(err)
+	})
+}
+
+func TestAllowListAtSignIn(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		id := s.CreateUser("mary@example.com", changes{"ipWhitelist": []string{"192.0.2.0/24"}})
+		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("203.0.113.9")).
+			WantProblem(http.StatusForbidden, "ip_not_allowed")
+		p := s.SignInWith("mary@example.com", apitest.Password)
+		as := apitest.As(p.AccessToken.Token)
+		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("192.0.2.200")).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("203.0.113.9")).WantProblem(http.StatusForbidden, "ip_not_allowed")
+		// Refused from there, the refresh token is not used up.
+		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.NoToken("203.0.113.9")).
+			WantProblem(http.StatusForbidden, "ip_not_allowed")
+		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.NoToken("192.0.2.9")).Want(http.StatusOK)
+		// The list changes, and the next request goes by it.
+		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"ipWhitelist": []string{"203.0.113.9"}}).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("192.0.2.200")).WantProblem(http.StatusForbidden, "ip_not_allowed")
+		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("203.0.113.9")).Want(http.StatusOK)
+	})
+}
+
+// TestReactivation: who is let in again has to sign in again.
+func TestReactivation(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		id := s.CreateUser("mary@example.com")
+		p := s.SignInWith("mary@example.com", apitest.Password)
+		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false}).Want(http.StatusOK)
+		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusUnauthorized)
+		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": true}).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusUnauthorized)
+		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusUnauthorized)
+		s.SignInWith("mary@example.com", apitest.Password)
+	})
+}
+
+func TestBruteForce(t *testing.T) {
+	t.Parallel()
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
+		s[0].CreateUser("mary@example.com")
+		attacker, owner := apitest.NoToken("198.51.100.7"), apitest.NoToken("192.0.2.1")
+		// In whatever spelling, on whatever instance: five in a minute.
+		for i := range 5 {
+			email := []string{"mary@example.com", "MARY@example.com"}[i%2]
+			s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials(email, "WrongSecret1"), attacker).WantProblem(http.StatusUnauthorized, "invalid_credentials")
 		}
-		if err := s.InTx(ctx, func(tx *store.Tx) error { return tx.UpdatePasswordHash(ctx, user.ID, "") }); err != nil {
-			t.Fatal(err)
-		}
-		kinds := []struct {
-			name, email string
-			password    identity.Password
-		}{
-			{"wrong password", "known@example.com", "WrongSecret1"},
-			{"unknown", "unknown@example.com", "WrongSecret1"},
-			{"inactive", "inactive@example.com", "MySecret123"},
-			{"passwordless", "passwordless@example.com", ""},
-			{"empty password", "known@example.com", ""},
-			{"too long", "known@example.com", identity.Password(make([]byte, 100))},
-			{"old hash", "old@example.com", "WrongSecret1"},
-		}
-		for sample := range samples {
-			for i, kind := range kinds {
-				source := netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", sample, i)) // never throttled
-				before := options.Passwords.Rounds()
-				_, err := svc.SignIn(ctx, identity.Anonymous(identity.Origin{Source: source, RequestID: "r"}), kind.email,
-					kind.password)
-				if rounds := options.Passwords.Rounds() - before; rounds != 1<<cost {
-					t.Fatalf("%s: %d rounds", kind.name, rounds)
-				}
-				if identity.KindOf(err) != identity.Unauthenticated {
-					t.Fatalf("%s: %v", kind.name, err)
-				}
+		for i := range 4 {
+			answer := s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), attacker).
+				WantProblem(http.StatusTooManyRequests, "too_many_attempts")
+			if wait, err := strconv.Atoi(answer.Header.Get("Retry-After")); err != nil || wait != 600 {
+				t.Errorf("Retry-After: %s", answer.Header.Get("Retry-After"))
 			}
+		}
+		// The owner, from elsewhere, gets in, and so does someone else from there.
+		s[1].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), owner).Want(http.StatusOK)
+		s[0].CreateUser("john@example.com")
+		s[1].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("john@example.com", apitest.Password), attacker).Want(http.StatusOK)
+		// Whether the address is anyone's makes no difference.
+		for i := range 6 {
+			want := http.StatusUnauthorized
+			if i == 5 {
+				want = http.StatusTooManyRequests
+			}
+			s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("nobody@example.com", "WrongSecret1"), attacker).Want(want)
+		}
+		// An IPv6 host has many addresses and is one source.
+		for i := range 6 {
+			want := http.StatusUnauthorized
+			if i == 5 {
+				want = http.StatusTooManyRequests
+			}
+			s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", "WrongSecret1"), apitest.NoToken(fmt.Sprintf("2001:db8::%d", i+1))).Want(want)
+		}
+		for i := range s {
+			s[i].Clock.Advance(10*time.Minute - time.Second)
+		}
+		s[0].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), attacker).Want(http.StatusTooManyRequests)
+		for i := range s {
+			s[i].Clock.Advance(time.Second)
+		}
+		s[1].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), attacker).Want(http.StatusOK)
+	})
+}
+
+// TestManyAddressesFromOneSource bounds one password tried on everyone.
+func TestManyAddressesFromOneSource(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.CreateUser("mary@example.com")
+		for i := range 30 {
+			s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials(fmt.Sprintf("u%d@example.com", i), apitest.Password), apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
+		}
+		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("198.51.100.7")).Want(http.StatusTooManyRequests)
+		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
+	})
+}
+
+// TestParallelGuesses: many guesses at once, on two instances, are no more than
+// one after another; and many good ones lock nobody out.
+func TestParallelGuesses(t *testing.T) {
+	t.Parallel()
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
+		s[0].CreateUser("mary@example.com")
+		got := apitest.Together(20, func(i int) *apitest.Answer {
+			return s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", "WrongSecret1"), apitest.NoToken("198.51.100.7"))
+		})
+		if got[http.StatusUnauthorized] > 5 || got[http.StatusUnauthorized]+got[http.StatusTooManyRequests] != 20 {
+			t.Errorf("%v", got)
+		}
+		got = apitest.Together(20, func(i int) *apitest.Answer {
+			return s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("192.0.2.1"))
+		})
+		if got[http.StatusOK] == 0 || got[http.StatusOK]+got[http.StatusTooManyRequests] != 20 {
+			t.Errorf("%v", got)
+		}
+		for range 20 {
+			s[0].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
+		}
+	})
+}
+
+// TestCostUpgrade: a hash of a lower cost is replaced at the next sign-in.
+func TestCostUpgrade(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		id := s.CreateUser("mary@example.com")
+		dearer := s.WithPasswords(secret.NewPasswords(secret.MinCost+1, 2))
+		dearer.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", "WrongSecret1"), apitest.NoToken("192.0.2.1")).Want(http.StatusUnauthorized)
+		for step, want := range []string{"$2a$04$", "$2a$05$", "$2a$05$"} {
+			hash, err := s.Store.PasswordHash(t.Context(), id)
+			if err != nil || !strings.HasPrefix(hash, want) {
+				t.Errorf("step %d: %.7s, %v", step, hash, err)
+			}
+			dearer.SignInWith("mary@example.com", apitest.Password)
+		}
+		if user := s.Do(http.MethodGet, apitest.UserPath(id), nil).Object(); user["version"] != 1.0 {
+			t.Errorf("it shows: %v", user)
 		}
 	})
 }

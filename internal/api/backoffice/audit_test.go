@@ -11,48 +11,23 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-type eventList struct {
-	Total *int
-	Data  []struct {
-		ID     int64
-		Type   string
-		Time   string
-		UserID *int64
-		Actor  struct {
-			Name            string
-			UserID, TokenID *int64
-		}
-		SubjectType    string
-		SubjectID      *int64
-		Source, Reason *string
-		RequestID      string
-		Changes        map[string]struct{ Old, New any }
-	}
-}
-
-func listEvents(s *apitest.Server, query string) eventList {
-	var list eventList
-	s.Do(http.MethodGet, events+query, nil).Want(http.StatusOK).Decode(&list)
-	return list
-}
-
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("mary@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
 		from := apitest.From("192.0.2.1")
-		s.Do(http.MethodPost, signin, credentials("mary@example.com", "WrongSecret1"), noToken("198.51.100.7")).Want(http.StatusUnauthorized)
-		s.Do(http.MethodPost, signin, credentials("nobody@example.com", password), noToken("198.51.100.7")).Want(http.StatusUnauthorized)
-		as := apitest.As(signIn(t, s, "mary@example.com", password).AccessToken.Token)
+		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", "WrongSecret1"), apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
+		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("nobody@example.com", apitest.Password), apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
+		as := apitest.As(s.SignInWith("mary@example.com", apitest.Password).AccessToken.Token)
 		s.Clock.Advance(time.Minute)
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "Mary Ann"}, as, from, apitest.Header("X-Request-Id", "request-7")).Want(http.StatusOK)
 		powerless := apitest.As(s.CreateToken(0, nil))
-		s.Do(http.MethodGet, users, nil, powerless, from).Want(http.StatusForbidden)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, powerless, from).Want(http.StatusForbidden)
 		confined := apitest.As(s.CreateToken(id, []string{"users.view"}, changes{"ipWhitelist": []string{"192.0.2.1"}}))
-		s.Do(http.MethodGet, users, nil, confined, apitest.From("198.51.100.8")).Want(http.StatusForbidden)
-		s.Do(http.MethodPost, signout, nil, as).Want(http.StatusNoContent)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, confined, apitest.From("198.51.100.8")).Want(http.StatusForbidden)
+		s.Do(http.MethodPost, apitest.SignOutPath, nil, as).Want(http.StatusNoContent)
 
-		all := listEvents(s, "")
+		all := s.Events("")
 		var got []string
 		for _, e := range all.Data {
 			text := e.Type
@@ -88,7 +63,7 @@ func TestEvents(t *testing.T) {
 			"filter[since]=" + url.QueryEscape("2026-11-22T14:01:00+02:00") + "&filter[until]=2026-11-22T12:02:00Z": 6,
 			"filter[since]=2026-11-22T12:01:01Z": 0,
 		} {
-			if list := listEvents(s, "?"+query); *list.Total != want || len(list.Data) != want {
+			if list := s.Events("?" + query); *list.Total != want || len(list.Data) != want {
 				t.Errorf("%s: %d, %d, want %d", query, *list.Total, len(list.Data), want)
 			}
 		}
@@ -99,10 +74,10 @@ func TestEvents(t *testing.T) {
 // walkEvents goes from page to page while events are added.
 func walkEvents(t *testing.T, s *apitest.Server, want int) {
 	t.Helper()
-	path, seen, last := events+"?limit=3", 0, int64(1<<62)
+	path, seen, last := apitest.EventsPath+"?limit=3", 0, int64(1<<62)
 	for path != "" {
 		answer := s.Do(http.MethodGet, path, nil).Want(http.StatusOK)
-		var list eventList
+		var list apitest.EventList
 		answer.Decode(&list)
 		if (list.Total == nil) != strings.Contains(path, "after=") {
 			t.Errorf("%s: total %v", path, list.Total)
@@ -120,7 +95,7 @@ func walkEvents(t *testing.T, s *apitest.Server, want int) {
 	if seen != want {
 		t.Errorf("%d events, want %d", seen, want)
 	}
-	if page := listEvents(s, "?limit=2&offset=3"); len(page.Data) != 2 || page.Data[0].ID != listEvents(s, "").Data[3].ID {
+	if page := s.Events("?limit=2&offset=3"); len(page.Data) != 2 || page.Data[0].ID != s.Events("").Data[3].ID {
 		t.Errorf("%+v", page)
 	}
 }
@@ -133,49 +108,7 @@ func TestEventQueries(t *testing.T) {
 			"filter[type]=NOTHING": "filter[type]", "filter[type]=": "filter[type]", "filter[since]=yesterday": "filter[since]", "filter[until]=2026-11-22": "filter[until]",
 			"filter[since]=": "filter[since]", "limit=0": "limit", "after=x": "after", "sort_by=id": "sort_by", "filter[user]=1&filter[user]=2": "filter[user]",
 		} {
-			s.Do(http.MethodGet, events+"?"+query, nil).WantProblem(http.StatusBadRequest, "validation_failed", field)
+			s.Do(http.MethodGet, apitest.EventsPath+"?"+query, nil).WantProblem(http.StatusBadRequest, "validation_failed", field)
 		}
-	})
-}
-
-// TestErasure: what happened to a deleted user stays, personal values do not.
-func TestErasure(t *testing.T) {
-	t.Parallel()
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		id := s.CreateUser("mary@example.com", changes{"phone": "+18043257762"})
-		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "Personal Value"}).Want(http.StatusOK)
-		signIn(t, s, "mary@example.com", password)
-		s.Do(http.MethodPost, forgot, changes{"email": "mary@example.com"}, noToken("192.0.2.1")).Want(http.StatusAccepted)
-		before := listEvents(s, "?filter[user]="+fmt.Sprint(id))
-		s.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(http.StatusNoContent)
-		answer := s.Do(http.MethodGet, events+"?filter[user]="+fmt.Sprint(id), nil)
-		for _, value := range []string{"mary@", "Personal", "+1804", "192.0.2.1"} {
-			if strings.Contains(string(answer.Body), value) {
-				t.Errorf("%s in %s", value, answer.Body)
-			}
-		}
-		if after := listEvents(s, "?filter[user]="+fmt.Sprint(id)); len(after.Data) != len(before.Data)+1 || after.Data[0].Type != "USER_DELETED" {
-			t.Errorf("%+v", after)
-		}
-		if mails := s.Mails(); len(mails) != 0 {
-			t.Errorf("%+v", mails)
-		}
-	})
-}
-
-func TestPruneEvents(t *testing.T) {
-	t.Parallel()
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		for range 5 {
-			s.CreateToken(0, nil)
-		}
-		s.Clock.Advance(400 * 24 * time.Hour)
-		s.CreateToken(0, nil)
-		for _, want := range []int64{6, 0} { // five, and the first token's
-			if n, err := s.Service.PruneEvents(t.Context(), 400*24*time.Hour-time.Second); n != want || err != nil {
-				t.Errorf("%d, %v", n, err)
-			}
-		}
-		wantEvents(t, s, "", "TOKEN_CREATED")
 	})
 }

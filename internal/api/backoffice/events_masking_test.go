@@ -22,11 +22,11 @@ func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 		const home, service, office = "203.0.113.77", "192.0.2.50", "198.51.100.5"
 		from := apitest.From(home)
 		enter := func(email, password, address string) *apitest.Answer {
-			return s.Do(http.MethodPost, signin, credentials(email, password), noToken(address))
+			return s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials(email, password), apitest.NoToken(address))
 		}
 		token := func(email, address string) string {
-			var p pair
-			enter(email, password, address).Want(http.StatusOK).Decode(&p)
+			var p apitest.Tokens
+			enter(email, apitest.Password, address).Want(http.StatusOK).Decode(&p)
 			return p.AccessToken.Token
 		}
 		mary := s.CreateUser("mary@website.com", changes{
@@ -37,19 +37,19 @@ func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 
 		// Mary comes and goes, is refused, and lets others act for her.
 		enter("mary@website.com", "WrongSecret1", home).Want(http.StatusUnauthorized)
-		enter("mary@wepsite.com", password, home).Want(http.StatusUnauthorized) // a slip
+		enter("mary@wepsite.com", apitest.Password, home).Want(http.StatusUnauthorized) // a slip
 		session := token("mary@website.com", home)
 		hers := s.CreateToken(mary, []string{"users.view"}, changes{
 			"name": "mary@website.com", "ipWhitelist": []string{home},
 		})
 		empty := func(name string) changes { return changes{"name": name, "permissions": []string{}} }
-		s.Do(http.MethodPost, groups, empty("x"), apitest.As(hers), from).Want(http.StatusForbidden)
+		s.Do(http.MethodPost, apitest.GroupsPath, empty("x"), apitest.As(hers), from).Want(http.StatusForbidden)
 		as := apitest.As(session)
 		s.Do(http.MethodPatch, apitest.UserPath(john), changes{"phone": "+18043257762"}, as, from).Want(http.StatusOK)
 		confined := empty("x")
 		confined["ipWhitelist"] = []string{home}
-		s.Do(http.MethodPost, tokens, confined, as, from).Want(http.StatusCreated)
-		group := s.Do(http.MethodPost, groups, empty("y"), as, from).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.TokensPath, confined, as, from).Want(http.StatusCreated)
+		group := s.Do(http.MethodPost, apitest.GroupsPath, empty("y"), as, from).Want(http.StatusCreated)
 		s.Do(http.MethodDelete, group.Header.Get("Location"), nil, as, from).Want(http.StatusNoContent)
 		actor := identity.Actor{
 			Name: "session", UserID: mary, Source: netip.MustParseAddr(home), ClientRequestID: "mary's laptop",
@@ -60,11 +60,11 @@ func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		createWebhook(s, "https://hooks.example.com/services/T0/secret-path?key=x")
+		s.CreateWebhook("https://hooks.example.com/services/T0/secret-path?key=x")
 		// Services do something of their own, and John comes.
-		s.Do(http.MethodPost, groups, empty("z"), apitest.From(service)).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.GroupsPath, empty("z"), apitest.From(service)).Want(http.StatusCreated)
 		blunt := s.CreateToken(0, []string{"audit.view"}, changes{"canViewMaskedData": false})
-		s.Do(http.MethodGet, users, nil, apitest.As(blunt), apitest.From(service)).Want(http.StatusForbidden)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(blunt), apitest.From(service)).Want(http.StatusForbidden)
 		enter("john@website.com", "WrongSecret1", office).Want(http.StatusUnauthorized)
 		johns := token("john@website.com", office)
 
@@ -81,7 +81,7 @@ func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 				"", "&filter[user]=" + fmt.Sprint(mary), "&filter[actor]=" + fmt.Sprint(mary), "&filter[type]=USER_SIGNIN_FAILED",
 				"&filter[type]=TOKEN_CREATED", "&filter[since]=2020-01-01T00:00:00Z",
 			} {
-				answer := s.Do(http.MethodGet, events+"?limit=1000"+query, nil, apitest.As(test.token))
+				answer := s.Do(http.MethodGet, apitest.EventsPath+"?limit=1000"+query, nil, apitest.As(test.token))
 				body := string(answer.Want(http.StatusOK).Body)
 				for _, value := range test.never {
 					if strings.Contains(body, value) {
@@ -96,8 +96,8 @@ func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 			}
 		}
 		// That there was an address is no secret, nor is how often.
-		var list struct{ Data []countedEvent }
-		s.Do(http.MethodGet, events+"?filter[actor]="+fmt.Sprint(mary), nil, apitest.As(johns)).
+		var list struct{ Data []apitest.Event }
+		s.Do(http.MethodGet, apitest.EventsPath+"?filter[actor]="+fmt.Sprint(mary), nil, apitest.As(johns)).
 			Want(http.StatusOK).Decode(&list)
 		for _, e := range list.Data {
 			if e.Source == nil || *e.Source != "***" {

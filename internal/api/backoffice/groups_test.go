@@ -1,7 +1,6 @@
 package backoffice_test
 
 import (
-	"database/sql"
 	"fmt"
 	"net/http"
 	"strings"
@@ -15,7 +14,7 @@ import (
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		created := s.Do(http.MethodPost, groups, changes{"name": " Support ", "permissions": []string{"users.update", "users.view", "users.view"}}).
+		created := s.Do(http.MethodPost, apitest.GroupsPath, changes{"name": " Support ", "permissions": []string{"users.update", "users.view", "users.view"}}).
 			Want(http.StatusCreated)
 		want := changes{
 			"id": 2.0, "name": "Support", "permissions": []any{"users.view", "users.update"}, "requireTfa": false,
@@ -25,7 +24,7 @@ func TestGroups(t *testing.T) {
 			t.Error(diff)
 		}
 		path := created.Header.Get("Location")
-		if path != groups+"/2" || created.Header.Get("ETag") != `"1"` {
+		if path != apitest.GroupsPath+"/2" || created.Header.Get("ETag") != `"1"` {
 			t.Errorf("Location %s, ETag %s", path, created.Header.Get("ETag"))
 		}
 		want["permissions"], want["version"], want["updateTime"] = []any{}, 2.0, "2026-11-22T12:00:00+00:00"
@@ -39,21 +38,21 @@ func TestGroups(t *testing.T) {
 		if diff := cmp.Diff(want, s.Do(http.MethodGet, path, nil).Want(http.StatusOK).Object()); diff != "" {
 			t.Error(diff)
 		}
-		list := s.Do(http.MethodGet, groups, nil).Want(http.StatusOK).Object()
+		list := s.Do(http.MethodGet, apitest.GroupsPath, nil).Want(http.StatusOK).Object()
 		first := list["data"].([]any)[0].(map[string]any)
 		if list["total"] != 2.0 || first["name"] != "Administrators" || len(first["permissions"].([]any)) != 1+len(apitest.NamedPermissions()) {
 			t.Errorf("%v", list)
 		}
 
-		s.Do(http.MethodPost, groups, changes{"name": "SUPPORT", "permissions": []string{}}).WantProblem(http.StatusConflict, "name_taken", "name")
-		s.Do(http.MethodPost, groups, changes{"name": "ADMINistrators", "permissions": []string{}}).WantProblem(http.StatusConflict, "name_taken", "name")
+		s.Do(http.MethodPost, apitest.GroupsPath, changes{"name": "SUPPORT", "permissions": []string{}}).WantProblem(http.StatusConflict, "name_taken", "name")
+		s.Do(http.MethodPost, apitest.GroupsPath, changes{"name": "ADMINistrators", "permissions": []string{}}).WantProblem(http.StatusConflict, "name_taken", "name")
 		third := s.CreateGroup("Third")
-		s.Do(http.MethodPatch, fmt.Sprintf("%s/%d", groups, third), changes{"name": "support"}).WantProblem(http.StatusConflict, "name_taken", "name")
+		s.Do(http.MethodPatch, fmt.Sprintf("%s/%d", apitest.GroupsPath, third), changes{"name": "support"}).WantProblem(http.StatusConflict, "name_taken", "name")
 
 		for _, method := range []string{http.MethodPut, http.MethodPatch} {
-			s.Do(method, groups+"/1", changes{"name": "X"}).WantProblem(http.StatusConflict, "group_protected")
+			s.Do(method, apitest.GroupsPath+"/1", changes{"name": "X"}).WantProblem(http.StatusConflict, "group_protected")
 		}
-		s.Do(http.MethodDelete, groups+"/1", nil).WantProblem(http.StatusConflict, "group_protected")
+		s.Do(http.MethodDelete, apitest.GroupsPath+"/1", nil).WantProblem(http.StatusConflict, "group_protected")
 
 		member := s.CreateUser("a@example.com", changes{"groups": []int{2}})
 		s.Do(http.MethodDelete, path, nil).WantProblem(http.StatusConflict, "group_has_members")
@@ -73,7 +72,7 @@ func TestGroups(t *testing.T) {
 func TestInvalidGroups(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		path := fmt.Sprintf("%s/%d", groups, s.CreateGroup("Support"))
+		path := fmt.Sprintf("%s/%d", apitest.GroupsPath, s.CreateGroup("Support"))
 		for field, values := range map[string][]any{
 			"name": {"", " ", nil, 5, strings.Repeat("x", 101), "a\tb"}, "permissions": {nil, "users.view", changes{}},
 			"permissions[1]": {[]any{"users.view", "users.fly"}, []any{"users.view", 1}, []any{"users.view", nil}, []any{"users.view", "**"}},
@@ -81,45 +80,21 @@ func TestInvalidGroups(t *testing.T) {
 		} {
 			for _, value := range values {
 				name, _, _ := strings.Cut(field, "[")
-				s.Do(http.MethodPost, groups, changes{"name": "New", "permissions": []string{}, name: value}).
+				s.Do(http.MethodPost, apitest.GroupsPath, changes{"name": "New", "permissions": []string{}, name: value}).
 					WantProblem(http.StatusBadRequest, "validation_failed", field)
 				s.Do(http.MethodPatch, path, changes{name: value}).WantProblem(http.StatusBadRequest, "validation_failed", field)
 			}
 		}
-		s.Do(http.MethodPost, groups, `{}`).WantProblem(http.StatusBadRequest, "validation_failed", "name", "permissions")
+		s.Do(http.MethodPost, apitest.GroupsPath, `{}`).WantProblem(http.StatusBadRequest, "validation_failed", "name", "permissions")
 		for _, id := range []string{"0", "x", "-1"} {
-			s.Do(http.MethodGet, groups+"/"+id, nil).WantProblem(http.StatusBadRequest, "validation_failed", "groupId")
+			s.Do(http.MethodGet, apitest.GroupsPath+"/"+id, nil).WantProblem(http.StatusBadRequest, "validation_failed", "groupId")
 		}
-		s.Do(http.MethodGet, groups+"/9223372036854775808", nil).WantProblem(http.StatusNotFound, "not_found")
-		s.Do(http.MethodGet, groups+"?sort_by=name", nil).WantProblem(http.StatusBadRequest, "validation_failed", "sort_by")
+		s.Do(http.MethodGet, apitest.GroupsPath+"/9223372036854775808", nil).WantProblem(http.StatusNotFound, "not_found")
+		s.Do(http.MethodGet, apitest.GroupsPath+"?sort_by=name", nil).WantProblem(http.StatusBadRequest, "validation_failed", "sort_by")
 		var page struct{ Data []any }
-		s.Do(http.MethodGet, groups+"?limit=1&offset=9223372036854775807", nil).Want(http.StatusOK).Decode(&page)
+		s.Do(http.MethodGet, apitest.GroupsPath+"?limit=1&offset=9223372036854775807", nil).Want(http.StatusOK).Decode(&page)
 		if len(page.Data) != 0 {
 			t.Errorf("%v", page)
-		}
-	})
-}
-
-// TestPermissionsOfLaterReleases: during an upgrade, this release changes groups
-// that have permissions it does not know.
-func TestPermissionsOfLaterReleases(t *testing.T) {
-	t.Parallel()
-	eachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
-		group := s.CreateGroup("Support", "users.view")
-		path := fmt.Sprintf("%s/%d", groups, group)
-		stored := func() string {
-			return query(t, db, fmt.Sprintf("SELECT permissions FROM groups WHERE id = %d", group))[0]
-		}
-		execute(t, db, "UPDATE groups SET permissions = 'users.view users.fly' WHERE name = 'Support'")
-		for _, body := range []changes{{"name": "Help"}, {"name": "Desk", "permissions": []string{"users.view"}}} {
-			s.Do(http.MethodPatch, path, body).Want(http.StatusOK)
-			if got := stored(); got != "|users.view users.fly|" {
-				t.Errorf("%v leaves %s", body, got)
-			}
-		}
-		s.Do(http.MethodPatch, path, changes{"permissions": []string{}}).Want(http.StatusOK)
-		if got := stored(); got != "||" {
-			t.Errorf("%s", got)
 		}
 	})
 }

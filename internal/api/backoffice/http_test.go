@@ -60,7 +60,7 @@ func TestMalformedBodies(t *testing.T) {
 			t.Log(name)
 			s.Do(http.MethodPatch, apitest.UserPath(id), test.body).WantProblem(http.StatusBadRequest, test.code, test.fields...)
 			if test.code == "malformed_json" {
-				s.Do(http.MethodPost, users, test.body).WantProblem(http.StatusBadRequest, test.code)
+				s.Do(http.MethodPost, apitest.UsersPath, test.body).WantProblem(http.StatusBadRequest, test.code)
 				s.Do(http.MethodPost, "/api/v2/groups", test.body).WantProblem(http.StatusBadRequest, test.code)
 				s.Do(http.MethodPost, "/api/v2/tokens", test.body).WantProblem(http.StatusBadRequest, test.code)
 			}
@@ -85,7 +85,7 @@ func TestBodySize(t *testing.T) {
 				continue // the connection may be cut before the answer can be read
 			}
 			s.Do(http.MethodPatch, apitest.UserPath(id), fill(size)).WantProblem(http.StatusRequestEntityTooLarge, "request_entity_too_large")
-			s.Do(http.MethodPost, users, fill(size)).WantProblem(http.StatusRequestEntityTooLarge, "request_entity_too_large")
+			s.Do(http.MethodPost, apitest.UsersPath, fill(size)).WantProblem(http.StatusRequestEntityTooLarge, "request_entity_too_large")
 		}
 	})
 }
@@ -105,7 +105,7 @@ func TestMediaTypes(t *testing.T) {
 			"text/plain", "application/xml", "multipart/form-data; boundary=x", "application/json; charset=latin1", "json", "*/*", "application/octet-stream",
 		} {
 			s.Do(http.MethodPatch, path, `{"name":"C"}`, contentType(bad)).WantProblem(http.StatusUnsupportedMediaType, "unsupported_media_type")
-			s.Do(http.MethodPost, users, apitest.NewUser("b@example.com"), contentType(bad)).
+			s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("b@example.com"), contentType(bad)).
 				WantProblem(http.StatusUnsupportedMediaType, "unsupported_media_type")
 		}
 		for _, form := range []string{"name=C", "%7B%22name%22%3A%22C%22%7D", `[{"name":"C"}]`, ""} {
@@ -145,26 +145,26 @@ func TestMethods(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		allowed := map[string][]string{
-			users:                 {"GET", "HEAD", "OPTIONS", "POST"},
-			users + "/1":          {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"},
-			users + "/me":         {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"},
-			"/api/v2/groups":      {"GET", "HEAD", "OPTIONS", "POST"},
-			"/api/v2/groups/1":    {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"},
-			"/api/v2/tokens":      {"GET", "HEAD", "OPTIONS", "POST"},
-			"/api/v2/tokens/1":    {"DELETE", "GET", "HEAD", "OPTIONS"},
-			"/healthz":            {"GET", "HEAD", "OPTIONS"},
-			"/readyz":             {"GET", "HEAD", "OPTIONS"},
-			"/openapi.yaml":       {"GET", "HEAD", "OPTIONS"},
-			"/docs":               {"GET", "HEAD", "OPTIONS"},
-			"/api/v2/nothing":     nil,
-			"/api/v2":             nil,
-			"/api/v2/users/1/2":   nil,
-			"/api/v2/groups/1/x":  nil,
-			"/":                   nil,
-			"/api/v3/users":       nil,
-			"/metrics":            nil,
-			"/debug/pprof/":       nil,
-			"/api/v2/../v2/users": nil,
+			apitest.UsersPath:         {"GET", "HEAD", "OPTIONS", "POST"},
+			apitest.UsersPath + "/1":  {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"},
+			apitest.UsersPath + "/me": {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"},
+			"/api/v2/groups":          {"GET", "HEAD", "OPTIONS", "POST"},
+			"/api/v2/groups/1":        {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"},
+			"/api/v2/tokens":          {"GET", "HEAD", "OPTIONS", "POST"},
+			"/api/v2/tokens/1":        {"DELETE", "GET", "HEAD", "OPTIONS"},
+			"/healthz":                {"GET", "HEAD", "OPTIONS"},
+			"/readyz":                 {"GET", "HEAD", "OPTIONS"},
+			"/openapi.yaml":           {"GET", "HEAD", "OPTIONS"},
+			"/docs":                   {"GET", "HEAD", "OPTIONS"},
+			"/api/v2/nothing":         nil,
+			"/api/v2":                 nil,
+			"/api/v2/users/1/2":       nil,
+			"/api/v2/groups/1/x":      nil,
+			"/":                       nil,
+			"/api/v3/users":           nil,
+			"/metrics":                nil,
+			"/debug/pprof/":           nil,
+			"/api/v2/../v2/users":     nil,
 		}
 		for path, methods := range allowed {
 			for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "FOO", "get", "PROPFIND", "CONNECT"} {
@@ -189,8 +189,8 @@ func TestMethods(t *testing.T) {
 				}
 			}
 		}
-		head := s.Do(http.MethodHead, users, nil).Want(http.StatusOK)
-		get := s.Do(http.MethodGet, users, nil).Want(http.StatusOK)
+		head := s.Do(http.MethodHead, apitest.UsersPath, nil).Want(http.StatusOK)
+		get := s.Do(http.MethodGet, apitest.UsersPath, nil).Want(http.StatusOK)
 		if len(head.Body) != 0 || head.Header.Get("Content-Length") != fmt.Sprint(len(get.Body)) {
 			t.Errorf("HEAD: %d bytes, Content-Length %s", len(head.Body), head.Header.Get("Content-Length"))
 		}
@@ -200,7 +200,7 @@ func TestMethods(t *testing.T) {
 func TestHeadersOfAnswers(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		answer := s.Do(http.MethodGet, users, nil, apitest.Header("Origin", "https://evil.example")).Want(http.StatusOK)
+		answer := s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.Header("Origin", "https://evil.example")).Want(http.StatusOK)
 		for header, want := range map[string]string{
 			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "", "Server": "",
 		} {
@@ -208,12 +208,12 @@ func TestHeadersOfAnswers(t *testing.T) {
 				t.Errorf("%s: %q", header, got)
 			}
 		}
-		given := s.Do(http.MethodGet, users, nil, apitest.Header("X-Request-Id", "abc-123"))
+		given := s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.Header("X-Request-Id", "abc-123"))
 		if got := given.Header.Get("X-Request-Id"); got != "abc-123" {
 			t.Errorf("request id %q", got)
 		}
 		for _, bad := range []string{"a b", `"><script>`, strings.Repeat("x", 129)} {
-			got := s.Do(http.MethodGet, users, nil, apitest.Header("X-Request-Id", bad)).Header.Get("X-Request-Id")
+			got := s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.Header("X-Request-Id", bad)).Header.Get("X-Request-Id")
 			if got == bad || got == "" {
 				t.Errorf("request id %q", got)
 			}

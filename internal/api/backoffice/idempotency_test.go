@@ -22,12 +22,12 @@ func TestSameRequest(t *testing.T) {
 		key := apitest.Header("Idempotency-Key", "key")
 		body := `{"name":"Mary","email":"a@example.com","password":"MySecret123","active":true,"tfa":false,` +
 			`"groups":[1],"clientTags":[{"id":7,"name":"x"}]}`
-		first := s.Do(http.MethodPost, users, body, key).Want(http.StatusCreated)
+		first := s.Do(http.MethodPost, apitest.UsersPath, body, key).Want(http.StatusCreated)
 		reordered := `{ "clientTags": [ {"name": "x", "id": 7} ],` + "\t\r\n" +
 			`"groups": [ 1 ], "tfa": false, "active": true, "password": "MySecret123", "email": "a@example.com",` +
 			`"name": "M\u0061ry" }`
 		for _, same := range []string{body, reordered, strings.Replace(body, "MySecret123", "AnotherSecret", 1)} {
-			if got := s.Do(http.MethodPost, users, same, key).Want(http.StatusCreated); string(got.Body) != string(first.Body) {
+			if got := s.Do(http.MethodPost, apitest.UsersPath, same, key).Want(http.StatusCreated); string(got.Body) != string(first.Body) {
 				t.Errorf("%s\ngets %s", same, got.Body)
 			}
 		}
@@ -40,15 +40,15 @@ func TestSameRequest(t *testing.T) {
 			{`"active":true`, `"active":true,"phone":null`},
 			{`"active":true`, `"active":true,"sendNotify":true`},
 		} {
-			s.Do(http.MethodPost, users, strings.Replace(body, change[0], change[1], 1), key).
+			s.Do(http.MethodPost, apitest.UsersPath, strings.Replace(body, change[0], change[1], 1), key).
 				WantProblem(http.StatusConflict, "idempotency_key_reused", "Idempotency-Key")
 		}
 		// A repetition must be a whole request, with a password.
-		s.Do(http.MethodPost, users, apitest.NewUser("a@example.com", changes{"password": apitest.Absent}), key).
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("a@example.com", changes{"password": apitest.Absent}), key).
 			WantProblem(http.StatusBadRequest, "validation_failed", "password")
 		// The password of the first call counts.
-		signIn(t, s, "a@example.com", password)
-		s.Do(http.MethodPost, signin, credentials("a@example.com", "AnotherSecret"), noToken("192.0.2.1")).
+		s.SignInWith("a@example.com", apitest.Password)
+		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("a@example.com", "AnotherSecret"), apitest.NoToken("192.0.2.1")).
 			Want(http.StatusUnauthorized)
 	})
 }
@@ -57,12 +57,12 @@ func TestSameRequest(t *testing.T) {
 // passwords alone leave the same behind, and nothing of it is a plain digest.
 func TestFingerprintTellsNothingOfThePassword(t *testing.T) {
 	t.Parallel()
-	eachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
+	apitest.EachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
 		var kept []string
 		for _, secretText := range []string{"MySecret123", "AnotherSecret"} {
 			body := `{"name":"Mary","email":"a@example.com","active":true,"tfa":false,"groups":[],"password":"` + secretText + `"}`
-			id := s.Do(http.MethodPost, users, body, apitest.Header("Idempotency-Key", "key")).Want(http.StatusCreated).ID()
-			fingerprint := query(t, db, "SELECT fingerprint FROM idempotency_keys")[0]
+			id := s.Do(http.MethodPost, apitest.UsersPath, body, apitest.Header("Idempotency-Key", "key")).Want(http.StatusCreated).ID()
+			fingerprint := apitest.Query(t, db, "SELECT fingerprint FROM idempotency_keys")[0]
 			without := `{"active":true,"email":"a@example.com","groups":[],"name":"Mary","tfa":false}`
 			for _, text := range []string{body, secretText, without} {
 				digest := sha256.Sum256([]byte(text))
@@ -89,7 +89,7 @@ func TestKeptAnswerSurvivesNewKey(t *testing.T) {
 			svc := service.New(service.Options{
 				Store: s.Store, Clock: s.Clock.Now, Passwords: secret.NewPasswords(secret.MinCost, 1), SecretKey: key,
 			})
-			in := service.NewUser{User: identity.User{Name: "Mary", Email: "a@example.com", Active: true}, Password: password}
+			in := service.NewUser{User: identity.User{Name: "Mary", Email: "a@example.com", Active: true}, Password: apitest.Password}
 			once := service.Once{Key: "key", Request: "{}", Render: func(identity.User) []byte { return []byte("kept") }}
 			_, answer, err := svc.CreateUser(t.Context(), identity.CommandLine(), in, once)
 			if err != nil || answer.Replayed != (i > 0) || i > 0 && string(answer.Body) != "kept" {
@@ -103,8 +103,8 @@ func TestKeptAnswerSurvivesNewKey(t *testing.T) {
 // creation.
 func TestKeptAnswersArePruned(t *testing.T) {
 	t.Parallel()
-	eachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
-		s.Do(http.MethodPost, users, apitest.NewUser("a@example.com"), apitest.Header("Idempotency-Key", "key")).
+	apitest.EachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("a@example.com"), apitest.Header("Idempotency-Key", "key")).
 			Want(http.StatusCreated)
 		for _, step := range []struct {
 			wait time.Duration
@@ -114,7 +114,7 @@ func TestKeptAnswersArePruned(t *testing.T) {
 			if err := s.Service.Prune(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if got := query(t, db, "SELECT count(*) FROM idempotency_keys")[0]; got != step.want {
+			if got := apitest.Query(t, db, "SELECT count(*) FROM idempotency_keys")[0]; got != step.want {
 				t.Errorf("after %v more: %s, want %s", step.wait, got, step.want)
 			}
 		}
@@ -129,12 +129,12 @@ func TestKeptAnswerIsNoWayAroundMasks(t *testing.T) {
 		id := s.CreateUser("mary@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
 		as, key := apitest.As(s.SignIn("mary@example.com")), apitest.Header("Idempotency-Key", "k")
 		body := apitest.NewUser("john@website.com", changes{"phone": "+18043257762", "ipWhitelist": []string{"79.24.241.198"}})
-		first := s.Do(http.MethodPost, users, body, as, key).Want(http.StatusCreated)
-		again := s.Do(http.MethodPost, users, body, as, key).Want(http.StatusCreated)
+		first := s.Do(http.MethodPost, apitest.UsersPath, body, as, key).Want(http.StatusCreated)
+		again := s.Do(http.MethodPost, apitest.UsersPath, body, as, key).Want(http.StatusCreated)
 		if first.ID() != again.ID() || !strings.Contains(string(again.Body), "john@website.com") {
 			t.Errorf("%s", again.Body)
 		}
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"canViewMaskedData": false}).Want(http.StatusOK)
-		s.Do(http.MethodPost, users, body, as, key).WantProblem(http.StatusConflict, "email_taken", "email")
+		s.Do(http.MethodPost, apitest.UsersPath, body, as, key).WantProblem(http.StatusConflict, "email_taken", "email")
 	})
 }

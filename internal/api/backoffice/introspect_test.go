@@ -17,12 +17,12 @@ func TestIntrospect(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		group := s.CreateGroup("Support", "users.view", "audit.view")
 		id := s.CreateUser("mary@example.com", changes{"groups": []int64{group}, "clientTags": []any{"tag", changes{"id": 7}}, "ipWhitelist": []string{"192.0.2.0/24"}})
-		p := signIn(t, s, "mary@example.com", password)
+		p := s.SignInWith("mary@example.com", apitest.Password)
 		as := apitest.As(s.CreateToken(0, []string{"tokens.introspect"}))
 		masked := apitest.As(s.CreateToken(0, []string{"tokens.introspect"}, changes{"canViewMaskedData": false}))
 		ask := func(form url.Values) map[string]any {
 			t.Helper()
-			return s.Do(http.MethodPost, introspect, form, as).Want(http.StatusOK).Object()
+			return s.Do(http.MethodPost, apitest.IntrospectPath, form, as).Want(http.StatusOK).Object()
 		}
 		want := map[string]any{
 			"active": true, "token_type": "Bearer", "sub": fmt.Sprint(id), "scope": "users.view users.self audit.view", "iat": 1795348800.0, "exp": 1795352400.0,
@@ -35,7 +35,7 @@ func TestIntrospect(t *testing.T) {
 		for ip, allowed := range map[string]bool{"192.0.2.7": true, "::ffff:192.0.2.7": true, "198.51.100.7": false, "2001:db8::1": false} {
 			want["ipAllowed"] = allowed
 			// To somebody who sees masks it would spell the allow-list out.
-			s.Do(http.MethodPost, introspect, url.Values{"token": {p.AccessToken.Token}, "ip": {ip}}, masked).WantProblem(http.StatusForbidden, "masked_data")
+			s.Do(http.MethodPost, apitest.IntrospectPath, url.Values{"token": {p.AccessToken.Token}, "ip": {ip}}, masked).WantProblem(http.StatusForbidden, "masked_data")
 			if got := ask(url.Values{"token": {p.AccessToken.Token}, "ip": {ip}}); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: %v\nwant %v", ip, got, want)
 			}
@@ -54,7 +54,7 @@ func TestIntrospect(t *testing.T) {
 		if got := ask(url.Values{"token": {p.AccessToken.Token}}); !reflect.DeepEqual(got, inactive) {
 			t.Errorf("%v", got)
 		}
-		p = signIn(t, s, "mary@example.com", password)
+		p = s.SignInWith("mary@example.com", apitest.Password)
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false}).Want(http.StatusOK)
 		if got := ask(url.Values{"token": {p.AccessToken.Token}}); !reflect.DeepEqual(got, inactive) {
 			t.Errorf("%v", got)
@@ -70,14 +70,14 @@ func TestIntrospectForms(t *testing.T) {
 			"": "token", "token=": "token", "token=a&token=b": "token", "token=a&ip=x": "ip", "token=a&ip=fe80::1%25eth0": "ip", "token=a&ip=": "ip",
 			"token=a&other=b": "other", "token=%00": "token", "token=" + strings.Repeat("a", 5000): "token",
 		} {
-			answer := s.Do(http.MethodPost, introspect, body, form).Want(http.StatusBadRequest)
+			answer := s.Do(http.MethodPost, apitest.IntrospectPath, body, form).Want(http.StatusBadRequest)
 			if !strings.Contains(string(answer.Body), `"field":"`+field+`"`) {
 				t.Errorf("%.30s: %s", body, answer.Body)
 			}
 		}
-		s.Do(http.MethodPost, introspect, "token=%zz", form).Want(http.StatusBadRequest)
-		s.Do(http.MethodPost, introspect, changes{"token": "x"}).Want(http.StatusUnsupportedMediaType)
-		s.Do(http.MethodPost, introspect, "token="+strings.Repeat("a", 2<<20), form).Want(http.StatusRequestEntityTooLarge)
+		s.Do(http.MethodPost, apitest.IntrospectPath, "token=%zz", form).Want(http.StatusBadRequest)
+		s.Do(http.MethodPost, apitest.IntrospectPath, changes{"token": "x"}).Want(http.StatusUnsupportedMediaType)
+		s.Do(http.MethodPost, apitest.IntrospectPath, "token="+strings.Repeat("a", 2<<20), form).Want(http.StatusRequestEntityTooLarge)
 	})
 }
 
@@ -99,17 +99,17 @@ func TestExplainNetwork(t *testing.T) {
 			{id, "192.0.2.2", false, nil},
 			{open, "192.0.2.2", true, nil},
 		} {
-			got := s.Do(http.MethodPost, explain, changes{"ip": c.ip, "userId": c.id}).Want(http.StatusOK).Object()
+			got := s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": c.ip, "userId": c.id}).Want(http.StatusOK).Object()
 			if got["allowed"] != c.allowed || got["match"] != c.match {
 				t.Errorf("%+v: %v", c, got)
 			}
 		}
-		s.Do(http.MethodPost, explain, changes{"ip": "192.0.2.1", "userId": 999}).WantProblem(http.StatusNotFound, "not_found")
-		s.Do(http.MethodPost, explain, changes{"ip": "x", "userId": 0}).WantProblem(http.StatusBadRequest, "validation_failed", "ip", "userId")
+		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": 999}).WantProblem(http.StatusNotFound, "not_found")
+		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "x", "userId": 0}).WantProblem(http.StatusBadRequest, "validation_failed", "ip", "userId")
 		own := apitest.As(s.SignIn("mary@example.com", apitest.From("192.0.2.1")))
 		acting := apitest.As(s.CreateToken(id, []string{"users.self"}, changes{"canViewMaskedData": false}))
-		s.Do(http.MethodPost, explain, changes{"ip": "192.0.2.1", "userId": id}, acting, apitest.From("192.0.2.1")).WantProblem(http.StatusForbidden, "masked_data")
-		s.Do(http.MethodPost, explain, changes{"ip": "192.0.2.1", "userId": id}, own, apitest.From("192.0.2.1")).Want(http.StatusOK)
-		s.Do(http.MethodPost, explain, changes{"ip": "192.0.2.1", "userId": open}, own, apitest.From("192.0.2.1")).WantProblem(http.StatusForbidden, "permission_denied")
+		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": id}, acting, apitest.From("192.0.2.1")).WantProblem(http.StatusForbidden, "masked_data")
+		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": id}, own, apitest.From("192.0.2.1")).Want(http.StatusOK)
+		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": open}, own, apitest.From("192.0.2.1")).WantProblem(http.StatusForbidden, "permission_denied")
 	})
 }

@@ -80,7 +80,7 @@ func TestListFilters(t *testing.T) {
 		}
 		for _, test := range tests {
 			var got page
-			s.Do(http.MethodGet, users+"?"+test.query, nil).Want(http.StatusOK).Decode(&got)
+			s.Do(http.MethodGet, apitest.UsersPath+"?"+test.query, nil).Want(http.StatusOK).Decode(&got)
 			if !slices.Equal(got.names(), append([]string{}, test.want...)) || got.Total == nil || *got.Total != int64(len(test.want)) {
 				t.Errorf("%s: got %v of %v, want %v", test.query, got.names(), got.Total, test.want)
 			}
@@ -113,7 +113,7 @@ func TestListPages(t *testing.T) {
 		}
 		for _, test := range tests {
 			var got page
-			answer := s.Do(http.MethodGet, users+"?"+test.query, nil).Want(http.StatusOK).Decode(&got)
+			answer := s.Do(http.MethodGet, apitest.UsersPath+"?"+test.query, nil).Want(http.StatusOK).Decode(&got)
 			ids := []int64{}
 			for _, u := range got.Data {
 				ids = append(ids, u.ID)
@@ -137,7 +137,7 @@ func TestWalkByCursor(t *testing.T) {
 			"limit=3&sort_by=email&filter[name]=%26&filter[active]=1", "limit=1&sort_by=lastSigninTime", "limit=2&offset=0&filter[q]=example",
 		} {
 			var ids []int64
-			path := users + "?" + query
+			path := apitest.UsersPath + "?" + query
 			for n := 0; path != ""; n++ {
 				var got page
 				answer := s.Do(http.MethodGet, path, nil).Want(http.StatusOK).Decode(&got)
@@ -147,7 +147,7 @@ func TestWalkByCursor(t *testing.T) {
 				for _, u := range got.Data {
 					ids = append(ids, u.ID)
 				}
-				path = nextPath(t, answer.Header.Get("Link"))
+				path = apitest.NextPath(t, answer.Header.Get("Link"))
 			}
 			slices.Sort(ids)
 			if !slices.Equal(ids, []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}) {
@@ -155,28 +155,15 @@ func TestWalkByCursor(t *testing.T) {
 			}
 		}
 
-		first := s.Do(http.MethodGet, users+"?limit=3", nil).Want(http.StatusOK)
+		first := s.Do(http.MethodGet, apitest.UsersPath+"?limit=3", nil).Want(http.StatusOK)
 		s.Do(http.MethodDelete, apitest.UserPath(1), nil).Want(http.StatusNoContent)
 		s.Do(http.MethodDelete, apitest.UserPath(3), nil).Want(http.StatusNoContent)
 		var got page
-		s.Do(http.MethodGet, nextPath(t, first.Header.Get("Link")), nil).Decode(&got)
+		s.Do(http.MethodGet, apitest.NextPath(t, first.Header.Get("Link")), nil).Decode(&got)
 		if got.Data[0].ID != 4 {
 			t.Errorf("after 3, which is gone: %d", got.Data[0].ID)
 		}
 	})
-}
-
-func nextPath(t *testing.T, link string) string {
-	t.Helper()
-	if link == "" {
-		return ""
-	}
-	target, ok := strings.CutSuffix(link, `>; rel="next"`)
-	target, isLink := strings.CutPrefix(target, "<")
-	if !ok || !isLink {
-		t.Fatalf("Link: %s", link)
-	}
-	return target
 }
 
 func TestBadQueries(t *testing.T) {
@@ -185,8 +172,8 @@ func TestBadQueries(t *testing.T) {
 		for i := range 3 {
 			s.CreateUser(fmt.Sprintf("u%d@example.com", i))
 		}
-		link := s.Do(http.MethodGet, users+"?limit=1", nil).Header.Get("Link")
-		next, err := url.Parse(nextPath(t, link))
+		link := s.Do(http.MethodGet, apitest.UsersPath+"?limit=1", nil).Header.Get("Link")
+		next, err := url.Parse(apitest.NextPath(t, link))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,10 +232,60 @@ func TestBadQueries(t *testing.T) {
 			{"after=" + cursor + "&after=" + cursor, "after"},
 		}
 		for _, test := range tests {
-			s.Do(http.MethodGet, users+"?"+test.query, nil).WantProblem(http.StatusBadRequest, "validation_failed", test.field)
+			s.Do(http.MethodGet, apitest.UsersPath+"?"+test.query, nil).WantProblem(http.StatusBadRequest, "validation_failed", test.field)
 		}
-		s.Do(http.MethodGet, users+"?limit=0&offset=x&foo=1", nil).
+		s.Do(http.MethodGet, apitest.UsersPath+"?limit=0&offset=x&foo=1", nil).
 			WantProblem(http.StatusBadRequest, "validation_failed", "limit", "offset", "foo")
-		s.Do(http.MethodGet, users+"?after="+cursor, nil).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath+"?after="+cursor, nil).Want(http.StatusOK)
+	})
+}
+
+// TestListsLeadOn: a list by position has a link wherever more follows, with all
+// that was asked for.
+func TestListsLeadOn(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		user := s.CreateUser("a@example.com")
+		records := apitest.UserPath(user) + "/records"
+		var hook string
+		const n = 5
+		for i := range n {
+			s.CreateGroup(fmt.Sprint("Group ", i))
+			s.CreateToken(0, nil)
+			hook, _ = s.CreateWebhook(fmt.Sprintf("https://example.com/%d", i), changes{"active": false})
+			s.Do(http.MethodPut, fmt.Sprintf("%s/tags/%d", records, i), changes{"attributes": changes{}}).Want(http.StatusCreated)
+		}
+		for range n {
+			s.Do(http.MethodPost, hook+"/test", nil).Want(http.StatusAccepted)
+		}
+		for path, rows := range map[string]int{
+			apitest.GroupsPath: n + 1, apitest.TokensPath: n + 1, apitest.WebhooksPath: n, apitest.OutboxPath: n,
+			records: n, hook + "/deliveries": n, apitest.UsersPath: 1,
+		} {
+			for _, limit := range []int{1, 2, n - 1} {
+				s.CheckWalk(fmt.Sprintf("%s?limit=%d", path, limit), "id", rows, (rows+limit-1)/limit, (rows+limit-1)/limit)
+			}
+			lastPages := []string{"?limit=100", "?limit=1&offset=9", "?limit=2&offset=9223372036854775807", fmt.Sprintf("?offset=%d", rows-1)}
+			for _, last := range lastPages {
+				if link := s.Do(http.MethodGet, path+last, nil).Want(http.StatusOK).Header.Get("Link"); link != "" {
+					t.Errorf("%s: a link behind the last page: %s", path+last, link)
+				}
+			}
+		}
+		for query, want := range map[string]string{
+			records + "?limit=2&filter[type]=tags&offset=1":           records + "?filter%5Btype%5D=tags&limit=2&offset=3",
+			hook + "/deliveries?filter[state]=pending&limit=1":        hook + "/deliveries?filter%5Bstate%5D=pending&limit=1&offset=1",
+			apitest.OutboxPath + "?limit=3&filter%5Bstate%5D=pending": apitest.OutboxPath + "?filter%5Bstate%5D=pending&limit=3&offset=3",
+			apitest.UserPath(user) + "/records?limit=1&offset=0003":   records + "?limit=1&offset=4",
+		} {
+			if got := apitest.NextPath(t, s.Do(http.MethodGet, query, nil).Header.Get("Link")); got != want {
+				t.Errorf("%s: %s, want %s", query, got, want)
+			}
+		}
+		at := s.At("https://roster.example.com")
+		got, want := at.Do(http.MethodGet, apitest.GroupsPath+"?limit=1", nil).Header.Get("Link"), "https://roster.example.com"+apitest.GroupsPath+"?limit=1&offset=1"
+		if got != "<"+want+`>; rel="next"` {
+			t.Errorf("%s, want %s", got, want)
+		}
 	})
 }

@@ -11,10 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
-	"github.com/rosterhq/roster/internal/store/storetest"
 )
-
-func attributes(object any) changes { return changes{"attributes": object} }
 
 func TestRecords(t *testing.T) {
 	t.Parallel()
@@ -39,13 +36,13 @@ func TestRecords(t *testing.T) {
 				t.Error(diff)
 			}
 		}
-		check(s.Do(http.MethodPut, path, attributes(changes{"name": "Savings"})))
+		check(s.Do(http.MethodPut, path, changes{"attributes": changes{"name": "Savings"}}))
 		s.Clock.Advance(time.Hour)
 		check(s.Do(http.MethodPut, path, ` {"attributes" : { "name" : "Savings" } } `)) // the same
 		check(s.Do(http.MethodGet, path, nil))
 
 		for _, other := range []string{"/tags/b", "/tags/a", "/tags/B", "/bills/17", "/transactions/" + url.PathEscape("ü:%?#.~")} {
-			s.Do(http.MethodPut, records+other, attributes(changes{})).Want(http.StatusCreated)
+			s.Do(http.MethodPut, records+other, changes{"attributes": changes{}}).Want(http.StatusCreated)
 		}
 		for query, names := range map[string]string{
 			"":                             "accounts/17 bills/17 tags/B tags/a tags/b transactions/ü:%?#.~ of 6",
@@ -79,7 +76,7 @@ func TestRecords(t *testing.T) {
 		// Another user's are another's.
 		other := apitest.UserPath(s.CreateUser("b@example.com")) + "/records"
 		s.Do(http.MethodGet, other+"/accounts/17", nil).WantProblem(http.StatusNotFound, "not_found")
-		s.Do(http.MethodPut, other+"/accounts/17", attributes(changes{})).Want(http.StatusCreated)
+		s.Do(http.MethodPut, other+"/accounts/17", changes{"attributes": changes{}}).Want(http.StatusCreated)
 		check(s.Do(http.MethodGet, path, nil))
 	})
 }
@@ -89,24 +86,24 @@ func TestRecordsOfNobody(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		user := s.CreateUser("a@example.com")
 		record := apitest.UserPath(user) + "/records/accounts/17"
-		s.Do(http.MethodPut, record, attributes(changes{})).Want(http.StatusCreated)
+		s.Do(http.MethodPut, record, changes{"attributes": changes{}}).Want(http.StatusCreated)
 		s.Do(http.MethodDelete, apitest.UserPath(user), nil).Want(http.StatusNoContent)
 		for _, id := range []string{fmt.Sprint(user), "999", "9223372036854775808", "me"} {
-			records := users + "/" + id + "/records"
+			records := apitest.UsersPath + "/" + id + "/records"
 			s.Do(http.MethodGet, records, nil).WantProblem(http.StatusNotFound, "not_found")
 			for _, method := range []string{http.MethodGet, http.MethodDelete} {
 				s.Do(method, records+"/accounts/17", nil).WantProblem(http.StatusNotFound, "not_found")
 			}
-			s.Do(http.MethodPut, records+"/accounts/17", attributes(changes{})).WantProblem(http.StatusNotFound, "not_found")
+			s.Do(http.MethodPut, records+"/accounts/17", changes{"attributes": changes{}}).WantProblem(http.StatusNotFound, "not_found")
 		}
 		// One's own records are not one's own to manage.
 		me := s.CreateUser("b@example.com")
-		own := users + "/me/records"
+		own := apitest.UsersPath + "/me/records"
 		s.Do(http.MethodGet, own, nil, apitest.As(s.CreateToken(me, nil))).WantProblem(http.StatusForbidden, "permission_denied")
 		keepers := s.CreateGroup("Keepers", "records.manage")
 		s.Do(http.MethodPatch, apitest.UserPath(me), changes{"groups": []int64{keepers}}).Want(http.StatusOK)
 		as := apitest.As(s.CreateToken(me, []string{"records.manage"}))
-		s.Do(http.MethodPut, own+"/tags/1", attributes(changes{}), as).Want(http.StatusCreated)
+		s.Do(http.MethodPut, own+"/tags/1", changes{"attributes": changes{}}, as).Want(http.StatusCreated)
 		s.Do(http.MethodGet, apitest.UserPath(me)+"/records/tags/1", nil).Want(http.StatusOK)
 	})
 }
@@ -116,7 +113,7 @@ func TestInvalidRecords(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		records := apitest.UserPath(s.CreateUser("a@example.com")) + "/records"
 		for _, value := range []any{nil, 1, "x", []int{}, true, `{}`} {
-			s.Do(http.MethodPut, records+"/accounts/17", attributes(value)).WantProblem(http.StatusBadRequest, "validation_failed", "attributes")
+			s.Do(http.MethodPut, records+"/accounts/17", changes{"attributes": value}).WantProblem(http.StatusBadRequest, "validation_failed", "attributes")
 		}
 		s.Do(http.MethodPut, records+"/accounts/17", `{}`).WantProblem(http.StatusBadRequest, "validation_failed", "attributes")
 		s.Do(http.MethodPut, records+"/accounts/17", `{"attributes":{},"id":"18"}`).WantProblem(http.StatusBadRequest, "validation_failed", "id")
@@ -140,68 +137,17 @@ func TestInvalidRecords(t *testing.T) {
 			for _, method := range []string{http.MethodGet, http.MethodDelete} {
 				s.Do(method, records+"/"+id, nil).WantProblem(http.StatusBadRequest, "validation_failed", field)
 			}
-			s.Do(http.MethodPut, records+"/"+id, attributes(changes{})).WantProblem(http.StatusBadRequest, "validation_failed", field)
+			s.Do(http.MethodPut, records+"/"+id, changes{"attributes": changes{}}).WantProblem(http.StatusBadRequest, "validation_failed", field)
 		}
-		s.Do(http.MethodPut, records+"/x/%20", attributes(changes{})).WantProblem(http.StatusBadRequest, "validation_failed", "recordType", "recordId")
-		s.Do(http.MethodPut, records+"/accounts/"+strings.Repeat("%C3%A4", 64), attributes(changes{})).Want(http.StatusCreated)
-		s.Do(http.MethodPut, records+"/accounts/a%2Fb", attributes(changes{})).WantProblem(http.StatusNotFound, "not_found")
-		s.Do(http.MethodGet, users+"/x/records", nil).WantProblem(http.StatusBadRequest, "validation_failed", "userId")
+		s.Do(http.MethodPut, records+"/x/%20", changes{"attributes": changes{}}).WantProblem(http.StatusBadRequest, "validation_failed", "recordType", "recordId")
+		s.Do(http.MethodPut, records+"/accounts/"+strings.Repeat("%C3%A4", 64), changes{"attributes": changes{}}).Want(http.StatusCreated)
+		s.Do(http.MethodPut, records+"/accounts/a%2Fb", changes{"attributes": changes{}}).WantProblem(http.StatusNotFound, "not_found")
+		s.Do(http.MethodGet, apitest.UsersPath+"/x/records", nil).WantProblem(http.StatusBadRequest, "validation_failed", "userId")
 		for query, field := range map[string]string{
 			"filter[type]=things": "filter[type]", "filter[type]=": "filter[type]", "limit=0": "limit", "limit=1001": "limit",
 			"offset=-1": "offset", "type=tags": "type", "filter[type]=tags&filter[type]=bills": "filter[type]",
 		} {
 			s.Do(http.MethodGet, records+"?"+query, nil).WantProblem(http.StatusBadRequest, "validation_failed", field)
-		}
-	})
-}
-
-func TestRecordEvents(t *testing.T) {
-	t.Parallel()
-	for _, engine := range storetest.Engines {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			databaseURL := storetest.URL(t, engine)
-			s := apitest.New(t, databaseURL)
-			user := s.CreateUser("a@example.com")
-			path := apitest.UserPath(user) + "/records/accounts/17"
-			s.Do(http.MethodPut, path, attributes(changes{"iban": "first"})).Want(http.StatusCreated)
-			s.Do(http.MethodPut, path, attributes(changes{"iban": "second"})).Want(http.StatusOK)
-			s.Do(http.MethodPut, path, attributes(changes{"iban": "second"})).Want(http.StatusOK) // no change
-			s.Do(http.MethodDelete, path, nil).Want(http.StatusNoContent)
-			want := []eventRow{
-				{kind: "RECORD_CREATED", changes: `{"record":{"new":"accounts/17","old":null}}`},
-				{kind: "RECORD_UPDATED", changes: `{"record":{"new":"accounts/17","old":"accounts/17"}}`},
-				{kind: "RECORD_DELETED", changes: `{"record":{"new":null,"old":"accounts/17"}}`},
-			}
-			events := readEvents(t, engine, databaseURL)
-			events = events[len(events)-len(want):]
-			for i, e := range events {
-				if e.kind != want[i].kind || e.changes != want[i].changes || e.subjectType != "user" || e.subjectID != user {
-					t.Errorf("%+v, want %+v", e, want[i])
-				}
-			}
-			s.Do(http.MethodDelete, apitest.UserPath(user), nil).Want(http.StatusNoContent)
-			for _, e := range readEvents(t, engine, databaseURL) {
-				if strings.Contains(e.changes, "accounts/17") {
-					t.Errorf("outlives its user: %+v", e)
-				}
-			}
-		})
-	}
-}
-
-// TestOneOfManyPutsCreates: calls for one record come one after another.
-func TestOneOfManyPutsCreates(t *testing.T) {
-	t.Parallel()
-	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
-		records := apitest.UserPath(s[0].CreateUser("a@example.com")) + "/records/accounts/"
-		for round := range 5 {
-			got := together(8, func(i int) *apitest.Answer {
-				return s[i%2].Do(http.MethodPut, records+fmt.Sprint(round), attributes(changes{"by": i}))
-			})
-			if got[http.StatusCreated] != 1 || got[http.StatusOK] != 7 {
-				t.Errorf("round %d: %v", round, got)
-			}
 		}
 	})
 }

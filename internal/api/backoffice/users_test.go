@@ -13,7 +13,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-const users = "/api/v2/users"
+type changes = map[string]any
 
 // The bodies of the documentation's own samples.
 const (
@@ -65,7 +65,7 @@ var asCurl = apitest.Header("Content-Type", "application/x-www-form-urlencoded")
 func TestSampleCalls(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		created := s.Do(http.MethodPost, users, sampleCreate, asCurl).Want(http.StatusCreated)
+		created := s.Do(http.MethodPost, apitest.UsersPath, sampleCreate, asCurl).Want(http.StatusCreated)
 		want := map[string]any{
 			"id": 1.0, "name": "Mary", "email": "email@website.com", "phone": "+18043257762", "active": true, "tfa": true,
 			"groups": []any{1.0}, "ipWhitelist": []any{"79.24.241.198", "20.65.174.119"}, "clientTags": []any{"my_tag"},
@@ -74,7 +74,7 @@ func TestSampleCalls(t *testing.T) {
 		if diff := cmp.Diff(want, created.Object()); diff != "" {
 			t.Error(diff)
 		}
-		if got := created.Header.Get("Location"); got != users+"/1" {
+		if got := created.Header.Get("Location"); got != apitest.UsersPath+"/1" {
 			t.Errorf("Location %q", got)
 		}
 		if got := created.Header.Get("ETag"); got != `"1"` {
@@ -82,22 +82,22 @@ func TestSampleCalls(t *testing.T) {
 		}
 		s.Clock.Advance(time.Hour)
 		want["email"], want["updateTime"], want["version"] = "foo@bar.com", "2026-11-22T13:00:00+00:00", 2.0
-		if diff := cmp.Diff(want, s.Do(http.MethodPut, users+"/1", sampleUpdate, asCurl).Want(http.StatusOK).Object()); diff != "" {
+		if diff := cmp.Diff(want, s.Do(http.MethodPut, apitest.UsersPath+"/1", sampleUpdate, asCurl).Want(http.StatusOK).Object()); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff(want, s.Do(http.MethodGet, users+"/1", nil).Want(http.StatusOK).Object()); diff != "" {
+		if diff := cmp.Diff(want, s.Do(http.MethodGet, apitest.UsersPath+"/1", nil).Want(http.StatusOK).Object()); diff != "" {
 			t.Error(diff)
 		}
 		s.Do(http.MethodGet, "/api/v2/%75sers/%31", nil).Want(http.StatusOK)
-		list := s.Do(http.MethodGet, users+"?limit=10&offset=0&filter[name]=Mary&filter[email]=foo@bar.com&filter[active]=1", nil).Want(http.StatusOK)
+		list := s.Do(http.MethodGet, apitest.UsersPath+"?limit=10&offset=0&filter[name]=Mary&filter[email]=foo@bar.com&filter[active]=1", nil).Want(http.StatusOK)
 		if diff := cmp.Diff(map[string]any{"total": 1.0, "data": []any{want}}, list.Object()); diff != "" {
 			t.Error(diff)
 		}
-		deleted := s.Do(http.MethodDelete, users+"/1", nil).Want(http.StatusNoContent)
+		deleted := s.Do(http.MethodDelete, apitest.UsersPath+"/1", nil).Want(http.StatusNoContent)
 		if len(deleted.Body) != 0 {
 			t.Errorf("body %q", deleted.Body)
 		}
-		s.Do(http.MethodGet, users+"/1", nil).WantProblem(http.StatusNotFound, "not_found")
+		s.Do(http.MethodGet, apitest.UsersPath+"/1", nil).WantProblem(http.StatusNotFound, "not_found")
 	})
 }
 
@@ -110,7 +110,7 @@ func TestCreateNormalises(t *testing.T) {
 			"ipWhitelist": []string{"::FFFF:10.1.2.3", "2001:DB8::0001", "10.0.0.0/8", "::ffff:10.0.0.0/104", "2001:db8::/32", "10.0.0.1/32"},
 			"clientTags":  []any{"my_tag", map[string]any{"id": 7}, map[string]any{"name": "x"}, map[string]any{"id": -1, "name": "y"}},
 		})
-		got := s.Do(http.MethodPost, users, body).Want(http.StatusCreated).Object()
+		got := s.Do(http.MethodPost, apitest.UsersPath, body).Want(http.StatusCreated).Object()
 		want := map[string]any{
 			"name": "Märy 李", "email": "MÄry.O'Neil+x@Example.COM", "phone": "+18043257762", "groups": []any{1.0, float64(group)},
 			"ipWhitelist": []any{"10.1.2.3", "2001:db8::1", "10.0.0.0/8", "10.0.0.0/8", "2001:db8::/32", "10.0.0.1"},
@@ -128,7 +128,7 @@ func TestCreateMinimal(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for i, change := range []map[string]any{{}, {"phone": nil, "ipWhitelist": nil, "clientTags": nil, "sendNotify": false}} {
-			got := s.Do(http.MethodPost, users, apitest.NewUser(fmt.Sprintf("m%d@example.com", i), change)).Want(http.StatusCreated).Object()
+			got := s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser(fmt.Sprintf("m%d@example.com", i), change)).Want(http.StatusCreated).Object()
 			for field, want := range map[string]any{
 				"phone": nil, "ipWhitelist": []any{}, "clientTags": []any{}, "groups": []any{}, "canViewMaskedData": false,
 			} {
@@ -277,7 +277,7 @@ func TestInvalidFields(t *testing.T) {
 		for _, test := range tests {
 			name, _, _ := strings.Cut(test.field, "[")
 			change := map[string]any{name: test.value}
-			s.Do(http.MethodPost, users, apitest.NewUser("new@example.com", change)).
+			s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("new@example.com", change)).
 				WantProblem(http.StatusBadRequest, "validation_failed", test.field)
 			for _, method := range []string{http.MethodPut, http.MethodPatch} {
 				s.Do(method, apitest.UserPath(id), change).WantProblem(http.StatusBadRequest, "validation_failed", test.field)
@@ -286,7 +286,7 @@ func TestInvalidFields(t *testing.T) {
 		if after := string(s.Do(http.MethodGet, apitest.UserPath(id), nil).Body); after != before {
 			t.Errorf("changed to %s", after)
 		}
-		if total := s.Do(http.MethodGet, users, nil).Object()["total"]; total != 1.0 {
+		if total := s.Do(http.MethodGet, apitest.UsersPath, nil).Object()["total"]; total != 1.0 {
 			t.Errorf("%v users", total)
 		}
 	})
@@ -295,12 +295,12 @@ func TestInvalidFields(t *testing.T) {
 func TestAllErrorsAtOnce(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		s.Do(http.MethodPost, users, `{}`).WantProblem(http.StatusBadRequest, "validation_failed",
+		s.Do(http.MethodPost, apitest.UsersPath, `{}`).WantProblem(http.StatusBadRequest, "validation_failed",
 			"name", "email", "password", "active", "tfa", "groups")
-		s.Do(http.MethodPost, users, `{"name":"","email":"x","password":"y","active":1,"groups":["x",1,null],"ipWhitelist":["a","1.1.1.1","b"],"foo":1}`).
+		s.Do(http.MethodPost, apitest.UsersPath, `{"name":"","email":"x","password":"y","active":1,"groups":["x",1,null],"ipWhitelist":["a","1.1.1.1","b"],"foo":1}`).
 			WantProblem(http.StatusBadRequest, "validation_failed",
 				"name", "email", "password", "active", "tfa", "groups[0]", "groups[2]", "ipWhitelist[0]", "ipWhitelist[2]", "foo")
-		s.Do(http.MethodPost, users, apitest.NewUser("a@example.com", map[string]any{"groups": []int{7, 1, 9}})).
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("a@example.com", map[string]any{"groups": []int{7, 1, 9}})).
 			WantProblem(http.StatusBadRequest, "validation_failed", "groups[0]", "groups[2]")
 	})
 }
@@ -310,7 +310,7 @@ func TestEmailIsUniqueWithoutRegardToASCIICase(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.CreateUser("Mike@Example.com")
 		other := s.CreateUser("other@example.com")
-		s.Do(http.MethodPost, users, apitest.NewUser("mIKE@eXAMPLE.com")).WantProblem(http.StatusConflict, "email_taken", "email")
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("mIKE@eXAMPLE.com")).WantProblem(http.StatusConflict, "email_taken", "email")
 		s.Do(http.MethodPatch, apitest.UserPath(other), map[string]any{"email": "MIKE@example.com"}).
 			WantProblem(http.StatusConflict, "email_taken", "email")
 		s.Do(http.MethodPatch, apitest.UserPath(other), map[string]any{"email": "OTHER@example.com"}).Want(http.StatusOK)
@@ -400,15 +400,15 @@ func TestUnknownUsers(t *testing.T) {
 				body = `{"password":"AnotherSecret"}`
 			}
 			for _, id := range []string{"1", "2147483648", "4294967297", "9223372036854775807", "9223372036854775808", strings.Repeat("9", 100), "007"} {
-				s.Do(method, users+"/"+id, body).WantProblem(http.StatusNotFound, "not_found")
+				s.Do(method, apitest.UsersPath+"/"+id, body).WantProblem(http.StatusNotFound, "not_found")
 			}
 			for _, id := range []string{"0", "-1", "abc", "1.5", "+1", "1e3", "0x1", "%00", "%20", "1%20", "Me", "null", "%D9%A1", "%FF", "1;2"} {
-				s.Do(method, users+"/"+id, body).WantProblem(http.StatusBadRequest, "validation_failed", "userId")
+				s.Do(method, apitest.UsersPath+"/"+id, body).WantProblem(http.StatusBadRequest, "validation_failed", "userId")
 			}
-			s.Do(method, users+"/me", body).WantProblem(http.StatusNotFound, "not_found")
-			s.Do(method, users+"/", body).WantProblem(http.StatusNotFound, "not_found")
+			s.Do(method, apitest.UsersPath+"/me", body).WantProblem(http.StatusNotFound, "not_found")
+			s.Do(method, apitest.UsersPath+"/", body).WantProblem(http.StatusNotFound, "not_found")
 			for _, path := range []string{"/1/2", "/1%2F2", "/%2e%2e/users", "//1", "/1/"} {
-				s.Do(method, users+path, body).WantProblem(http.StatusNotFound, "not_found")
+				s.Do(method, apitest.UsersPath+path, body).WantProblem(http.StatusNotFound, "not_found")
 			}
 		}
 	})
@@ -419,39 +419,39 @@ func TestIdempotencyKey(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		key := apitest.Header("Idempotency-Key", "key-1")
 		body := apitest.NewUser("a@example.com")
-		first := s.Do(http.MethodPost, users, body, key).Want(http.StatusCreated)
+		first := s.Do(http.MethodPost, apitest.UsersPath, body, key).Want(http.StatusCreated)
 		s.Do(http.MethodPatch, apitest.UserPath(first.ID()), `{"name":"Changed"}`).Want(http.StatusOK)
-		second := s.Do(http.MethodPost, users, body, key).Want(http.StatusCreated)
+		second := s.Do(http.MethodPost, apitest.UsersPath, body, key).Want(http.StatusCreated)
 		if string(first.Body) != string(second.Body) || first.Header.Get("Location") != second.Header.Get("Location") ||
 			first.Header.Get("ETag") != second.Header.Get("ETag") {
 			t.Errorf("replayed %s, first was %s", second.Body, first.Body)
 		}
-		s.Do(http.MethodPost, users, apitest.NewUser("b@example.com"), key).
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("b@example.com"), key).
 			WantProblem(http.StatusConflict, "idempotency_key_reused", "Idempotency-Key")
-		if total := s.Do(http.MethodGet, users, nil).Object()["total"]; total != 1.0 {
+		if total := s.Do(http.MethodGet, apitest.UsersPath, nil).Object()["total"]; total != 1.0 {
 			t.Errorf("%v users", total)
 		}
 		// Another caller's key is another key.
 		other := s.CreateToken(0, []string{"users.create"})
-		s.Do(http.MethodPost, users, apitest.NewUser("c@example.com"), key, apitest.As(other)).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("c@example.com"), key, apitest.As(other)).Want(http.StatusCreated)
 
 		// A failure is not remembered.
 		again := apitest.Header("Idempotency-Key", "key-2")
-		s.Do(http.MethodPost, users, body, again).WantProblem(http.StatusConflict, "email_taken", "email")
+		s.Do(http.MethodPost, apitest.UsersPath, body, again).WantProblem(http.StatusConflict, "email_taken", "email")
 		s.Do(http.MethodDelete, apitest.UserPath(first.ID()), nil).Want(http.StatusNoContent)
-		s.Do(http.MethodPost, users, body, again).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.UsersPath, body, again).Want(http.StatusCreated)
 
 		// What was kept has gone with the user: a late repetition is a request like any other.
-		s.Do(http.MethodPost, users, body, key).WantProblem(http.StatusConflict, "email_taken", "email")
-		s.Do(http.MethodPost, users, apitest.NewUser("b@example.com"), key).Want(http.StatusCreated)
-		s.Do(http.MethodPost, users, apitest.NewUser("d@example.com"), key).
+		s.Do(http.MethodPost, apitest.UsersPath, body, key).WantProblem(http.StatusConflict, "email_taken", "email")
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("b@example.com"), key).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("d@example.com"), key).
 			WantProblem(http.StatusConflict, "idempotency_key_reused", "Idempotency-Key")
 
 		s.Clock.Advance(24*time.Hour + time.Second)
-		s.Do(http.MethodPost, users, apitest.NewUser("d@example.com"), key).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("d@example.com"), key).Want(http.StatusCreated)
 
 		for _, bad := range []string{"a b", "ä", strings.Repeat("x", 256)} {
-			s.Do(http.MethodPost, users, apitest.NewUser("e@example.com"), apitest.Header("Idempotency-Key", bad)).
+			s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("e@example.com"), apitest.Header("Idempotency-Key", bad)).
 				WantProblem(http.StatusBadRequest, "validation_failed", "Idempotency-Key")
 		}
 	})

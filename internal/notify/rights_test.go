@@ -1,4 +1,4 @@
-package backoffice_test
+package notify_test
 
 import (
 	"fmt"
@@ -63,12 +63,12 @@ func TestWebhooksReadWhatTheirOwnerMay(t *testing.T) {
 			for _, is := range shapes {
 				may := covers(has, takes(is.format, is.synced))
 				name := fmt.Sprint(is)
-				created := s.Do(http.MethodPost, webhooks, body(is), as)
+				created := s.Do(http.MethodPost, apitest.WebhooksPath, body(is), as)
 				check("create "+name, may, created)
 				if may {
 					s.Do(http.MethodDelete, created.Header.Get("Location"), nil).Want(http.StatusNoContent)
 				}
-				path := s.Do(http.MethodPost, webhooks, body(is)).Want(http.StatusCreated).Header.Get("Location")
+				path := s.Do(http.MethodPost, apitest.WebhooksPath, body(is)).Want(http.StatusCreated).Header.Get("Location")
 				for what, change := range map[string]changes{
 					"nothing": {}, "url": {"url": "https://example.com/elsewhere"}, "host": {"url": "https://example.net"},
 					"active": {"active": false}, "token": {"token": "x"}, "auth": {"auth": "none"},
@@ -98,23 +98,23 @@ func TestWebhooksAreNoWayAround(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		mine, theirs := apitest.NewReceiver(t), apitest.NewReceiver(t)
-		theirPath, _ := createWebhook(s, theirs.URL, changes{"format": "v2"})
+		theirPath, _ := s.CreateWebhook(theirs.URL, changes{"format": "v2"})
 		manage := apitest.As(s.CreateToken(0, []string{"webhooks.manage"}, changes{"canViewMaskedData": false}))
 		unmasked := apitest.As(s.CreateToken(0, []string{"webhooks.manage"}, changes{"canViewMaskedData": true}))
 		viewer := apitest.As(s.CreateToken(0, []string{"webhooks.manage", "users.view"}, changes{"canViewMaskedData": false}))
 		for _, as := range []apitest.Option{manage, unmasked, viewer} {
 			for _, body := range []changes{
 				{"url": mine.URL, "events": []string{"USER_SYNCED"}},
-				{"url": mine.URL, "events": allEvents, "format": "v2"},
+				{"url": mine.URL, "events": apitest.WebhookEvents(), "format": "v2"},
 				{"url": mine.URL, "events": []string{"USER_CREATED"}, "format": "v2"},
 			} {
-				s.Do(http.MethodPost, webhooks, body, as).WantProblem(http.StatusForbidden, "escalation_denied")
+				s.Do(http.MethodPost, apitest.WebhooksPath, body, as).WantProblem(http.StatusForbidden, "escalation_denied")
 			}
 			s.Do(http.MethodPatch, theirPath, changes{"url": mine.URL}, as).WantProblem(http.StatusForbidden, "escalation_denied")
 		}
-		path := s.Do(http.MethodPost, webhooks, changes{"url": mine.URL, "events": []string{"USER_CREATED"}}, viewer).
+		path := s.Do(http.MethodPost, apitest.WebhooksPath, changes{"url": mine.URL, "events": []string{"USER_CREATED"}}, viewer).
 			Want(http.StatusCreated).Header.Get("Location")
-		for _, change := range []changes{{"events": allEvents}, {"events": []string{"USER_SYNCED"}}, {"format": "v2"}} {
+		for _, change := range []changes{{"events": apitest.WebhookEvents()}, {"events": []string{"USER_SYNCED"}}, {"format": "v2"}} {
 			s.Do(http.MethodPatch, path, change, viewer).WantProblem(http.StatusForbidden, "escalation_denied")
 		}
 		user := s.CreateUser("mary@example.com", changes{"phone": "+18043257762"})
@@ -143,7 +143,7 @@ func TestOldDeliveriesAreNoWayAround(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		receiver, mine := apitest.NewReceiver(t), apitest.NewReceiver(t)
-		path, _ := createWebhook(s, receiver.URL)
+		path, _ := s.CreateWebhook(receiver.URL)
 		user := s.CreateUser("mary@example.com")
 		syncAccount(s, user)
 		s.Send()
@@ -154,7 +154,7 @@ func TestOldDeliveriesAreNoWayAround(t *testing.T) {
 
 		viewer := apitest.As(s.CreateToken(0, []string{"webhooks.manage", "users.view"}, changes{"canViewMaskedData": false}))
 		s.Do(http.MethodPatch, path, changes{"url": mine.URL}, viewer).Want(http.StatusOK)
-		for _, delivery := range deliveries(s, path, "?filter[state]=done") {
+		for _, delivery := range s.Deliveries(path, "?filter[state]=done") {
 			redeliver := fmt.Sprintf("%s/deliveries/%v/redeliver", path, delivery["id"])
 			s.Do(http.MethodPost, redeliver, nil, viewer).Want(http.StatusAccepted)
 		}
@@ -168,7 +168,7 @@ func TestOldDeliveriesAreNoWayAround(t *testing.T) {
 			t.Errorf("%q", bodies)
 		}
 		states := []string{}
-		for _, delivery := range deliveries(s, path, "") {
+		for _, delivery := range s.Deliveries(path, "") {
 			states = append(states, fmt.Sprint(delivery["topic"], " ", delivery["state"], " ", delivery["lastError"]))
 		}
 		slices.Sort(states)
@@ -178,9 +178,9 @@ func TestOldDeliveriesAreNoWayAround(t *testing.T) {
 		}
 
 		// Who may see accounts takes them up again.
-		s.Do(http.MethodPatch, path, changes{"events": allEvents}, viewer).WantProblem(http.StatusForbidden, "escalation_denied")
-		s.Do(http.MethodPatch, path, changes{"events": allEvents}).Want(http.StatusOK)
-		for _, delivery := range deliveries(s, path, "?filter[state]=dead") {
+		s.Do(http.MethodPatch, path, changes{"events": apitest.WebhookEvents()}, viewer).WantProblem(http.StatusForbidden, "escalation_denied")
+		s.Do(http.MethodPatch, path, changes{"events": apitest.WebhookEvents()}).Want(http.StatusOK)
+		for _, delivery := range s.Deliveries(path, "?filter[state]=dead") {
 			s.Do(http.MethodPost, fmt.Sprintf("%s/deliveries/%v/redeliver", path, delivery["id"]), nil).Want(http.StatusAccepted)
 		}
 		s.Send()

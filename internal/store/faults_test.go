@@ -1,4 +1,4 @@
-package backoffice_test
+package store_test
 
 import (
 	"bytes"
@@ -125,11 +125,11 @@ func TestDatabaseAway(t *testing.T) {
 	l, databaseURL := newLink(t, storetest.URL(t, "postgres"))
 	s := apitest.New(t, databaseURL)
 	id := s.CreateUser("a@example.com")
-	all := calls(id, s.CreateGroup("Support"), 1)
+	all := apitest.Calls(id, s.CreateGroup("Support"), 1)
 	for range 3 {
 		l.set(true)
 		for _, call := range all {
-			answer := s.Do(call.method, call.path, call.body).WantProblem(http.StatusServiceUnavailable, "database_unavailable")
+			answer := s.Do(call.Method, call.Path, call.Body).WantProblem(http.StatusServiceUnavailable, "database_unavailable")
 			if after, err := strconv.Atoi(answer.Header.Get("Retry-After")); err != nil || after < 1 {
 				t.Errorf("Retry-After %q", answer.Header.Get("Retry-After"))
 			}
@@ -139,7 +139,7 @@ func TestDatabaseAway(t *testing.T) {
 		}
 		s.Do(http.MethodGet, "/readyz", nil).Want(http.StatusServiceUnavailable)
 		s.Do(http.MethodGet, "/healthz", nil).Want(http.StatusOK)
-		s.Do(http.MethodGet, users, nil, apitest.As("")).Want(http.StatusUnauthorized)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As("")).Want(http.StatusUnauthorized)
 		l.set(false)
 		s.Do(http.MethodGet, apitest.UserPath(id), nil).Want(http.StatusOK)
 		s.Do(http.MethodGet, "/readyz", nil).Want(http.StatusOK)
@@ -148,7 +148,7 @@ func TestDatabaseAway(t *testing.T) {
 	// Connections that died while nobody used them are not noticed by anyone.
 	for i := range 3 {
 		l.set(false)
-		s.Do(http.MethodGet, users, nil).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil).Want(http.StatusOK)
 		l.set(false)
 		s.CreateUser(fmt.Sprintf("b%d@example.com", i))
 	}
@@ -167,16 +167,16 @@ func TestLostAnswers(t *testing.T) {
 		fresh := apitest.New(t, databaseURL)
 		body := apitest.NewUser(fmt.Sprintf("u%d@example.com", i))
 		key := apitest.Header("Idempotency-Key", fmt.Sprintf("key-%d", i))
-		fresh.Do(http.MethodGet, users, nil).Want(http.StatusOK)
+		fresh.Do(http.MethodGet, apitest.UsersPath, nil).Want(http.StatusOK)
 		l.cutAtNext(statement)
-		first := fresh.Do(http.MethodPost, users, body, key)
+		first := fresh.Do(http.MethodPost, apitest.UsersPath, body, key)
 		if first.Status != http.StatusServiceUnavailable && first.Status != http.StatusCreated {
 			t.Errorf("%s: %d %s", statement, first.Status, first.Body)
 		}
 		l.cutAtNext("")
 		// Whether it was stored is not known; the repetition settles it.
-		fresh.Do(http.MethodPost, users, body, key).Want(http.StatusCreated)
-		if total := fresh.Do(http.MethodGet, users, nil).Object()["total"]; total != float64(i+2) {
+		fresh.Do(http.MethodPost, apitest.UsersPath, body, key).Want(http.StatusCreated)
+		if total := fresh.Do(http.MethodGet, apitest.UsersPath, nil).Object()["total"]; total != float64(i+2) {
 			t.Errorf("%s: %v users, want %d", statement, total, i+2)
 		}
 	}
@@ -190,9 +190,9 @@ func TestReadOnlyDatabase(t *testing.T) {
 	id := s.CreateUser("a@example.com")
 	readOnly := apitest.NewOn(t, storetest.Open(t, databaseURL+"&default_transaction_read_only=on"), s.Clock)
 	readOnly.Do(http.MethodGet, apitest.UserPath(id), nil).Want(http.StatusOK)
-	readOnly.Do(http.MethodGet, users, nil).Want(http.StatusOK)
+	readOnly.Do(http.MethodGet, apitest.UsersPath, nil).Want(http.StatusOK)
 	readOnly.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "X"}).WantProblem(http.StatusServiceUnavailable, "database_unavailable")
-	readOnly.Do(http.MethodPost, users, apitest.NewUser("b@example.com")).WantProblem(http.StatusServiceUnavailable, "database_unavailable")
+	readOnly.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("b@example.com")).WantProblem(http.StatusServiceUnavailable, "database_unavailable")
 	readOnly.Do(http.MethodGet, "/readyz", nil).Want(http.StatusServiceUnavailable)
 }
 
@@ -218,7 +218,7 @@ func TestWithoutPreparedStatements(t *testing.T) {
 			}
 			s.Do(http.MethodDelete, apitest.UserPath(1), nil).Want(http.StatusNoContent)
 			for _, query := range []string{"", "?filter[name]=änn", "?filter[q]=example", "?offset=1", "?filter[group]=1&sort_by=name"} {
-				if total := s.Do(http.MethodGet, users+query, nil).Want(http.StatusOK).Object()["total"]; total != 2.0 {
+				if total := s.Do(http.MethodGet, apitest.UsersPath+query, nil).Want(http.StatusOK).Object()["total"]; total != 2.0 {
 					t.Errorf("%s: %v", query, total)
 				}
 			}

@@ -1,7 +1,6 @@
-package backoffice_test
+package service_test
 
 import (
-	"database/sql"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,19 +12,9 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-type countedEvent struct {
-	ID              int64
-	Reason, Source  *string
-	Time            string
-	RequestID       string
-	ClientRequestID *string
-	Count           int64
-	Actor           struct{ UserID, TokenID *int64 }
-}
-
-func refusals(s *apitest.Server, query string) []countedEvent {
-	var list struct{ Data []countedEvent }
-	s.Do(http.MethodGet, events+"?filter[type]=USER_ACCESS_REFUSED"+query, nil).Want(http.StatusOK).Decode(&list)
+func refusals(s *apitest.Server, query string) []apitest.Event {
+	var list struct{ Data []apitest.Event }
+	s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_ACCESS_REFUSED"+query, nil).Want(http.StatusOK).Decode(&list)
 	return list.Data
 }
 
@@ -33,13 +22,13 @@ func refusals(s *apitest.Server, query string) []countedEvent {
 // once, are one event that counts them all.
 func TestEqualRefusalsAreOneEvent(t *testing.T) {
 	t.Parallel()
-	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		as := apitest.As(s[0].CreateToken(0, nil))
 		refused := func(i int, source string) *apitest.Answer {
-			return s[i%2].Do(http.MethodGet, users, nil, as, apitest.From(source)).Want(http.StatusForbidden)
+			return s[i%2].Do(http.MethodGet, apitest.UsersPath, nil, as, apitest.From(source)).Want(http.StatusForbidden)
 		}
 		const callers, each = 8, 50
-		together(callers, func(i int) *apitest.Answer {
+		apitest.Together(callers, func(i int) *apitest.Answer {
 			for range each - 1 {
 				refused(i, "192.0.2.1")
 			}
@@ -50,7 +39,7 @@ func TestEqualRefusalsAreOneEvent(t *testing.T) {
 		}
 		// The moment at which there is no event yet, again and again.
 		for round := range each {
-			together(callers, func(i int) *apitest.Answer { return refused(i, fmt.Sprintf("198.51.100.%d", round)) })
+			apitest.Together(callers, func(i int) *apitest.Answer { return refused(i, fmt.Sprintf("198.51.100.%d", round)) })
 		}
 		list := refusals(s[0], "&limit=1000")
 		for _, e := range list[:len(list)-1] {
@@ -72,7 +61,7 @@ func TestRefusalsOfOthersAreOtherEvents(t *testing.T) {
 		home := changes{"ipWhitelist": []string{"192.0.2.1"}}
 		mary := s.CreateUser("mary@example.com", home)
 		s.CreateUser("john@example.com", home)
-		session := signIn(t, s, "mary@example.com", password)
+		session := s.SignInWith("mary@example.com", apitest.Password)
 		one, another := s.CreateToken(0, nil), s.CreateToken(0, nil)
 		hers := s.CreateToken(mary, nil)
 		here, away := "192.0.2.1", "198.51.100.7"
@@ -82,14 +71,14 @@ func TestRefusalsOfOthersAreOtherEvents(t *testing.T) {
 			}
 		}
 		read := func(token, from string) func() {
-			return step(http.StatusForbidden, http.MethodGet, users, nil, token, from)
+			return step(http.StatusForbidden, http.MethodGet, apitest.UsersPath, nil, token, from)
 		}
 		enter := func(email, from string) func() {
-			return step(http.StatusForbidden, http.MethodPost, signin, credentials(email, password), "", from)
+			return step(http.StatusForbidden, http.MethodPost, apitest.SignInPath, apitest.Credentials(email, apitest.Password), "", from)
 		}
 		steps := []func(){
 			read(one, here), read(another, here), read(one, away), // permission_denied, of three
-			step(http.StatusForbidden, http.MethodGet, users+"?sort_by=email", nil,
+			step(http.StatusForbidden, http.MethodGet, apitest.UsersPath+"?sort_by=email", nil,
 				s.CreateToken(0, []string{"users.view"}, changes{"canViewMaskedData": false}), here), // masked_data
 			read(session.AccessToken.Token, here), read(hers, here),
 			read(session.AccessToken.Token, away), read(hers, away), // ip_not_allowed
@@ -103,7 +92,7 @@ func TestRefusalsOfOthersAreOtherEvents(t *testing.T) {
 			}
 		}
 		token := changes{"refreshToken": session.RefreshToken.Token}
-		step(http.StatusForbidden, http.MethodPost, refresh, token, "", "203.0.113.1")()
+		step(http.StatusForbidden, http.MethodPost, apitest.RefreshPath, token, "", "203.0.113.1")()
 		list := refusals(s, "")
 		if len(list) != len(steps) {
 			t.Fatalf("%d events, want %d: %+v", len(list), len(steps), list)
@@ -145,15 +134,15 @@ func TestRefusalsOfOthersAreOtherEvents(t *testing.T) {
 // collect what comes after it.
 func TestRefusalsByClocksThatDiffer(t *testing.T) {
 	t.Parallel()
-	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		as := apitest.As(s[0].CreateToken(0, nil))
 		for _, test := range []struct {
 			ahead time.Duration
 			want  string
 		}{{30 * time.Second, "2"}, {time.Hour, "1 3"}} {
 			s[1].Clock.Advance(test.ahead)
-			s[1].Do(http.MethodGet, users, nil, as).Want(http.StatusForbidden)
-			s[0].Do(http.MethodGet, users, nil, as).Want(http.StatusForbidden)
+			s[1].Do(http.MethodGet, apitest.UsersPath, nil, as).Want(http.StatusForbidden)
+			s[0].Do(http.MethodGet, apitest.UsersPath, nil, as).Want(http.StatusForbidden)
 			var counts []string
 			for _, e := range refusals(s[0], "") {
 				counts = append(counts, fmt.Sprint(e.Count))
@@ -178,8 +167,8 @@ func TestClientRequestID(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var list struct{ Data []countedEvent }
-			s.Do(http.MethodGet, events+"?limit=1", nil).Want(http.StatusOK).Decode(&list)
+			var list struct{ Data []apitest.Event }
+			s.Do(http.MethodGet, apitest.EventsPath+"?limit=1", nil).Want(http.StatusOK).Decode(&list)
 			got := list.Data[0]
 			shown := ""
 			if got.ClientRequestID != nil {
@@ -188,40 +177,6 @@ func TestClientRequestID(t *testing.T) {
 			if got.RequestID != "ours" || shown != id || (got.ClientRequestID == nil) != (id == "") || got.Count != 1 {
 				t.Errorf("%q: %+v", id, got)
 			}
-		}
-	})
-}
-
-// TestEventTotalIsBounded: so many events are counted and no more.
-func TestEventTotalIsBounded(t *testing.T) {
-	t.Parallel()
-	const counted = 10_000
-	eachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
-		const columns = "type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, subject_type, " +
-			"subject_id, changes, reason"
-		double := "INSERT INTO events (" + columns + ") SELECT " + columns + " FROM events"
-		for range 13 {
-			execute(t, db, double) // of the one event that there is
-		}
-		execute(t, db, double+" ORDER BY id LIMIT "+fmt.Sprint(counted-1<<13))
-		check := func(query string, bounded bool) {
-			t.Helper()
-			body := s.Do(http.MethodGet, events+query, nil).Want(http.StatusOK).Object()
-			bound, present := body["totalIsLowerBound"]
-			if body["total"] != float64(counted) || present != bounded || bounded && bound != true {
-				t.Errorf("%s: total %v, lower bound %v", query, body["total"], bound)
-			}
-		}
-		check("", false)
-		check("?filter[type]=TOKEN_CREATED", false)
-		s.CreateToken(0, nil)
-		check("", true)
-		check("?filter[type]=TOKEN_CREATED", true)
-		check("?filter[since]=2020-01-01T00:00:00Z", true)
-		check("?offset=9990&limit=20", true)
-		answer := s.Do(http.MethodGet, events+"?offset=9990&limit=20", nil).Want(http.StatusOK).Object()
-		if data, _ := answer["data"].([]any); len(data) != 11 {
-			t.Errorf("%d events from 9990 on", len(data))
 		}
 	})
 }

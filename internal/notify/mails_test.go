@@ -1,7 +1,6 @@
-package backoffice_test
+package notify_test
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"github.com/rosterhq/roster/internal/delivery"
 )
 
+type changes = map[string]any
+
 func TestNotifyOfCreation(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -23,16 +24,16 @@ func TestNotifyOfCreation(t *testing.T) {
 		}
 		key := apitest.Header("Idempotency-Key", "k")
 		body := apitest.NewUser("mary@example.com", changes{"sendNotify": true})
-		s.Do(http.MethodPost, users, body, key).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.UsersPath, body, key).Want(http.StatusCreated)
 		mail := s.Mail()
 		mail.ID = ""
 		want := delivery.Mail{Kind: delivery.MailProfileCreated, To: "mary@example.com", Name: "Mary", Link: apitest.BaseURL}
 		if diff := cmp.Diff(want, mail); diff != "" {
 			t.Error(diff)
 		}
-		s.Do(http.MethodPost, users, body, key).Want(http.StatusCreated) // a replay
-		s.Do(http.MethodPost, users, body).WantProblem(http.StatusConflict, "email_taken", "email")
-		s.Do(http.MethodPost, users, apitest.NewUser("x@example.com", changes{"sendNotify": true, "groups": []int{99}})).
+		s.Do(http.MethodPost, apitest.UsersPath, body, key).Want(http.StatusCreated) // a replay
+		s.Do(http.MethodPost, apitest.UsersPath, body).WantProblem(http.StatusConflict, "email_taken", "email")
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("x@example.com", changes{"sendNotify": true, "groups": []int{99}})).
 			WantProblem(http.StatusBadRequest, "validation_failed", "groups[0]")
 		if mails := s.Mails(); len(mails) != 0 {
 			t.Errorf("after what changed nothing: %+v", mails)
@@ -87,9 +88,4 @@ func TestNotifyOfChange(t *testing.T) {
 			t.Errorf("%+v", mails)
 		}
 	})
-}
-
-// mailTo makes a mail server of a function.
-func mailTo(deliver func(delivery.Mail) error) func(context.Context, delivery.Mail) error {
-	return func(_ context.Context, m delivery.Mail) error { return deliver(m) }
 }

@@ -1,4 +1,4 @@
-package backoffice_test
+package notify_test
 
 import (
 	"crypto/hmac"
@@ -51,7 +51,7 @@ func TestSignatures(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		receiver := apitest.NewReceiver(t)
-		path, secret := createWebhook(s, receiver.URL+"/hook/x?a=b")
+		path, secret := s.CreateWebhook(receiver.URL + "/hook/x?a=b")
 		next := func() apitest.Delivery {
 			t.Helper()
 			s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted)

@@ -1,4 +1,4 @@
-package backoffice_test
+package notify_test
 
 import (
 	"errors"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
-	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
 // secretOf returns the secret in an answer, or "".
@@ -35,7 +34,7 @@ func TestSecretsStayBehind(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		old, place := apitest.NewReceiver(t), apitest.NewReceiver(t)
 		old.Answer(http.StatusServiceUnavailable)
-		path, first := createWebhook(s, old.URL+"/hook")
+		path, first := s.CreateWebhook(old.URL + "/hook")
 		second := secretOf(s.Do(http.MethodPost, path+"/rotate", nil).Want(http.StatusOK))
 		s.Do(http.MethodPatch, path, changes{"token": "fixed-Secret-1"}).Want(http.StatusOK)
 		s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted)
@@ -75,7 +74,7 @@ func TestSecretsStayBehind(t *testing.T) {
 				Changes map[string]struct{ Old, New any }
 			}
 		}
-		answer := s.Do(http.MethodGet, events+"?filter[type]=WEBHOOK_UPDATED", nil)
+		answer := s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=WEBHOOK_UPDATED", nil)
 		answer.Decode(&list)
 		told := list.Data[0].Changes
 		if len(told) != 3 || told["url"].New != place.URL+"/hook" || told["secret"].New != "***" || told["token"].New != "***" {
@@ -101,7 +100,7 @@ func TestBearerTokensStayBehind(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		old, place := apitest.NewReceiver(t), apitest.NewReceiver(t)
-		path, _ := createWebhook(s, old.URL, changes{"auth": "bearer", "token": "fixed-Secret-1"})
+		path, _ := s.CreateWebhook(old.URL, changes{"auth": "bearer", "token": "fixed-Secret-1"})
 		for _, change := range []changes{
 			{"url": place.URL},
 			{"url": place.URL, "token": nil},
@@ -149,7 +148,7 @@ func TestEveryReplacedSecretSignsForADay(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		receiver := apitest.NewReceiver(t)
-		path, secret := createWebhook(s, receiver.URL)
+		path, secret := s.CreateWebhook(receiver.URL)
 		secrets := []string{secret}
 		check := func(want string) {
 			t.Helper()
@@ -206,68 +205,63 @@ func TestEveryReplacedSecretSignsForADay(t *testing.T) {
 // signs until its time, also after a rotation of ours; and it finds ours there.
 func TestSecretsOfTheVersionBefore(t *testing.T) {
 	t.Parallel()
-	for _, engine := range storetest.Engines {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			url := storetest.URL(t, engine)
-			s := apitest.New(t, url)
-			db := openDatabase(t, engine, url)
-			receiver := apitest.NewReceiver(t)
-			path, first := createWebhook(s, receiver.URL)
-			second := secretOf(s.Do(http.MethodPost, path+"/rotate", nil).Want(http.StatusOK))
-			// As the version before leaves it.
-			if _, err := db.ExecContext(t.Context(), "DELETE FROM webhook_old_secrets"); err != nil {
-				t.Fatal(err)
+	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
+		db := apitest.OpenDatabase(t, engine, url)
+		receiver := apitest.NewReceiver(t)
+		path, first := s.CreateWebhook(receiver.URL)
+		second := secretOf(s.Do(http.MethodPost, path+"/rotate", nil).Want(http.StatusOK))
+		// As the version before leaves it.
+		if _, err := db.ExecContext(t.Context(), "DELETE FROM webhook_old_secrets"); err != nil {
+			t.Fatal(err)
+		}
+		signedBy := func(secrets ...string) string {
+			t.Helper()
+			s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted)
+			s.Send()
+			got := receiver.Take()
+			if len(got) != 1 || len(strings.Fields(got[0].Header.Get("webhook-signature"))) > len(secrets) {
+				t.Fatalf("%+v", got)
 			}
-			signedBy := func(secrets ...string) string {
-				t.Helper()
-				s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted)
-				s.Send()
-				got := receiver.Take()
-				if len(got) != 1 || len(strings.Fields(got[0].Header.Get("webhook-signature"))) > len(secrets) {
-					t.Fatalf("%+v", got)
-				}
-				return verified(got[0], s.Clock.Now(), secrets...)
-			}
-			if got := signedBy(first, second); got != "01" {
-				t.Errorf("signed by %s", got)
-			}
-			s.Clock.Advance(time.Hour)
-			third := secretOf(s.Do(http.MethodPost, path+"/rotate", nil).Want(http.StatusOK))
-			if got := signedBy(first, second, third); got != "012" {
-				t.Errorf("signed by %s", got)
-			}
-			var row, table int
-			err := errors.Join(
-				db.QueryRowContext(t.Context(), `SELECT count(*) FROM webhooks JOIN webhook_old_secrets AS old
-					ON old.webhook_id = webhooks.id AND old.secret = webhooks.old_secret AND old.until = webhooks.old_secret_until`).Scan(&row),
-				db.QueryRowContext(t.Context(), "SELECT count(*) FROM webhook_old_secrets").Scan(&table))
-			if err != nil || row != 1 || table != 2 {
-				t.Errorf("%d, %d, %v", row, table, err)
-			}
-			s.Clock.Advance(23 * time.Hour)
-			if got := signedBy(first, second, third); got != "12" {
-				t.Errorf("signed by %s", got)
-			}
-			s.Clock.Advance(time.Hour)
-			if got := signedBy(first, second, third); got != "2" {
-				t.Errorf("signed by %s", got)
-			}
-			if err := s.Service.Prune(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			kept := countIn(t, engine, url, "webhook_old_secrets", "true") + countIn(t, engine, url, "webhooks", "old_secret <> ''")
-			if kept != 0 {
-				t.Errorf("%d secrets that are over are kept", kept)
-			}
-			// With the webhook go its secrets.
-			s.Do(http.MethodPost, path+"/rotate", nil).Want(http.StatusOK)
-			s.Do(http.MethodDelete, path, nil).Want(http.StatusNoContent)
-			if n := countIn(t, engine, url, "webhook_old_secrets", "true"); n != 0 {
-				t.Errorf("%d secrets of nobody", n)
-			}
-		})
-	}
+			return verified(got[0], s.Clock.Now(), secrets...)
+		}
+		if got := signedBy(first, second); got != "01" {
+			t.Errorf("signed by %s", got)
+		}
+		s.Clock.Advance(time.Hour)
+		third := secretOf(s.Do(http.MethodPost, path+"/rotate", nil).Want(http.StatusOK))
+		if got := signedBy(first, second, third); got != "012" {
+			t.Errorf("signed by %s", got)
+		}
+		var row, table int
+		err := errors.Join(
+			db.QueryRowContext(t.Context(), `SELECT count(*) FROM webhooks JOIN webhook_old_secrets AS old
+				ON old.webhook_id = webhooks.id AND old.secret = webhooks.old_secret AND old.until = webhooks.old_secret_until`).Scan(&row),
+			db.QueryRowContext(t.Context(), "SELECT count(*) FROM webhook_old_secrets").Scan(&table))
+		if err != nil || row != 1 || table != 2 {
+			t.Errorf("%d, %d, %v", row, table, err)
+		}
+		s.Clock.Advance(23 * time.Hour)
+		if got := signedBy(first, second, third); got != "12" {
+			t.Errorf("signed by %s", got)
+		}
+		s.Clock.Advance(time.Hour)
+		if got := signedBy(first, second, third); got != "2" {
+			t.Errorf("signed by %s", got)
+		}
+		if err := s.Service.Prune(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		kept := apitest.CountRows(t, engine, url, "webhook_old_secrets", "true") + apitest.CountRows(t, engine, url, "webhooks", "old_secret <> ''")
+		if kept != 0 {
+			t.Errorf("%d secrets that are over are kept", kept)
+		}
+		// With the webhook go its secrets.
+		s.Do(http.MethodPost, path+"/rotate", nil).Want(http.StatusOK)
+		s.Do(http.MethodDelete, path, nil).Want(http.StatusNoContent)
+		if n := apitest.CountRows(t, engine, url, "webhook_old_secrets", "true"); n != 0 {
+			t.Errorf("%d secrets of nobody", n)
+		}
+	})
 }
 
 // TestMovingDuringADelivery: the old place never hears of what is for the new one,
@@ -276,7 +270,7 @@ func TestMovingDuringADelivery(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		old, place := apitest.NewReceiver(t), apitest.NewReceiver(t)
-		path, _ := createWebhook(s, old.URL, changes{"auth": "bearer", "token": "fixed-Secret-1"})
+		path, _ := s.CreateWebhook(old.URL, changes{"auth": "bearer", "token": "fixed-Secret-1"})
 		old.Handle(func(w http.ResponseWriter, _ *http.Request) {
 			s.Do(http.MethodPatch, path, changes{"url": place.URL, "token": "other-Secret-2"})
 			w.WriteHeader(http.StatusServiceUnavailable)

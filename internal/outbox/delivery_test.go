@@ -1,4 +1,4 @@
-package backoffice_test
+package outbox_test
 
 import (
 	"context"
@@ -24,6 +24,8 @@ import (
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
+type changes = map[string]any
+
 // TestRetries: a receiver that is down is asked again with growing waits, for three
 // days, and after that when somebody asks for it.
 func TestRetries(t *testing.T) {
@@ -31,7 +33,7 @@ func TestRetries(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		receiver := apitest.NewReceiver(t)
 		receiver.Answer(http.StatusServiceUnavailable)
-		path, _ := createWebhook(s, receiver.URL)
+		path, _ := s.CreateWebhook(receiver.URL)
 		id := s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted).ID()
 		start := s.Clock.Now()
 		attempt := 0
@@ -66,7 +68,7 @@ func TestRetries(t *testing.T) {
 		if message.State != delivery.Dead || days < 2.4 || days > 3.6 {
 			t.Errorf("%s after %f days", message.State, days)
 		}
-		s.Do(http.MethodPost, fmt.Sprintf("%s/%d/retry", outboxURL, id), nil).Want(http.StatusAccepted)
+		s.Do(http.MethodPost, fmt.Sprintf("%s/%d/retry", apitest.OutboxPath, id), nil).Want(http.StatusAccepted)
 		s.Send()
 		if message, err := s.Store.Message(t.Context(), id); err != nil || message.State != delivery.Pending || message.Attempts != 1 {
 			t.Errorf("%+v %v", message, err)
@@ -74,7 +76,7 @@ func TestRetries(t *testing.T) {
 		receiver.Answer(http.StatusOK)
 		s.Clock.Advance(time.Minute)
 		s.Send()
-		if log := deliveries(s, path, ""); log[0]["state"] != "done" || log[0]["attempts"] != 2.0 || log[0]["lastError"] != nil {
+		if log := s.Deliveries(path, ""); log[0]["state"] != "done" || log[0]["attempts"] != 2.0 || log[0]["lastError"] != nil {
 			t.Errorf("%v", log)
 		}
 	})
@@ -132,8 +134,8 @@ func TestSlowReceiversDelayNobody(t *testing.T) {
 			arrived <- struct{}{}
 			w.WriteHeader(http.StatusOK)
 		})
-		slowPath, _ := createWebhook(s, slow.URL)
-		createWebhook(s, quick.URL)
+		slowPath, _ := s.CreateWebhook(slow.URL)
+		s.CreateWebhook(quick.URL)
 		mails := make(chan delivery.Mail, 100)
 		mailing := make(chan struct{}, 100)
 		stop := run(t, s.NewWorker(func(ctx context.Context, m delivery.Mail) error {
@@ -158,7 +160,7 @@ func TestSlowReceiversDelayNobody(t *testing.T) {
 		<-mailing
 		<-arrived
 		stop()
-		for _, delivery := range deliveries(s, slowPath, "") {
+		for _, delivery := range s.Deliveries(slowPath, "") {
 			if delivery["state"] != "pending" || delivery["attempts"] != 0.0 {
 				t.Errorf("%v", delivery)
 			}
@@ -176,7 +178,7 @@ func TestLease(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		receiver := apitest.NewReceiver(t)
-		path, _ := createWebhook(s, receiver.URL)
+		path, _ := s.CreateWebhook(receiver.URL)
 		s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted)
 		hung, over := make(chan struct{}), make(chan struct{})
 		receiver.Handle(func(w http.ResponseWriter, _ *http.Request) {
@@ -202,7 +204,7 @@ func TestLease(t *testing.T) {
 		}
 		close(over)
 		first.Wait()
-		if log := deliveries(s, path, ""); len(log) != 1 || log[0]["state"] != "done" || log[0]["attempts"] != 2.0 {
+		if log := s.Deliveries(path, ""); len(log) != 1 || log[0]["state"] != "done" || log[0]["attempts"] != 2.0 {
 			t.Errorf("%v", log)
 		}
 	})
@@ -242,7 +244,7 @@ func TestLedger(t *testing.T) {
 				}
 				arrived[id]++
 			})
-			createWebhook(one, receiver.URL, changes{"format": "v2"})
+			one.CreateWebhook(receiver.URL, changes{"format": "v2"})
 
 			acknowledged := map[string]int{}
 			var changing sync.WaitGroup
@@ -253,7 +255,7 @@ func TestLedger(t *testing.T) {
 						mine := []string{fmt.Sprint("USER_CREATED ", user)}
 						s.Do(http.MethodPatch, apitest.UserPath(user), changes{"name": "Ann"}).Want(http.StatusOK)
 						mine = append(mine, fmt.Sprint("USER_UPDATED ", user))
-						s.Do(http.MethodPost, users, apitest.NewUser(fmt.Sprintf("user%d-%d@example.com", i, j))).Want(http.StatusConflict)
+						s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser(fmt.Sprintf("user%d-%d@example.com", i, j))).Want(http.StatusConflict)
 						if j%3 == 0 {
 							s.Do(http.MethodDelete, apitest.UserPath(user), nil).Want(http.StatusNoContent)
 							mine = append(mine, fmt.Sprint("USER_DELETED ", user))
@@ -371,7 +373,7 @@ func TestMailServers(t *testing.T) {
 		receiver := apitest.NewReceiver(t)
 		arrived := make(chan struct{}, 1)
 		receiver.Handle(func(http.ResponseWriter, *http.Request) { arrived <- struct{}{} })
-		createWebhook(s, receiver.URL)
+		s.CreateWebhook(receiver.URL)
 		stop := run(t, sender(mailtest.Silent(t)))
 		s.CreateUser("late@example.com", changes{"sendNotify": true})
 		<-arrived
@@ -415,7 +417,7 @@ func TestOutboxMetrics(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		receiver := apitest.NewReceiver(t)
-		createWebhook(s, receiver.URL)
+		s.CreateWebhook(receiver.URL)
 		s.CreateUser("a@example.com", changes{"sendNotify": true})
 		s.Clock.Advance(time.Minute)
 		s.CreateUser("b@example.com")

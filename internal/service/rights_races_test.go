@@ -1,4 +1,4 @@
-package backoffice_test
+package service_test
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ func holding(t *testing.T, fn func(t *testing.T, s [2]*apitest.Server, hold func
 	t.Helper()
 	url := storetest.URL(t, "postgres")
 	s := [2]*apitest.Server{apitest.New(t, url), apitest.New(t, url)}
-	db := openDatabase(t, "postgres", url)
+	db := apitest.OpenDatabase(t, "postgres", url)
 	hold := func(userID int64) func() {
 		tx, err := db.BeginTx(t.Context(), nil)
 		if err != nil {
@@ -48,7 +48,7 @@ func TestRightsThatEndWhileARequestWaits(t *testing.T) {
 		group := s[0].CreateGroup("Desk", "users.update")
 		for name, end := range map[string]func(id, token int64){
 			"token revoked": func(_, token int64) {
-				s[1].Do(http.MethodDelete, fmt.Sprintf("%s/%d", tokens, token), nil).Want(http.StatusNoContent)
+				s[1].Do(http.MethodDelete, fmt.Sprintf("%s/%d", apitest.TokensPath, token), nil).Want(http.StatusNoContent)
 			},
 			"user inactive": func(id, _ int64) {
 				s[1].Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false}).Want(http.StatusOK)
@@ -64,7 +64,7 @@ func TestRightsThatEndWhileARequestWaits(t *testing.T) {
 				ID    int64
 				Token string
 			}
-			s[0].Do(http.MethodPost, tokens, changes{"name": "x", "permissions": []string{"users.update"}, "userId": desk, "canViewMaskedData": true}).
+			s[0].Do(http.MethodPost, apitest.TokensPath, changes{"name": "x", "permissions": []string{"users.update"}, "userId": desk, "canViewMaskedData": true}).
 				Want(http.StatusCreated).Decode(&token)
 			release := hold(target)
 			answers := make(chan *apitest.Answer)

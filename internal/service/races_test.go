@@ -1,4 +1,4 @@
-package backoffice_test
+package service_test
 
 import (
 	"fmt"
@@ -7,52 +7,19 @@ import (
 	"testing"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
-	"github.com/rosterhq/roster/internal/store/storetest"
 )
-
-// twoInstances runs fn against two services on one database, on each engine.
-func twoInstances(t *testing.T, fn func(t *testing.T, s [2]*apitest.Server)) {
-	t.Helper()
-	for _, engine := range storetest.Engines {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			url := storetest.URL(t, engine)
-			fn(t, [2]*apitest.Server{apitest.New(t, url), apitest.New(t, url)})
-		})
-	}
-}
-
-// together calls fn n times at once and returns how often each status came.
-func together(n int, fn func(i int) *apitest.Answer) map[int]int {
-	statuses := make([]int, n)
-	var start, done sync.WaitGroup
-	start.Add(1)
-	for i := range n {
-		done.Go(func() {
-			start.Wait()
-			statuses[i] = fn(i).Status
-		})
-	}
-	start.Done()
-	done.Wait()
-	counts := map[int]int{}
-	for _, status := range statuses {
-		counts[status]++
-	}
-	return counts
-}
 
 func TestOneOfManyCreatesWins(t *testing.T) {
 	t.Parallel()
-	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		for round := range 10 {
 			body := apitest.NewUser(fmt.Sprintf("u%d@example.com", round))
-			got := together(8, func(i int) *apitest.Answer { return s[i%2].Do(http.MethodPost, users, body) })
+			got := apitest.Together(8, func(i int) *apitest.Answer { return s[i%2].Do(http.MethodPost, apitest.UsersPath, body) })
 			if got[http.StatusCreated] != 1 || got[http.StatusConflict] != 7 {
 				t.Errorf("round %d: %v", round, got)
 			}
 		}
-		if total := s[0].Do(http.MethodGet, users, nil).Object()["total"]; total != 10.0 {
+		if total := s[0].Do(http.MethodGet, apitest.UsersPath, nil).Object()["total"]; total != 10.0 {
 			t.Errorf("%v users", total)
 		}
 	})
@@ -60,13 +27,13 @@ func TestOneOfManyCreatesWins(t *testing.T) {
 
 func TestOneOfManyRepetitionsCreates(t *testing.T) {
 	t.Parallel()
-	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		for round := range 10 {
 			body := apitest.NewUser(fmt.Sprintf("u%d@example.com", round))
 			key := apitest.Header("Idempotency-Key", fmt.Sprint("round ", round)[6:])
 			var ids sync.Map
-			got := together(8, func(i int) *apitest.Answer {
-				answer := s[i%2].Do(http.MethodPost, users, body, key)
+			got := apitest.Together(8, func(i int) *apitest.Answer {
+				answer := s[i%2].Do(http.MethodPost, apitest.UsersPath, body, key)
 				ids.Store(string(answer.Body), true)
 				return answer
 			})
@@ -76,7 +43,7 @@ func TestOneOfManyRepetitionsCreates(t *testing.T) {
 				t.Errorf("round %d: %v, %d different answers", round, got, bodies)
 			}
 		}
-		if total := s[0].Do(http.MethodGet, users, nil).Object()["total"]; total != 10.0 {
+		if total := s[0].Do(http.MethodGet, apitest.UsersPath, nil).Object()["total"]; total != 10.0 {
 			t.Errorf("%v users", total)
 		}
 	})
@@ -85,7 +52,7 @@ func TestOneOfManyRepetitionsCreates(t *testing.T) {
 // TestAdministratorsCannotBothGo: each of two relies on the other to stay.
 func TestAdministratorsCannotBothGo(t *testing.T) {
 	t.Parallel()
-	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		for round := range 10 {
 			var ids [2]int64
 			var as [2]apitest.Option
@@ -93,14 +60,14 @@ func TestAdministratorsCannotBothGo(t *testing.T) {
 				ids[i] = s[i].CreateUser(fmt.Sprintf("admin%d-%d@example.com", round, i), changes{"groups": []int{1}, "canViewMaskedData": true})
 				as[i] = apitest.As(s[i].CreateToken(ids[i], apitest.AllPermissions()))
 			}
-			got := together(2, func(i int) *apitest.Answer {
+			got := apitest.Together(2, func(i int) *apitest.Answer {
 				switch round % 3 {
 				case 0:
-					return s[i].Do(http.MethodDelete, users+"/me", nil, as[i])
+					return s[i].Do(http.MethodDelete, apitest.UsersPath+"/me", nil, as[i])
 				case 1:
-					return s[i].Do(http.MethodPatch, users+"/me", changes{"active": false}, as[i])
+					return s[i].Do(http.MethodPatch, apitest.UsersPath+"/me", changes{"active": false}, as[i])
 				}
-				return s[i].Do(http.MethodPatch, users+"/me", changes{"groups": []int{}}, as[i])
+				return s[i].Do(http.MethodPatch, apitest.UsersPath+"/me", changes{"groups": []int{}}, as[i])
 			})
 			if got[http.StatusConflict] != 1 {
 				t.Errorf("round %d: %v", round, got)
@@ -116,18 +83,18 @@ func TestAdministratorsCannotBothGo(t *testing.T) {
 // unconditional ones all count.
 func TestConditionalUpdatesAreNotLost(t *testing.T) {
 	t.Parallel()
-	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		path := apitest.UserPath(s[0].CreateUser("a@example.com"))
 		for version := 1; version <= 10; version++ {
 			match := apitest.Header("If-Match", fmt.Sprintf(`"%d"`, version))
-			got := together(6, func(i int) *apitest.Answer {
+			got := apitest.Together(6, func(i int) *apitest.Answer {
 				return s[i%2].Do(http.MethodPatch, path, changes{"name": fmt.Sprintf("V%d by %d", version, i)}, match)
 			})
 			if got[http.StatusOK] != 1 || got[http.StatusPreconditionFailed] != 5 {
 				t.Errorf("version %d: %v", version, got)
 			}
 		}
-		got := together(20, func(i int) *apitest.Answer {
+		got := apitest.Together(20, func(i int) *apitest.Answer {
 			return s[i%2].Do(http.MethodPatch, path, changes{"name": fmt.Sprintf("N%d", i)})
 		})
 		if version := s[0].Do(http.MethodGet, path, nil).Object()["version"]; got[http.StatusOK] != 20 || version != 31.0 {
@@ -140,8 +107,8 @@ func TestConditionalUpdatesAreNotLost(t *testing.T) {
 // of creations, deletions and changes at once.
 func TestTotalsUnderConcurrency(t *testing.T) {
 	t.Parallel()
-	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
-		got := together(24, func(i int) *apitest.Answer { // no more than can be hashed in time on a busy machine
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
+		got := apitest.Together(24, func(i int) *apitest.Answer { // no more than can be hashed in time on a busy machine
 			id := s[i%2].CreateUser(fmt.Sprintf("u%d@example.com", i))
 			switch i % 3 {
 			case 0:
@@ -155,7 +122,7 @@ func TestTotalsUnderConcurrency(t *testing.T) {
 			t.Fatalf("%v", got)
 		}
 		for query, want := range map[string]float64{"": 16, "?filter[active]=1": 0, "?filter[status]=inactive": 16, "?filter[group]=1": 8} {
-			if total := s[1].Do(http.MethodGet, users+query, nil).Object()["total"]; total != want {
+			if total := s[1].Do(http.MethodGet, apitest.UsersPath+query, nil).Object()["total"]; total != want {
 				t.Errorf("%s: %v, want %v", query, total, want)
 			}
 		}
@@ -165,18 +132,34 @@ func TestTotalsUnderConcurrency(t *testing.T) {
 // TestGroupCannotVanishUnderItsMembers: a group is deleted or joined, not both.
 func TestGroupCannotVanishUnderItsMembers(t *testing.T) {
 	t.Parallel()
-	twoInstances(t, func(t *testing.T, s [2]*apitest.Server) {
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		for round := range 10 {
 			group := s[0].CreateGroup(fmt.Sprint("Group ", round))
-			got := together(2, func(i int) *apitest.Answer {
+			got := apitest.Together(2, func(i int) *apitest.Answer {
 				if i == 0 {
-					return s[i].Do(http.MethodDelete, fmt.Sprintf("%s/%d", groups, group), nil)
+					return s[i].Do(http.MethodDelete, fmt.Sprintf("%s/%d", apitest.GroupsPath, group), nil)
 				}
-				return s[i].Do(http.MethodPost, users, apitest.NewUser(fmt.Sprintf("u%d@example.com", round), changes{"groups": []int64{group}}))
+				return s[i].Do(http.MethodPost, apitest.UsersPath, apitest.NewUser(fmt.Sprintf("u%d@example.com", round), changes{"groups": []int64{group}}))
 			})
 			deletedFirst := got[http.StatusNoContent] == 1 && got[http.StatusBadRequest] == 1
 			joinedFirst := got[http.StatusConflict] == 1 && got[http.StatusCreated] == 1
 			if !deletedFirst && !joinedFirst {
+				t.Errorf("round %d: %v", round, got)
+			}
+		}
+	})
+}
+
+// TestOneOfManyPutsCreates: calls for one record come one after another.
+func TestOneOfManyPutsCreates(t *testing.T) {
+	t.Parallel()
+	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
+		records := apitest.UserPath(s[0].CreateUser("a@example.com")) + "/records/accounts/"
+		for round := range 5 {
+			got := apitest.Together(8, func(i int) *apitest.Answer {
+				return s[i%2].Do(http.MethodPut, records+fmt.Sprint(round), changes{"attributes": changes{"by": i}})
+			})
+			if got[http.StatusCreated] != 1 || got[http.StatusOK] != 7 {
 				t.Errorf("round %d: %v", round, got)
 			}
 		}

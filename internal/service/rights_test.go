@@ -1,4 +1,4 @@
-package backoffice_test
+package service_test
 
 import (
 	"fmt"
@@ -10,11 +10,6 @@ import (
 
 	"github.com/rosterhq/roster/internal/api/apitest"
 	"github.com/rosterhq/roster/internal/service"
-)
-
-const (
-	reauthenticate = "/api/v2/reauthenticate"
-	meSessions     = me + "/sessions"
 )
 
 // wantFresh checks that a session has to prove itself for a call.
@@ -31,37 +26,40 @@ func TestTokenIsNobody(t *testing.T) {
 		session := apitest.As(s.SignIn("mary@website.com"))
 		bare := apitest.As(s.CreateToken(id, nil))
 		self := apitest.As(s.CreateToken(id, []string{"users.self"}, changes{"canViewMaskedData": true}))
-		for _, path := range []string{me, apitest.UserPath(id), "/2.0/users/me", me + "/sessions"} {
+		for _, path := range []string{apitest.MePath, apitest.UserPath(id), "/2.0/users/me", apitest.MePath + "/sessions"} {
 			s.Do(http.MethodGet, path, nil, bare).Want(http.StatusForbidden)
 		}
 		// users.self reads that user, as masked as anybody is for the token.
-		wantMasked(t, s.Do(http.MethodGet, me, nil, self).Want(http.StatusOK))
-		s.Do(http.MethodGet, users, nil, self).WantProblem(http.StatusForbidden, "permission_denied")
+		me := string(s.Do(http.MethodGet, apitest.MePath, nil, self).Want(http.StatusOK).Body)
+		if strings.Contains(me, "mary@") || strings.Contains(me, "8043257762") {
+			t.Errorf("not masked: %s", me)
+		}
+		s.Do(http.MethodGet, apitest.UsersPath, nil, self).WantProblem(http.StatusForbidden, "permission_denied")
 		for _, as := range []apitest.Option{bare, self} {
 			for _, call := range []struct {
 				method, path string
 				body         any
 			}{
-				{"PATCH", me, changes{"name": "Mine"}},
-				{"PATCH", me, changes{"phone": nil}},
-				{"PATCH", me, changes{"password": "TakenOver1"}},
-				{"PATCH", me, changes{"email": "mine@website.com"}},
-				{"POST", me + "/totp", nil},
-				{"POST", me + "/totp/confirm", changes{"code": "123456"}},
-				{"DELETE", me + "/totp", nil},
-				{"DELETE", me, nil},
-				{"DELETE", meSessions, nil},
-				{"DELETE", meSessions + "/1", nil},
-				{"POST", explain, changes{"ip": "192.0.2.1", "userId": id}},
+				{"PATCH", apitest.MePath, changes{"name": "Mine"}},
+				{"PATCH", apitest.MePath, changes{"phone": nil}},
+				{"PATCH", apitest.MePath, changes{"password": "TakenOver1"}},
+				{"PATCH", apitest.MePath, changes{"email": "mine@website.com"}},
+				{"POST", apitest.MePath + "/totp", nil},
+				{"POST", apitest.MePath + "/totp/confirm", changes{"code": "123456"}},
+				{"DELETE", apitest.MePath + "/totp", nil},
+				{"DELETE", apitest.MePath, nil},
+				{"DELETE", apitest.MePath + "/sessions", nil},
+				{"DELETE", apitest.MePath + "/sessions" + "/1", nil},
+				{"POST", apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": id}},
 			} {
 				s.Do(call.method, call.path, call.body, as).Want(http.StatusForbidden)
 			}
-			s.Do(http.MethodPatch, me, changes{"password": "TakenOver1", "currentPassword": password}, as).
+			s.Do(http.MethodPatch, apitest.MePath, changes{"password": "TakenOver1", "currentPassword": apitest.Password}, as).
 				WantProblem(http.StatusForbidden, "permission_denied")
-			s.Do(http.MethodPost, reauthenticate, changes{"password": password}, as).WantProblem(http.StatusConflict, "no_session")
+			s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": apitest.Password}, as).WantProblem(http.StatusConflict, "no_session")
 		}
 		s.Do(http.MethodDelete, "/2.0/users/me", nil, bare).Want(http.StatusForbidden)
-		if got := s.Do(http.MethodGet, me, nil, session).Want(http.StatusOK).Object(); got["name"] != "Mary" || got["version"] != 1.0 {
+		if got := s.Do(http.MethodGet, apitest.MePath, nil, session).Want(http.StatusOK).Object(); got["name"] != "Mary" || got["version"] != 1.0 {
 			t.Errorf("%v", got)
 		}
 		s.Do(http.MethodDelete, "/2.0/users/me", nil, self).Want(http.StatusNoContent)
@@ -76,18 +74,18 @@ func TestTokenNeverTouchesItsUsersWayIn(t *testing.T) {
 		id := s.CreateUser("mary@website.com", changes{"groups": []int{1}, "canViewMaskedData": true})
 		other := s.CreateUser("john@website.com")
 		session := s.SignIn("mary@website.com")
-		enrol(t, s, session)
+		s.Enrol(session)
 		as := apitest.As(s.CreateToken(id, apitest.AllPermissions()))
 		for _, change := range []changes{{"password": "TakenOver1"}, {"tfa": false}} {
-			s.Do(http.MethodPatch, me, change, as).WantProblem(http.StatusForbidden, "session_required")
+			s.Do(http.MethodPatch, apitest.MePath, change, as).WantProblem(http.StatusForbidden, "session_required")
 			s.Do(http.MethodPatch, apitest.UserPath(id), change, as).WantProblem(http.StatusForbidden, "session_required")
 		}
-		for _, path := range []string{me + "/totp", meSessions, meSessions + "/1"} {
+		for _, path := range []string{apitest.MePath + "/totp", apitest.MePath + "/sessions", apitest.MePath + "/sessions" + "/1"} {
 			s.Do(http.MethodDelete, path, nil, as).WantProblem(http.StatusForbidden, "session_required")
 		}
-		s.Do(http.MethodPost, me+"/totp", nil, as).WantProblem(http.StatusForbidden, "session_required")
-		s.Do(http.MethodGet, me, nil, apitest.As(session)).Want(http.StatusOK)
-		s.Do(http.MethodPatch, me, changes{"name": "Mary Ann"}, as).Want(http.StatusOK) // by users.update
+		s.Do(http.MethodPost, apitest.MePath+"/totp", nil, as).WantProblem(http.StatusForbidden, "session_required")
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(session)).Want(http.StatusOK)
+		s.Do(http.MethodPatch, apitest.MePath, changes{"name": "Mary Ann"}, as).Want(http.StatusOK) // by users.update
 		s.Do(http.MethodPatch, apitest.UserPath(other), changes{"password": "NewSecret123", "tfa": true}, as).Want(http.StatusOK)
 	})
 }
@@ -111,7 +109,7 @@ func TestNobodyBecomesWhomTheyMayNotSee(t *testing.T) {
 			s.Do(http.MethodDelete, path+"/totp", nil, masked).WantProblem(http.StatusForbidden, "masked_data")
 			// A token that acts for somebody reads masks and allow-lists by being them.
 			for _, permissions := range [][]string{{}, {"users.self"}, {"users.view"}} {
-				s.Do(http.MethodPost, tokens, changes{"name": "x", "permissions": permissions, "userId": id}, masked).
+				s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "x", "permissions": permissions, "userId": id}, masked).
 					WantProblem(http.StatusForbidden, "masked_data")
 			}
 			// What is written back as it was, or is nobody's way in, is no matter.
@@ -120,7 +118,7 @@ func TestNobodyBecomesWhomTheyMayNotSee(t *testing.T) {
 		if got := s.Do(http.MethodGet, path, nil).Object(); got["version"] != 3.0 || got["email"] != "mary@website.com" {
 			t.Errorf("%v", got)
 		}
-		s.Do(http.MethodPost, signin, credentials("mary@website.com", "TakenOver1"), noToken("192.0.2.9")).Want(http.StatusUnauthorized)
+		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@website.com", "TakenOver1"), apitest.NoToken("192.0.2.9")).Want(http.StatusUnauthorized)
 	})
 }
 
@@ -132,7 +130,7 @@ func TestCurrentPasswordIsNoOracle(t *testing.T) {
 		s.CreateUser("admin@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
 		other := s.CreateUser("mary@example.com")
 		for _, as := range []apitest.Option{apitest.As(apitest.AdminToken), apitest.As(s.SignIn("admin@example.com"))} {
-			for _, guess := range []string{password, "WrongSecret1", ""} {
+			for _, guess := range []string{apitest.Password, "WrongSecret1", ""} {
 				for _, body := range []changes{{"currentPassword": guess}, {"currentPassword": guess, "password": "NewSecret123"}} {
 					answer := s.Do(http.MethodPatch, apitest.UserPath(other), body, as).
 						WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")
@@ -142,7 +140,7 @@ func TestCurrentPasswordIsNoOracle(t *testing.T) {
 				}
 			}
 		}
-		signIn(t, s, "mary@example.com", password)
+		s.SignInWith("mary@example.com", apitest.Password)
 	})
 }
 
@@ -151,31 +149,31 @@ func TestCurrentPasswordIsNoOracle(t *testing.T) {
 func TestFreshness(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		group := fmt.Sprintf("%s/%d", groups, s.CreateGroup("Support", "users.view"))
+		group := fmt.Sprintf("%s/%d", apitest.GroupsPath, s.CreateGroup("Support", "users.view"))
 		id := s.CreateUser("mary@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
 		as := apitest.As(s.SignIn("mary@example.com"))
 		receiver := apitest.NewReceiver(t)
-		hook := s.Do(http.MethodPost, webhooks, changes{"url": receiver.URL, "events": allEvents}, as).Want(http.StatusCreated).Header.Get("Location")
+		hook := s.Do(http.MethodPost, apitest.WebhooksPath, changes{"url": receiver.URL, "events": apitest.WebhookEvents()}, as).Want(http.StatusCreated).Header.Get("Location")
 		token := changes{"name": "x", "permissions": []string{}}
-		s.Do(http.MethodPost, tokens, token, as).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.TokensPath, token, as).Want(http.StatusCreated)
 		s.Clock.Advance(15*time.Minute - time.Second)
-		s.Do(http.MethodPost, tokens, token, as).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.TokensPath, token, as).Want(http.StatusCreated)
 		s.Clock.Advance(time.Second)
 		stale := []struct {
 			method, path string
 			body         any
 		}{
-			{"PATCH", me, changes{"email": "new@example.com"}},
+			{"PATCH", apitest.MePath, changes{"email": "new@example.com"}},
 			{"PATCH", apitest.UserPath(id), changes{"email": "new@example.com"}},
-			{"PATCH", me, changes{"tfa": true}},
-			{"POST", me + "/totp", nil},
-			{"POST", me + "/totp/confirm", changes{"code": "123456"}},
-			{"DELETE", me + "/totp", nil},
-			{"POST", tokens, token},
-			{"POST", groups, changes{"name": "New", "permissions": []string{}}},
+			{"PATCH", apitest.MePath, changes{"tfa": true}},
+			{"POST", apitest.MePath + "/totp", nil},
+			{"POST", apitest.MePath + "/totp/confirm", changes{"code": "123456"}},
+			{"DELETE", apitest.MePath + "/totp", nil},
+			{"POST", apitest.TokensPath, token},
+			{"POST", apitest.GroupsPath, changes{"name": "New", "permissions": []string{}}},
 			{"PATCH", group, changes{"permissions": []string{"audit.view"}}},
 			{"PUT", group, changes{"requireTfa": true}},
-			{"POST", webhooks, changes{"url": receiver.URL, "events": allEvents}},
+			{"POST", apitest.WebhooksPath, changes{"url": receiver.URL, "events": apitest.WebhookEvents()}},
 			{"PATCH", hook, changes{"active": false}},
 			{"POST", hook + "/rotate", nil},
 			{"DELETE", hook, nil},
@@ -184,29 +182,29 @@ func TestFreshness(t *testing.T) {
 			wantFresh(s, call.method, call.path, call.body, as)
 		}
 		// The rest goes on, and service tokens have nothing to prove.
-		s.Do(http.MethodPatch, me, changes{"name": "Mary Ann"}, as).Want(http.StatusOK)
+		s.Do(http.MethodPatch, apitest.MePath, changes{"name": "Mary Ann"}, as).Want(http.StatusOK)
 		s.Do(http.MethodPatch, group, changes{"name": "Helpers"}, as).Want(http.StatusOK)
 		other := s.CreateUser("john@example.com")
 		s.Do(http.MethodPatch, apitest.UserPath(other), changes{"email": "jo@example.com"}, as).Want(http.StatusOK)
-		s.Do(http.MethodPost, tokens, token).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.TokensPath, token).Want(http.StatusCreated)
 		// A refreshed session is as old as its sign-in.
-		p := signIn(t, s, "mary@example.com", password)
+		p := s.SignInWith("mary@example.com", apitest.Password)
 		s.Clock.Advance(15 * time.Minute)
-		var next pair
-		s.Do(http.MethodPost, refresh, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK).Decode(&next)
-		wantFresh(s, http.MethodPost, tokens, token, apitest.As(next.AccessToken.Token))
+		var next apitest.Tokens
+		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK).Decode(&next)
+		wantFresh(s, http.MethodPost, apitest.TokensPath, token, apitest.As(next.AccessToken.Token))
 
-		s.Do(http.MethodPost, reauthenticate, changes{"password": "WrongSecret1"}, as).WantProblem(http.StatusBadRequest, "validation_failed", "password")
-		wantFresh(s, http.MethodPost, tokens, token, as)
-		answer := s.Do(http.MethodPost, reauthenticate, changes{"password": password}, as).Want(http.StatusOK).Object()
+		s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": "WrongSecret1"}, as).WantProblem(http.StatusBadRequest, "validation_failed", "password")
+		wantFresh(s, http.MethodPost, apitest.TokensPath, token, as)
+		answer := s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": apitest.Password}, as).Want(http.StatusOK).Object()
 		if answer["freshUntil"] != "2026-11-22T12:45:00+00:00" || answer["2faRequired"] != false {
 			t.Errorf("%v", answer)
 		}
-		s.Do(http.MethodPost, tokens, token, as).Want(http.StatusCreated)
-		wantFresh(s, http.MethodPost, tokens, token, apitest.As(next.AccessToken.Token)) // another session
-		s.Do(http.MethodPatch, me, changes{"email": "new@example.com"}, as).Want(http.StatusOK)
+		s.Do(http.MethodPost, apitest.TokensPath, token, as).Want(http.StatusCreated)
+		wantFresh(s, http.MethodPost, apitest.TokensPath, token, apitest.As(next.AccessToken.Token)) // another session
+		s.Do(http.MethodPatch, apitest.MePath, changes{"email": "new@example.com"}, as).Want(http.StatusOK)
 		var found struct{ Total int }
-		s.Do(http.MethodGet, events+"?filter[type]=USER_REAUTHENTICATED", nil).Want(http.StatusOK).Decode(&found)
+		s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_REAUTHENTICATED", nil).Want(http.StatusOK).Decode(&found)
 		if found.Total != 1 {
 			t.Errorf("%d events", found.Total)
 		}
@@ -219,38 +217,38 @@ func TestReauthenticateWithSecondFactor(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.CreateUser("mary@example.com", changes{"tfa": true})
-		from := noToken("192.0.2.1")
-		c := challenged(t, s, "mary@example.com", "email", from)
-		var p pair
-		s.Do(http.MethodPost, confirm, confirmation(c, s.Mail().Code), from).Want(http.StatusOK).Decode(&p)
+		from := apitest.NoToken("192.0.2.1")
+		c := s.Challenge("mary@example.com", "email", from)
+		var p apitest.Tokens
+		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, s.Mail().Code), from).Want(http.StatusOK).Decode(&p)
 		as := apitest.As(p.AccessToken.Token)
 		s.Clock.Advance(16 * time.Minute)
-		ask := func(body changes) *apitest.Answer { return s.Do(http.MethodPost, reauthenticate, body, as) }
-		ask(changes{"password": password, "code": "123456"}).WantProblem(http.StatusBadRequest, "validation_failed", "code") // none was mailed
-		answer := ask(changes{"password": password}).Want(http.StatusOK).Object()
+		ask := func(body changes) *apitest.Answer { return s.Do(http.MethodPost, apitest.ReauthenticatePath, body, as) }
+		ask(changes{"password": apitest.Password, "code": "123456"}).WantProblem(http.StatusBadRequest, "validation_failed", "code") // none was mailed
+		answer := ask(changes{"password": apitest.Password}).Want(http.StatusOK).Object()
 		if answer["2faRequired"] != true || answer["freshUntil"] != nil || answer["2faDetails"].(map[string]any)["provider"] != "email" {
 			t.Errorf("%v", answer)
 		}
-		wantFresh(s, http.MethodPost, me+"/totp", nil, as)
+		wantFresh(s, http.MethodPost, apitest.MePath+"/totp", nil, as)
 		code := s.Mail().Code
-		ask(changes{"password": password, "code": anotherCode(code)}).WantProblem(http.StatusBadRequest, "validation_failed", "code")
+		ask(changes{"password": apitest.Password, "code": anotherCode(code)}).WantProblem(http.StatusBadRequest, "validation_failed", "code")
 		ask(changes{"password": "WrongSecret1", "code": code}).WantProblem(http.StatusBadRequest, "validation_failed", "password")
-		ask(changes{"password": password, "code": code}).Want(http.StatusOK)
-		ask(changes{"password": password, "code": code}).WantProblem(http.StatusBadRequest, "validation_failed", "code") // it works once
-		app, _ := enrol(t, s, p.AccessToken.Token)
+		ask(changes{"password": apitest.Password, "code": code}).Want(http.StatusOK)
+		ask(changes{"password": apitest.Password, "code": code}).WantProblem(http.StatusBadRequest, "validation_failed", "code") // it works once
+		app, _ := s.Enrol(p.AccessToken.Token)
 
 		s.Clock.Advance(16 * time.Minute)
-		answer = ask(changes{"password": password}).Want(http.StatusOK).Object()
+		answer = ask(changes{"password": apitest.Password}).Want(http.StatusOK).Object()
 		if answer["2faDetails"].(map[string]any)["provider"] != "totp" || len(s.Mails()) != 0 {
 			t.Errorf("%v", answer)
 		}
-		wantFresh(s, http.MethodDelete, me+"/totp", nil, as)
-		ask(changes{"password": password, "code": app.code(t, s.Clock.Now())}).Want(http.StatusOK)
-		s.Do(http.MethodDelete, me+"/totp", nil, as).Want(http.StatusNoContent)
+		wantFresh(s, http.MethodDelete, apitest.MePath+"/totp", nil, as)
+		ask(changes{"password": apitest.Password, "code": app.Code(t, s.Clock.Now())}).Want(http.StatusOK)
+		s.Do(http.MethodDelete, apitest.MePath+"/totp", nil, as).Want(http.StatusNoContent)
 		// The codes of a session open no sign-in, and mails are bounded.
 		s.Clock.Advance(16 * time.Minute)
 		for i := range 6 {
-			answer := ask(changes{"password": password})
+			answer := ask(changes{"password": apitest.Password})
 			if i < 5 {
 				answer.Want(http.StatusOK)
 			} else {
@@ -274,7 +272,7 @@ func TestMintedTokensStayWithinTheirMinter(t *testing.T) {
 			for field, value := range change {
 				body[field] = value
 			}
-			return s.Do(http.MethodPost, tokens, body, as, inside)
+			return s.Do(http.MethodPost, apitest.TokensPath, body, as, inside)
 		}
 		for _, beyond := range []changes{
 			{"permissions": []string{"users.update"}},
@@ -293,7 +291,7 @@ func TestMintedTokensStayWithinTheirMinter(t *testing.T) {
 		}
 		got := mint(minter, nil).Want(http.StatusCreated).Object()
 		inherited := func(token map[string]any) string {
-			return fmt.Sprint(s.Do(http.MethodGet, fmt.Sprintf("%s/%v", tokens, token["id"]), nil).Want(http.StatusOK).Object()["ipWhitelist"])
+			return fmt.Sprint(s.Do(http.MethodGet, fmt.Sprintf("%s/%v", apitest.TokensPath, token["id"]), nil).Want(http.StatusOK).Object()["ipWhitelist"])
 		}
 		// Whose list it is may be masked for the minter: the list of a user becomes that of tokens.
 		if fmt.Sprint(got["ipWhitelist"]) != "[***]" || inherited(got) != "[192.0.2.0/24 2001:db8::/32]" || got["expiresAt"] != "2026-11-22T13:00:00+00:00" {
@@ -319,14 +317,14 @@ func TestMintedTokensStayWithinTheirMinter(t *testing.T) {
 		if fmt.Sprint(got["ipWhitelist"]) != "[192.0.2.0/28]" || got["expiresAt"] != "2027-11-23T12:00:00+00:00" || got["createdBy"].(map[string]any)["userId"] != float64(mary) {
 			t.Errorf("%v", got)
 		}
-		for _, path := range []string{tokens, fmt.Sprintf("%s/%v", tokens, got["id"])} {
+		for _, path := range []string{apitest.TokensPath, fmt.Sprintf("%s/%v", apitest.TokensPath, got["id"])} {
 			if body := string(s.Do(http.MethodGet, path, nil, minter, inside).Want(http.StatusOK).Body); strings.Contains(body, "192.0.2.0/28") {
 				t.Errorf("%s", body)
 			}
 		}
 		outside := apitest.As(got["token"].(string))
-		s.Do(http.MethodGet, users, nil, outside, apitest.From("192.0.2.99")).WantProblem(http.StatusForbidden, "ip_not_allowed")
-		s.Do(http.MethodGet, users, nil, outside, inside).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, outside, apitest.From("192.0.2.99")).WantProblem(http.StatusForbidden, "ip_not_allowed")
+		s.Do(http.MethodGet, apitest.UsersPath, nil, outside, inside).Want(http.StatusOK)
 
 		// A token that acts for a user comes from where both may come.
 		both := apitest.As(s.CreateToken(mary, []string{"tokens.manage"}, changes{"ipWhitelist": []string{"192.0.2.0/29", "198.51.100.0/24"}}))
@@ -334,10 +332,10 @@ func TestMintedTokensStayWithinTheirMinter(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		// For ever is for those who hold everything, and themselves never end.
-		if got := s.Do(http.MethodPost, tokens, changes{"name": "x", "permissions": []string{"*"}}).Want(http.StatusCreated).Object(); got["expiresAt"] != nil {
+		if got := s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "x", "permissions": []string{"*"}}).Want(http.StatusCreated).Object(); got["expiresAt"] != nil {
 			t.Errorf("%v", got)
 		}
-		s.Do(http.MethodPost, tokens, changes{"name": "ROSTER_ADMIN_TOKEN", "permissions": []string{}}).WantProblem(http.StatusBadRequest, "validation_failed", "name")
+		s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "ROSTER_ADMIN_TOKEN", "permissions": []string{}}).WantProblem(http.StatusBadRequest, "validation_failed", "name")
 	})
 }
 
@@ -353,9 +351,9 @@ func TestTokensOutlastTheirIssuer(t *testing.T) {
 			ID    int64
 			Token string
 		}
-		s.Do(http.MethodPost, tokens, body, as).Want(http.StatusCreated).Decode(&first)
-		s.Do(http.MethodPost, tokens, body, as).Want(http.StatusCreated)
-		child := s.Do(http.MethodPost, tokens, changes{"name": "y", "permissions": []string{}}, apitest.As(first.Token)).Want(http.StatusCreated).ID()
+		s.Do(http.MethodPost, apitest.TokensPath, body, as).Want(http.StatusCreated).Decode(&first)
+		s.Do(http.MethodPost, apitest.TokensPath, body, as).Want(http.StatusCreated)
+		child := s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "y", "permissions": []string{}}, apitest.As(first.Token)).Want(http.StatusCreated).ID()
 		list := func(filter string) string {
 			var page struct {
 				Total int
@@ -364,7 +362,7 @@ func TestTokensOutlastTheirIssuer(t *testing.T) {
 					IssuerGone bool
 				}
 			}
-			s.Do(http.MethodGet, tokens+"?filter[createdBy]="+filter, nil).Want(http.StatusOK).Decode(&page)
+			s.Do(http.MethodGet, apitest.TokensPath+"?filter[createdBy]="+filter, nil).Want(http.StatusOK).Decode(&page)
 			if page.Total != len(page.Data) {
 				t.Errorf("%+v", page)
 			}
@@ -380,7 +378,7 @@ func TestTokensOutlastTheirIssuer(t *testing.T) {
 					Changes map[string]struct{ New any }
 				}
 			}
-			s.Do(http.MethodGet, fmt.Sprintf("%s?filter[type]=%s&filter[user]=%d&limit=1", events, eventType, mary), nil).Want(http.StatusOK).Decode(&page)
+			s.Do(http.MethodGet, fmt.Sprintf("%s?filter[type]=%s&filter[user]=%d&limit=1", apitest.EventsPath, eventType, mary), nil).Want(http.StatusOK).Decode(&page)
 			return page.Data[0].Changes["createdTokens"].New
 		}
 		s.Do(http.MethodPatch, apitest.UserPath(mary), changes{"active": false}).Want(http.StatusOK)
@@ -390,8 +388,8 @@ func TestTokensOutlastTheirIssuer(t *testing.T) {
 		if got, want := list(byMary), fmt.Sprintf("[{%d true} {%d true}]", first.ID, first.ID+1); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
-		s.Do(http.MethodGet, users, nil, apitest.As(first.Token)).Want(http.StatusOK)
-		s.Do(http.MethodDelete, fmt.Sprintf("%s/%d", tokens, first.ID), nil).Want(http.StatusNoContent)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(first.Token)).Want(http.StatusOK)
+		s.Do(http.MethodDelete, fmt.Sprintf("%s/%d", apitest.TokensPath, first.ID), nil).Want(http.StatusNoContent)
 		s.Do(http.MethodDelete, apitest.UserPath(mary), nil).Want(http.StatusNoContent)
 		if got, want := list(byMary)+list(byToken), fmt.Sprintf("[{%d true}][{%d true}]", first.ID+1, child); got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -399,7 +397,7 @@ func TestTokensOutlastTheirIssuer(t *testing.T) {
 		if n := counted("USER_DELETED"); n != 1.0 {
 			t.Errorf("%v tokens", n)
 		}
-		s.Do(http.MethodGet, tokens+"?filter[createdBy]=x", nil).WantProblem(http.StatusBadRequest, "validation_failed", "filter[createdBy]")
+		s.Do(http.MethodGet, apitest.TokensPath+"?filter[createdBy]=x", nil).WantProblem(http.StatusBadRequest, "validation_failed", "filter[createdBy]")
 	})
 }
 
@@ -409,11 +407,11 @@ func TestWildcard(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		admin := s.CreateUser("admin@example.com", changes{"groups": []int{1}})
-		named := s.Do(http.MethodPost, groups, changes{"name": "Named", "permissions": apitest.NamedPermissions()}).Want(http.StatusCreated)
+		named := s.Do(http.MethodPost, apitest.GroupsPath, changes{"name": "Named", "permissions": apitest.NamedPermissions()}).Want(http.StatusCreated)
 		if got := fmt.Sprint(named.Object()["permissions"]); strings.Contains(got, "*") || !strings.Contains(got, "users.self") {
 			t.Errorf("%s", got)
 		}
-		all := s.Do(http.MethodPost, groups, changes{"name": "All", "permissions": []string{"audit.view", "*"}}).Want(http.StatusCreated).Object()
+		all := s.Do(http.MethodPost, apitest.GroupsPath, changes{"name": "All", "permissions": []string{"audit.view", "*"}}).Want(http.StatusCreated).Object()
 		if got := all["permissions"].([]any); got[0] != "*" || len(got) != 1+len(apitest.NamedPermissions()) {
 			t.Errorf("%v", got)
 		}
@@ -422,156 +420,18 @@ func TestWildcard(t *testing.T) {
 			method, path string
 			body         any
 		}{
-			{"POST", tokens, changes{"name": "x", "permissions": []string{"*"}}},
-			{"POST", groups, changes{"name": "x", "permissions": []string{"*"}}},
+			{"POST", apitest.TokensPath, changes{"name": "x", "permissions": []string{"*"}}},
+			{"POST", apitest.GroupsPath, changes{"name": "x", "permissions": []string{"*"}}},
 			{"PATCH", named.Header.Get("Location"), changes{"permissions": []string{"*"}}},
 			{"PATCH", apitest.UserPath(admin), changes{"name": "x"}},
-			{"POST", users, apitest.NewUser("x@example.com", changes{"groups": []int{1}})},
+			{"POST", apitest.UsersPath, apitest.NewUser("x@example.com", changes{"groups": []int{1}})},
 		} {
 			s.Do(call.method, call.path, call.body, as).WantProblem(http.StatusForbidden, "escalation_denied")
 		}
 		// To change users includes to see them.
 		for _, permission := range []string{"users.create", "users.update", "users.delete"} {
-			s.Do(http.MethodGet, users, nil, apitest.As(s.CreateToken(0, []string{permission}))).Want(http.StatusOK)
+			s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(s.CreateToken(0, []string{permission}))).Want(http.StatusOK)
 		}
-	})
-}
-
-// TestSessions: everyone sees and ends one's own; administrators those of others.
-func TestSessions(t *testing.T) {
-	t.Parallel()
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		mary := s.CreateUser("mary@example.com")
-		john := s.CreateUser("john@example.com")
-		client := apitest.Header("User-Agent", "Browser\t1 \u202e"+strings.Repeat("x", 300))
-		first := s.SignIn("mary@example.com", apitest.From("192.0.2.1"), client)
-		s.Clock.Advance(time.Minute)
-		second := s.SignIn("mary@example.com", apitest.From("2001:db8::1"))
-		ofJohn := s.SignIn("john@example.com")
-		s.Clock.Advance(time.Minute)
-		s.Do(http.MethodGet, me, nil, apitest.As(first), apitest.From("198.51.100.4")).Want(http.StatusOK)
-		type session struct {
-			ID                                   int64
-			CreateTime, LastUsedTime, FreshUntil string
-			Address, Client                      *string
-			Current                              bool
-		}
-		list := func(path string, as apitest.Option) (sessions []session) {
-			var page struct {
-				Total int
-				Data  []session
-			}
-			s.Do(http.MethodGet, path, nil, as).Want(http.StatusOK).Decode(&page)
-			if page.Total != len(page.Data) {
-				t.Errorf("%+v", page)
-			}
-			return page.Data
-		}
-		got := list(meSessions, apitest.As(first))
-		if len(got) != 2 || got[0].Current || !got[1].Current || *got[0].Address != "2001:db8::1" || *got[1].Address != "198.51.100.4" ||
-			got[1].CreateTime != "2026-11-22T12:00:00+00:00" || got[1].LastUsedTime != "2026-11-22T12:02:00+00:00" ||
-			got[1].FreshUntil != "2026-11-22T12:15:00+00:00" || !strings.HasPrefix(*got[1].Client, "Browser1 xxx") || len(*got[1].Client) != 200 {
-			t.Errorf("%+v", got)
-		}
-		path := apitest.UserPath(mary) + "/sessions"
-		viewer := apitest.As(s.CreateToken(0, []string{"users.view"}, changes{"canViewMaskedData": false}))
-		for _, other := range list(path, viewer) { // where people come from tells of their allow-lists
-			if *other.Address != "***" || other.Current {
-				t.Errorf("%+v", other)
-			}
-		}
-		s.Do(http.MethodGet, path, nil, apitest.As(ofJohn)).WantProblem(http.StatusForbidden, "permission_denied")
-		one := func(id int64) string { return fmt.Sprintf("%s/%d", path, id) }
-		s.Do(http.MethodDelete, one(got[0].ID), nil, apitest.As(ofJohn)).WantProblem(http.StatusForbidden, "permission_denied")
-		s.Do(http.MethodDelete, one(got[0].ID), nil, viewer).WantProblem(http.StatusForbidden, "permission_denied")
-		s.Do(http.MethodDelete, fmt.Sprintf("%s/sessions/%d", apitest.UserPath(john), got[0].ID), nil).WantProblem(http.StatusNotFound, "not_found")
-		s.Do(http.MethodGet, me, nil, apitest.As(second)).Want(http.StatusOK)
-		s.Do(http.MethodDelete, one(got[0].ID), nil, apitest.As(first)).Want(http.StatusNoContent)
-		s.Do(http.MethodGet, me, nil, apitest.As(second)).WantProblem(http.StatusUnauthorized, "invalid_token")
-
-		third := s.SignIn("mary@example.com")
-		s.Do(http.MethodDelete, meSessions, nil, apitest.As(third)).Want(http.StatusNoContent) // all but the current one
-		s.Do(http.MethodGet, me, nil, apitest.As(first)).WantProblem(http.StatusUnauthorized, "invalid_token")
-		s.Do(http.MethodGet, me, nil, apitest.As(third)).Want(http.StatusOK)
-		desk := apitest.As(s.CreateToken(0, []string{"users.update"}))
-		s.Do(http.MethodDelete, path, nil, desk).Want(http.StatusNoContent)
-		s.Do(http.MethodGet, me, nil, apitest.As(third)).WantProblem(http.StatusUnauthorized, "invalid_token")
-		admin := s.CreateUser("admin@example.com", changes{"groups": []int{1}})
-		s.SignIn("admin@example.com")
-		s.Do(http.MethodDelete, apitest.UserPath(admin)+"/sessions", nil, desk).WantProblem(http.StatusForbidden, "escalation_denied")
-		s.Do(http.MethodGet, apitest.UserPath(999)+"/sessions", nil).WantProblem(http.StatusNotFound, "not_found")
-		s.Do(http.MethodDelete, apitest.UserPath(999)+"/sessions", nil).WantProblem(http.StatusNotFound, "not_found")
-		var found struct{ Total int }
-		s.Do(http.MethodGet, events+"?filter[type]=USER_SESSION_REVOKED", nil).Want(http.StatusOK).Decode(&found)
-		if found.Total != 3 {
-			t.Errorf("%d events", found.Total)
-		}
-	})
-}
-
-// TestSessionsEnd 30 days after the sign-in, however much they are used.
-func TestSessionsEnd(t *testing.T) {
-	t.Parallel()
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		s.CreateUser("mary@example.com")
-		p := signIn(t, s, "mary@example.com", password)
-		start := s.Clock.Now()
-		for range 29 {
-			s.Clock.Advance(24 * time.Hour)
-			s.Do(http.MethodPost, refresh, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK).Decode(&p)
-		}
-		s.Clock.Advance(24*time.Hour - time.Minute)
-		s.Do(http.MethodPost, refresh, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK).Decode(&p)
-		if end := start.Add(30 * 24 * time.Hour); !p.AccessToken.ExpiresAt.Equal(end) || !p.RefreshToken.ExpiresAt.Equal(end) {
-			t.Errorf("%v", p)
-		}
-		s.Do(http.MethodGet, me, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
-		s.Clock.Advance(time.Minute)
-		s.Do(http.MethodGet, me, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
-		s.Do(http.MethodPost, refresh, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).WantProblem(http.StatusUnauthorized, "invalid_token")
-	})
-}
-
-// TestWhatEndsWhat: a new way in leaves nothing of the old one.
-func TestWhatEndsWhat(t *testing.T) {
-	t.Parallel()
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		for i, change := range []changes{
-			{"password": "NewSecret123"}, {"email": "another%d@example.com"}, {"tfa": true}, {"active": false}, nil, // nil: the authenticator is reset
-		} {
-			email := fmt.Sprintf("mary%d@example.com", i)
-			if change["email"] != nil {
-				change["email"] = fmt.Sprintf(change["email"].(string), i)
-			}
-			id := s.CreateUser(email)
-			from := apitest.From(fmt.Sprintf("192.0.2.%d", i))
-			link := resetToken(t, s, email)
-			first := s.SignIn(email, from)
-			second := s.SignIn(email, from)
-			if change == nil {
-				enrol(t, s, first) // which ends the other one
-				s.Do(http.MethodGet, me, nil, apitest.As(second)).WantProblem(http.StatusUnauthorized, "invalid_token")
-				link = resetToken(t, s, email)
-				s.Do(http.MethodDelete, apitest.UserPath(id)+"/totp", nil).Want(http.StatusNoContent)
-			} else {
-				s.Do(http.MethodPatch, apitest.UserPath(id), change).Want(http.StatusOK)
-			}
-			for _, token := range []string{first, second} {
-				s.Do(http.MethodGet, me, nil, apitest.As(token)).WantProblem(http.StatusUnauthorized, "invalid_token")
-			}
-			s.Do(http.MethodPost, reset, changes{"token": link, "password": "OtherSecret123"}, apitest.As("")).
-				WantProblem(http.StatusBadRequest, "validation_failed", "token")
-		}
-		// One's own session goes on, and a challenge ends.
-		s.CreateUser("anna@example.com", changes{"tfa": true, "groups": []int{1}, "canViewMaskedData": true})
-		c := challenged(t, s, "anna@example.com", "email", noToken("198.51.100.1"))
-		var p pair
-		s.Do(http.MethodPost, confirm, confirmation(c, s.Mail().Code), noToken("198.51.100.1")).Want(http.StatusOK).Decode(&p)
-		c = challenged(t, s, "anna@example.com", "email", noToken("198.51.100.1"))
-		code := s.Mail().Code
-		s.Do(http.MethodPatch, me, changes{"email": "ann@example.com"}, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
-		s.Do(http.MethodGet, me, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
-		s.Do(http.MethodPost, confirm, confirmation(c, code), noToken("198.51.100.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
 	})
 }
 
@@ -580,55 +440,55 @@ func TestRequireTFA(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		group := s.CreateGroup("Guarded", "users.view", "users.update", "tokens.manage")
-		path := fmt.Sprintf("%s/%d", groups, group)
+		path := fmt.Sprintf("%s/%d", apitest.GroupsPath, group)
 		mary := s.CreateUser("mary@example.com", changes{"groups": []int64{group}, "canViewMaskedData": true})
 		service := apitest.As(s.CreateToken(mary, []string{"users.view"}))
 		before := apitest.As(s.SignIn("mary@example.com"))
-		s.Do(http.MethodGet, users, nil, before).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, before).Want(http.StatusOK)
 		if got := s.Do(http.MethodPatch, path, changes{"requireTfa": true}).Want(http.StatusOK).Object(); got["requireTfa"] != true {
 			t.Errorf("%v", got)
 		}
-		answer := s.Do(http.MethodPost, signin, credentials("mary@example.com", password), noToken("192.0.2.1")).Want(http.StatusOK)
+		answer := s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
 		if answer.Object()["2faEnrolmentRequired"] != true || answer.Object()["2faRequired"] != false {
 			t.Errorf("%s", answer.Body)
 		}
-		var p pair
+		var p apitest.Tokens
 		answer.Decode(&p)
 		for _, as := range []apitest.Option{before, apitest.As(p.AccessToken.Token)} { // also one from before
 			for _, call := range []struct {
 				method, path string
 				body         any
 			}{
-				{"GET", me, nil},
-				{"GET", users, nil},
-				{"PATCH", me, changes{"name": "Mine"}},
-				{"PATCH", me, changes{"password": "NewSecret123"}},
-				{"GET", meSessions, nil},
-				{"DELETE", meSessions, nil},
-				{"DELETE", me, nil},
-				{"DELETE", me + "/totp", nil},
-				{"POST", tokens, changes{"name": "x", "permissions": []string{}}},
-				{"POST", explain, changes{"ip": "192.0.2.1", "userId": mary}},
+				{"GET", apitest.MePath, nil},
+				{"GET", apitest.UsersPath, nil},
+				{"PATCH", apitest.MePath, changes{"name": "Mine"}},
+				{"PATCH", apitest.MePath, changes{"password": "NewSecret123"}},
+				{"GET", apitest.MePath + "/sessions", nil},
+				{"DELETE", apitest.MePath + "/sessions", nil},
+				{"DELETE", apitest.MePath, nil},
+				{"DELETE", apitest.MePath + "/totp", nil},
+				{"POST", apitest.TokensPath, changes{"name": "x", "permissions": []string{}}},
+				{"POST", apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": mary}},
 				{"GET", "/2.0/users/me", nil},
 				{"DELETE", "/2.0/users/me", nil},
-				{"GET", webhooks, nil},
+				{"GET", apitest.WebhooksPath, nil},
 			} {
 				got := s.Do(call.method, call.path, call.body, as)
 				if got.Status != http.StatusForbidden && got.Status != http.StatusBadRequest && got.Status != http.StatusNotFound {
 					t.Errorf("%s %s: %d %s", call.method, call.path, got.Status, got.Body)
 				}
 			}
-			s.Do(http.MethodGet, me, nil, as).WantProblem(http.StatusForbidden, "second_factor_required")
+			s.Do(http.MethodGet, apitest.MePath, nil, as).WantProblem(http.StatusForbidden, "second_factor_required")
 		}
-		s.Do(http.MethodGet, users, nil, service).Want(http.StatusOK) // a token has no factors
-		enrol(t, s, p.AccessToken.Token)
-		s.Do(http.MethodGet, users, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
-		s.Do(http.MethodGet, users, nil, before).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.UsersPath, nil, service).Want(http.StatusOK) // a token has no factors
+		s.Enrol(p.AccessToken.Token)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, before).WantProblem(http.StatusUnauthorized, "invalid_token")
 		// Without the second factor it starts anew, though the authenticator is there still.
 		s.Do(http.MethodPatch, apitest.UserPath(mary), changes{"tfa": false}).Want(http.StatusOK)
-		s.Do(http.MethodGet, users, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusForbidden, "second_factor_required")
-		enrol(t, s, p.AccessToken.Token)
-		s.Do(http.MethodGet, users, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusForbidden, "second_factor_required")
+		s.Enrol(p.AccessToken.Token)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
 	})
 }
 
@@ -637,22 +497,22 @@ func TestRequireTFA(t *testing.T) {
 func TestConfiguredTokenEnds(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		s.Do(http.MethodGet, users, nil).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil).Want(http.StatusOK)
 		setUp(t, s, "another-administrator-token-0123456789")
-		s.Do(http.MethodGet, users, nil).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.UsersPath, nil).WantProblem(http.StatusUnauthorized, "invalid_token")
 		another := apitest.As("another-administrator-token-0123456789")
-		s.Do(http.MethodGet, users, nil, another).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, another).Want(http.StatusOK)
 		if got := setUp(t, s, ""); got != "" { // there has been a token: it is no first start
 			t.Errorf("a token was printed")
 		}
-		s.Do(http.MethodGet, users, nil, another).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.UsersPath, nil, another).WantProblem(http.StatusUnauthorized, "invalid_token")
 		token := setUp(t, s, "") // now there is nothing at all
 		as := apitest.As(token)
-		s.Do(http.MethodGet, users, nil, as).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, as).Want(http.StatusOK)
 		var page struct {
 			Data []struct{ Type string }
 		}
-		s.Do(http.MethodGet, events, nil, as).Want(http.StatusOK).Decode(&page)
+		s.Do(http.MethodGet, apitest.EventsPath, nil, as).Want(http.StatusOK).Decode(&page)
 		revoked := 0
 		for _, event := range page.Data {
 			if event.Type == "TOKEN_REVOKED" {
@@ -663,7 +523,7 @@ func TestConfiguredTokenEnds(t *testing.T) {
 			t.Errorf("%d revocations in %v", revoked, page.Data)
 		}
 		s.Clock.Advance(30 * 24 * time.Hour)
-		s.Do(http.MethodGet, users, nil, as).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.UsersPath, nil, as).WantProblem(http.StatusUnauthorized, "invalid_token")
 	})
 }
 
@@ -672,14 +532,14 @@ func TestAdministratorsNeedASecondFactor(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.CreateUser("admin@example.com", changes{"groups": []int{1}})
 		as := apitest.As(s.SignIn("admin@example.com"))
-		s.Do(http.MethodGet, users, nil, as).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, as).Want(http.StatusOK)
 		requireAdminTFA(t, s, true)
-		s.Do(http.MethodGet, users, nil, as).WantProblem(http.StatusForbidden, "second_factor_required")
-		if got := s.Do(http.MethodGet, groups+"/1", nil).Object(); got["requireTfa"] != true || !slices.Contains(got["permissions"].([]any), any("*")) {
+		s.Do(http.MethodGet, apitest.UsersPath, nil, as).WantProblem(http.StatusForbidden, "second_factor_required")
+		if got := s.Do(http.MethodGet, apitest.GroupsPath+"/1", nil).Object(); got["requireTfa"] != true || !slices.Contains(got["permissions"].([]any), any("*")) {
 			t.Errorf("%v", got)
 		}
 		requireAdminTFA(t, s, false)
-		s.Do(http.MethodGet, users, nil, as).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, as).Want(http.StatusOK)
 	})
 }
 

@@ -1,4 +1,4 @@
-package backoffice_test
+package outbox_test
 
 import (
 	"fmt"
@@ -11,7 +11,6 @@ import (
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
-	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
 // TestSendingByHandIsRecorded: who lets something be sent is on record, with what.
@@ -19,10 +18,10 @@ func TestSendingByHandIsRecorded(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		receiver := apitest.NewReceiver(t)
-		path, _ := createWebhook(s, receiver.URL)
+		path, _ := s.CreateWebhook(receiver.URL)
 		delivery := s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted).ID()
 		redeliver := fmt.Sprintf("%s/deliveries/%d/redeliver", path, delivery)
-		retry := fmt.Sprintf("%s/%d/retry", outboxURL, delivery)
+		retry := fmt.Sprintf("%s/%d/retry", apitest.OutboxPath, delivery)
 		s.Do(http.MethodPost, redeliver, nil).WantProblem(http.StatusConflict, "message_pending") // and no event
 		s.Do(http.MethodPost, retry, nil).WantProblem(http.StatusConflict, "message_pending")
 		s.Send()
@@ -41,7 +40,7 @@ func TestSendingByHandIsRecorded(t *testing.T) {
 		byType := func(kind string) event {
 			t.Helper()
 			var list struct{ Data []event }
-			s.Do(http.MethodGet, events+"?filter[type]="+kind, nil).Want(http.StatusOK).Decode(&list)
+			s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]="+kind, nil).Want(http.StatusOK).Decode(&list)
 			if len(list.Data) != 1 {
 				t.Fatalf("%s: %+v", kind, list.Data)
 			}
@@ -66,34 +65,25 @@ func TestSendingByHandIsRecorded(t *testing.T) {
 // TestNothingIsSentUnrecorded: where the event cannot be written nothing is sent.
 func TestNothingIsSentUnrecorded(t *testing.T) {
 	t.Parallel()
-	for _, engine := range storetest.Engines {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			url := storetest.URL(t, engine)
-			s := apitest.New(t, url)
-			receiver := apitest.NewReceiver(t)
-			path, _ := createWebhook(s, receiver.URL)
-			delivery := s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted).ID()
-			s.Send()
-			receiver.Take()
-			for _, statement := range breakEvents[engine] {
-				if _, err := openDatabase(t, engine, url).ExecContext(t.Context(), statement); err != nil {
-					t.Fatal(err)
-				}
-			}
-			redeliver, retry := fmt.Sprintf("%s/deliveries/%d/redeliver", path, delivery), fmt.Sprintf("%s/%d/retry", outboxURL, delivery)
-			for _, call := range []string{path + "/test", redeliver, retry} {
-				s.Do(http.MethodPost, call, nil).WantProblem(http.StatusInternalServerError, "internal_error")
-			}
-			s.Send()
-			if got := receiver.Take(); len(got) != 0 {
-				t.Errorf("%+v", got)
-			}
-			if log := deliveries(s, path, ""); len(log) != 1 || log[0]["state"] != "done" {
-				t.Errorf("%v", log)
-			}
-		})
-	}
+	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
+		receiver := apitest.NewReceiver(t)
+		path, _ := s.CreateWebhook(receiver.URL)
+		delivery := s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted).ID()
+		s.Send()
+		receiver.Take()
+		apitest.BreakEvents(t, engine, apitest.OpenDatabase(t, engine, url))
+		redeliver, retry := fmt.Sprintf("%s/deliveries/%d/redeliver", path, delivery), fmt.Sprintf("%s/%d/retry", apitest.OutboxPath, delivery)
+		for _, call := range []string{path + "/test", redeliver, retry} {
+			s.Do(http.MethodPost, call, nil).WantProblem(http.StatusInternalServerError, "internal_error")
+		}
+		s.Send()
+		if got := receiver.Take(); len(got) != 0 {
+			t.Errorf("%+v", got)
+		}
+		if log := s.Deliveries(path, ""); len(log) != 1 || log[0]["state"] != "done" {
+			t.Errorf("%v", log)
+		}
+	})
 }
 
 // TestLastErrorIsInOurWords: whatever the other side says or is, lastError is the
@@ -126,10 +116,10 @@ func TestLastErrorIsInOurWords(t *testing.T) {
 		} {
 			receiver := apitest.NewReceiver(t)
 			receiver.Handle(answer)
-			path, _ := createWebhook(s, receiver.URL+"/?key="+hidden)
+			path, _ := s.CreateWebhook(receiver.URL + "/?key=" + hidden)
 			s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted)
 			s.Send()
-			if got := deliveries(s, path, "")[0]["lastError"]; got != want {
+			if got := s.Deliveries(path, "")[0]["lastError"]; got != want {
 				t.Errorf("%v, want %s", got, want)
 			}
 		}
@@ -140,9 +130,9 @@ func TestLastErrorIsInOurWords(t *testing.T) {
 			"http://[::1]:1/":        {"the address is not public"},
 			"http://nobody.invalid/": {"the host name was not found", "the host name could not be looked up"},
 		} {
-			path, _ := createWebhook(s, "http://127.0.0.1:1/")
+			path, _ := s.CreateWebhook("http://127.0.0.1:1/")
 			var id int64
-			if _, err := fmt.Sscanf(path, webhooks+"/%d", &id); err != nil {
+			if _, err := fmt.Sscanf(path, apitest.WebhooksPath+"/%d", &id); err != nil {
 				t.Fatal(err)
 			}
 			err := s.Store.InTx(t.Context(), func(tx *store.Tx) error { // as if it had been let in
@@ -158,12 +148,12 @@ func TestLastErrorIsInOurWords(t *testing.T) {
 			}
 			s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted)
 			s.Send()
-			got, _ := deliveries(s, path, "")[0]["lastError"].(string)
+			got, _ := s.Deliveries(path, "")[0]["lastError"].(string)
 			if !slices.Contains(wants, got) {
 				t.Errorf("%s: %s, want %q", url, got, wants)
 			}
 		}
-		list := string(s.Do(http.MethodGet, outboxURL, nil).Body)
+		list := string(s.Do(http.MethodGet, apitest.OutboxPath, nil).Body)
 		for _, told := range []string{"10.1.2.3", "127.0.0.1", hidden} {
 			if strings.Contains(list, told) {
 				t.Errorf("%s is told: %s", told, list)
@@ -180,7 +170,7 @@ func TestLastErrorIsInOurWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Do(http.MethodPatch, webhooks+"/1", changes{"active": true}).Want(http.StatusOK)
+		s.Do(http.MethodPatch, apitest.WebhooksPath+"/1", changes{"active": true}).Want(http.StatusOK)
 		s.Send()
 		m, err := s.Store.Message(t.Context(), id)
 		if err != nil || m.State != delivery.Dead || m.LastError != "it could not be sent; the log tells why" {

@@ -1,5 +1,0 @@
-package outbox
-
-import "time"
-
-func init() { renewInterval = 10 * time.Millisecond }

@@ -1,0 +1,75 @@
+package service_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
+	"github.com/rosterhq/roster/internal/service"
+	"github.com/rosterhq/roster/internal/store"
+	"github.com/rosterhq/roster/internal/store/storetest"
+)
+
+// TestSignInTakesTheSameTime: how long a refusal takes does not tell whether
+// there is a user, and in what state. It counts the rounds of bcrypt, which take
+// nearly all of the time and must be the same to the last one. It measures no time:
+// on a busy machine that tells of the machine.
+func TestSignInTakesTheSameTime(t *testing.T) {
+	const cost, samples = 5, 5
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		options := service.Options{Store: s, Clock: time.Now, Passwords: secret.NewPasswords(secret.MinCost, 1)}
+		old := service.New(options)
+		options.Passwords = secret.NewPasswords(cost, 1)
+		svc := service.New(options)
+		create := func(svc *service.Service, email identity.Email, active bool) {
+			t.Helper()
+			_, _, err := svc.CreateUser(ctx, identity.CommandLine(), service.NewUser{
+				User: identity.User{Name: "Mary", Email: email, Active: active, Groups: []int64{}}, Password: "MySecret123",
+			}, service.Once{})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		create(svc, "known@example.com", true)
+		create(svc, "inactive@example.com", false)
+		create(svc, "passwordless@example.com", true)
+		create(old, "old@example.com", true) // hashed at a lower cost
+		user, _, err := s.UserByEmail(ctx, "passwordless@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.InTx(ctx, func(tx *store.Tx) error { return tx.UpdatePasswordHash(ctx, user.ID, "") }); err != nil {
+			t.Fatal(err)
+		}
+		kinds := []struct {
+			name, email string
+			password    identity.Password
+		}{
+			{"wrong password", "known@example.com", "WrongSecret1"},
+			{"unknown", "unknown@example.com", "WrongSecret1"},
+			{"inactive", "inactive@example.com", "MySecret123"},
+			{"passwordless", "passwordless@example.com", ""},
+			{"empty password", "known@example.com", ""},
+			{"too long", "known@example.com", identity.Password(make([]byte, 100))},
+			{"old hash", "old@example.com", "WrongSecret1"},
+		}
+		for sample := range samples {
+			for i, kind := range kinds {
+				source := netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", sample, i)) // never throttled
+				before := options.Passwords.Rounds()
+				_, err := svc.SignIn(ctx, identity.Anonymous(identity.Origin{Source: source, RequestID: "r"}), kind.email,
+					kind.password)
+				if rounds := options.Passwords.Rounds() - before; rounds != 1<<cost {
+					t.Fatalf("%s: %d rounds", kind.name, rounds)
+				}
+				if identity.KindOf(err) != identity.Unauthenticated {
+					t.Fatalf("%s: %v", kind.name, err)
+				}
+			}
+		}
+	})
+}
