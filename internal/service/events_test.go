@@ -17,7 +17,7 @@ func TestErasure(t *testing.T) {
 		id := s.CreateUser("mary@example.com", changes{"phone": "+18043257762"})
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "Personal Value"}).Want(http.StatusOK)
 		s.SignInWith("mary@example.com", apitest.Password)
-		s.Do(http.MethodPost, apitest.ForgotPath, changes{"email": "mary@example.com"}, apitest.NoToken("192.0.2.1")).Want(http.StatusAccepted)
+		s.Forgot("mary@example.com", apitest.NoToken("192.0.2.1")).Want(http.StatusAccepted)
 		before := s.Events("?filter[user]=" + fmt.Sprint(id))
 		s.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(http.StatusNoContent)
 		answer := s.Do(http.MethodGet, apitest.EventsPath+"?filter[user]="+fmt.Sprint(id), nil)

@@ -41,7 +41,7 @@ func TestFloodOfOneCaller(t *testing.T) {
 			token := s.SignInWith(email, apitest.Password).AccessToken.Token
 			statuses := flood(t, slow, loops, apitest.UserPath(id), flooder.body, token, func() {
 				for range 5 {
-					answer := try(slow, "owner-"+email, apitest.Password, apitest.NoToken("192.0.2.1"))
+					answer := slow.TrySignIn("owner-"+email, apitest.Password, apitest.NoToken("192.0.2.1"))
 					if answer.Status != http.StatusOK {
 						t.Errorf("%s: someone else got %d %s", flooder.name, answer.Status, answer.Body)
 					}

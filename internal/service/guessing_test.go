@@ -19,26 +19,12 @@ import (
 
 // guess tries a wrong password from an address.
 func guess(s *apitest.Server, email, address string) *apitest.Answer {
-	return try(s, email, "WrongSecret1", apitest.NoToken(address))
-}
-
-func try(s *apitest.Server, email, password string, from apitest.Option) *apitest.Answer {
-	return s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials(email, password), from)
-}
-
-// answer sends a code.
-func answer(s *apitest.Server, c apitest.Challenge, code string, from apitest.Option) *apitest.Answer {
-	return s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, code), from)
+	return s.TrySignIn(email, "WrongSecret1", apitest.NoToken(address))
 }
 
 // ask asks for a link to choose another password.
 func ask(s *apitest.Server, email, address string) {
-	s.Do(http.MethodPost, apitest.ForgotPath, changes{"email": email}, apitest.NoToken(address)).Want(http.StatusAccepted)
-}
-
-// choose chooses a password with a link.
-func choose(s *apitest.Server, token, password string) *apitest.Answer {
-	return s.Do(http.MethodPost, apitest.ResetPath, changes{"token": token, "password": password}, apitest.As(""))
+	s.Forgot(email, apitest.NoToken(address)).Want(http.StatusAccepted)
 }
 
 // TestExactlyFiveGuesses: of many guesses at once, on two instances, five are looked at.
@@ -119,17 +105,17 @@ func TestFiftyWrongCodesAnHour(t *testing.T) {
 		for wrong < 50 {
 			c := s.Challenge("mary@example.com", "totp", from())
 			for range 5 {
-				answer(s, c, "xxxxxx", from()).WantProblem(http.StatusUnauthorized, "invalid_code")
+				s.Confirm(c, "xxxxxx", from()).WantProblem(http.StatusUnauthorized, "invalid_code")
 				wrong++
 			}
 			if wrong < 50 { // what is over is not looked at and does not count
-				answer(s, c, "xxxxxx", from()).WantProblem(http.StatusUnauthorized, "invalid_token")
+				s.Confirm(c, "xxxxxx", from()).WantProblem(http.StatusUnauthorized, "invalid_token")
 			}
 		}
 		for minute := range 60 {
 			if minute%7 == 0 {
 				c := s.Challenge("mary@example.com", "totp", from())
-				answer := answer(s, c, "xxxxxx", from()).WantProblem(http.StatusTooManyRequests, "too_many_attempts")
+				answer := s.Confirm(c, "xxxxxx", from()).WantProblem(http.StatusTooManyRequests, "too_many_attempts")
 				if got, want := answer.Header.Get("Retry-After"), fmt.Sprint((60-minute)*60); got != want {
 					t.Errorf("minute %d: Retry-After %s, want %s", minute, got, want)
 				}
@@ -137,7 +123,7 @@ func TestFiftyWrongCodesAnHour(t *testing.T) {
 			s.Clock.Advance(time.Minute)
 		}
 		c := s.Challenge("mary@example.com", "totp", from())
-		answer(s, c, app.Code(t, s.Clock.Now()), from()).Want(http.StatusOK)
+		s.Confirm(c, app.Code(t, s.Clock.Now()), from()).Want(http.StatusOK)
 	})
 }
 
@@ -155,7 +141,7 @@ func botnet(s *apitest.Server, email string) string {
 	}
 	s.Clock.Advance(time.Hour)
 	for i := range 200 {
-		told(try(s, email, apitest.Password, apitest.NoToken(fmt.Sprintf("10.2.%d.1", i))).Want(http.StatusTooManyRequests))
+		told(s.TrySignIn(email, apitest.Password, apitest.NoToken(fmt.Sprintf("10.2.%d.1", i))).Want(http.StatusTooManyRequests))
 	}
 	return answers.String()
 }
@@ -168,7 +154,7 @@ func TestBotnetCannotLockTheOwnerOut(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("mary@example.com")
 		session := s.SignInWith("mary@example.com", apitest.Password) // from 192.0.2.1
-		try(s, "mary@example.com", apitest.Password, apitest.NoToken("2001:db8::1")).Want(http.StatusOK)
+		s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("2001:db8::1")).Want(http.StatusOK)
 		s.CreateUser("never@example.com")
 		known := botnet(s, "Mary@example.com")
 		if unknown := botnet(s, "nobody@example.com"); unknown != known {
@@ -179,12 +165,12 @@ func TestBotnetCannotLockTheOwnerOut(t *testing.T) {
 		}
 		botnet(s, "never@example.com") // who has never signed in has no source
 		owner := apitest.NoToken("192.0.2.1")
-		try(s, "mary@example.com", apitest.Password, owner).Want(http.StatusOK)
-		try(s, "mary@example.com", apitest.Password, apitest.NoToken("2001:db8::2")).Want(http.StatusOK)
-		try(s, "never@example.com", apitest.Password, owner).Want(http.StatusTooManyRequests)
+		s.TrySignIn("mary@example.com", apitest.Password, owner).Want(http.StatusOK)
+		s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("2001:db8::2")).Want(http.StatusOK)
+		s.TrySignIn("never@example.com", apitest.Password, owner).Want(http.StatusTooManyRequests)
 		// The current password is guessed no more than that at sign-in.
 		change := changes{"password": "NewSecret123", "currentPassword": apitest.Password}
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": session.RefreshToken.Token}, owner).
+		s.Refresh(session.RefreshToken.Token, owner).
 			Want(http.StatusOK).Decode(&session)
 		as := apitest.As(session.AccessToken.Token)
 		s.Do(http.MethodPatch, apitest.MePath, change, as, apitest.From("10.9.9.9")).
@@ -200,13 +186,13 @@ func TestBotnetCannotLockTheOwnerOut(t *testing.T) {
 		}
 		// What the botnet has tried counts for a day, a source for ninety.
 		s.Clock.Advance(24 * time.Hour)
-		try(s, "mary@example.com", "NewSecret123", apitest.NoToken("10.9.9.9")).Want(http.StatusOK)
+		s.TrySignIn("mary@example.com", "NewSecret123", apitest.NoToken("10.9.9.9")).Want(http.StatusOK)
 		s.Clock.Advance(90 * 24 * time.Hour)
 		if err := s.Service.Prune(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		botnet(s, "mary@example.com")
-		try(s, "mary@example.com", "NewSecret123", owner).Want(http.StatusTooManyRequests)
+		s.TrySignIn("mary@example.com", "NewSecret123", owner).Want(http.StatusTooManyRequests)
 		s.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(http.StatusNoContent)
 	})
 }
@@ -221,10 +207,10 @@ func TestRightPasswordsAreNoGuesses(t *testing.T) {
 		for i := range 120 {
 			from := apitest.NoToken(fmt.Sprintf("10.1.%d.1", i))
 			s.Challenge("mary@example.com", "email", from)
-			try(s, "john@example.com", apitest.Password, from).WantProblem(http.StatusForbidden, "ip_not_allowed")
+			s.TrySignIn("john@example.com", apitest.Password, from).WantProblem(http.StatusForbidden, "ip_not_allowed")
 		}
 		s.Challenge("mary@example.com", "email", apitest.NoToken("10.9.9.9"))
-		try(s, "john@example.com", apitest.Password, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
+		s.TrySignIn("john@example.com", apitest.Password, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
 	})
 }
 
@@ -255,7 +241,7 @@ func TestNoticeOfANewSource(t *testing.T) {
 		id := s.CreateUser("Mary@example.com")
 		from := func(address string) {
 			t.Helper()
-			try(s, "mary@example.com", apitest.Password, apitest.NoToken(address)).Want(http.StatusOK)
+			s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken(address)).Want(http.StatusOK)
 		}
 		quiet := func(what string) {
 			t.Helper()
@@ -289,7 +275,7 @@ func TestNoticeOfANewSource(t *testing.T) {
 		c := s.Challenge("mary@example.com", "email", apitest.NoToken("198.51.100.9"))
 		code := s.Mail().Code
 		quiet("before the code")
-		answer(s, c, code, apitest.NoToken("198.51.100.9")).Want(http.StatusOK)
+		s.Confirm(c, code, apitest.NoToken("198.51.100.9")).Want(http.StatusOK)
 		told("198.51.100.9")
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"tfa": false}).Want(http.StatusOK)
 		// Remembered for ninety days after the last time, pruned or not.
@@ -305,7 +291,7 @@ func TestNoticeOfANewSource(t *testing.T) {
 		from("203.0.113.200")
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"email": "thief@example.com"}).Want(http.StatusOK)
 		told("203.0.113.200")
-		try(s, "thief@example.com", apitest.Password, apitest.NoToken("203.0.113.201")).Want(http.StatusOK)
+		s.TrySignIn("thief@example.com", apitest.Password, apitest.NoToken("203.0.113.201")).Want(http.StatusOK)
 		s.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(http.StatusNoContent)
 		quiet("to nobody")
 	})
@@ -319,18 +305,18 @@ func TestSignInIsAudited(t *testing.T) {
 		from := apitest.NoToken("192.0.2.1")
 		about := func(n int) string { return fmt.Sprintf("filter[user]=%d&limit=%d", id, n) }
 		c := s.Challenge("mary@example.com", "email", from)
-		answer(s, c, s.Mail().Code, from).Want(http.StatusOK)
+		s.Confirm(c, s.Mail().Code, from).Want(http.StatusOK)
 		s.WantEvents(about(3), "USER_SIGNED_IN", "USER_FACTOR_USED email", "USER_SIGNIN_CHALLENGED email")
 
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"tfa": false}).Want(http.StatusOK)
 		app, recovery := s.Enrol(s.SignInWith("mary@example.com", apitest.Password).AccessToken.Token)
 		s.Clock.Advance(time.Minute)
 		c = s.Challenge("mary@example.com", "totp", from)
-		answer(s, c, app.Code(t, s.Clock.Now()), from).Want(http.StatusOK)
+		s.Confirm(c, app.Code(t, s.Clock.Now()), from).Want(http.StatusOK)
 		s.WantEvents(about(3), "USER_SIGNED_IN", "USER_FACTOR_USED totp", "USER_SIGNIN_CHALLENGED totp")
 		c = s.Challenge("mary@example.com", "totp", from)
 		var p apitest.Tokens
-		answer(s, c, recovery[0], from).Want(http.StatusOK).Decode(&p)
+		s.Confirm(c, recovery[0], from).Want(http.StatusOK).Decode(&p)
 		s.WantEvents(about(3), "USER_SIGNED_IN", "USER_FACTOR_USED recovery_code", "USER_SIGNIN_CHALLENGED totp")
 
 		as := apitest.As(p.AccessToken.Token)
@@ -345,7 +331,7 @@ func TestSignInIsAudited(t *testing.T) {
 		s.WantEvents(about(2), "USER_REAUTHENTICATED", "USER_FACTOR_USED totp")
 
 		for _, email := range []string{"Mary@example.com", "nobody@example.com"} {
-			s.Do(http.MethodPost, apitest.ForgotPath, changes{"email": email}, from).Want(http.StatusAccepted)
+			s.Forgot(email, from).Want(http.StatusAccepted)
 		}
 		const asking = "USER_PASSWORD_RESET_REQUESTED"
 		s.WantEvents("filter[type]="+asking, asking, asking)

@@ -48,15 +48,15 @@ func TestResetMailsDuringAnOutage(t *testing.T) {
 				t.Errorf("mail %s was tried %d times only", id, len(sent))
 			}
 			for _, replaced := range sent[:len(sent)-1] {
-				choose(s, replaced, "NewSecret123").
+				s.Reset(replaced, "NewSecret123").
 					WantProblem(http.StatusBadRequest, "validation_failed", "token")
 			}
 			last = sent[len(sent)-1]
 			// The link is good: it is the password that is refused.
-			choose(s, last, "mary mary mary").
+			s.Reset(last, "mary mary mary").
 				WantProblem(http.StatusBadRequest, "validation_failed", "password")
 		}
-		choose(s, last, "NewSecret123").Want(http.StatusNoContent)
+		s.Reset(last, "NewSecret123").Want(http.StatusNoContent)
 	})
 }
 
@@ -118,19 +118,19 @@ func TestForgottenPassword(t *testing.T) {
 		p := s.SignInWith("mary@example.com", apitest.Password)
 		token := s.ResetToken("mary@EXAMPLE.com")
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(token)).WantProblem(http.StatusUnauthorized, "invalid_token")
-		s.Do(http.MethodPost, apitest.ResetPath, changes{"token": token, "password": "short"}, apitest.As("")).
+		s.Reset(token, "short").
 			WantProblem(http.StatusBadRequest, "validation_failed", "password")
 		other := s.ResetToken("mary@example.com")
-		s.Do(http.MethodPost, apitest.ResetPath, changes{"token": token, "password": "NewSecret123"}, apitest.As("")).Want(http.StatusNoContent)
+		s.Reset(token, "NewSecret123").Want(http.StatusNoContent)
 
 		// Once, and with it all other links, all sessions and the old password are gone.
 		for _, gone := range []string{token, other, "nonsense"} {
-			s.Do(http.MethodPost, apitest.ResetPath, changes{"token": gone, "password": "OtherSecret123"}, apitest.As("")).
+			s.Reset(gone, "OtherSecret123").
 				WantProblem(http.StatusBadRequest, "validation_failed", "token")
 		}
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusUnauthorized)
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusUnauthorized)
-		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("192.0.2.1")).Want(http.StatusUnauthorized)
+		s.Refresh(p.RefreshToken.Token).Want(http.StatusUnauthorized)
+		s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("192.0.2.1")).Want(http.StatusUnauthorized)
 		s.SignInWith("mary@example.com", "NewSecret123")
 		user := s.Do(http.MethodGet, apitest.UserPath(id), nil).Object()
 		if user["version"] != 2.0 || user["updateTime"] == nil {
@@ -139,7 +139,7 @@ func TestForgottenPassword(t *testing.T) {
 
 		late := s.ResetToken("mary@example.com")
 		s.Clock.Advance(time.Hour)
-		s.Do(http.MethodPost, apitest.ResetPath, changes{"token": late, "password": "OtherSecret123"}, apitest.As("")).Want(http.StatusBadRequest)
+		s.Reset(late, "OtherSecret123").Want(http.StatusBadRequest)
 	})
 }
 
@@ -151,7 +151,7 @@ func TestForgottenByNobody(t *testing.T) {
 		s.CreateUser("inactive@example.com", changes{"active": false})
 		var bodies []string
 		for i, email := range []string{"mary@example.com", "nobody@example.com", "inactive@example.com"} {
-			answer := s.Do(http.MethodPost, apitest.ForgotPath, changes{"email": email}, apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+1))).Want(http.StatusAccepted)
+			answer := s.Forgot(email, apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+1))).Want(http.StatusAccepted)
 			bodies = append(bodies, string(answer.Body))
 		}
 		if bodies[0] != bodies[1] || bodies[0] != bodies[2] {
@@ -160,12 +160,12 @@ func TestForgottenByNobody(t *testing.T) {
 		if mails := s.Mails(); len(mails) != 1 || mails[0].To != "mary@example.com" {
 			t.Errorf("%+v", mails)
 		}
-		s.Do(http.MethodPost, apitest.ForgotPath, changes{"email": "not an address"}, apitest.As("")).WantProblem(http.StatusBadRequest, "validation_failed", "email")
+		s.Forgot("not an address").WantProblem(http.StatusBadRequest, "validation_failed", "email")
 
 		// A link for someone who has been deactivated since is none.
 		token := s.ResetToken("mary@example.com")
 		s.Do(http.MethodPatch, apitest.UserPath(1), changes{"active": false}).Want(http.StatusOK)
-		s.Do(http.MethodPost, apitest.ResetPath, changes{"token": token, "password": "NewSecret123"}, apitest.As("")).Want(http.StatusBadRequest)
+		s.Reset(token, "NewSecret123").Want(http.StatusBadRequest)
 	})
 }
 
@@ -175,14 +175,14 @@ func TestForgottenTooOften(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.CreateUser("mary@example.com")
 		for range 50 {
-			s.Do(http.MethodPost, apitest.ForgotPath, changes{"email": "mary@example.com"}, apitest.NoToken("192.0.2.1")).Want(http.StatusAccepted)
+			s.Forgot("mary@example.com", apitest.NoToken("192.0.2.1")).Want(http.StatusAccepted)
 		}
 		if mails := s.Mails(); len(mails) != 5 {
 			t.Errorf("%d mails", len(mails))
 		}
 		s.Clock.Advance(time.Hour)
 		for i := range 20 {
-			s.Do(http.MethodPost, apitest.ForgotPath, changes{"email": "mary@example.com"}, apitest.NoToken(fmt.Sprintf("198.51.100.%d", i))).Want(http.StatusAccepted)
+			s.Forgot("mary@example.com", apitest.NoToken(fmt.Sprintf("198.51.100.%d", i))).Want(http.StatusAccepted)
 		}
 		if mails := s.Mails(); len(mails) != 5 {
 			t.Errorf("%d mails", len(mails))
@@ -198,7 +198,7 @@ func TestOneResetWins(t *testing.T) {
 		s[0].CreateUser("mary@example.com")
 		token := s[0].ResetToken("mary@example.com")
 		got := apitest.Together(6, func(i int) *apitest.Answer {
-			return s[i%2].Do(http.MethodPost, apitest.ResetPath, changes{"token": token, "password": fmt.Sprintf("NewSecret%d", i)}, apitest.As(""))
+			return s[i%2].Reset(token, fmt.Sprintf("NewSecret%d", i))
 		})
 		if got[http.StatusNoContent] != 1 || got[http.StatusBadRequest] != 5 {
 			t.Errorf("%v", got)

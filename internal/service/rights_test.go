@@ -118,7 +118,7 @@ func TestNobodyBecomesWhomTheyMayNotSee(t *testing.T) {
 		if got := s.Do(http.MethodGet, path, nil).Object(); got["version"] != 3.0 || got["email"] != "mary@website.com" {
 			t.Errorf("%v", got)
 		}
-		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@website.com", "TakenOver1"), apitest.NoToken("192.0.2.9")).Want(http.StatusUnauthorized)
+		s.TrySignIn("mary@website.com", "TakenOver1", apitest.NoToken("192.0.2.9")).Want(http.StatusUnauthorized)
 	})
 }
 
@@ -191,7 +191,7 @@ func TestFreshness(t *testing.T) {
 		p := s.SignInWith("mary@example.com", apitest.Password)
 		s.Clock.Advance(15 * time.Minute)
 		var next apitest.Tokens
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK).Decode(&next)
+		s.Refresh(p.RefreshToken.Token).Want(http.StatusOK).Decode(&next)
 		wantFresh(s, http.MethodPost, apitest.TokensPath, token, apitest.As(next.AccessToken.Token))
 
 		s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": "WrongSecret1"}, as).WantProblem(http.StatusBadRequest, "validation_failed", "password")
@@ -220,7 +220,7 @@ func TestReauthenticateWithSecondFactor(t *testing.T) {
 		from := apitest.NoToken("192.0.2.1")
 		c := s.Challenge("mary@example.com", "email", from)
 		var p apitest.Tokens
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, s.Mail().Code), from).Want(http.StatusOK).Decode(&p)
+		s.Confirm(c, s.Mail().Code, from).Want(http.StatusOK).Decode(&p)
 		as := apitest.As(p.AccessToken.Token)
 		s.Clock.Advance(16 * time.Minute)
 		ask := func(body changes) *apitest.Answer { return s.Do(http.MethodPost, apitest.ReauthenticatePath, body, as) }
@@ -448,7 +448,7 @@ func TestRequireTFA(t *testing.T) {
 		if got := s.Do(http.MethodPatch, path, changes{"requireTfa": true}).Want(http.StatusOK).Object(); got["requireTfa"] != true {
 			t.Errorf("%v", got)
 		}
-		answer := s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
+		answer := s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
 		if answer.Object()["2faEnrolmentRequired"] != true || answer.Object()["2faRequired"] != false {
 			t.Errorf("%s", answer.Body)
 		}

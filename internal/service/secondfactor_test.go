@@ -34,18 +34,18 @@ func TestCodeByMail(t *testing.T) {
 		if mail.To != "mary@example.com" || mail.Kind != delivery.MailSigninCode || len(mail.Code) != 6 || !mail.ExpiresAt.Equal(c.Details.ExpiresAt) {
 			t.Errorf("%+v", mail)
 		}
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, anotherCode(mail.Code)), from).WantProblem(http.StatusUnauthorized, "invalid_code")
+		s.Confirm(c, anotherCode(mail.Code), from).WantProblem(http.StatusUnauthorized, "invalid_code")
 		// The code belongs to its challenge.
 		other := s.Challenge("mary@example.com", "email", from)
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(other, mail.Code), from).WantProblem(http.StatusUnauthorized, "invalid_code")
+		s.Confirm(other, mail.Code, from).WantProblem(http.StatusUnauthorized, "invalid_code")
 		var p apitest.Tokens
-		answer := s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, mail.Code[:3]+" "+mail.Code[3:]), from).Want(http.StatusOK)
+		answer := s.Confirm(c, mail.Code[:3]+" "+mail.Code[3:], from).Want(http.StatusOK)
 		answer.Decode(&p)
 		if object := answer.Object(); len(object) != 2 {
 			t.Errorf("%s", answer.Body)
 		}
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, mail.Code), from).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Confirm(c, mail.Code, from).WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.WantEvents("filter[user]=1", "USER_SIGNED_IN", "USER_FACTOR_USED email", "USER_SIGNIN_FAILED wrong_code",
 			"USER_SIGNIN_CHALLENGED email", "USER_SIGNIN_FAILED wrong_code", "USER_SIGNIN_CHALLENGED email", "USER_CREATED")
 	})
@@ -67,9 +67,9 @@ func TestRepeatedMailHasAnotherCode(t *testing.T) {
 			t.Errorf("%s and %s", first.ID, second.ID)
 		}
 		if first.Code != second.Code {
-			s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, first.Code), from).WantProblem(http.StatusUnauthorized, "invalid_code")
+			s.Confirm(c, first.Code, from).WantProblem(http.StatusUnauthorized, "invalid_code")
 		}
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, second.Code), from).Want(http.StatusOK)
+		s.Confirm(c, second.Code, from).Want(http.StatusOK)
 		// Nobody is mailed a code that is of no more use.
 		s.Challenge("mary@example.com", "email", from)
 		s.Clock.Advance(11 * time.Minute)
@@ -86,31 +86,31 @@ func TestChallengeEnds(t *testing.T) {
 		late := s.Challenge("mary@example.com", "email", apitest.NoToken("192.0.2.1"))
 		code := s.Mail().Code
 		s.Clock.Advance(10 * time.Minute)
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(late, code), apitest.NoToken("192.0.2.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Confirm(late, code, apitest.NoToken("192.0.2.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
 
 		// Five wrong codes, from wherever.
 		burnt := s.Challenge("mary@example.com", "email", apitest.NoToken("192.0.2.1"))
 		code = s.Mail().Code
 		for i := range 5 {
-			s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(burnt, anotherCode(code)), apitest.NoToken(fmt.Sprintf("198.51.100.%d", i))).
+			s.Confirm(burnt, anotherCode(code), apitest.NoToken(fmt.Sprintf("198.51.100.%d", i))).
 				WantProblem(http.StatusUnauthorized, "invalid_code")
 		}
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(burnt, code), apitest.NoToken("192.0.2.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Confirm(burnt, code, apitest.NoToken("192.0.2.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
 
 		// Deactivated meanwhile.
 		stale := s.Challenge("mary@example.com", "email", apitest.NoToken("192.0.2.1"))
 		code = s.Mail().Code
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false}).Want(http.StatusOK)
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": true}).Want(http.StatusOK)
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(stale, code), apitest.NoToken("192.0.2.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Confirm(stale, code, apitest.NoToken("192.0.2.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Do(http.MethodPost, apitest.ConfirmPath, changes{"token": "nonsense", "code": "1"}, apitest.NoToken("192.0.2.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
 
 		// Another address than the list has.
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"ipWhitelist": []string{"192.0.2.1"}}).Want(http.StatusOK)
 		c := s.Challenge("mary@example.com", "email", apitest.NoToken("192.0.2.1"))
 		code = s.Mail().Code
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, code), apitest.NoToken("198.51.100.9")).WantProblem(http.StatusForbidden, "ip_not_allowed")
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, code), apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
+		s.Confirm(c, code, apitest.NoToken("198.51.100.9")).WantProblem(http.StatusForbidden, "ip_not_allowed")
+		s.Confirm(c, code, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
 	})
 }
 
@@ -122,14 +122,14 @@ func TestCodesAreThrottled(t *testing.T) {
 		attacker := apitest.NoToken("198.51.100.7")
 		tries := 0
 		for i := range 10 {
-			answer := s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), attacker)
+			answer := s[i%2].TrySignIn("mary@example.com", apitest.Password, attacker)
 			if answer.Status == http.StatusTooManyRequests {
 				break
 			}
 			var c apitest.Challenge
 			answer.Want(http.StatusOK).Decode(&c)
 			for range 10 {
-				answer := s[(i+1)%2].Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, "000000"), attacker)
+				answer := s[(i+1)%2].Confirm(c, "000000", attacker)
 				if answer.Status == http.StatusTooManyRequests {
 					break
 				}
@@ -144,7 +144,7 @@ func TestCodesAreThrottled(t *testing.T) {
 			t.Errorf("%d mails in a minute", mails)
 		}
 		c := s[0].Challenge("mary@example.com", "email", apitest.NoToken("192.0.2.1"))
-		s[1].Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, s[0].Mail().Code), apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
+		s[1].Confirm(c, s[0].Mail().Code, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
 	})
 }
 
@@ -165,29 +165,29 @@ func TestAuthenticator(t *testing.T) {
 
 		// The code that confirmed it is used up.
 		c := s.Challenge("mary@example.com", "totp", from)
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, app.Code(t, s.Clock.Now())), from).WantProblem(http.StatusUnauthorized, "invalid_code")
+		s.Confirm(c, app.Code(t, s.Clock.Now()), from).WantProblem(http.StatusUnauthorized, "invalid_code")
 		// The next one is good a little early, and only once.
 		next := app.Code(t, s.Clock.Now().Add(30*time.Second))
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, next), from).Want(http.StatusOK)
+		s.Confirm(c, next, from).Want(http.StatusOK)
 		c = s.Challenge("mary@example.com", "totp", from)
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, next), from).WantProblem(http.StatusUnauthorized, "invalid_code")
+		s.Confirm(c, next, from).WantProblem(http.StatusUnauthorized, "invalid_code")
 		s.Clock.Advance(30 * time.Second)
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, next), from).WantProblem(http.StatusUnauthorized, "invalid_code")
+		s.Confirm(c, next, from).WantProblem(http.StatusUnauthorized, "invalid_code")
 		// Nor after the clock was set back.
 		s.Clock.Advance(-time.Hour)
 		c = s.Challenge("mary@example.com", "totp", apitest.NoToken("192.0.2.2"))
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, app.Code(t, s.Clock.Now())), apitest.NoToken("192.0.2.2")).WantProblem(http.StatusUnauthorized, "invalid_code")
+		s.Confirm(c, app.Code(t, s.Clock.Now()), apitest.NoToken("192.0.2.2")).WantProblem(http.StatusUnauthorized, "invalid_code")
 		s.Clock.Advance(2 * time.Hour)
 		for offset, want := range map[time.Duration]int{-time.Minute: 401, time.Minute: 401, -30 * time.Second: 200} {
 			c = s.Challenge("mary@example.com", "totp", apitest.NoToken("192.0.2.3"))
-			s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, app.Code(t, s.Clock.Now().Add(offset))), apitest.NoToken("192.0.2.3")).Want(want)
+			s.Confirm(c, app.Code(t, s.Clock.Now().Add(offset)), apitest.NoToken("192.0.2.3")).Want(want)
 		}
 		// A recovery code, however it is typed, once.
 		c = s.Challenge("mary@example.com", "totp", apitest.NoToken("192.0.2.4"))
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, strings.ToUpper(strings.ReplaceAll(recovery[3], "-", " "))), apitest.NoToken("192.0.2.4")).Want(http.StatusOK)
+		s.Confirm(c, strings.ToUpper(strings.ReplaceAll(recovery[3], "-", " ")), apitest.NoToken("192.0.2.4")).Want(http.StatusOK)
 		c = s.Challenge("mary@example.com", "totp", apitest.NoToken("192.0.2.4"))
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, recovery[3]), apitest.NoToken("192.0.2.4")).WantProblem(http.StatusUnauthorized, "invalid_code")
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, recovery[4]), apitest.NoToken("192.0.2.4")).Want(http.StatusOK)
+		s.Confirm(c, recovery[3], apitest.NoToken("192.0.2.4")).WantProblem(http.StatusUnauthorized, "invalid_code")
+		s.Confirm(c, recovery[4], apitest.NoToken("192.0.2.4")).Want(http.StatusOK)
 
 		for _, mail := range s.Mails() {
 			if mail.Kind != delivery.MailNewSource {
@@ -198,8 +198,8 @@ func TestAuthenticator(t *testing.T) {
 		s.Do(http.MethodDelete, apitest.UserPath(id)+"/totp", nil).Want(http.StatusNoContent)
 		s.Do(http.MethodDelete, apitest.UserPath(id)+"/totp", nil).Want(http.StatusNoContent)
 		c = s.Challenge("mary@example.com", "email", apitest.NoToken("192.0.2.5"))
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, recovery[5]), apitest.NoToken("192.0.2.5")).WantProblem(http.StatusUnauthorized, "invalid_code")
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, s.Mail().Code), apitest.NoToken("192.0.2.5")).Want(http.StatusOK)
+		s.Confirm(c, recovery[5], apitest.NoToken("192.0.2.5")).WantProblem(http.StatusUnauthorized, "invalid_code")
+		s.Confirm(c, s.Mail().Code, apitest.NoToken("192.0.2.5")).Want(http.StatusOK)
 		s.WantEvents("filter[type]=USER_TOTP_ENABLED", "USER_TOTP_ENABLED")
 		s.WantEvents("filter[type]=USER_TOTP_RESET", "USER_TOTP_RESET")
 	})
@@ -228,7 +228,7 @@ func TestOneCodeOneSignIn(t *testing.T) {
 				challenges[i] = s[i%2].Challenge("mary@example.com", "totp", apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+1)))
 			}
 			got := apitest.Together(8, func(i int) *apitest.Answer {
-				return s[i%2].Do(http.MethodPost, apitest.ConfirmPath, confirmation(challenges[i%4], code), apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+10)))
+				return s[i%2].Confirm(challenges[i%4], code, apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+10)))
 			})
 			if got[http.StatusOK] != 1 || got[http.StatusUnauthorized] != 7 {
 				t.Errorf("round %d: %v", round, got)
@@ -240,7 +240,7 @@ func TestOneCodeOneSignIn(t *testing.T) {
 		c := s[0].Challenge("john@example.com", "email", apitest.NoToken("192.0.2.1"))
 		code := s[0].Mail().Code
 		got := apitest.Together(8, func(i int) *apitest.Answer {
-			return s[i%2].Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, code), apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+10)))
+			return s[i%2].Confirm(c, code, apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+10)))
 		})
 		if got[http.StatusOK] != 1 || got[http.StatusUnauthorized] != 7 {
 			t.Errorf("%v", got)
@@ -249,7 +249,7 @@ func TestOneCodeOneSignIn(t *testing.T) {
 		c = s[0].Challenge("john@example.com", "email", apitest.NoToken("192.0.2.1"))
 		wrong := anotherCode(s[0].Mail().Code)
 		apitest.Together(20, func(i int) *apitest.Answer {
-			return s[i%2].Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, wrong), apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+10)))
+			return s[i%2].Confirm(c, wrong, apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+10)))
 		})
 		var body struct{ Total int }
 		s[0].Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_SIGNIN_FAILED&filter[user]=2", nil).Want(http.StatusOK).Decode(&body)
@@ -297,15 +297,15 @@ func TestSixthCode(t *testing.T) {
 		c := s.Challenge("mary@example.com", "email", from)
 		code := s.Mail().Code
 		for range 5 {
-			s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, anotherCode(code)), from).WantProblem(http.StatusUnauthorized, "invalid_code")
+			s.Confirm(c, anotherCode(code), from).WantProblem(http.StatusUnauthorized, "invalid_code")
 		}
-		answer := s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, code), from).WantProblem(http.StatusTooManyRequests, "too_many_attempts")
+		answer := s.Confirm(c, code, from).WantProblem(http.StatusTooManyRequests, "too_many_attempts")
 		if wait := answer.Header.Get("Retry-After"); wait != "600" {
 			t.Errorf("Retry-After: %s", wait)
 		}
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, code), apitest.NoToken("192.0.2.2")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Confirm(c, code, apitest.NoToken("192.0.2.2")).WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Clock.Advance(10 * time.Minute)
 		c = s.Challenge("mary@example.com", "email", from)
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, s.Mail().Code), from).Want(http.StatusOK)
+		s.Confirm(c, s.Mail().Code, from).Want(http.StatusOK)
 	})
 }

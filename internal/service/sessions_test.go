@@ -92,17 +92,17 @@ func TestSessionsEnd(t *testing.T) {
 		start := s.Clock.Now()
 		for range 29 {
 			s.Clock.Advance(24 * time.Hour)
-			s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK).Decode(&p)
+			s.Refresh(p.RefreshToken.Token).Want(http.StatusOK).Decode(&p)
 		}
 		s.Clock.Advance(24*time.Hour - time.Minute)
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK).Decode(&p)
+		s.Refresh(p.RefreshToken.Token).Want(http.StatusOK).Decode(&p)
 		if end := start.Add(30 * 24 * time.Hour); !p.AccessToken.ExpiresAt.Equal(end) || !p.RefreshToken.ExpiresAt.Equal(end) {
 			t.Errorf("%v", p)
 		}
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
 		s.Clock.Advance(time.Minute)
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Refresh(p.RefreshToken.Token).WantProblem(http.StatusUnauthorized, "invalid_token")
 	})
 }
 
@@ -133,19 +133,19 @@ func TestWhatEndsWhat(t *testing.T) {
 			for _, token := range []string{first, second} {
 				s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(token)).WantProblem(http.StatusUnauthorized, "invalid_token")
 			}
-			s.Do(http.MethodPost, apitest.ResetPath, changes{"token": link, "password": "OtherSecret123"}, apitest.As("")).
+			s.Reset(link, "OtherSecret123").
 				WantProblem(http.StatusBadRequest, "validation_failed", "token")
 		}
 		// One's own session goes on, and a challenge ends.
 		s.CreateUser("anna@example.com", changes{"tfa": true, "groups": []int{1}, "canViewMaskedData": true})
 		c := s.Challenge("anna@example.com", "email", apitest.NoToken("198.51.100.1"))
 		var p apitest.Tokens
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, s.Mail().Code), apitest.NoToken("198.51.100.1")).Want(http.StatusOK).Decode(&p)
+		s.Confirm(c, s.Mail().Code, apitest.NoToken("198.51.100.1")).Want(http.StatusOK).Decode(&p)
 		c = s.Challenge("anna@example.com", "email", apitest.NoToken("198.51.100.1"))
 		code := s.Mail().Code
 		s.Do(http.MethodPatch, apitest.MePath, changes{"email": "ann@example.com"}, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
-		s.Do(http.MethodPost, apitest.ConfirmPath, confirmation(c, code), apitest.NoToken("198.51.100.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Confirm(c, code, apitest.NoToken("198.51.100.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
 	})
 }
 
@@ -160,9 +160,9 @@ func TestAccessTokenExpires(t *testing.T) {
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
 		// A refresh token is for refreshing only, and an access token is not.
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.RefreshToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.AccessToken.Token}, apitest.As("")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Refresh(p.AccessToken.Token).WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Clock.Advance(30*24*time.Hour - time.Hour)
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Refresh(p.RefreshToken.Token).WantProblem(http.StatusUnauthorized, "invalid_token")
 	})
 }
 
@@ -174,7 +174,7 @@ func TestRefresh(t *testing.T) {
 		other := s.SignInWith("mary@example.com", apitest.Password)
 		s.Clock.Advance(2 * time.Hour)
 		var second apitest.Tokens
-		answer := s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": first.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK)
+		answer := s.Refresh(first.RefreshToken.Token).Want(http.StatusOK)
 		answer.Decode(&second)
 		if answer.Object()["2faRequired"] != nil || second.AccessToken.Token == first.AccessToken.Token ||
 			!second.RefreshToken.ExpiresAt.Equal(s.Clock.Now().Add(30*24*time.Hour-2*time.Hour)) { // of the sign-in
@@ -183,11 +183,11 @@ func TestRefresh(t *testing.T) {
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(second.AccessToken.Token)).Want(http.StatusOK)
 
 		// The old one again: someone has stolen one of the two. The family goes, the other session stays.
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": first.RefreshToken.Token}, apitest.As("")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Refresh(first.RefreshToken.Token).WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(second.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": second.RefreshToken.Token}, apitest.As("")).WantProblem(http.StatusUnauthorized, "invalid_token")
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": other.RefreshToken.Token}, apitest.As("")).Want(http.StatusOK)
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": "nonsense"}, apitest.As("")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Refresh(second.RefreshToken.Token).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Refresh(other.RefreshToken.Token).Want(http.StatusOK)
+		s.Refresh("nonsense").WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.WantEvents("filter[type]=USER_SESSION_REVOKED", "USER_SESSION_REVOKED refresh_token_reused")
 	})
 }
@@ -201,7 +201,7 @@ func TestOneRefreshWins(t *testing.T) {
 		for range 10 {
 			p := s[0].SignInWith("mary@example.com", apitest.Password)
 			got := apitest.Together(8, func(i int) *apitest.Answer {
-				return s[i%2].Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As(""))
+				return s[i%2].Refresh(p.RefreshToken.Token)
 			})
 			if got[http.StatusOK] != 1 || got[http.StatusUnauthorized] != 7 {
 				t.Errorf("%v", got)
@@ -224,7 +224,7 @@ func TestSignOut(t *testing.T) {
 		s[0].Do(http.MethodPost, apitest.SignOutPath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusNoContent)
 		for i := range s {
 			s[i].Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
-			s[i].Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusUnauthorized)
+			s[i].Refresh(p.RefreshToken.Token).Want(http.StatusUnauthorized)
 			s[i].Do(http.MethodGet, apitest.MePath, nil, apitest.As(other.AccessToken.Token)).Want(http.StatusOK)
 		}
 		s[0].Do(http.MethodPost, apitest.SignOutPath, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")

@@ -17,7 +17,7 @@ func TestSignIn(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("Mary@example.com", changes{"groups": []int{1}})
-		answer := s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@EXAMPLE.com", apitest.Password), apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
+		answer := s.TrySignIn("mary@EXAMPLE.com", apitest.Password, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
 		shape := regexp.MustCompile(`^{"2faRequired":false,"accessToken":{"token":"rst_[\w-]{48}","createdAt":"2026-11-22T12:00:00\+00:00",` +
 			`"expiresAt":"2026-11-22T13:00:00\+00:00"},"refreshToken":{"token":"rst_[\w-]{48}","createdAt":"2026-11-22T12:00:00\+00:00",` +
 			`"expiresAt":"2026-12-22T12:00:00\+00:00"}}\n$`)
@@ -79,16 +79,16 @@ func TestAllowListAtSignIn(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("mary@example.com", changes{"ipWhitelist": []string{"192.0.2.0/24"}})
-		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("203.0.113.9")).
+		s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("203.0.113.9")).
 			WantProblem(http.StatusForbidden, "ip_not_allowed")
 		p := s.SignInWith("mary@example.com", apitest.Password)
 		as := apitest.As(p.AccessToken.Token)
 		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("192.0.2.200")).Want(http.StatusOK)
 		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("203.0.113.9")).WantProblem(http.StatusForbidden, "ip_not_allowed")
 		// Refused from there, the refresh token is not used up.
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.NoToken("203.0.113.9")).
+		s.Refresh(p.RefreshToken.Token, apitest.NoToken("203.0.113.9")).
 			WantProblem(http.StatusForbidden, "ip_not_allowed")
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.NoToken("192.0.2.9")).Want(http.StatusOK)
+		s.Refresh(p.RefreshToken.Token, apitest.NoToken("192.0.2.9")).Want(http.StatusOK)
 		// The list changes, and the next request goes by it.
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"ipWhitelist": []string{"203.0.113.9"}}).Want(http.StatusOK)
 		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("192.0.2.200")).WantProblem(http.StatusForbidden, "ip_not_allowed")
@@ -103,10 +103,10 @@ func TestReactivation(t *testing.T) {
 		id := s.CreateUser("mary@example.com")
 		p := s.SignInWith("mary@example.com", apitest.Password)
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false}).Want(http.StatusOK)
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusUnauthorized)
+		s.Refresh(p.RefreshToken.Token).Want(http.StatusUnauthorized)
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": true}).Want(http.StatusOK)
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusUnauthorized)
-		s.Do(http.MethodPost, apitest.RefreshPath, changes{"refreshToken": p.RefreshToken.Token}, apitest.As("")).Want(http.StatusUnauthorized)
+		s.Refresh(p.RefreshToken.Token).Want(http.StatusUnauthorized)
 		s.SignInWith("mary@example.com", apitest.Password)
 	})
 }
@@ -119,26 +119,26 @@ func TestBruteForce(t *testing.T) {
 		// In whatever spelling, on whatever instance: five in a minute.
 		for i := range 5 {
 			email := []string{"mary@example.com", "MARY@example.com"}[i%2]
-			s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials(email, "WrongSecret1"), attacker).WantProblem(http.StatusUnauthorized, "invalid_credentials")
+			s[i%2].TrySignIn(email, "WrongSecret1", attacker).WantProblem(http.StatusUnauthorized, "invalid_credentials")
 		}
 		for i := range 4 {
-			answer := s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), attacker).
+			answer := s[i%2].TrySignIn("mary@example.com", apitest.Password, attacker).
 				WantProblem(http.StatusTooManyRequests, "too_many_attempts")
 			if wait, err := strconv.Atoi(answer.Header.Get("Retry-After")); err != nil || wait != 600 {
 				t.Errorf("Retry-After: %s", answer.Header.Get("Retry-After"))
 			}
 		}
 		// The owner, from elsewhere, gets in, and so does someone else from there.
-		s[1].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), owner).Want(http.StatusOK)
+		s[1].TrySignIn("mary@example.com", apitest.Password, owner).Want(http.StatusOK)
 		s[0].CreateUser("john@example.com")
-		s[1].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("john@example.com", apitest.Password), attacker).Want(http.StatusOK)
+		s[1].TrySignIn("john@example.com", apitest.Password, attacker).Want(http.StatusOK)
 		// Whether the address is anyone's makes no difference.
 		for i := range 6 {
 			want := http.StatusUnauthorized
 			if i == 5 {
 				want = http.StatusTooManyRequests
 			}
-			s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("nobody@example.com", "WrongSecret1"), attacker).Want(want)
+			s[i%2].TrySignIn("nobody@example.com", "WrongSecret1", attacker).Want(want)
 		}
 		// An IPv6 host has many addresses and is one source.
 		for i := range 6 {
@@ -146,16 +146,16 @@ func TestBruteForce(t *testing.T) {
 			if i == 5 {
 				want = http.StatusTooManyRequests
 			}
-			s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", "WrongSecret1"), apitest.NoToken(fmt.Sprintf("2001:db8::%d", i+1))).Want(want)
+			s[i%2].TrySignIn("mary@example.com", "WrongSecret1", apitest.NoToken(fmt.Sprintf("2001:db8::%d", i+1))).Want(want)
 		}
 		for i := range s {
 			s[i].Clock.Advance(10*time.Minute - time.Second)
 		}
-		s[0].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), attacker).Want(http.StatusTooManyRequests)
+		s[0].TrySignIn("mary@example.com", apitest.Password, attacker).Want(http.StatusTooManyRequests)
 		for i := range s {
 			s[i].Clock.Advance(time.Second)
 		}
-		s[1].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), attacker).Want(http.StatusOK)
+		s[1].TrySignIn("mary@example.com", apitest.Password, attacker).Want(http.StatusOK)
 	})
 }
 
@@ -165,10 +165,10 @@ func TestManyAddressesFromOneSource(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.CreateUser("mary@example.com")
 		for i := range 30 {
-			s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials(fmt.Sprintf("u%d@example.com", i), apitest.Password), apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
+			s.TrySignIn(fmt.Sprintf("u%d@example.com", i), apitest.Password, apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
 		}
-		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("198.51.100.7")).Want(http.StatusTooManyRequests)
-		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
+		s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("198.51.100.7")).Want(http.StatusTooManyRequests)
+		s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
 	})
 }
 
@@ -179,19 +179,19 @@ func TestParallelGuesses(t *testing.T) {
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		s[0].CreateUser("mary@example.com")
 		got := apitest.Together(20, func(i int) *apitest.Answer {
-			return s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", "WrongSecret1"), apitest.NoToken("198.51.100.7"))
+			return s[i%2].TrySignIn("mary@example.com", "WrongSecret1", apitest.NoToken("198.51.100.7"))
 		})
 		if got[http.StatusUnauthorized] > 5 || got[http.StatusUnauthorized]+got[http.StatusTooManyRequests] != 20 {
 			t.Errorf("%v", got)
 		}
 		got = apitest.Together(20, func(i int) *apitest.Answer {
-			return s[i%2].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("192.0.2.1"))
+			return s[i%2].TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("192.0.2.1"))
 		})
 		if got[http.StatusOK] == 0 || got[http.StatusOK]+got[http.StatusTooManyRequests] != 20 {
 			t.Errorf("%v", got)
 		}
 		for range 20 {
-			s[0].Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", apitest.Password), apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
+			s[0].TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
 		}
 	})
 }
@@ -202,7 +202,7 @@ func TestCostUpgrade(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("mary@example.com")
 		dearer := s.WithPasswords(secret.NewPasswords(secret.MinCost+1, 2))
-		dearer.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", "WrongSecret1"), apitest.NoToken("192.0.2.1")).Want(http.StatusUnauthorized)
+		dearer.TrySignIn("mary@example.com", "WrongSecret1", apitest.NoToken("192.0.2.1")).Want(http.StatusUnauthorized)
 		for step, want := range []string{"$2a$04$", "$2a$05$", "$2a$05$"} {
 			hash, err := s.Store.PasswordHash(t.Context(), id)
 			if err != nil || !strings.HasPrefix(hash, want) {

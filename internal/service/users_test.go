@@ -39,8 +39,8 @@ func TestOneMailboxHasOneUser(t *testing.T) {
 				}
 			}
 			from := apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+1))
-			s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials(spelling, apitest.Password), from).Want(http.StatusOK)
-			s.Do(http.MethodPost, apitest.ForgotPath, changes{"email": spelling}, from).Want(http.StatusAccepted)
+			s.TrySignIn(spelling, apitest.Password, from).Want(http.StatusOK)
+			s.Forgot(spelling, from).Want(http.StatusAccepted)
 			mails := s.Mails() // the first sign-in tells of no new source, the others do
 			if i < 5 && (len(mails) != 1+min(i, 1) || mails[0].To != stored || mails[len(mails)-1].To != stored) {
 				t.Error("not to the address as it is spelled")
@@ -52,9 +52,9 @@ func TestOneMailboxHasOneUser(t *testing.T) {
 		// Other spellings are no further tries.
 		guesser := apitest.NoToken("192.0.2.99")
 		for _, spelling := range spellings[:5] {
-			s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials(spelling, "WrongSecret1"), guesser).Want(http.StatusUnauthorized)
+			s.TrySignIn(spelling, "WrongSecret1", guesser).Want(http.StatusUnauthorized)
 		}
-		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials(spellings[5], apitest.Password), guesser).Want(http.StatusTooManyRequests)
+		s.TrySignIn(spellings[5], apitest.Password, guesser).Want(http.StatusTooManyRequests)
 		// The local part is the mail server's business, but for ASCII letters.
 		s.CreateUser("mÄry@bücher.example")
 		s.CreateUser("märy@bücher.example")

@@ -63,7 +63,7 @@ func TestNothingPersonalAfterDeletion(t *testing.T) {
 		const here, away, office = "203.0.113.77", "203.0.113.88", "192.0.2.50"
 		const personalPassword = "PersonalSecret1"
 		enter := func(password, address string) *apitest.Answer {
-			return s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("qxzmary@website.com", password), apitest.NoToken(address))
+			return s.TrySignIn("qxzmary@website.com", password, apitest.NoToken(address))
 		}
 		body := apitest.NewUser("qxzmary@website.com", changes{
 			"name": "Qxzmary Poppins", "phone": "+18043257762", "clientTags": []string{"a personal tag"}, "groups": []int{1},
@@ -83,7 +83,7 @@ func TestNothingPersonalAfterDeletion(t *testing.T) {
 		enter(personalPassword, here).Want(http.StatusOK).Decode(&c)
 		wrong := changes{"token": c.Details.Token, "code": "no code"}
 		s.Do(http.MethodPost, apitest.ConfirmPath, wrong, apitest.NoToken(here)).Want(http.StatusUnauthorized)
-		s.Do(http.MethodPost, apitest.ForgotPath, changes{"email": "qxzmary@website.com"}, apitest.NoToken(away)).Want(http.StatusAccepted)
+		s.Forgot("qxzmary@website.com", apitest.NoToken(away)).Want(http.StatusAccepted)
 		// Tokens: one is revoked, one is not, and one is refused.
 		named := changes{"name": "the personal laptop", "ipWhitelist": []string{here}}
 		revoked := s.Do(http.MethodPost, apitest.TokensPath, changes{

@@ -490,8 +490,7 @@ func NamedPermissions() []string { return identity.AllPermissions.Names()[1:] }
 func (s *Server) SignIn(email string, options ...Option) string {
 	s.tb.Helper()
 	var answer struct{ AccessToken struct{ Token string } }
-	body := map[string]any{"email": email, "password": "MySecret123"}
-	s.Do(http.MethodPost, "/api/v2/signin", body, append([]Option{As("")}, options...)...).Want(http.StatusOK).Decode(&answer)
+	s.TrySignIn(email, Password, options...).Want(http.StatusOK).Decode(&answer)
 	return answer.AccessToken.Token
 }
 

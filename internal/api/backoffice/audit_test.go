@@ -16,8 +16,8 @@ func TestEvents(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("mary@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
 		from := apitest.From("192.0.2.1")
-		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("mary@example.com", "WrongSecret1"), apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
-		s.Do(http.MethodPost, apitest.SignInPath, apitest.Credentials("nobody@example.com", apitest.Password), apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
+		s.TrySignIn("mary@example.com", "WrongSecret1", apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
+		s.TrySignIn("nobody@example.com", apitest.Password, apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
 		as := apitest.As(s.SignInWith("mary@example.com", apitest.Password).AccessToken.Token)
 		s.Clock.Advance(time.Minute)
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "Mary Ann"}, as, from, apitest.Header("X-Request-Id", "request-7")).Want(http.StatusOK)
