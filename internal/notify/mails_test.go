@@ -27,13 +27,17 @@ func TestNotifyOfCreation(t *testing.T) {
 		s.Do(http.MethodPost, apitest.UsersPath, body, key).Want(http.StatusCreated)
 		mail := s.Mail()
 		mail.ID = ""
-		want := delivery.Mail{Kind: delivery.MailProfileCreated, To: "mary@example.com", Name: "Mary", Link: apitest.BaseURL}
+		want := delivery.Mail{
+			Kind: delivery.MailProfileCreated, To: "mary@example.com", Name: "Mary",
+			Link: apitest.BaseURL,
+		}
 		if diff := cmp.Diff(want, mail); diff != "" {
 			t.Error(diff)
 		}
 		s.Do(http.MethodPost, apitest.UsersPath, body, key).Want(http.StatusCreated) // a replay
 		s.Do(http.MethodPost, apitest.UsersPath, body).WantProblem(http.StatusConflict, "email_taken", "email")
-		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("x@example.com", changes{"sendNotify": true, "groups": []int{99}})).
+		s.Do(http.MethodPost, apitest.UsersPath,
+			apitest.NewUser("x@example.com", changes{"sendNotify": true, "groups": []int{99}})).
 			WantProblem(http.StatusBadRequest, "validation_failed", "groups[0]")
 		if mails := s.Mails(); len(mails) != 0 {
 			t.Errorf("after what changed nothing: %+v", mails)
@@ -49,13 +53,20 @@ func TestNotifyOfChange(t *testing.T) {
 			change changes
 			want   []string // who is told, and of what
 		}{
-			{changes{"name": "Ann", "phone": "+18043257762", "ipWhitelist": []string{"10.0.0.0/8"}, "clientTags": []string{"x"}, "canViewMaskedData": true}, nil},
+			{changes{
+				"name": "Ann", "phone": "+18043257762", "ipWhitelist": []string{"10.0.0.0/8"},
+				"clientTags": []string{"x"}, "canViewMaskedData": true,
+			}, nil},
 			{changes{"active": true, "tfa": false, "email": "mary@example.com"}, nil}, // as it is
 			{changes{"active": false}, []string{"mary@example.com: active"}},
 			{changes{"tfa": true, "active": true, "name": "Mary"}, []string{"mary@example.com: tfa active"}},
 			{changes{"password": "NewSecret123"}, []string{"mary@example.com: password"}},
-			{changes{"email": "Mary@example.com"}, []string{"Mary@example.com: email"}}, // another spelling is no other address
-			{changes{"email": "ann@example.com", "tfa": false}, []string{"Mary@example.com: email tfa", "ann@example.com: email tfa"}},
+			// another spelling is no other address
+			{changes{"email": "Mary@example.com"}, []string{"Mary@example.com: email"}},
+			{
+				changes{"email": "ann@example.com", "tfa": false},
+				[]string{"Mary@example.com: email tfa", "ann@example.com: email tfa"},
+			},
 		} {
 			quiet := changes{}
 			for field, value := range test.change {
@@ -75,7 +86,8 @@ func TestNotifyOfChange(t *testing.T) {
 				t.Errorf("%v: got %q, want %q", test.change, got, test.want)
 			}
 			s.Do(http.MethodPatch, path, quiet).Want(http.StatusOK)
-			s.Do(http.MethodPatch, path, test.change, apitest.Header("If-Match", `"999"`)).WantProblem(http.StatusPreconditionFailed, "stale_version")
+			s.Do(http.MethodPatch, path, test.change, apitest.Header("If-Match", `"999"`)).
+				WantProblem(http.StatusPreconditionFailed, "stale_version")
 			// A password is always new; all else was the same already.
 			if mails := s.Mails(); len(mails) != 0 {
 				t.Errorf("%v: %+v", test.change, mails)

@@ -68,9 +68,11 @@ func TestWebhooksReadWhatTheirOwnerMay(t *testing.T) {
 				if may {
 					s.Do(http.MethodDelete, created.Header.Get("Location"), nil).Want(http.StatusNoContent)
 				}
-				path := s.Do(http.MethodPost, apitest.WebhooksPath, body(is)).Want(http.StatusCreated).Header.Get("Location")
+				path := s.Do(http.MethodPost, apitest.WebhooksPath, body(is)).Want(http.StatusCreated).
+					Header.Get("Location")
 				for what, change := range map[string]changes{
-					"nothing": {}, "url": {"url": "https://example.com/elsewhere"}, "host": {"url": "https://example.net"},
+					"nothing": {}, "url": {"url": "https://example.com/elsewhere"},
+					"host":   {"url": "https://example.net"},
 					"active": {"active": false}, "token": {"token": "x"}, "auth": {"auth": "none"},
 				} {
 					check("change "+what+" of "+name, may, s.Do(http.MethodPatch, path, change, as))
@@ -79,7 +81,8 @@ func TestWebhooksReadWhatTheirOwnerMay(t *testing.T) {
 					change := changes{"events": events[becomes.synced], "format": becomes.format}
 					mayBecome := may && covers(has, takes(becomes.format, becomes.synced))
 					check(fmt.Sprintf("make %s %v", name, becomes), mayBecome, s.Do(http.MethodPut, path, change, as))
-					s.Do(http.MethodPatch, path, changes{"events": events[is.synced], "format": is.format}).Want(http.StatusOK)
+					s.Do(http.MethodPatch, path, changes{"events": events[is.synced], "format": is.format}).
+						Want(http.StatusOK)
 				}
 				check("rotate "+name, may, s.Do(http.MethodPost, path+"/rotate", nil, as))
 				s.Do(http.MethodGet, path, nil, as).Want(http.StatusOK) // it tells nothing of a user
@@ -101,20 +104,28 @@ func TestWebhooksAreNoWayAround(t *testing.T) {
 		theirPath, _ := s.CreateWebhook(theirs.URL, changes{"format": "v2"})
 		manage := apitest.As(s.CreateToken(0, []string{"webhooks.manage"}, changes{"canViewMaskedData": false}))
 		unmasked := apitest.As(s.CreateToken(0, []string{"webhooks.manage"}, changes{"canViewMaskedData": true}))
-		viewer := apitest.As(s.CreateToken(0, []string{"webhooks.manage", "users.view"}, changes{"canViewMaskedData": false}))
+		viewer := apitest.As(s.CreateToken(0, []string{"webhooks.manage", "users.view"},
+			changes{"canViewMaskedData": false}))
 		for _, as := range []apitest.Option{manage, unmasked, viewer} {
 			for _, body := range []changes{
 				{"url": mine.URL, "events": []string{"USER_SYNCED"}},
 				{"url": mine.URL, "events": apitest.WebhookEvents(), "format": "v2"},
 				{"url": mine.URL, "events": []string{"USER_CREATED"}, "format": "v2"},
 			} {
-				s.Do(http.MethodPost, apitest.WebhooksPath, body, as).WantProblem(http.StatusForbidden, "escalation_denied")
+				s.Do(http.MethodPost, apitest.WebhooksPath, body, as).
+					WantProblem(http.StatusForbidden, "escalation_denied")
 			}
-			s.Do(http.MethodPatch, theirPath, changes{"url": mine.URL}, as).WantProblem(http.StatusForbidden, "escalation_denied")
+			s.Do(http.MethodPatch, theirPath, changes{"url": mine.URL}, as).
+				WantProblem(http.StatusForbidden, "escalation_denied")
 		}
-		path := s.Do(http.MethodPost, apitest.WebhooksPath, changes{"url": mine.URL, "events": []string{"USER_CREATED"}}, viewer).
+		path := s.Do(http.MethodPost, apitest.WebhooksPath,
+			changes{"url": mine.URL, "events": []string{"USER_CREATED"}}, viewer).
 			Want(http.StatusCreated).Header.Get("Location")
-		for _, change := range []changes{{"events": apitest.WebhookEvents()}, {"events": []string{"USER_SYNCED"}}, {"format": "v2"}} {
+		for _, change := range []changes{
+			{"events": apitest.WebhookEvents()},
+			{"events": []string{"USER_SYNCED"}},
+			{"format": "v2"},
+		} {
 			s.Do(http.MethodPatch, path, change, viewer).WantProblem(http.StatusForbidden, "escalation_denied")
 		}
 		user := s.CreateUser("mary@example.com", changes{"phone": "+18043257762"})
@@ -152,7 +163,8 @@ func TestOldDeliveriesAreNoWayAround(t *testing.T) {
 		s.Send()
 		s.Do(http.MethodPatch, path, changes{"events": []string{"USER_CREATED"}}).Want(http.StatusOK)
 
-		viewer := apitest.As(s.CreateToken(0, []string{"webhooks.manage", "users.view"}, changes{"canViewMaskedData": false}))
+		viewer := apitest.As(s.CreateToken(0, []string{"webhooks.manage", "users.view"},
+			changes{"canViewMaskedData": false}))
 		s.Do(http.MethodPatch, path, changes{"url": mine.URL}, viewer).Want(http.StatusOK)
 		for _, delivery := range s.Deliveries(path, "?filter[state]=done") {
 			redeliver := fmt.Sprintf("%s/deliveries/%v/redeliver", path, delivery["id"])
@@ -178,10 +190,12 @@ func TestOldDeliveriesAreNoWayAround(t *testing.T) {
 		}
 
 		// Who may see accounts takes them up again.
-		s.Do(http.MethodPatch, path, changes{"events": apitest.WebhookEvents()}, viewer).WantProblem(http.StatusForbidden, "escalation_denied")
+		s.Do(http.MethodPatch, path, changes{"events": apitest.WebhookEvents()}, viewer).
+			WantProblem(http.StatusForbidden, "escalation_denied")
 		s.Do(http.MethodPatch, path, changes{"events": apitest.WebhookEvents()}).Want(http.StatusOK)
 		for _, delivery := range s.Deliveries(path, "?filter[state]=dead") {
-			s.Do(http.MethodPost, fmt.Sprintf("%s/deliveries/%v/redeliver", path, delivery["id"]), nil).Want(http.StatusAccepted)
+			s.Do(http.MethodPost, fmt.Sprintf("%s/deliveries/%v/redeliver", path, delivery["id"]), nil).
+				Want(http.StatusAccepted)
 		}
 		s.Send()
 		if got := mine.Take(); len(got) != 2 || !strings.Contains(string(got[0].Body), iban) {

@@ -67,7 +67,8 @@ func TestSecretsStayBehind(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		// The token is gone, too.
-		s.Do(http.MethodPatch, path, changes{"auth": "bearer"}).WantProblem(http.StatusBadRequest, "validation_failed", "token")
+		s.Do(http.MethodPatch, path, changes{"auth": "bearer"}).
+			WantProblem(http.StatusBadRequest, "validation_failed", "token")
 
 		var list struct {
 			Data []struct {
@@ -77,7 +78,8 @@ func TestSecretsStayBehind(t *testing.T) {
 		answer := s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=WEBHOOK_UPDATED", nil)
 		answer.Decode(&list)
 		told := list.Data[0].Changes
-		if len(told) != 3 || told["url"].New != place.URL+"/hook" || told["secret"].New != "***" || told["token"].New != "***" {
+		if len(told) != 3 || told["url"].New != place.URL+"/hook" || told["secret"].New != "***" ||
+			told["token"].New != "***" {
 			t.Errorf("%+v", told)
 		}
 		for _, hidden := range []string{first, second, third, "fixed-Secret-1"} {
@@ -109,7 +111,8 @@ func TestBearerTokensStayBehind(t *testing.T) {
 			{"url": "http://127.0.0.1:1"},
 			{"url": "http://127.0.0.1"},
 		} {
-			answer := s.Do(http.MethodPatch, path, change).WantProblem(http.StatusBadRequest, "validation_failed", "token")
+			answer := s.Do(http.MethodPatch, path, change).
+				WantProblem(http.StatusBadRequest, "validation_failed", "token")
 			if !strings.Contains(string(answer.Body), `"code":"required"`) {
 				t.Errorf("%s", answer.Body)
 			}
@@ -131,7 +134,8 @@ func TestBearerTokensStayBehind(t *testing.T) {
 		// To another way of signing first, and then to another place, is no way either.
 		s.Do(http.MethodPatch, path, changes{"auth": "none"}).Want(http.StatusOK)
 		s.Do(http.MethodPatch, path, changes{"url": old.URL}).Want(http.StatusOK)
-		s.Do(http.MethodPatch, path, changes{"auth": "bearer"}).WantProblem(http.StatusBadRequest, "validation_failed", "token")
+		s.Do(http.MethodPatch, path, changes{"auth": "bearer"}).
+			WantProblem(http.StatusBadRequest, "validation_failed", "token")
 		// A webhook that has moved has a secret, whatever way it goes by then.
 		secret := secretOf(s.Do(http.MethodPatch, path, changes{"url": place.URL}).Want(http.StatusOK))
 		s.Do(http.MethodPatch, path, changes{"auth": "standard"}).Want(http.StatusOK)
@@ -235,7 +239,8 @@ func TestSecretsOfTheVersionBefore(t *testing.T) {
 		var row, table int
 		err := errors.Join(
 			db.QueryRowContext(t.Context(), `SELECT count(*) FROM webhooks JOIN webhook_old_secrets AS old
-				ON old.webhook_id = webhooks.id AND old.secret = webhooks.old_secret AND old.until = webhooks.old_secret_until`).Scan(&row),
+				ON old.webhook_id = webhooks.id AND old.secret = webhooks.old_secret
+					AND old.until = webhooks.old_secret_until`).Scan(&row),
 			db.QueryRowContext(t.Context(), "SELECT count(*) FROM webhook_old_secrets").Scan(&table))
 		if err != nil || row != 1 || table != 2 {
 			t.Errorf("%d, %d, %v", row, table, err)
@@ -251,7 +256,8 @@ func TestSecretsOfTheVersionBefore(t *testing.T) {
 		if err := s.Service.Prune(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		kept := apitest.CountRows(t, engine, url, "webhook_old_secrets", "true") + apitest.CountRows(t, engine, url, "webhooks", "old_secret <> ''")
+		kept := apitest.CountRows(t, engine, url, "webhook_old_secrets", "true") +
+			apitest.CountRows(t, engine, url, "webhooks", "old_secret <> ''")
 		if kept != 0 {
 			t.Errorf("%d secrets that are over are kept", kept)
 		}

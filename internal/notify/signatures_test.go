@@ -67,7 +67,8 @@ func TestSignatures(t *testing.T) {
 		}
 
 		d := next()
-		if err := errors.Join(acceptsStandard(d, secret, s.Clock.Now()), ours(secret).Standard(d.Header, d.Body)); err != nil {
+		if err := errors.Join(acceptsStandard(d, secret, s.Clock.Now()),
+			ours(secret).Standard(d.Header, d.Body)); err != nil {
 			t.Error(err)
 		}
 		if d.Header.Get("Authorization") != "" || d.Header.Get("BI-Signature") != "" {
@@ -86,13 +87,15 @@ func TestSignatures(t *testing.T) {
 		}
 		s.Clock.Advance(time.Second)
 		d = next()
-		if acceptsStandard(d, secret, s.Clock.Now()) == nil || acceptsStandard(d, rotated.Secret, s.Clock.Now()) != nil {
+		if acceptsStandard(d, secret, s.Clock.Now()) == nil ||
+			acceptsStandard(d, rotated.Secret, s.Clock.Now()) != nil {
 			t.Error("the old secret signs after a day, or the new one does not")
 		}
 
 		s.Do(http.MethodPatch, path, changes{"auth": "bi_signature"}).Want(http.StatusOK)
 		d = next()
-		if err := errors.Join(acceptsPowens(d, "/hook/x", rotated.Secret), ours(rotated.Secret).BI(d.Header, d.Method, "/hook/x", d.Body)); err != nil {
+		if err := errors.Join(acceptsPowens(d, "/hook/x", rotated.Secret),
+			ours(rotated.Secret).BI(d.Header, d.Method, "/hook/x", d.Body)); err != nil {
 			t.Error(err)
 		}
 		if d.Header.Get("webhook-signature") != "" || acceptsPowens(d, "/hook/x", secret) == nil {
@@ -100,11 +103,13 @@ func TestSignatures(t *testing.T) {
 		}
 
 		s.Do(http.MethodPatch, path, changes{"auth": "bearer", "token": "fixed-Secret-1"}).Want(http.StatusOK)
-		if d = next(); d.Header.Get("Authorization") != "Bearer fixed-Secret-1" || d.Header.Get("webhook-signature") != "" {
+		if d = next(); d.Header.Get("Authorization") != "Bearer fixed-Secret-1" ||
+			d.Header.Get("webhook-signature") != "" {
 			t.Errorf("%v", d.Header)
 		}
 		s.Do(http.MethodPatch, path, changes{"auth": "none"}).Want(http.StatusOK)
-		if d = next(); d.Header.Get("Authorization") != "" || d.Header.Get("webhook-signature") != "" || d.Header.Get("BI-Signature") != "" {
+		if d = next(); d.Header.Get("Authorization") != "" || d.Header.Get("webhook-signature") != "" ||
+			d.Header.Get("BI-Signature") != "" {
 			t.Errorf("%v", d.Header)
 		}
 	})

@@ -23,7 +23,11 @@ func TestEventsReachTheirSubscribers(t *testing.T) {
 		s.CreateWebhook(v2.URL, changes{"format": "v2"})
 		s.CreateWebhook(deletions.URL, changes{"events": []string{"USER_DELETED"}})
 		s.CreateWebhook(apitest.NewReceiver(t).URL, changes{"active": false})
-		id := s.CreateUser("mary@example.com", changes{"phone": "+18043257762", "ipWhitelist": []string{"10.0.0.0/8"}, "clientTags": []any{"x", changes{"id": 5}}})
+		id := s.CreateUser("mary@example.com",
+			changes{
+				"phone": "+18043257762", "ipWhitelist": []string{"10.0.0.0/8"},
+				"clientTags": []any{"x", changes{"id": 5}},
+			})
 		user := s.Do(http.MethodGet, apitest.UserPath(id), nil).Object()
 		const signin = "2026-11-22 12:00:00"
 
@@ -44,7 +48,8 @@ func TestEventsReachTheirSubscribers(t *testing.T) {
 				t.Errorf("%s: %s", event, diff)
 			}
 			got = powens.Take()
-			if len(got) != 1 || got[0].Method != http.MethodPost || got[0].Path != "/hook?a=b" || got[0].Header.Get("Content-Type") != "application/json" {
+			if len(got) != 1 || got[0].Method != http.MethodPost || got[0].Path != "/hook?a=b" ||
+				got[0].Header.Get("Content-Type") != "application/json" {
 				t.Fatalf("%s: %+v", event, got)
 			}
 			body = got[0].Object(t)
@@ -62,20 +67,26 @@ func TestEventsReachTheirSubscribers(t *testing.T) {
 		powensUser := changes{"id": float64(id), "signin": signin}
 		check("USER_CREATED", changes{"user": user}, powensUser)
 		s.Clock.Advance(time.Minute)
-		user = s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "<Ann> & Söhne", "groups": []int{1}}).Object()
+		user = s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "<Ann> & Söhne", "groups": []int{1}}).
+			Object()
 		check("USER_UPDATED", changes{"user": user}, powensUser)
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "<Ann> & Söhne"}).Want(http.StatusOK) // no change
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"email": "x"}).Want(http.StatusBadRequest)
-		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("MARY@example.com")).Want(http.StatusConflict) // rolled back
-		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "B"}, apitest.Header("If-Match", `"1"`)).Want(http.StatusPreconditionFailed)
+		// rolled back
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("MARY@example.com")).Want(http.StatusConflict)
+		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "B"}, apitest.Header("If-Match", `"1"`)).
+			Want(http.StatusPreconditionFailed)
 
-		connections := `[{"connector":{"id":40,"big":12345678901234567890},"sources":[{"x":null}],"accounts":[{"id":1,"transactions":[{"value":0.10}]}]}]`
-		s.Do(http.MethodPost, fmt.Sprintf("/2.0/users/%d/synced", id), `{"connections":`+connections+`}`).Want(http.StatusAccepted)
+		connections := `[{"connector":{"id":40,"big":12345678901234567890},"sources":[{"x":null}],` +
+			`"accounts":[{"id":1,"transactions":[{"value":0.10}]}]}]`
+		s.Do(http.MethodPost, fmt.Sprintf("/2.0/users/%d/synced", id), `{"connections":`+connections+`}`).
+			Want(http.StatusAccepted)
 		var synced any
 		if err := json.Unmarshal([]byte(connections), &synced); err != nil {
 			t.Fatal(err)
 		}
-		check("USER_SYNCED", changes{"user": user, "connections": synced}, changes{"user": powensUser, "connections": synced})
+		check("USER_SYNCED", changes{"user": user, "connections": synced},
+			changes{"user": powensUser, "connections": synced})
 
 		// Of whoever is deleted the last state is told, also after other deletions.
 		s.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(http.StatusNoContent)
@@ -103,9 +114,11 @@ func TestOtherWaysToChangeUsers(t *testing.T) {
 		s.CreateUser("mary@example.com")
 		s.Do(http.MethodPost, "/api/v2/password/forgot", changes{"email": "mary@example.com"}).Want(http.StatusAccepted)
 		_, token, _ := strings.Cut(s.Mail().Link, "#token=")
-		s.Do(http.MethodPost, "/api/v2/password/reset", changes{"token": token, "password": "NewSecret123"}).Want(http.StatusNoContent)
+		s.Do(http.MethodPost, "/api/v2/password/reset", changes{"token": token, "password": "NewSecret123"}).
+			Want(http.StatusNoContent)
 		s.Send()
-		if got := receiver.Take(); len(got) != 1 || got[0].Object(t)["type"] != "USER_UPDATED" || strings.Contains(string(got[0].Body), "assword") {
+		if got := receiver.Take(); len(got) != 1 || got[0].Object(t)["type"] != "USER_UPDATED" ||
+			strings.Contains(string(got[0].Body), "assword") {
 			t.Errorf("%+v", got)
 		}
 
@@ -117,13 +130,16 @@ func TestOtherWaysToChangeUsers(t *testing.T) {
 				t.Errorf("no %s in %v", event, log)
 			}
 		}
-		id := s.Do(http.MethodPost, "/api/v1/users", changes{"email": "fly@example.com", "blocked": false}).Want(http.StatusOK).Object()["data"].(map[string]any)["id"]
+		id := s.Do(http.MethodPost, "/api/v1/users", changes{"email": "fly@example.com", "blocked": false}).
+			Want(http.StatusOK).Object()["data"].(map[string]any)["id"]
 		expect("USER_CREATED")
-		s.Do(http.MethodPut, fmt.Sprintf("/api/v1/users/%v", id), changes{"email": "fly@example.com", "blocked": true, "blocked_code": "email_changed"}).Want(http.StatusOK)
+		s.Do(http.MethodPut, fmt.Sprintf("/api/v1/users/%v", id),
+			changes{"email": "fly@example.com", "blocked": true, "blocked_code": "email_changed"}).Want(http.StatusOK)
 		expect("USER_UPDATED")
 		s.Do(http.MethodDelete, fmt.Sprintf("/api/v1/users/%v", id), nil).Want(http.StatusNoContent)
 		expect("USER_DELETED")
-		s.Do(http.MethodDelete, fmt.Sprintf("/2.0/users/%d", s.CreateUser("powens@example.com")), nil).Want(http.StatusNoContent)
+		s.Do(http.MethodDelete, fmt.Sprintf("/2.0/users/%d", s.CreateUser("powens@example.com")), nil).
+			Want(http.StatusNoContent)
 		expect("USER_DELETED")
 	})
 }

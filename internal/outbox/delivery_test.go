@@ -70,13 +70,15 @@ func TestRetries(t *testing.T) {
 		}
 		s.Do(http.MethodPost, fmt.Sprintf("%s/%d/retry", apitest.OutboxPath, id), nil).Want(http.StatusAccepted)
 		s.Send()
-		if message, err := s.Store.Message(t.Context(), id); err != nil || message.State != delivery.Pending || message.Attempts != 1 {
+		if message, err := s.Store.Message(t.Context(), id); err != nil || message.State != delivery.Pending ||
+			message.Attempts != 1 {
 			t.Errorf("%+v %v", message, err)
 		}
 		receiver.Answer(http.StatusOK)
 		s.Clock.Advance(time.Minute)
 		s.Send()
-		if log := s.Deliveries(path, ""); log[0]["state"] != "done" || log[0]["attempts"] != 2.0 || log[0]["lastError"] != nil {
+		if log := s.Deliveries(path, ""); log[0]["state"] != "done" || log[0]["attempts"] != 2.0 ||
+			log[0]["lastError"] != nil {
 			t.Errorf("%v", log)
 		}
 	})
@@ -88,14 +90,16 @@ func TestOrphans(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		var id int64
 		err := s.Store.InTx(t.Context(), func(tx *store.Tx) (err error) {
-			id, err = tx.Enqueue(t.Context(), delivery.Message{To: delivery.ToWebhook(99), Payload: "{}", CreatedAt: s.Clock.Now()})
+			id, err = tx.Enqueue(t.Context(),
+				delivery.Message{To: delivery.ToWebhook(99), Payload: "{}", CreatedAt: s.Clock.Now()})
 			return err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.Send()
-		if m, err := s.Store.Message(t.Context(), id); err != nil || m.State != delivery.Dead || m.LastError != "the webhook has been deleted" {
+		if m, err := s.Store.Message(t.Context(), id); err != nil || m.State != delivery.Dead ||
+			m.LastError != "the webhook has been deleted" {
 			t.Errorf("%+v %v", m, err)
 		}
 	})
@@ -165,7 +169,8 @@ func TestSlowReceiversDelayNobody(t *testing.T) {
 				t.Errorf("%v", delivery)
 			}
 		}
-		pending, total, err := s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail()}, identity.Page{Limit: 10})
+		pending, total, err := s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail()},
+			identity.Page{Limit: 10})
 		if err != nil || total != 1 || pending[0].Attempts != 0 || pending[0].DueAt.After(s.Clock.Now()) {
 			t.Errorf("%+v %v", pending, err)
 		}
@@ -255,7 +260,8 @@ func TestLedger(t *testing.T) {
 						mine := []string{fmt.Sprint("USER_CREATED ", user)}
 						s.Do(http.MethodPatch, apitest.UserPath(user), changes{"name": "Ann"}).Want(http.StatusOK)
 						mine = append(mine, fmt.Sprint("USER_UPDATED ", user))
-						s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser(fmt.Sprintf("user%d-%d@example.com", i, j))).Want(http.StatusConflict)
+						s.Do(http.MethodPost, apitest.UsersPath,
+							apitest.NewUser(fmt.Sprintf("user%d-%d@example.com", i, j))).Want(http.StatusConflict)
 						if j%3 == 0 {
 							s.Do(http.MethodDelete, apitest.UserPath(user), nil).Want(http.StatusNoContent)
 							mine = append(mine, fmt.Sprint("USER_DELETED ", user))
@@ -329,7 +335,8 @@ func TestMailServers(t *testing.T) {
 		worker := sender(server.URL())
 		state := func() string {
 			t.Helper()
-			messages, _, err := s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail()}, identity.Page{Limit: 10})
+			messages, _, err := s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail()},
+				identity.Page{Limit: 10})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -356,7 +363,8 @@ func TestMailServers(t *testing.T) {
 		}
 		s.Clock.Advance(time.Hour)
 		worker.Once(t.Context())
-		if got := server.Messages(); state() != "" || len(got) != 1 || got[0].To[0] != "mary@example.com" || got[0].Subject() != "Your profile in Roster" ||
+		if got := server.Messages(); state() != "" || len(got) != 1 || got[0].To[0] != "mary@example.com" ||
+			got[0].Subject() != "Your profile in Roster" ||
 			!strings.Contains(got[0].Text, apitest.BaseURL) || !strings.Contains(got[0].HTML, apitest.BaseURL) {
 			t.Errorf("%s %+v", state(), got)
 		}
@@ -422,7 +430,8 @@ func TestOutboxMetrics(t *testing.T) {
 		s.Clock.Advance(time.Minute)
 		s.CreateUser("b@example.com")
 		want := map[string]float64{
-			"messages mail pending": 1, "messages webhook pending": 2, "oldest_pending_seconds mail": 60, "oldest_pending_seconds webhook": 60,
+			"messages mail pending": 1, "messages webhook pending": 2, "oldest_pending_seconds mail": 60,
+			"oldest_pending_seconds webhook": 60,
 		}
 		if got := figures(); !maps.Equal(got, want) {
 			t.Errorf("%v", got)
@@ -430,7 +439,8 @@ func TestOutboxMetrics(t *testing.T) {
 		receiver.Answer(http.StatusInternalServerError)
 		s.Send()
 		want = map[string]float64{
-			"messages webhook pending": 2, "oldest_pending_seconds webhook": 60, "attempts_total mail sent": 1, "attempts_total webhook failed": 2,
+			"messages webhook pending": 2, "oldest_pending_seconds webhook": 60, "attempts_total mail sent": 1,
+			"attempts_total webhook failed": 2,
 		}
 		if got := figures(); !maps.Equal(got, want) {
 			t.Errorf("%v", got)

@@ -96,7 +96,8 @@ func TestLinksAskedForGoWithTheUser(t *testing.T) {
 			s.Do(http.MethodPost, "/api/v2/password/forgot", changes{"email": address}).Want(http.StatusAccepted)
 		}
 		s.Do(http.MethodDelete, apitest.UserPath(user), nil).Want(http.StatusNoContent)
-		if kept := apitest.CountRows(t, engine, url, "outbox", "lower(payload) LIKE '%mary%' OR address LIKE '%mary%'"); kept != 0 {
+		if kept := apitest.CountRows(t, engine, url, "outbox",
+			"lower(payload) LIKE '%mary%' OR address LIKE '%mary%'"); kept != 0 {
 			t.Errorf("%d messages have her address", kept)
 		}
 		if kept := apitest.CountRows(t, engine, url, "outbox", "payload LIKE '%other%'"); kept != 1 {

@@ -52,11 +52,13 @@ func TestSendingByHandIsRecorded(t *testing.T) {
 		}
 		for _, kind := range []string{"WEBHOOK_TESTED", "WEBHOOK_REDELIVERED"} {
 			e := byType(kind)
-			if e.SubjectType != "webhook" || e.SubjectID != 1 || len(e.Changes) != 1 || e.Changes["delivery"].New != float64(delivery) {
+			if e.SubjectType != "webhook" || e.SubjectID != 1 || len(e.Changes) != 1 ||
+				e.Changes["delivery"].New != float64(delivery) {
 				t.Errorf("%+v", e)
 			}
 		}
-		if e := byType("MESSAGE_RETRIED"); e.SubjectType != "message" || e.SubjectID != delivery || len(e.Changes) != 0 {
+		if e := byType("MESSAGE_RETRIED"); e.SubjectType != "message" || e.SubjectID != delivery ||
+			len(e.Changes) != 0 {
 			t.Errorf("%+v", e)
 		}
 	})
@@ -72,7 +74,8 @@ func TestNothingIsSentUnrecorded(t *testing.T) {
 		s.Send()
 		receiver.Take()
 		apitest.BreakEvents(t, engine, apitest.OpenDatabase(t, engine, url))
-		redeliver, retry := fmt.Sprintf("%s/deliveries/%d/redeliver", path, delivery), fmt.Sprintf("%s/%d/retry", apitest.OutboxPath, delivery)
+		redeliver, retry := fmt.Sprintf("%s/deliveries/%d/redeliver", path, delivery), fmt.Sprintf("%s/%d/retry",
+			apitest.OutboxPath, delivery)
 		for _, call := range []string{path + "/test", redeliver, retry} {
 			s.Do(http.MethodPost, call, nil).WantProblem(http.StatusInternalServerError, "internal_error")
 		}
@@ -163,7 +166,8 @@ func TestLastErrorIsInOurWords(t *testing.T) {
 		var id int64
 		err := s.Store.InTx(t.Context(), func(tx *store.Tx) (err error) {
 			id, err = tx.Enqueue(t.Context(), delivery.Message{
-				To: delivery.ToWebhook(1), Topic: string(identity.WebhookPing), Payload: `{"Type":"` + hidden, CreatedAt: s.Clock.Now(),
+				To: delivery.ToWebhook(1), Topic: string(identity.WebhookPing), Payload: `{"Type":"` + hidden,
+				CreatedAt: s.Clock.Now(),
 			})
 			return err
 		})

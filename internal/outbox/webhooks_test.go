@@ -23,15 +23,19 @@ func TestDeliveryLog(t *testing.T) {
 		other, _ := s.CreateWebhook(receiver.URL, changes{"events": []string{"USER_SYNCED"}})
 		ping := s.Do(http.MethodPost, path+"/test", nil).Want(http.StatusAccepted)
 		want := changes{
-			"id": float64(ping.ID()), "kind": "webhook", "webhookId": 1.0, "topic": "PING", "userId": nil, "state": "pending", "attempts": 0.0, "statusCode": nil, "lastError": nil,
-			"createTime": "2026-11-22T12:00:00+00:00", "attemptTime": nil, "dueTime": "2026-11-22T12:00:00+00:00", "settleTime": nil,
+			"id": float64(ping.ID()), "kind": "webhook", "webhookId": 1.0, "topic": "PING", "userId": nil,
+			"state": "pending", "attempts": 0.0, "statusCode": nil, "lastError": nil,
+			"createTime": "2026-11-22T12:00:00+00:00", "attemptTime": nil, "dueTime": "2026-11-22T12:00:00+00:00",
+			"settleTime": nil,
 		}
 		if diff := cmp.Diff(want, ping.Object()); diff != "" {
 			t.Error(diff)
 		}
 		s.Clock.Advance(time.Second)
 		s.Send()
-		if got := receiver.Take(); len(got) != 1 || string(got[0].Body) != fmt.Sprintf(`{"id":%d,"type":"PING","time":"2026-11-22T12:00:00+00:00","user":null}`, ping.ID()) {
+		if got := receiver.Take(); len(got) != 1 ||
+			string(got[0].Body) != fmt.Sprintf(`{"id":%d,"type":"PING","time":"2026-11-22T12:00:00+00:00","user":null}`,
+				ping.ID()) {
 			t.Errorf("%+v", got)
 		}
 		want["state"], want["attempts"], want["statusCode"], want["dueTime"] = "done", 1.0, 204.0, nil
@@ -43,7 +47,8 @@ func TestDeliveryLog(t *testing.T) {
 		user := s.CreateUser("mary@example.com")
 		s.Send()
 		log := s.Deliveries(path, "")
-		if len(log) != 2 || log[0]["topic"] != "USER_CREATED" || log[0]["userId"] != float64(user) || log[0]["state"] != "pending" || log[0]["statusCode"] != 500.0 ||
+		if len(log) != 2 || log[0]["topic"] != "USER_CREATED" || log[0]["userId"] != float64(user) ||
+			log[0]["state"] != "pending" || log[0]["statusCode"] != 500.0 ||
 			log[0]["lastError"] != "HTTP 500" || log[0]["attempts"] != 1.0 || log[1]["topic"] != "PING" {
 			t.Errorf("%v", log)
 		}
@@ -51,7 +56,8 @@ func TestDeliveryLog(t *testing.T) {
 			t.Error("the log shows what was said")
 		}
 		for query, topics := range map[string]string{
-			"?filter[state]=pending": "[USER_CREATED]", "?filter[state]=done": "[PING]", "?filter[state]=dead": "[]", "?limit=1": "[USER_CREATED]", "?offset=1": "[PING]",
+			"?filter[state]=pending": "[USER_CREATED]", "?filter[state]=done": "[PING]", "?filter[state]=dead": "[]",
+			"?limit=1": "[USER_CREATED]", "?offset=1": "[PING]",
 		} {
 			got := []any{}
 			for _, delivery := range s.Deliveries(path, query) {
@@ -150,7 +156,8 @@ func TestGone(t *testing.T) {
 			}
 		}
 		s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=WEBHOOK_UPDATED", nil).Decode(&list)
-		if len(list.Data) != 1 || list.Data[0].Reason == nil || *list.Data[0].Reason != "receiver_gone" || list.Data[0].Actor.Name != "webhook sender" || len(list.Data[0].Changes) != 1 {
+		if len(list.Data) != 1 || list.Data[0].Reason == nil || *list.Data[0].Reason != "receiver_gone" ||
+			list.Data[0].Actor.Name != "webhook sender" || len(list.Data[0].Changes) != 1 {
 			t.Errorf("%+v", list)
 		}
 	})
@@ -197,8 +204,12 @@ func TestBadReceivers(t *testing.T) {
 					}
 				}
 			}, 200.0, "done", ""},
-			"broken": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, "pending", "the connection broke"},
-			"404":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, 404.0, "pending", "HTTP 404"},
+			"broken": {func(http.ResponseWriter, *http.Request) {
+				panic(http.ErrAbortHandler)
+			}, nil, "pending", "the connection broke"},
+			"404": {func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusNotFound)
+			}, 404.0, "pending", "HTTP 404"},
 		} {
 			receiver := apitest.NewReceiver(t)
 			receiver.Handle(test.answer)
@@ -243,7 +254,10 @@ func TestOutbox(t *testing.T) {
 			slices.Sort(topics)
 			return topics
 		}
-		want := []string{fmt.Sprintf("mail profile_created dead %d", user), fmt.Sprintf("webhook USER_CREATED dead %d", user)}
+		want := []string{
+			fmt.Sprintf("mail profile_created dead %d", user),
+			fmt.Sprintf("webhook USER_CREATED dead %d", user),
+		}
 		if got := list(""); !slices.Equal(got, want) {
 			t.Errorf("%v", got)
 		}
@@ -254,7 +268,8 @@ func TestOutbox(t *testing.T) {
 		if strings.Contains(body, "mary@") || !strings.Contains(body, "refused: 550") {
 			t.Error(body)
 		}
-		messages, _, err := s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail()}, identity.Page{Limit: 10})
+		messages, _, err := s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail()},
+			identity.Page{Limit: 10})
 		if err != nil || len(messages) != 1 {
 			t.Fatal(messages, err)
 		}
@@ -266,17 +281,20 @@ func TestOutbox(t *testing.T) {
 		if !slices.Equal(mails, []string{"mary@example.com", "mary@example.com"}) {
 			t.Errorf("%v", mails)
 		}
-		s.Do(http.MethodPost, retry, nil).WantProblem(http.StatusNotFound, "not_found") // it has arrived, and is nobody's business
+		// it has arrived, and is nobody's business
+		s.Do(http.MethodPost, retry, nil).WantProblem(http.StatusNotFound, "not_found")
 
 		// A code that is over is of no use, whoever asks for it.
 		refuse = true
 		s.Do(http.MethodPost, "/api/v2/password/forgot", changes{"email": "mary@example.com"}).Want(http.StatusAccepted)
 		s.Clock.Advance(2 * time.Hour)
 		worker.Once(t.Context())
-		messages, _, err = s.Store.Messages(t.Context(), delivery.Filter{To: delivery.ToMail(), States: []delivery.State{delivery.Dead}}, identity.Page{Limit: 10})
+		messages, _, err = s.Store.Messages(t.Context(),
+			delivery.Filter{To: delivery.ToMail(), States: []delivery.State{delivery.Dead}}, identity.Page{Limit: 10})
 		if err != nil || len(messages) != 1 {
 			t.Fatal(messages, err)
 		}
-		s.Do(http.MethodPost, fmt.Sprintf("%s/%d/retry", apitest.OutboxPath, messages[0].ID), nil).WantProblem(http.StatusConflict, "message_expired")
+		s.Do(http.MethodPost, fmt.Sprintf("%s/%d/retry", apitest.OutboxPath, messages[0].ID), nil).
+			WantProblem(http.StatusConflict, "message_expired")
 	})
 }

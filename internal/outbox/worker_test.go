@@ -101,8 +101,15 @@ func TestOutcomes(t *testing.T) {
 			"never":            {410, &delivery.Permanent{Cause: delivery.ErrWebhookGone}},
 			"inside":           {0, errors.New("pq: 10.0.0.7 says secret")},
 			"inside, for good": {0, &delivery.Permanent{Cause: errors.New("secret")}},
-			"cut off":          {0, fmt.Errorf("%w: %w", delivery.Error("it was interrupted"), errors.New("by 10.0.0.7"))},
-			"away":             {0, identity.Errorf(identity.Unavailable, "x", "The database is away.").WithCause(errors.New("10.0.0.7 refused"))},
+			"cut off": {
+				0,
+				fmt.Errorf("%w: %w", delivery.Error("it was interrupted"), errors.New("by 10.0.0.7")),
+			},
+			"away": {
+				0,
+				identity.Errorf(identity.Unavailable, "x",
+					"The database is away.").WithCause(errors.New("10.0.0.7 refused")),
+			},
 		}
 		b := newBench(t, s, func(m delivery.Message) (int, error) {
 			outcome := outcomes[m.Payload]
@@ -113,15 +120,19 @@ func TestOutcomes(t *testing.T) {
 			ids[name] = b.enqueue(delivery.Message{To: delivery.ToWebhook(7), Payload: name})
 		}
 		ids["late"] = b.enqueue(delivery.Message{To: delivery.ToWebhook(7), Payload: "late", ExpiresAt: noon})
-		ids["strange"] = b.enqueue(delivery.Message{To: delivery.Destination{Channel: "pigeon", WebhookID: 1}, Payload: "strange"})
+		ids["strange"] = b.enqueue(delivery.Message{
+			To:      delivery.Destination{Channel: "pigeon", WebhookID: 1},
+			Payload: "strange",
+		})
 		mail := b.enqueue(delivery.Message{To: delivery.ToMail(), Payload: "good"})
 		if got := b.sent(); got != "away bad cut off good good inside inside, for good never" {
 			t.Errorf("sent %s", got)
 		}
 		for name, want := range map[string]string{
 			"good": "done 1 204 ", "bad": "pending 1 500 HTTP 500", "away": "pending 1 0 The database is away.",
-			"never": "dead 1 410 HTTP 410: the receiver is gone for good",
-			"late":  "dead 1 0 it was of no use any more", "strange": "pending 1 0 this release has no sender for pigeon",
+			"never":            "dead 1 410 HTTP 410: the receiver is gone for good",
+			"late":             "dead 1 0 it was of no use any more",
+			"strange":          "pending 1 0 this release has no sender for pigeon",
 			"inside":           "pending 1 0 it could not be sent; the log tells why",
 			"inside, for good": "dead 1 0 it could not be sent; the log tells why",
 			"cut off":          "pending 1 0 it was interrupted",
@@ -130,7 +141,8 @@ func TestOutcomes(t *testing.T) {
 			if got := fmt.Sprint(m.State, " ", m.Attempts, " ", m.Status, " ", m.LastError); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
-			if pending := m.State == delivery.Pending; pending != m.SettledAt.IsZero() || !m.AttemptedAt.Equal(noon) || pending && !m.DueAt.After(noon.Add(3*time.Second)) {
+			if pending := m.State == delivery.Pending; pending != m.SettledAt.IsZero() || !m.AttemptedAt.Equal(noon) ||
+				pending && !m.DueAt.After(noon.Add(3*time.Second)) {
 				t.Errorf("%s: %+v", name, m)
 			}
 		}
@@ -140,7 +152,8 @@ func TestOutcomes(t *testing.T) {
 		if got := b.sent(); got != "" {
 			t.Errorf("at once again: %s", got)
 		}
-		outcomes["bad"], outcomes["inside"], outcomes["cut off"] = outcomes["good"], outcomes["never"], outcomes["never"]
+		outcomes["bad"] = outcomes["good"]
+		outcomes["inside"], outcomes["cut off"] = outcomes["never"], outcomes["never"]
 		b.now = b.now.Add(time.Minute)
 		if got := b.sent(); got != "away bad cut off inside" {
 			t.Errorf("a minute later: %s", got)
@@ -186,7 +199,10 @@ func TestDestinations(t *testing.T) {
 			return 0, nil
 		})
 		for i := range destinations * messages {
-			b.enqueue(delivery.Message{To: delivery.ToWebhook(int64(1 + i%destinations)), Payload: fmt.Sprintf("%02d", i)})
+			b.enqueue(delivery.Message{
+				To:      delivery.ToWebhook(int64(1 + i%destinations)),
+				Payload: fmt.Sprintf("%02d", i),
+			})
 		}
 		if got := strings.Count(b.sent(), " ") + 1; got != destinations*messages {
 			t.Errorf("%d messages", got)
@@ -261,7 +277,8 @@ func TestRollback(t *testing.T) {
 		b := newBench(t, s, func(delivery.Message) (int, error) { return 0, nil })
 		undone := errors.New("undone")
 		err := s.InTx(t.Context(), func(tx *store.Tx) error {
-			if _, err := tx.Enqueue(t.Context(), delivery.Message{To: delivery.ToMail(), Payload: "x", CreatedAt: noon}); err != nil {
+			if _, err := tx.Enqueue(t.Context(),
+				delivery.Message{To: delivery.ToMail(), Payload: "x", CreatedAt: noon}); err != nil {
 				return err
 			}
 			return undone
@@ -284,7 +301,9 @@ func TestEnd(t *testing.T) {
 		sending := make(chan struct{})
 		worker := outbox.New(outbox.Options{
 			Store: s, Clock: func() time.Time { return noon }, Logger: slog.New(slog.DiscardHandler),
-			Senders: map[delivery.Channel]outbox.Sender{delivery.ChannelMail: func(ctx context.Context, _ delivery.Message) (int, error) {
+			Senders: map[delivery.Channel]outbox.Sender{delivery.ChannelMail: func(ctx context.Context,
+				_ delivery.Message,
+			) (int, error) {
 				close(sending)
 				<-ctx.Done()
 				return 0, ctx.Err()

@@ -26,7 +26,8 @@ func TestErasure(t *testing.T) {
 				t.Errorf("%s in %s", value, answer.Body)
 			}
 		}
-		if after := s.Events("?filter[user]=" + fmt.Sprint(id)); len(after.Data) != len(before.Data)+1 || after.Data[0].Type != "USER_DELETED" {
+		if after := s.Events("?filter[user]=" + fmt.Sprint(id)); len(after.Data) != len(before.Data)+1 ||
+			after.Data[0].Type != "USER_DELETED" {
 			t.Errorf("%+v", after)
 		}
 		if mails := s.Mails(); len(mails) != 0 {
@@ -63,7 +64,8 @@ type eventRow struct {
 func readEvents(t *testing.T, engine, url string) []eventRow {
 	t.Helper()
 	db := apitest.OpenDatabase(t, engine, url)
-	rows, err := db.QueryContext(t.Context(), `SELECT type, actor_name, actor_token_id, actor_user_id, subject_id, source, request_id, subject_type, changes
+	rows, err := db.QueryContext(t.Context(), `SELECT type, actor_name, actor_token_id, actor_user_id, subject_id,
+			source, request_id, subject_type, changes
 		FROM events ORDER BY id`)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +74,8 @@ func readEvents(t *testing.T, engine, url string) []eventRow {
 	var events []eventRow
 	for rows.Next() {
 		var e eventRow
-		if err := rows.Scan(&e.kind, &e.actor, &e.tokenID, &e.actorUserID, &e.subjectID, &e.source, &e.requestID, &e.subjectType, &e.changes); err != nil {
+		if err := rows.Scan(&e.kind, &e.actor, &e.tokenID, &e.actorUserID, &e.subjectID, &e.source, &e.requestID,
+			&e.subjectType, &e.changes); err != nil {
 			t.Fatal(err)
 		}
 		events = append(events, e)
@@ -87,16 +90,21 @@ func TestEveryChangeHasItsEvent(t *testing.T) {
 	t.Parallel()
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
 		group := s.CreateGroup("Support", "users.view")
-		s.Do(http.MethodPatch, fmt.Sprintf("%s/%d", apitest.GroupsPath, group), changes{"permissions": []string{}}).Want(http.StatusOK)
+		s.Do(http.MethodPatch, fmt.Sprintf("%s/%d", apitest.GroupsPath, group), changes{"permissions": []string{}}).
+			Want(http.StatusOK)
 		kept := s.CreateUser("kept@example.com", changes{"groups": []int64{group}})
 		gone := s.CreateUser("gone@example.com")
 		from := []apitest.Option{apitest.From("192.0.2.1"), apitest.Header("X-Request-Id", "r-1")}
-		s.Do(http.MethodPatch, apitest.UserPath(kept), changes{"phone": "+18043257762", "password": "AnotherSecret", "groups": []int{}}, from...).Want(http.StatusOK)
-		s.Do(http.MethodPatch, apitest.UserPath(kept), changes{"phone": "+18043257762"}).Want(http.StatusOK) // no change
+		s.Do(http.MethodPatch, apitest.UserPath(kept),
+			changes{"phone": "+18043257762", "password": "AnotherSecret", "groups": []int{}}, from...).
+			Want(http.StatusOK)
+		// no change
+		s.Do(http.MethodPatch, apitest.UserPath(kept), changes{"phone": "+18043257762"}).Want(http.StatusOK)
 		s.Do(http.MethodPatch, apitest.UserPath(gone), changes{"email": "secretly@example.com"}).Want(http.StatusOK)
 		s.Do(http.MethodPatch, apitest.UserPath(gone), changes{"email": "kept@example.com"}).Want(http.StatusConflict)
 		s.Do(http.MethodDelete, apitest.UserPath(gone), nil).Want(http.StatusNoContent)
-		token := s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "CI", "permissions": []string{"users.view"}}).ID()
+		token := s.Do(http.MethodPost, apitest.TokensPath,
+			changes{"name": "CI", "permissions": []string{"users.view"}}).ID()
 		s.Do(http.MethodDelete, fmt.Sprintf("%s/%d", apitest.TokensPath, token), nil).Want(http.StatusNoContent)
 		s.Do(http.MethodDelete, fmt.Sprintf("%s/%d", apitest.GroupsPath, group), nil).Want(http.StatusNoContent)
 
@@ -111,7 +119,11 @@ func TestEveryChangeHasItsEvent(t *testing.T) {
 			{"GROUP_UPDATED", "group", group, `{"permissions":{"new":[],"old":["users.view"]}}`},
 			{"USER_CREATED", "user", kept, `"email":{"new":"kept@example.com","old":""}`},
 			{"USER_CREATED", "user", gone, `{}`},
-			{"USER_UPDATED", "user", kept, `{"groups":{"new":[],"old":[2]},"password":{"new":"***","old":"***"},"phone":{"new":"+18043257762","old":""}}`},
+			{
+				"USER_UPDATED", "user", kept,
+				`{"groups":{"new":[],"old":[2]},"password":{"new":"***","old":"***"},` +
+					`"phone":{"new":"+18043257762","old":""}}`,
+			},
 			{"USER_UPDATED", "user", gone, `{}`},
 			{"USER_DELETED", "user", gone, `{}`},
 			{"TOKEN_CREATED", "token", token, `"permissions":{"new":["users.view"],"old":[]}`},
@@ -122,7 +134,8 @@ func TestEveryChangeHasItsEvent(t *testing.T) {
 			t.Fatalf("%d events, want %d: %v", len(events), len(want), events)
 		}
 		for i, e := range events {
-			if e.kind != want[i].kind || e.subjectType != want[i].subject || e.subjectID != want[i].id || !strings.Contains(e.changes, want[i].changes) {
+			if e.kind != want[i].kind || e.subjectType != want[i].subject || e.subjectID != want[i].id ||
+				!strings.Contains(e.changes, want[i].changes) {
 				t.Errorf("event %d: got %+v, want %+v", i, e, want[i])
 			}
 			for _, secret := range []string{"$2a$", "MySecret", "AnotherSecret", "rst_", "gone@", "secretly@"} {
@@ -131,7 +144,8 @@ func TestEveryChangeHasItsEvent(t *testing.T) {
 				}
 			}
 		}
-		if e := events[5]; e.source != "192.0.2.1" || e.requestID != "r-1" || e.tokenID != 1 || e.actor != "ROSTER_ADMIN_TOKEN" || e.actorUserID != 0 {
+		if e := events[5]; e.source != "192.0.2.1" || e.requestID != "r-1" || e.tokenID != 1 ||
+			e.actor != "ROSTER_ADMIN_TOKEN" || e.actorUserID != 0 {
 			t.Errorf("%+v", e)
 		}
 	})
@@ -159,7 +173,8 @@ func TestNothingHalfDone(t *testing.T) {
 				continue
 			}
 			body := call.Body
-			if call.Path == apitest.IntrospectPath || call.Path == apitest.ExplainPath || strings.HasSuffix(call.Path, "/totp") {
+			if call.Path == apitest.IntrospectPath || call.Path == apitest.ExplainPath ||
+				strings.HasSuffix(call.Path, "/totp") {
 				continue // they only ask, or have nothing to take away
 			}
 			if call.Path == fmt.Sprintf("%s/%d", apitest.GroupsPath, group) && call.Method == http.MethodDelete {
@@ -197,7 +212,8 @@ func TestRecordEvents(t *testing.T) {
 		events := readEvents(t, engine, url)
 		events = events[len(events)-len(want):]
 		for i, e := range events {
-			if e.kind != want[i].kind || e.changes != want[i].changes || e.subjectType != "user" || e.subjectID != user {
+			if e.kind != want[i].kind || e.changes != want[i].changes || e.subjectType != "user" ||
+				e.subjectID != user {
 				t.Errorf("%+v, want %+v", e, want[i])
 			}
 		}

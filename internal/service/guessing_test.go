@@ -34,7 +34,9 @@ func TestExactlyFiveGuesses(t *testing.T) {
 		s[0].CreateUser("mary@example.com")
 		for round := range 5 {
 			address := fmt.Sprintf("198.51.100.%d", round)
-			got := apitest.Together(20, func(i int) *apitest.Answer { return guess(s[i%2], "mary@example.com", address) })
+			got := apitest.Together(20, func(i int) *apitest.Answer {
+				return guess(s[i%2], "mary@example.com", address)
+			})
 			if got[http.StatusUnauthorized] != 5 || got[http.StatusTooManyRequests] != 15 {
 				t.Errorf("round %d: %v", round, got)
 			}
@@ -141,7 +143,8 @@ func botnet(s *apitest.Server, email string) string {
 	}
 	s.Clock.Advance(time.Hour)
 	for i := range 200 {
-		told(s.TrySignIn(email, apitest.Password, apitest.NoToken(fmt.Sprintf("10.2.%d.1", i))).Want(http.StatusTooManyRequests))
+		told(s.TrySignIn(email, apitest.Password, apitest.NoToken(fmt.Sprintf("10.2.%d.1", i))).
+			Want(http.StatusTooManyRequests))
 	}
 	return answers.String()
 }
@@ -253,7 +256,8 @@ func TestNoticeOfANewSource(t *testing.T) {
 			t.Helper()
 			mail := s.Mail()
 			if mail.Kind != delivery.MailNewSource || mail.To != "Mary@example.com" || mail.Name != "Mary" ||
-				mail.Source != address || !mail.At.Equal(s.Clock.Now()) || mail.Link != apitest.BaseURL+"/password/reset" {
+				mail.Source != address || !mail.At.Equal(s.Clock.Now()) ||
+				mail.Link != apitest.BaseURL+"/password/reset" {
 				t.Errorf("%+v", mail)
 			}
 		}
@@ -323,7 +327,8 @@ func TestSignInIsAudited(t *testing.T) {
 		wrong := changes{"password": "NewSecret123", "currentPassword": "WrongSecret1"}
 		s.Do(http.MethodPatch, apitest.MePath, wrong, as).Want(http.StatusBadRequest)
 		s.WantEvents(about(1), "USER_SIGNIN_FAILED wrong_current_password")
-		s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": "WrongSecret1"}, as).Want(http.StatusBadRequest)
+		s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": "WrongSecret1"}, as).
+			Want(http.StatusBadRequest)
 		s.WantEvents(about(2), "USER_SIGNIN_FAILED wrong_current_password", "USER_SIGNIN_FAILED wrong_current_password")
 		s.Clock.Advance(time.Minute)
 		right := changes{"password": apitest.Password, "code": app.Code(t, s.Clock.Now())}

@@ -117,7 +117,8 @@ func TestForgottenPassword(t *testing.T) {
 		id := s.CreateUser("Mary@example.com")
 		p := s.SignInWith("mary@example.com", apitest.Password)
 		token := s.ResetToken("mary@EXAMPLE.com")
-		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(token)).
+			WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Reset(token, "short").
 			WantProblem(http.StatusBadRequest, "validation_failed", "password")
 		other := s.ResetToken("mary@example.com")

@@ -18,11 +18,16 @@ func TestLongPasswordsAreComparedWhole(t *testing.T) {
 		longest := strings.Repeat("x", 72)
 		s.CreateUser("a@example.com", changes{"password": longest})
 		as := apitest.As(s.SignInWith("a@example.com", longest).AccessToken.Token)
-		for _, wrong := range []string{longest[:71], longest[:71] + "y", longest + "x", longest + strings.Repeat("x", 1000)} {
-			s.Do(http.MethodPatch, apitest.UsersPath+"/me", changes{"password": "NewSecret123", "currentPassword": wrong}, as).
+		for _, wrong := range []string{
+			longest[:71], longest[:71] + "y", longest + "x",
+			longest + strings.Repeat("x", 1000),
+		} {
+			s.Do(http.MethodPatch, apitest.UsersPath+"/me",
+				changes{"password": "NewSecret123", "currentPassword": wrong}, as).
 				WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")
 		}
-		s.Do(http.MethodPatch, apitest.UsersPath+"/me", changes{"password": "NewSecret123", "currentPassword": longest}, as).Want(http.StatusOK)
+		s.Do(http.MethodPatch, apitest.UsersPath+"/me", changes{"password": "NewSecret123", "currentPassword": longest},
+			as).Want(http.StatusOK)
 	})
 }
 
@@ -33,7 +38,8 @@ func TestWhatCannotSucceedIsNotHashed(t *testing.T) {
 		passwords := secret.NewPasswords(secret.MinCost, 2)
 		counted := s.WithPasswords(passwords)
 		s.CreateUser("mary@example.com")
-		admin := apitest.UserPath(s.CreateUser("admin@example.com", changes{"groups": []int{1}, "canViewMaskedData": true}))
+		admin := apitest.UserPath(s.CreateUser("admin@example.com",
+			changes{"groups": []int{1}, "canViewMaskedData": true}))
 		plain := apitest.UserPath(s.CreateUser("plain@example.com"))
 		as := apitest.As(s.SignInWith("mary@example.com", apitest.Password).AccessToken.Token)
 		helpdesk := apitest.As(s.CreateToken(0, []string{"users.create", "users.update"}))
@@ -46,10 +52,20 @@ func TestWhatCannotSucceedIsNotHashed(t *testing.T) {
 			options            []apitest.Option
 			want               int
 		}{
-			{"no current password", http.MethodPatch, apitest.MePath, changes{"password": fine}, []apitest.Option{as}, 400},
+			{
+				"no current password", http.MethodPatch, apitest.MePath,
+				changes{"password": fine},
+				[]apitest.Option{as},
+				400,
+			},
 			{"someone else's", http.MethodPatch, plain, changes{"password": fine}, []apitest.Option{as}, 403},
 			{"an administrator's", http.MethodPatch, admin, changes{"password": fine}, asHelpdesk, 403},
-			{"to Administrators", http.MethodPatch, plain, changes{"password": fine, "groups": []int{1}}, asHelpdesk, 403},
+			{
+				"to Administrators", http.MethodPatch, plain,
+				changes{"password": fine, "groups": []int{1}},
+				asHelpdesk,
+				403,
+			},
 			{"unknown group", http.MethodPatch, plain, changes{"password": fine, "groups": []int{99}}, nil, 400},
 			{
 				"stale", http.MethodPatch, plain,
@@ -60,10 +76,20 @@ func TestWhatCannotSucceedIsNotHashed(t *testing.T) {
 			{"nobody's", http.MethodPatch, apitest.UserPath(99), changes{"password": fine}, nil, 404},
 			{"personal", http.MethodPatch, plain, changes{"password": "plain-2026-plain"}, nil, 400},
 			{"create", http.MethodPost, apitest.UsersPath, apitest.NewUser("x@example.com"), []apitest.Option{as}, 403},
-			{"create an administrator", http.MethodPost, apitest.UsersPath, created(changes{"groups": []int{1}}), asHelpdesk, 403},
-			{"create in an unknown group", http.MethodPost, apitest.UsersPath, created(changes{"groups": []int{99}}), nil, 400},
+			{
+				"create an administrator", http.MethodPost, apitest.UsersPath, created(changes{"groups": []int{1}}),
+				asHelpdesk, 403,
+			},
+			{
+				"create in an unknown group", http.MethodPost, apitest.UsersPath, created(changes{"groups": []int{99}}),
+				nil, 400,
+			},
 			{"create again", http.MethodPost, apitest.UsersPath, apitest.NewUser("MARY@example.com"), nil, 409},
-			{"create, personal", http.MethodPost, apitest.UsersPath, created(changes{"password": "i am mary, really"}), nil, 400},
+			{
+				"create, personal", http.MethodPost, apitest.UsersPath,
+				created(changes{"password": "i am mary, really"}),
+				nil, 400,
+			},
 			{
 				"reset", http.MethodPost, apitest.ResetPath,
 				changes{"token": "nonsense", "password": fine},
@@ -103,12 +129,14 @@ func TestPersonalPasswords(t *testing.T) {
 		for _, p := range []string{"mary ann smith!", "9-MaryAnnSmith-9", "AnnaBel-2026", "my-Roster-pass"} {
 			wantRefused(t, s.Do(http.MethodPost, apitest.UsersPath, person(p)), personal)
 		}
-		path := apitest.UserPath(s.Do(http.MethodPost, apitest.UsersPath, person("Mary has a lamb")).Want(http.StatusCreated).ID())
+		path := apitest.UserPath(s.Do(http.MethodPost, apitest.UsersPath, person("Mary has a lamb")).
+			Want(http.StatusCreated).ID())
 		for _, p := range []string{"mary ann smith!", "AnnaBel-2026"} {
 			wantRefused(t, s.Do(http.MethodPatch, path, changes{"password": p}), personal)
 		}
 		// By what the user will be.
-		wantRefused(t, s.Do(http.MethodPatch, path, changes{"name": "John Doe", "password": "johndoe johndoe"}), personal)
+		wantRefused(t, s.Do(http.MethodPatch, path, changes{"name": "John Doe", "password": "johndoe johndoe"}),
+			personal)
 		lamb := changes{"email": "lamb@example.com", "password": "Mary has a lamb"}
 		wantRefused(t, s.Do(http.MethodPatch, path, lamb), personal)
 		other := changes{"name": "John Doe", "email": "jd@example.com", "password": "9-MaryAnnSmith-9"}
@@ -170,13 +198,18 @@ func TestPasswordRules(t *testing.T) {
 			s.Do(http.MethodPatch, apitest.UserPath(id), changes{"password": common}).
 				WantProblem(http.StatusBadRequest, "validation_failed", "password")
 		}
-		for i, fine := range []string{"aaaa bbbb cccc dddd", "пароль пароль", strings.Repeat("x", 72), "correct horse", "lowercaseonly"} {
+		for i, fine := range []string{
+			"aaaa bbbb cccc dddd", "пароль пароль", strings.Repeat("x", 72), "correct horse",
+			"lowercaseonly",
+		} {
 			s.CreateUser(fmt.Sprintf("u%d@example.com", i), changes{"password": fine})
 			s.SignInWith(fmt.Sprintf("u%d@example.com", i), fine)
 		}
 		// The whole password counts.
-		s.TrySignIn("u2@example.com", strings.Repeat("x", 71)+"y", apitest.NoToken("192.0.2.9")).Want(http.StatusUnauthorized)
-		s.TrySignIn("u2@example.com", strings.Repeat("x", 73), apitest.NoToken("192.0.2.9")).Want(http.StatusUnauthorized)
+		s.TrySignIn("u2@example.com", strings.Repeat("x", 71)+"y", apitest.NoToken("192.0.2.9")).
+			Want(http.StatusUnauthorized)
+		s.TrySignIn("u2@example.com", strings.Repeat("x", 73), apitest.NoToken("192.0.2.9")).
+			Want(http.StatusUnauthorized)
 	})
 }
 
@@ -185,7 +218,8 @@ func TestNewPasswordEndsOtherSessions(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("mary@example.com")
-		mine, other := s.SignInWith("mary@example.com", apitest.Password), s.SignInWith("mary@example.com", apitest.Password)
+		mine, other := s.SignInWith("mary@example.com", apitest.Password), s.SignInWith("mary@example.com",
+			apitest.Password)
 		service := s.CreateToken(id, []string{"users.self"})
 		token := s.ResetToken("mary@example.com")
 		change := changes{"password": "NewSecret123", "currentPassword": apitest.Password}
@@ -211,11 +245,14 @@ func TestCurrentPasswordIsNotGuessed(t *testing.T) {
 		p := s.SignInWith("mary@example.com", apitest.Password)
 		as, from := apitest.As(p.AccessToken.Token), apitest.From("198.51.100.7")
 		for i := range 5 {
-			s.Do(http.MethodPatch, apitest.MePath, changes{"password": "NewSecret123", "currentPassword": fmt.Sprintf("WrongSecret%d", i)}, as, from).
+			s.Do(http.MethodPatch, apitest.MePath,
+				changes{"password": "NewSecret123", "currentPassword": fmt.Sprintf("WrongSecret%d", i)}, as, from).
 				WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")
 		}
-		s.Do(http.MethodPatch, apitest.MePath, changes{"password": "NewSecret123", "currentPassword": apitest.Password}, as, from).
+		s.Do(http.MethodPatch, apitest.MePath, changes{"password": "NewSecret123", "currentPassword": apitest.Password},
+			as, from).
 			WantProblem(http.StatusTooManyRequests, "too_many_attempts")
-		s.Do(http.MethodPatch, apitest.MePath, changes{"password": "NewSecret123", "currentPassword": apitest.Password}, as, apitest.From("192.0.2.1")).Want(http.StatusOK)
+		s.Do(http.MethodPatch, apitest.MePath, changes{"password": "NewSecret123", "currentPassword": apitest.Password},
+			as, apitest.From("192.0.2.1")).Want(http.StatusOK)
 	})
 }

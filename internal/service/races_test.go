@@ -3,6 +3,7 @@ package service_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -14,7 +15,9 @@ func TestOneOfManyCreatesWins(t *testing.T) {
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		for round := range 10 {
 			body := apitest.NewUser(fmt.Sprintf("u%d@example.com", round))
-			got := apitest.Together(8, func(i int) *apitest.Answer { return s[i%2].Do(http.MethodPost, apitest.UsersPath, body) })
+			got := apitest.Together(8, func(i int) *apitest.Answer {
+				return s[i%2].Do(http.MethodPost, apitest.UsersPath, body)
+			})
 			if got[http.StatusCreated] != 1 || got[http.StatusConflict] != 7 {
 				t.Errorf("round %d: %v", round, got)
 			}
@@ -30,7 +33,7 @@ func TestOneOfManyRepetitionsCreates(t *testing.T) {
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		for round := range 10 {
 			body := apitest.NewUser(fmt.Sprintf("u%d@example.com", round))
-			key := apitest.Header("Idempotency-Key", fmt.Sprint("round ", round)[6:])
+			key := apitest.Header("Idempotency-Key", strconv.Itoa(round))
 			var ids sync.Map
 			got := apitest.Together(8, func(i int) *apitest.Answer {
 				answer := s[i%2].Do(http.MethodPost, apitest.UsersPath, body, key)
@@ -57,7 +60,8 @@ func TestAdministratorsCannotBothGo(t *testing.T) {
 			var ids [2]int64
 			var as [2]apitest.Option
 			for i := range ids {
-				ids[i] = s[i].CreateUser(fmt.Sprintf("admin%d-%d@example.com", round, i), changes{"groups": []int{1}, "canViewMaskedData": true})
+				ids[i] = s[i].CreateUser(fmt.Sprintf("admin%d-%d@example.com", round, i),
+					changes{"groups": []int{1}, "canViewMaskedData": true})
 				as[i] = apitest.As(s[i].CreateToken(ids[i], apitest.AllPermissions()))
 			}
 			got := apitest.Together(2, func(i int) *apitest.Answer {
@@ -97,7 +101,8 @@ func TestConditionalUpdatesAreNotLost(t *testing.T) {
 		got := apitest.Together(20, func(i int) *apitest.Answer {
 			return s[i%2].Do(http.MethodPatch, path, changes{"name": fmt.Sprintf("N%d", i)})
 		})
-		if version := s[0].Do(http.MethodGet, path, nil).Object()["version"]; got[http.StatusOK] != 20 || version != 31.0 {
+		if version := s[0].Do(http.MethodGet, path, nil).Object()["version"]; got[http.StatusOK] != 20 ||
+			version != 31.0 {
 			t.Errorf("%v, version %v", got, version)
 		}
 	})
@@ -108,7 +113,8 @@ func TestConditionalUpdatesAreNotLost(t *testing.T) {
 func TestTotalsUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
-		got := apitest.Together(24, func(i int) *apitest.Answer { // no more than can be hashed in time on a busy machine
+		// no more than can be hashed in time on a busy machine
+		got := apitest.Together(24, func(i int) *apitest.Answer {
 			id := s[i%2].CreateUser(fmt.Sprintf("u%d@example.com", i))
 			switch i % 3 {
 			case 0:
@@ -121,7 +127,10 @@ func TestTotalsUnderConcurrency(t *testing.T) {
 		if got[http.StatusNoContent] != 8 || got[http.StatusOK] != 16 {
 			t.Fatalf("%v", got)
 		}
-		for query, want := range map[string]float64{"": 16, "?filter[active]=1": 0, "?filter[status]=inactive": 16, "?filter[group]=1": 8} {
+		for query, want := range map[string]float64{
+			"": 16, "?filter[active]=1": 0, "?filter[status]=inactive": 16,
+			"?filter[group]=1": 8,
+		} {
 			if total := s[1].Do(http.MethodGet, apitest.UsersPath+query, nil).Object()["total"]; total != want {
 				t.Errorf("%s: %v, want %v", query, total, want)
 			}
@@ -139,7 +148,8 @@ func TestGroupCannotVanishUnderItsMembers(t *testing.T) {
 				if i == 0 {
 					return s[i].Do(http.MethodDelete, fmt.Sprintf("%s/%d", apitest.GroupsPath, group), nil)
 				}
-				return s[i].Do(http.MethodPost, apitest.UsersPath, apitest.NewUser(fmt.Sprintf("u%d@example.com", round), changes{"groups": []int64{group}}))
+				return s[i].Do(http.MethodPost, apitest.UsersPath,
+					apitest.NewUser(fmt.Sprintf("u%d@example.com", round), changes{"groups": []int64{group}}))
 			})
 			deletedFirst := got[http.StatusNoContent] == 1 && got[http.StatusBadRequest] == 1
 			joinedFirst := got[http.StatusConflict] == 1 && got[http.StatusCreated] == 1

@@ -14,7 +14,8 @@ import (
 
 func refusals(s *apitest.Server, query string) []apitest.Event {
 	var list struct{ Data []apitest.Event }
-	s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_ACCESS_REFUSED"+query, nil).Want(http.StatusOK).Decode(&list)
+	s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_ACCESS_REFUSED"+query, nil).Want(http.StatusOK).
+		Decode(&list)
 	return list.Data
 }
 
@@ -25,7 +26,8 @@ func TestEqualRefusalsAreOneEvent(t *testing.T) {
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		as := apitest.As(s[0].CreateToken(0, nil))
 		refused := func(i int, source string) *apitest.Answer {
-			return s[i%2].Do(http.MethodGet, apitest.UsersPath, nil, as, apitest.From(source)).Want(http.StatusForbidden)
+			return s[i%2].Do(http.MethodGet, apitest.UsersPath, nil, as, apitest.From(source)).
+				Want(http.StatusForbidden)
 		}
 		const callers, each = 8, 50
 		apitest.Together(callers, func(i int) *apitest.Answer {
@@ -39,7 +41,9 @@ func TestEqualRefusalsAreOneEvent(t *testing.T) {
 		}
 		// The moment at which there is no event yet, again and again.
 		for round := range each {
-			apitest.Together(callers, func(i int) *apitest.Answer { return refused(i, fmt.Sprintf("198.51.100.%d", round)) })
+			apitest.Together(callers, func(i int) *apitest.Answer {
+				return refused(i, fmt.Sprintf("198.51.100.%d", round))
+			})
 		}
 		list := refusals(s[0], "&limit=1000")
 		for _, e := range list[:len(list)-1] {
@@ -74,7 +78,8 @@ func TestRefusalsOfOthersAreOtherEvents(t *testing.T) {
 			return step(http.StatusForbidden, http.MethodGet, apitest.UsersPath, nil, token, from)
 		}
 		enter := func(email, from string) func() {
-			return step(http.StatusForbidden, http.MethodPost, apitest.SignInPath, apitest.Credentials(email, apitest.Password), "", from)
+			return step(http.StatusForbidden, http.MethodPost, apitest.SignInPath,
+				apitest.Credentials(email, apitest.Password), "", from)
 		}
 		steps := []func(){
 			read(one, here), read(another, here), read(one, away), // permission_denied, of three
@@ -109,7 +114,10 @@ func TestRefusalsOfOthersAreOtherEvents(t *testing.T) {
 
 		// The minute begins with the first refusal, not with the last one.
 		first := list[len(list)-1]
-		for _, wait := range []time.Duration{30 * time.Second, 29 * time.Second, time.Second, 59 * time.Second, time.Second} {
+		for _, wait := range []time.Duration{
+			30 * time.Second, 29 * time.Second, time.Second, 59 * time.Second,
+			time.Second,
+		} {
 			s.Clock.Advance(wait)
 			read(one, here)()
 		}
@@ -123,7 +131,8 @@ func TestRefusalsOfOthersAreOtherEvents(t *testing.T) {
 		if got := strings.Join(counts, " "); got != "1 2 5" {
 			t.Errorf("%s: %+v", got, list)
 		}
-		if last := list[len(list)-1]; last.ID != first.ID || last.Time != first.Time || last.RequestID != first.RequestID {
+		if last := list[len(list)-1]; last.ID != first.ID || last.Time != first.Time ||
+			last.RequestID != first.RequestID {
 			t.Errorf("%+v was %+v", last, first)
 		}
 	})
@@ -162,7 +171,8 @@ func TestClientRequestID(t *testing.T) {
 			actor := identity.Anonymous(identity.Origin{Source: identity.Actor{}.Source, RequestID: "ours"})
 			actor.ClientRequestID = id
 			err := s.Store.InTx(t.Context(), func(tx *store.Tx) error {
-				return tx.Emit(t.Context(), identity.Event{Type: identity.GroupCreated, Time: s.Clock.Now(), Actor: actor})
+				return tx.Emit(t.Context(),
+					identity.Event{Type: identity.GroupCreated, Time: s.Clock.Now(), Actor: actor})
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -13,7 +13,9 @@ import (
 // holding runs fn against two instances on one PostgreSQL. hold locks a user as
 // another transaction would, waiting returns once so many transactions wait for
 // locks. (SQLite has one writer at a time: there nothing is read before its lock.)
-func holding(t *testing.T, fn func(t *testing.T, s [2]*apitest.Server, hold func(userID int64) (release func()), waiting func(n int))) {
+func holding(t *testing.T,
+	fn func(t *testing.T, s [2]*apitest.Server, hold func(userID int64) (release func()), waiting func(n int)),
+) {
 	t.Helper()
 	url := storetest.URL(t, "postgres")
 	s := [2]*apitest.Server{apitest.New(t, url), apitest.New(t, url)}
@@ -29,7 +31,8 @@ func holding(t *testing.T, fn func(t *testing.T, s [2]*apitest.Server, hold func
 		return func() { _ = tx.Rollback() }
 	}
 	waiting := func(n int) {
-		const query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+		const query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() " +
+			"AND wait_event_type = 'Lock'"
 		for found := 0; found < n; {
 			if err := db.QueryRowContext(t.Context(), query).Scan(&found); err != nil {
 				t.Fatal(err)
@@ -48,7 +51,8 @@ func TestRightsThatEndWhileARequestWaits(t *testing.T) {
 		group := s[0].CreateGroup("Desk", "users.update")
 		for name, end := range map[string]func(id, token int64){
 			"token revoked": func(_, token int64) {
-				s[1].Do(http.MethodDelete, fmt.Sprintf("%s/%d", apitest.TokensPath, token), nil).Want(http.StatusNoContent)
+				s[1].Do(http.MethodDelete, fmt.Sprintf("%s/%d", apitest.TokensPath, token), nil).
+					Want(http.StatusNoContent)
 			},
 			"user inactive": func(id, _ int64) {
 				s[1].Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false}).Want(http.StatusOK)
@@ -64,12 +68,17 @@ func TestRightsThatEndWhileARequestWaits(t *testing.T) {
 				ID    int64
 				Token string
 			}
-			s[0].Do(http.MethodPost, apitest.TokensPath, changes{"name": "x", "permissions": []string{"users.update"}, "userId": desk, "canViewMaskedData": true}).
+			s[0].Do(http.MethodPost, apitest.TokensPath,
+				changes{
+					"name": "x", "permissions": []string{"users.update"}, "userId": desk,
+					"canViewMaskedData": true,
+				}).
 				Want(http.StatusCreated).Decode(&token)
 			release := hold(target)
 			answers := make(chan *apitest.Answer)
 			go func() {
-				answers <- s[0].Do(http.MethodPatch, apitest.UserPath(target), changes{"name": "Too late"}, apitest.As(token.Token))
+				answers <- s[0].Do(http.MethodPatch, apitest.UserPath(target), changes{"name": "Too late"},
+					apitest.As(token.Token))
 			}()
 			waiting(1)
 			end(desk, token.ID)

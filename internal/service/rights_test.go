@@ -26,7 +26,10 @@ func TestTokenIsNobody(t *testing.T) {
 		session := apitest.As(s.SignIn("mary@website.com"))
 		bare := apitest.As(s.CreateToken(id, nil))
 		self := apitest.As(s.CreateToken(id, []string{"users.self"}, changes{"canViewMaskedData": true}))
-		for _, path := range []string{apitest.MePath, apitest.UserPath(id), "/2.0/users/me", apitest.MePath + "/sessions"} {
+		for _, path := range []string{
+			apitest.MePath, apitest.UserPath(id), "/2.0/users/me",
+			apitest.MePath + "/sessions",
+		} {
 			s.Do(http.MethodGet, path, nil, bare).Want(http.StatusForbidden)
 		}
 		// users.self reads that user, as masked as anybody is for the token.
@@ -54,12 +57,15 @@ func TestTokenIsNobody(t *testing.T) {
 			} {
 				s.Do(call.method, call.path, call.body, as).Want(http.StatusForbidden)
 			}
-			s.Do(http.MethodPatch, apitest.MePath, changes{"password": "TakenOver1", "currentPassword": apitest.Password}, as).
+			s.Do(http.MethodPatch, apitest.MePath,
+				changes{"password": "TakenOver1", "currentPassword": apitest.Password}, as).
 				WantProblem(http.StatusForbidden, "permission_denied")
-			s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": apitest.Password}, as).WantProblem(http.StatusConflict, "no_session")
+			s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": apitest.Password}, as).
+				WantProblem(http.StatusConflict, "no_session")
 		}
 		s.Do(http.MethodDelete, "/2.0/users/me", nil, bare).Want(http.StatusForbidden)
-		if got := s.Do(http.MethodGet, apitest.MePath, nil, session).Want(http.StatusOK).Object(); got["name"] != "Mary" || got["version"] != 1.0 {
+		if got := s.Do(http.MethodGet, apitest.MePath, nil,
+			session).Want(http.StatusOK).Object(); got["name"] != "Mary" || got["version"] != 1.0 {
 			t.Errorf("%v", got)
 		}
 		s.Do(http.MethodDelete, "/2.0/users/me", nil, self).Want(http.StatusNoContent)
@@ -78,15 +84,20 @@ func TestTokenNeverTouchesItsUsersWayIn(t *testing.T) {
 		as := apitest.As(s.CreateToken(id, apitest.AllPermissions()))
 		for _, change := range []changes{{"password": "TakenOver1"}, {"tfa": false}} {
 			s.Do(http.MethodPatch, apitest.MePath, change, as).WantProblem(http.StatusForbidden, "session_required")
-			s.Do(http.MethodPatch, apitest.UserPath(id), change, as).WantProblem(http.StatusForbidden, "session_required")
+			s.Do(http.MethodPatch, apitest.UserPath(id), change, as).
+				WantProblem(http.StatusForbidden, "session_required")
 		}
-		for _, path := range []string{apitest.MePath + "/totp", apitest.MePath + "/sessions", apitest.MePath + "/sessions" + "/1"} {
+		for _, path := range []string{
+			apitest.MePath + "/totp", apitest.MePath + "/sessions",
+			apitest.MePath + "/sessions" + "/1",
+		} {
 			s.Do(http.MethodDelete, path, nil, as).WantProblem(http.StatusForbidden, "session_required")
 		}
 		s.Do(http.MethodPost, apitest.MePath+"/totp", nil, as).WantProblem(http.StatusForbidden, "session_required")
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(session)).Want(http.StatusOK)
 		s.Do(http.MethodPatch, apitest.MePath, changes{"name": "Mary Ann"}, as).Want(http.StatusOK) // by users.update
-		s.Do(http.MethodPatch, apitest.UserPath(other), changes{"password": "NewSecret123", "tfa": true}, as).Want(http.StatusOK)
+		s.Do(http.MethodPatch, apitest.UserPath(other), changes{"password": "NewSecret123", "tfa": true}, as).
+			Want(http.StatusOK)
 	})
 }
 
@@ -97,25 +108,35 @@ func TestNobodyBecomesWhomTheyMayNotSee(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("mary@website.com", changes{"ipWhitelist": []string{"192.0.2.0/24"}})
 		path := apitest.UserPath(id)
-		s.CreateUser("desk@example.com", changes{"groups": []int64{s.CreateGroup("Desk", "users.update", "tokens.manage", "users.self")}})
+		s.CreateUser("desk@example.com",
+			changes{"groups": []int64{s.CreateGroup("Desk", "users.update", "tokens.manage", "users.self")}})
 		for name, masked := range map[string]apitest.Option{
-			"token":   apitest.As(s.CreateToken(0, []string{"users.update", "tokens.manage", "users.self"}, changes{"canViewMaskedData": false})),
+			"token": apitest.As(s.CreateToken(0, []string{"users.update", "tokens.manage", "users.self"},
+				changes{"canViewMaskedData": false})),
 			"session": apitest.As(s.SignIn("desk@example.com")),
 		} {
-			for _, change := range []changes{{"password": "TakenOver1"}, {"email": "mine@example.com"}, {"email": "MARY@website.com"}, {"tfa": true}} {
+			for _, change := range []changes{
+				{"password": "TakenOver1"},
+				{"email": "mine@example.com"},
+				{"email": "MARY@website.com"},
+				{"tfa": true},
+			} {
 				s.Do(http.MethodPatch, path, change, masked).WantProblem(http.StatusForbidden, "masked_data")
 				s.Do(http.MethodPut, path, change, masked).WantProblem(http.StatusForbidden, "masked_data")
 			}
 			s.Do(http.MethodDelete, path+"/totp", nil, masked).WantProblem(http.StatusForbidden, "masked_data")
 			// A token that acts for somebody reads masks and allow-lists by being them.
 			for _, permissions := range [][]string{{}, {"users.self"}, {"users.view"}} {
-				s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "x", "permissions": permissions, "userId": id}, masked).
+				s.Do(http.MethodPost, apitest.TokensPath,
+					changes{"name": "x", "permissions": permissions, "userId": id}, masked).
 					WantProblem(http.StatusForbidden, "masked_data")
 			}
 			// What is written back as it was, or is nobody's way in, is no matter.
-			s.Do(http.MethodPatch, path, changes{"email": "m***@website.com", "tfa": false, "name": "Mary " + name}, masked).Want(http.StatusOK)
+			s.Do(http.MethodPatch, path, changes{"email": "m***@website.com", "tfa": false, "name": "Mary " + name},
+				masked).Want(http.StatusOK)
 		}
-		if got := s.Do(http.MethodGet, path, nil).Object(); got["version"] != 3.0 || got["email"] != "mary@website.com" {
+		if got := s.Do(http.MethodGet, path, nil).Object(); got["version"] != 3.0 ||
+			got["email"] != "mary@website.com" {
 			t.Errorf("%v", got)
 		}
 		s.TrySignIn("mary@website.com", "TakenOver1", apitest.NoToken("192.0.2.9")).Want(http.StatusUnauthorized)
@@ -131,7 +152,10 @@ func TestCurrentPasswordIsNoOracle(t *testing.T) {
 		other := s.CreateUser("mary@example.com")
 		for _, as := range []apitest.Option{apitest.As(apitest.AdminToken), apitest.As(s.SignIn("admin@example.com"))} {
 			for _, guess := range []string{apitest.Password, "WrongSecret1", ""} {
-				for _, body := range []changes{{"currentPassword": guess}, {"currentPassword": guess, "password": "NewSecret123"}} {
+				for _, body := range []changes{
+					{"currentPassword": guess},
+					{"currentPassword": guess, "password": "NewSecret123"},
+				} {
 					answer := s.Do(http.MethodPatch, apitest.UserPath(other), body, as).
 						WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")
 					if !strings.Contains(string(answer.Body), "not_oneself") {
@@ -153,7 +177,9 @@ func TestFreshness(t *testing.T) {
 		id := s.CreateUser("mary@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
 		as := apitest.As(s.SignIn("mary@example.com"))
 		receiver := apitest.NewReceiver(t)
-		hook := s.Do(http.MethodPost, apitest.WebhooksPath, changes{"url": receiver.URL, "events": apitest.WebhookEvents()}, as).Want(http.StatusCreated).Header.Get("Location")
+		hook := s.Do(http.MethodPost, apitest.WebhooksPath,
+			changes{"url": receiver.URL, "events": apitest.WebhookEvents()}, as).Want(http.StatusCreated).
+			Header.Get("Location")
 		token := changes{"name": "x", "permissions": []string{}}
 		s.Do(http.MethodPost, apitest.TokensPath, token, as).Want(http.StatusCreated)
 		s.Clock.Advance(15*time.Minute - time.Second)
@@ -194,9 +220,11 @@ func TestFreshness(t *testing.T) {
 		s.Refresh(p.RefreshToken.Token).Want(http.StatusOK).Decode(&next)
 		wantFresh(s, http.MethodPost, apitest.TokensPath, token, apitest.As(next.AccessToken.Token))
 
-		s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": "WrongSecret1"}, as).WantProblem(http.StatusBadRequest, "validation_failed", "password")
+		s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": "WrongSecret1"}, as).
+			WantProblem(http.StatusBadRequest, "validation_failed", "password")
 		wantFresh(s, http.MethodPost, apitest.TokensPath, token, as)
-		answer := s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": apitest.Password}, as).Want(http.StatusOK).Object()
+		answer := s.Do(http.MethodPost, apitest.ReauthenticatePath, changes{"password": apitest.Password}, as).
+			Want(http.StatusOK).Object()
 		if answer["freshUntil"] != "2026-11-22T12:45:00+00:00" || answer["2faRequired"] != false {
 			t.Errorf("%v", answer)
 		}
@@ -204,7 +232,8 @@ func TestFreshness(t *testing.T) {
 		wantFresh(s, http.MethodPost, apitest.TokensPath, token, apitest.As(next.AccessToken.Token)) // another session
 		s.Do(http.MethodPatch, apitest.MePath, changes{"email": "new@example.com"}, as).Want(http.StatusOK)
 		var found struct{ Total int }
-		s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_REAUTHENTICATED", nil).Want(http.StatusOK).Decode(&found)
+		s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_REAUTHENTICATED", nil).Want(http.StatusOK).
+			Decode(&found)
 		if found.Total != 1 {
 			t.Errorf("%d events", found.Total)
 		}
@@ -224,17 +253,24 @@ func TestReauthenticateWithSecondFactor(t *testing.T) {
 		as := apitest.As(p.AccessToken.Token)
 		s.Clock.Advance(16 * time.Minute)
 		ask := func(body changes) *apitest.Answer { return s.Do(http.MethodPost, apitest.ReauthenticatePath, body, as) }
-		ask(changes{"password": apitest.Password, "code": "123456"}).WantProblem(http.StatusBadRequest, "validation_failed", "code") // none was mailed
+		// none was mailed
+		ask(changes{"password": apitest.Password, "code": "123456"}).
+			WantProblem(http.StatusBadRequest, "validation_failed", "code")
 		answer := ask(changes{"password": apitest.Password}).Want(http.StatusOK).Object()
-		if answer["2faRequired"] != true || answer["freshUntil"] != nil || answer["2faDetails"].(map[string]any)["provider"] != "email" {
+		if answer["2faRequired"] != true || answer["freshUntil"] != nil ||
+			answer["2faDetails"].(map[string]any)["provider"] != "email" {
 			t.Errorf("%v", answer)
 		}
 		wantFresh(s, http.MethodPost, apitest.MePath+"/totp", nil, as)
 		code := s.Mail().Code
-		ask(changes{"password": apitest.Password, "code": anotherCode(code)}).WantProblem(http.StatusBadRequest, "validation_failed", "code")
-		ask(changes{"password": "WrongSecret1", "code": code}).WantProblem(http.StatusBadRequest, "validation_failed", "password")
+		ask(changes{"password": apitest.Password, "code": anotherCode(code)}).
+			WantProblem(http.StatusBadRequest, "validation_failed", "code")
+		ask(changes{"password": "WrongSecret1", "code": code}).
+			WantProblem(http.StatusBadRequest, "validation_failed", "password")
 		ask(changes{"password": apitest.Password, "code": code}).Want(http.StatusOK)
-		ask(changes{"password": apitest.Password, "code": code}).WantProblem(http.StatusBadRequest, "validation_failed", "code") // it works once
+		// it works once
+		ask(changes{"password": apitest.Password, "code": code}).
+			WantProblem(http.StatusBadRequest, "validation_failed", "code")
 		app, _ := s.Enrol(p.AccessToken.Token)
 
 		s.Clock.Advance(16 * time.Minute)
@@ -291,51 +327,68 @@ func TestMintedTokensStayWithinTheirMinter(t *testing.T) {
 		}
 		got := mint(minter, nil).Want(http.StatusCreated).Object()
 		inherited := func(token map[string]any) string {
-			return fmt.Sprint(s.Do(http.MethodGet, fmt.Sprintf("%s/%v", apitest.TokensPath, token["id"]), nil).Want(http.StatusOK).Object()["ipWhitelist"])
+			return fmt.Sprint(s.Do(http.MethodGet, fmt.Sprintf("%s/%v", apitest.TokensPath, token["id"]), nil).
+				Want(http.StatusOK).Object()["ipWhitelist"])
 		}
 		// Whose list it is may be masked for the minter: the list of a user becomes that of tokens.
-		if fmt.Sprint(got["ipWhitelist"]) != "[***]" || inherited(got) != "[192.0.2.0/24 2001:db8::/32]" || got["expiresAt"] != "2026-11-22T13:00:00+00:00" {
+		if fmt.Sprint(got["ipWhitelist"]) != "[***]" || inherited(got) != "[192.0.2.0/24 2001:db8::/32]" ||
+			got["expiresAt"] != "2026-11-22T13:00:00+00:00" {
 			t.Errorf("%v", got)
 		}
-		if by := got["createdBy"].(map[string]any); by["tokenId"] != 2.0 || by["userId"] != nil || got["issuerGone"] != false {
+		if by := got["createdBy"].(map[string]any); by["tokenId"] != 2.0 || by["userId"] != nil ||
+			got["issuerGone"] != false {
 			t.Errorf("%v", by)
 		}
-		got = mint(minter, changes{"ipWhitelist": []string{"192.0.2.7", "2001:db8:1::/48"}}).Want(http.StatusCreated).Object()
+		got = mint(minter, changes{"ipWhitelist": []string{"192.0.2.7", "2001:db8:1::/48"}}).Want(http.StatusCreated).
+			Object()
 		if fmt.Sprint(got["ipWhitelist"]) != "[192.0.2.7 2001:db8:1::/48]" {
 			t.Errorf("%v", got)
 		}
 
 		// A session may make tokens that outlast it, but its addresses go with them.
 		group := s.CreateGroup("Minters", "tokens.manage", "users.view")
-		mary := s.CreateUser("mary@example.com", changes{"groups": []int64{group}, "ipWhitelist": []string{"192.0.2.0/28"}})
+		mary := s.CreateUser("mary@example.com",
+			changes{"groups": []int64{group}, "ipWhitelist": []string{"192.0.2.0/28"}})
 		session := apitest.As(s.SignIn("mary@example.com", inside))
 		year := s.Clock.Now().Add(366 * 24 * time.Hour)
 		mint(session, changes{"expiresAt": nil}).WantProblem(http.StatusForbidden, "escalation_denied", "expiresAt")
-		mint(session, changes{"expiresAt": year.Add(time.Second).Format(time.RFC3339)}).WantProblem(http.StatusBadRequest, "validation_failed", "expiresAt")
-		mint(session, changes{"ipWhitelist": []string{"192.0.2.0/24"}}).WantProblem(http.StatusForbidden, "escalation_denied", "ipWhitelist")
+		mint(session, changes{"expiresAt": year.Add(time.Second).Format(time.RFC3339)}).
+			WantProblem(http.StatusBadRequest, "validation_failed", "expiresAt")
+		mint(session, changes{"ipWhitelist": []string{"192.0.2.0/24"}}).
+			WantProblem(http.StatusForbidden, "escalation_denied", "ipWhitelist")
 		got = mint(session, nil).Want(http.StatusCreated).Object()
-		if fmt.Sprint(got["ipWhitelist"]) != "[192.0.2.0/28]" || got["expiresAt"] != "2027-11-23T12:00:00+00:00" || got["createdBy"].(map[string]any)["userId"] != float64(mary) {
+		if fmt.Sprint(got["ipWhitelist"]) != "[192.0.2.0/28]" || got["expiresAt"] != "2027-11-23T12:00:00+00:00" ||
+			got["createdBy"].(map[string]any)["userId"] != float64(mary) {
 			t.Errorf("%v", got)
 		}
 		for _, path := range []string{apitest.TokensPath, fmt.Sprintf("%s/%v", apitest.TokensPath, got["id"])} {
-			if body := string(s.Do(http.MethodGet, path, nil, minter, inside).Want(http.StatusOK).Body); strings.Contains(body, "192.0.2.0/28") {
+			if body := string(s.Do(http.MethodGet, path, nil, minter,
+				inside).Want(http.StatusOK).Body); strings.Contains(body, "192.0.2.0/28") {
 				t.Errorf("%s", body)
 			}
 		}
 		outside := apitest.As(got["token"].(string))
-		s.Do(http.MethodGet, apitest.UsersPath, nil, outside, apitest.From("192.0.2.99")).WantProblem(http.StatusForbidden, "ip_not_allowed")
+		s.Do(http.MethodGet, apitest.UsersPath, nil, outside, apitest.From("192.0.2.99")).
+			WantProblem(http.StatusForbidden, "ip_not_allowed")
 		s.Do(http.MethodGet, apitest.UsersPath, nil, outside, inside).Want(http.StatusOK)
 
 		// A token that acts for a user comes from where both may come.
-		both := apitest.As(s.CreateToken(mary, []string{"tokens.manage"}, changes{"ipWhitelist": []string{"192.0.2.0/29", "198.51.100.0/24"}}))
-		if got := mint(both, changes{"permissions": []string{}}).Want(http.StatusCreated).Object(); inherited(got) != "[192.0.2.0/29]" {
+		both := apitest.As(s.CreateToken(mary, []string{"tokens.manage"},
+			changes{"ipWhitelist": []string{"192.0.2.0/29", "198.51.100.0/24"}}))
+		if got := mint(both,
+			changes{"permissions": []string{}}).Want(http.StatusCreated).Object(); inherited(got) != "[192.0.2.0/29]" {
 			t.Errorf("%v", got)
 		}
 		// For ever is for those who hold everything, and themselves never end.
-		if got := s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "x", "permissions": []string{"*"}}).Want(http.StatusCreated).Object(); got["expiresAt"] != nil {
+		if got := s.Do(http.MethodPost, apitest.TokensPath,
+			changes{
+				"name":        "x",
+				"permissions": []string{"*"},
+			}).Want(http.StatusCreated).Object(); got["expiresAt"] != nil {
 			t.Errorf("%v", got)
 		}
-		s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "ROSTER_ADMIN_TOKEN", "permissions": []string{}}).WantProblem(http.StatusBadRequest, "validation_failed", "name")
+		s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "ROSTER_ADMIN_TOKEN", "permissions": []string{}}).
+			WantProblem(http.StatusBadRequest, "validation_failed", "name")
 	})
 }
 
@@ -353,7 +406,8 @@ func TestTokensOutlastTheirIssuer(t *testing.T) {
 		}
 		s.Do(http.MethodPost, apitest.TokensPath, body, as).Want(http.StatusCreated).Decode(&first)
 		s.Do(http.MethodPost, apitest.TokensPath, body, as).Want(http.StatusCreated)
-		child := s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "y", "permissions": []string{}}, apitest.As(first.Token)).Want(http.StatusCreated).ID()
+		child := s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "y", "permissions": []string{}},
+			apitest.As(first.Token)).Want(http.StatusCreated).ID()
 		list := func(filter string) string {
 			var page struct {
 				Total int
@@ -369,7 +423,8 @@ func TestTokensOutlastTheirIssuer(t *testing.T) {
 			return fmt.Sprint(page.Data)
 		}
 		byMary, byToken := fmt.Sprint(mary), fmt.Sprintf("token:%d", first.ID)
-		if got, want := list(byMary)+list(byToken), fmt.Sprintf("[{%d false} {%d false}][{%d false}]", first.ID, first.ID+1, child); got != want {
+		if got, want := list(byMary)+list(byToken), fmt.Sprintf("[{%d false} {%d false}][{%d false}]", first.ID,
+			first.ID+1, child); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		counted := func(eventType string) any {
@@ -378,7 +433,9 @@ func TestTokensOutlastTheirIssuer(t *testing.T) {
 					Changes map[string]struct{ New any }
 				}
 			}
-			s.Do(http.MethodGet, fmt.Sprintf("%s?filter[type]=%s&filter[user]=%d&limit=1", apitest.EventsPath, eventType, mary), nil).Want(http.StatusOK).Decode(&page)
+			s.Do(http.MethodGet,
+				fmt.Sprintf("%s?filter[type]=%s&filter[user]=%d&limit=1", apitest.EventsPath, eventType, mary), nil).
+				Want(http.StatusOK).Decode(&page)
 			return page.Data[0].Changes["createdTokens"].New
 		}
 		s.Do(http.MethodPatch, apitest.UserPath(mary), changes{"active": false}).Want(http.StatusOK)
@@ -391,13 +448,15 @@ func TestTokensOutlastTheirIssuer(t *testing.T) {
 		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(first.Token)).Want(http.StatusOK)
 		s.Do(http.MethodDelete, fmt.Sprintf("%s/%d", apitest.TokensPath, first.ID), nil).Want(http.StatusNoContent)
 		s.Do(http.MethodDelete, apitest.UserPath(mary), nil).Want(http.StatusNoContent)
-		if got, want := list(byMary)+list(byToken), fmt.Sprintf("[{%d true}][{%d true}]", first.ID+1, child); got != want {
+		if got, want := list(byMary)+list(byToken), fmt.Sprintf("[{%d true}][{%d true}]", first.ID+1,
+			child); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		if n := counted("USER_DELETED"); n != 1.0 {
 			t.Errorf("%v tokens", n)
 		}
-		s.Do(http.MethodGet, apitest.TokensPath+"?filter[createdBy]=x", nil).WantProblem(http.StatusBadRequest, "validation_failed", "filter[createdBy]")
+		s.Do(http.MethodGet, apitest.TokensPath+"?filter[createdBy]=x", nil).
+			WantProblem(http.StatusBadRequest, "validation_failed", "filter[createdBy]")
 	})
 }
 
@@ -407,11 +466,14 @@ func TestWildcard(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		admin := s.CreateUser("admin@example.com", changes{"groups": []int{1}})
-		named := s.Do(http.MethodPost, apitest.GroupsPath, changes{"name": "Named", "permissions": apitest.NamedPermissions()}).Want(http.StatusCreated)
-		if got := fmt.Sprint(named.Object()["permissions"]); strings.Contains(got, "*") || !strings.Contains(got, "users.self") {
+		named := s.Do(http.MethodPost, apitest.GroupsPath,
+			changes{"name": "Named", "permissions": apitest.NamedPermissions()}).Want(http.StatusCreated)
+		if got := fmt.Sprint(named.Object()["permissions"]); strings.Contains(got, "*") ||
+			!strings.Contains(got, "users.self") {
 			t.Errorf("%s", got)
 		}
-		all := s.Do(http.MethodPost, apitest.GroupsPath, changes{"name": "All", "permissions": []string{"audit.view", "*"}}).Want(http.StatusCreated).Object()
+		all := s.Do(http.MethodPost, apitest.GroupsPath,
+			changes{"name": "All", "permissions": []string{"audit.view", "*"}}).Want(http.StatusCreated).Object()
 		if got := all["permissions"].([]any); got[0] != "*" || len(got) != 1+len(apitest.NamedPermissions()) {
 			t.Errorf("%v", got)
 		}
@@ -430,7 +492,8 @@ func TestWildcard(t *testing.T) {
 		}
 		// To change users includes to see them.
 		for _, permission := range []string{"users.create", "users.update", "users.delete"} {
-			s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(s.CreateToken(0, []string{permission}))).Want(http.StatusOK)
+			s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(s.CreateToken(0, []string{permission}))).
+				Want(http.StatusOK)
 		}
 	})
 }
@@ -445,7 +508,8 @@ func TestRequireTFA(t *testing.T) {
 		service := apitest.As(s.CreateToken(mary, []string{"users.view"}))
 		before := apitest.As(s.SignIn("mary@example.com"))
 		s.Do(http.MethodGet, apitest.UsersPath, nil, before).Want(http.StatusOK)
-		if got := s.Do(http.MethodPatch, path, changes{"requireTfa": true}).Want(http.StatusOK).Object(); got["requireTfa"] != true {
+		if got := s.Do(http.MethodPatch, path,
+			changes{"requireTfa": true}).Want(http.StatusOK).Object(); got["requireTfa"] != true {
 			t.Errorf("%v", got)
 		}
 		answer := s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
@@ -474,7 +538,8 @@ func TestRequireTFA(t *testing.T) {
 				{"GET", apitest.WebhooksPath, nil},
 			} {
 				got := s.Do(call.method, call.path, call.body, as)
-				if got.Status != http.StatusForbidden && got.Status != http.StatusBadRequest && got.Status != http.StatusNotFound {
+				if got.Status != http.StatusForbidden && got.Status != http.StatusBadRequest &&
+					got.Status != http.StatusNotFound {
 					t.Errorf("%s %s: %d %s", call.method, call.path, got.Status, got.Body)
 				}
 			}
@@ -486,7 +551,8 @@ func TestRequireTFA(t *testing.T) {
 		s.Do(http.MethodGet, apitest.UsersPath, nil, before).WantProblem(http.StatusUnauthorized, "invalid_token")
 		// Without the second factor it starts anew, though the authenticator is there still.
 		s.Do(http.MethodPatch, apitest.UserPath(mary), changes{"tfa": false}).Want(http.StatusOK)
-		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusForbidden, "second_factor_required")
+		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(p.AccessToken.Token)).
+			WantProblem(http.StatusForbidden, "second_factor_required")
 		s.Enrol(p.AccessToken.Token)
 		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
 	})
@@ -535,7 +601,8 @@ func TestAdministratorsNeedASecondFactor(t *testing.T) {
 		s.Do(http.MethodGet, apitest.UsersPath, nil, as).Want(http.StatusOK)
 		requireAdminTFA(t, s, true)
 		s.Do(http.MethodGet, apitest.UsersPath, nil, as).WantProblem(http.StatusForbidden, "second_factor_required")
-		if got := s.Do(http.MethodGet, apitest.GroupsPath+"/1", nil).Object(); got["requireTfa"] != true || !slices.Contains(got["permissions"].([]any), any("*")) {
+		if got := s.Do(http.MethodGet, apitest.GroupsPath+"/1", nil).Object(); got["requireTfa"] != true ||
+			!slices.Contains(got["permissions"].([]any), any("*")) {
 			t.Errorf("%v", got)
 		}
 		requireAdminTFA(t, s, false)

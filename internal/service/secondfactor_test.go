@@ -11,10 +11,6 @@ import (
 	"github.com/rosterhq/roster/internal/delivery"
 )
 
-func confirmation(c apitest.Challenge, code string) changes {
-	return changes{"token": c.Details.Token, "code": code}
-}
-
 // anotherCode is a code that differs from code.
 func anotherCode(code string) string {
 	if code == "000000" {
@@ -29,9 +25,11 @@ func TestCodeByMail(t *testing.T) {
 		s.CreateUser("mary@example.com", changes{"tfa": true})
 		from := apitest.NoToken("192.0.2.1")
 		c := s.Challenge("mary@example.com", "email", from)
-		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(c.Details.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(c.Details.Token)).
+			WantProblem(http.StatusUnauthorized, "invalid_token")
 		mail := s.Mail()
-		if mail.To != "mary@example.com" || mail.Kind != delivery.MailSigninCode || len(mail.Code) != 6 || !mail.ExpiresAt.Equal(c.Details.ExpiresAt) {
+		if mail.To != "mary@example.com" || mail.Kind != delivery.MailSigninCode || len(mail.Code) != 6 ||
+			!mail.ExpiresAt.Equal(c.Details.ExpiresAt) {
 			t.Errorf("%+v", mail)
 		}
 		s.Confirm(c, anotherCode(mail.Code), from).WantProblem(http.StatusUnauthorized, "invalid_code")
@@ -47,7 +45,8 @@ func TestCodeByMail(t *testing.T) {
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
 		s.Confirm(c, mail.Code, from).WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.WantEvents("filter[user]=1", "USER_SIGNED_IN", "USER_FACTOR_USED email", "USER_SIGNIN_FAILED wrong_code",
-			"USER_SIGNIN_CHALLENGED email", "USER_SIGNIN_FAILED wrong_code", "USER_SIGNIN_CHALLENGED email", "USER_CREATED")
+			"USER_SIGNIN_CHALLENGED email", "USER_SIGNIN_FAILED wrong_code", "USER_SIGNIN_CHALLENGED email",
+			"USER_CREATED")
 	})
 }
 
@@ -103,7 +102,8 @@ func TestChallengeEnds(t *testing.T) {
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false}).Want(http.StatusOK)
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": true}).Want(http.StatusOK)
 		s.Confirm(stale, code, apitest.NoToken("192.0.2.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
-		s.Do(http.MethodPost, apitest.ConfirmPath, changes{"token": "nonsense", "code": "1"}, apitest.NoToken("192.0.2.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodPost, apitest.ConfirmPath, changes{"token": "nonsense", "code": "1"},
+			apitest.NoToken("192.0.2.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
 
 		// Another address than the list has.
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"ipWhitelist": []string{"192.0.2.1"}}).Want(http.StatusOK)
@@ -154,14 +154,16 @@ func TestAuthenticator(t *testing.T) {
 		id := s.CreateUser("mary@example.com")
 		p := s.SignInWith("mary@example.com", apitest.Password)
 		as, from := apitest.As(p.AccessToken.Token), apitest.NoToken("192.0.2.1")
-		s.Do(http.MethodPost, apitest.MePath+"/totp/confirm", changes{"code": "123456"}, as).WantProblem(http.StatusConflict, "totp_not_enrolled")
+		s.Do(http.MethodPost, apitest.MePath+"/totp/confirm", changes{"code": "123456"}, as).
+			WantProblem(http.StatusConflict, "totp_not_enrolled")
 		s.Do(http.MethodPost, apitest.MePath+"/totp", nil, as).Want(http.StatusOK) // replaced by the next one
 		app, recovery := s.Enrol(p.AccessToken.Token)
 		if user := s.Do(http.MethodGet, apitest.MePath, nil, as).Object(); user["tfa"] != true {
 			t.Errorf("%v", user)
 		}
 		s.Do(http.MethodPost, apitest.MePath+"/totp", nil, as).WantProblem(http.StatusConflict, "totp_enrolled")
-		s.Do(http.MethodPost, apitest.MePath+"/totp/confirm", changes{"code": "123456"}, as).WantProblem(http.StatusConflict, "totp_enrolled")
+		s.Do(http.MethodPost, apitest.MePath+"/totp/confirm", changes{"code": "123456"}, as).
+			WantProblem(http.StatusConflict, "totp_enrolled")
 
 		// The code that confirmed it is used up.
 		c := s.Challenge("mary@example.com", "totp", from)
@@ -176,7 +178,8 @@ func TestAuthenticator(t *testing.T) {
 		// Nor after the clock was set back.
 		s.Clock.Advance(-time.Hour)
 		c = s.Challenge("mary@example.com", "totp", apitest.NoToken("192.0.2.2"))
-		s.Confirm(c, app.Code(t, s.Clock.Now()), apitest.NoToken("192.0.2.2")).WantProblem(http.StatusUnauthorized, "invalid_code")
+		s.Confirm(c, app.Code(t, s.Clock.Now()), apitest.NoToken("192.0.2.2")).
+			WantProblem(http.StatusUnauthorized, "invalid_code")
 		s.Clock.Advance(2 * time.Hour)
 		for offset, want := range map[time.Duration]int{-time.Minute: 401, time.Minute: 401, -30 * time.Second: 200} {
 			c = s.Challenge("mary@example.com", "totp", apitest.NoToken("192.0.2.3"))
@@ -184,7 +187,8 @@ func TestAuthenticator(t *testing.T) {
 		}
 		// A recovery code, however it is typed, once.
 		c = s.Challenge("mary@example.com", "totp", apitest.NoToken("192.0.2.4"))
-		s.Confirm(c, strings.ToUpper(strings.ReplaceAll(recovery[3], "-", " ")), apitest.NoToken("192.0.2.4")).Want(http.StatusOK)
+		s.Confirm(c, strings.ToUpper(strings.ReplaceAll(recovery[3], "-", " ")), apitest.NoToken("192.0.2.4")).
+			Want(http.StatusOK)
 		c = s.Challenge("mary@example.com", "totp", apitest.NoToken("192.0.2.4"))
 		s.Confirm(c, recovery[3], apitest.NoToken("192.0.2.4")).WantProblem(http.StatusUnauthorized, "invalid_code")
 		s.Confirm(c, recovery[4], apitest.NoToken("192.0.2.4")).Want(http.StatusOK)
@@ -225,7 +229,8 @@ func TestOneCodeOneSignIn(t *testing.T) {
 			}
 			challenges := make([]apitest.Challenge, 4)
 			for i := range challenges {
-				challenges[i] = s[i%2].Challenge("mary@example.com", "totp", apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+1)))
+				challenges[i] = s[i%2].Challenge("mary@example.com", "totp",
+					apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+1)))
 			}
 			got := apitest.Together(8, func(i int) *apitest.Answer {
 				return s[i%2].Confirm(challenges[i%4], code, apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+10)))
@@ -252,7 +257,8 @@ func TestOneCodeOneSignIn(t *testing.T) {
 			return s[i%2].Confirm(c, wrong, apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+10)))
 		})
 		var body struct{ Total int }
-		s[0].Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_SIGNIN_FAILED&filter[user]=2", nil).Want(http.StatusOK).Decode(&body)
+		s[0].Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_SIGNIN_FAILED&filter[user]=2", nil).
+			Want(http.StatusOK).Decode(&body)
 		if body.Total > 5 {
 			t.Errorf("%d wrong codes were looked at", body.Total)
 		}
@@ -267,14 +273,18 @@ func TestAuthenticatorRights(t *testing.T) {
 		john := s.CreateUser("john@example.com", changes{"groups": []int64{helpdesk}})
 		anna := s.CreateUser("anna@example.com")
 		as := map[int64]apitest.Option{}
-		for id, email := range map[int64]string{mary: "mary@example.com", john: "john@example.com", anna: "anna@example.com"} {
+		for id, email := range map[int64]string{
+			mary: "mary@example.com", john: "john@example.com",
+			anna: "anna@example.com",
+		} {
 			p := s.SignInWith(email, apitest.Password)
 			s.Enrol(p.AccessToken.Token)
 			as[id] = apitest.As(p.AccessToken.Token)
 		}
 		path := func(id int64) string { return apitest.UserPath(id) + "/totp" }
 		s.Do(http.MethodPost, path(anna), nil, as[john]).WantProblem(http.StatusForbidden, "session_required")
-		s.Do(http.MethodPost, path(anna)+"/confirm", changes{"code": "1"}, as[mary]).WantProblem(http.StatusForbidden, "session_required")
+		s.Do(http.MethodPost, path(anna)+"/confirm", changes{"code": "1"}, as[mary]).
+			WantProblem(http.StatusForbidden, "session_required")
 		s.Do(http.MethodPost, apitest.MePath+"/totp", nil).WantProblem(http.StatusNotFound, "not_found")
 		s.Do(http.MethodDelete, path(john), nil, as[anna]).WantProblem(http.StatusForbidden, "permission_denied")
 		s.Do(http.MethodDelete, path(mary), nil, as[john]).WantProblem(http.StatusForbidden, "masked_data")

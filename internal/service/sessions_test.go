@@ -42,9 +42,11 @@ func TestSessions(t *testing.T) {
 			return page.Data
 		}
 		got := list(apitest.MePath+"/sessions", apitest.As(first))
-		if len(got) != 2 || got[0].Current || !got[1].Current || *got[0].Address != "2001:db8::1" || *got[1].Address != "198.51.100.4" ||
+		if len(got) != 2 || got[0].Current || !got[1].Current || *got[0].Address != "2001:db8::1" ||
+			*got[1].Address != "198.51.100.4" ||
 			got[1].CreateTime != "2026-11-22T12:00:00+00:00" || got[1].LastUsedTime != "2026-11-22T12:02:00+00:00" ||
-			got[1].FreshUntil != "2026-11-22T12:15:00+00:00" || !strings.HasPrefix(*got[1].Client, "Browser1 xxx") || len(*got[1].Client) != 200 {
+			got[1].FreshUntil != "2026-11-22T12:15:00+00:00" || !strings.HasPrefix(*got[1].Client, "Browser1 xxx") ||
+			len(*got[1].Client) != 200 {
 			t.Errorf("%+v", got)
 		}
 		path := apitest.UserPath(mary) + "/sessions"
@@ -56,27 +58,35 @@ func TestSessions(t *testing.T) {
 		}
 		s.Do(http.MethodGet, path, nil, apitest.As(ofJohn)).WantProblem(http.StatusForbidden, "permission_denied")
 		one := func(id int64) string { return fmt.Sprintf("%s/%d", path, id) }
-		s.Do(http.MethodDelete, one(got[0].ID), nil, apitest.As(ofJohn)).WantProblem(http.StatusForbidden, "permission_denied")
+		s.Do(http.MethodDelete, one(got[0].ID), nil, apitest.As(ofJohn)).
+			WantProblem(http.StatusForbidden, "permission_denied")
 		s.Do(http.MethodDelete, one(got[0].ID), nil, viewer).WantProblem(http.StatusForbidden, "permission_denied")
-		s.Do(http.MethodDelete, fmt.Sprintf("%s/sessions/%d", apitest.UserPath(john), got[0].ID), nil).WantProblem(http.StatusNotFound, "not_found")
+		s.Do(http.MethodDelete, fmt.Sprintf("%s/sessions/%d", apitest.UserPath(john), got[0].ID), nil).
+			WantProblem(http.StatusNotFound, "not_found")
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(second)).Want(http.StatusOK)
 		s.Do(http.MethodDelete, one(got[0].ID), nil, apitest.As(first)).Want(http.StatusNoContent)
-		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(second)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(second)).
+			WantProblem(http.StatusUnauthorized, "invalid_token")
 
 		third := s.SignIn("mary@example.com")
-		s.Do(http.MethodDelete, apitest.MePath+"/sessions", nil, apitest.As(third)).Want(http.StatusNoContent) // all but the current one
-		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(first)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		// all but the current one
+		s.Do(http.MethodDelete, apitest.MePath+"/sessions", nil, apitest.As(third)).Want(http.StatusNoContent)
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(first)).
+			WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(third)).Want(http.StatusOK)
 		desk := apitest.As(s.CreateToken(0, []string{"users.update"}))
 		s.Do(http.MethodDelete, path, nil, desk).Want(http.StatusNoContent)
-		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(third)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(third)).
+			WantProblem(http.StatusUnauthorized, "invalid_token")
 		admin := s.CreateUser("admin@example.com", changes{"groups": []int{1}})
 		s.SignIn("admin@example.com")
-		s.Do(http.MethodDelete, apitest.UserPath(admin)+"/sessions", nil, desk).WantProblem(http.StatusForbidden, "escalation_denied")
+		s.Do(http.MethodDelete, apitest.UserPath(admin)+"/sessions", nil, desk).
+			WantProblem(http.StatusForbidden, "escalation_denied")
 		s.Do(http.MethodGet, apitest.UserPath(999)+"/sessions", nil).WantProblem(http.StatusNotFound, "not_found")
 		s.Do(http.MethodDelete, apitest.UserPath(999)+"/sessions", nil).WantProblem(http.StatusNotFound, "not_found")
 		var found struct{ Total int }
-		s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_SESSION_REVOKED", nil).Want(http.StatusOK).Decode(&found)
+		s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_SESSION_REVOKED", nil).Want(http.StatusOK).
+			Decode(&found)
 		if found.Total != 3 {
 			t.Errorf("%d events", found.Total)
 		}
@@ -96,12 +106,14 @@ func TestSessionsEnd(t *testing.T) {
 		}
 		s.Clock.Advance(24*time.Hour - time.Minute)
 		s.Refresh(p.RefreshToken.Token).Want(http.StatusOK).Decode(&p)
-		if end := start.Add(30 * 24 * time.Hour); !p.AccessToken.ExpiresAt.Equal(end) || !p.RefreshToken.ExpiresAt.Equal(end) {
+		if end := start.Add(30 * 24 * time.Hour); !p.AccessToken.ExpiresAt.Equal(end) ||
+			!p.RefreshToken.ExpiresAt.Equal(end) {
 			t.Errorf("%v", p)
 		}
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
 		s.Clock.Advance(time.Minute)
-		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).
+			WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Refresh(p.RefreshToken.Token).WantProblem(http.StatusUnauthorized, "invalid_token")
 	})
 }
@@ -111,7 +123,8 @@ func TestWhatEndsWhat(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for i, change := range []changes{
-			{"password": "NewSecret123"}, {"email": "another%d@example.com"}, {"tfa": true}, {"active": false}, nil, // nil: the authenticator is reset
+			// nil: the authenticator is reset
+			{"password": "NewSecret123"}, {"email": "another%d@example.com"}, {"tfa": true}, {"active": false}, nil,
 		} {
 			email := fmt.Sprintf("mary%d@example.com", i)
 			if change["email"] != nil {
@@ -124,14 +137,16 @@ func TestWhatEndsWhat(t *testing.T) {
 			second := s.SignIn(email, from)
 			if change == nil {
 				s.Enrol(first) // which ends the other one
-				s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(second)).WantProblem(http.StatusUnauthorized, "invalid_token")
+				s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(second)).
+					WantProblem(http.StatusUnauthorized, "invalid_token")
 				link = s.ResetToken(email)
 				s.Do(http.MethodDelete, apitest.UserPath(id)+"/totp", nil).Want(http.StatusNoContent)
 			} else {
 				s.Do(http.MethodPatch, apitest.UserPath(id), change).Want(http.StatusOK)
 			}
 			for _, token := range []string{first, second} {
-				s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+				s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(token)).
+					WantProblem(http.StatusUnauthorized, "invalid_token")
 			}
 			s.Reset(link, "OtherSecret123").
 				WantProblem(http.StatusBadRequest, "validation_failed", "token")
@@ -143,7 +158,8 @@ func TestWhatEndsWhat(t *testing.T) {
 		s.Confirm(c, s.Mail().Code, apitest.NoToken("198.51.100.1")).Want(http.StatusOK).Decode(&p)
 		c = s.Challenge("anna@example.com", "email", apitest.NoToken("198.51.100.1"))
 		code := s.Mail().Code
-		s.Do(http.MethodPatch, apitest.MePath, changes{"email": "ann@example.com"}, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
+		s.Do(http.MethodPatch, apitest.MePath, changes{"email": "ann@example.com"}, apitest.As(p.AccessToken.Token)).
+			Want(http.StatusOK)
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
 		s.Confirm(c, code, apitest.NoToken("198.51.100.1")).WantProblem(http.StatusUnauthorized, "invalid_token")
 	})
@@ -157,9 +173,11 @@ func TestAccessTokenExpires(t *testing.T) {
 		s.Clock.Advance(time.Hour - time.Second)
 		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
 		s.Clock.Advance(time.Second)
-		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).
+			WantProblem(http.StatusUnauthorized, "invalid_token")
 		// A refresh token is for refreshing only, and an access token is not.
-		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.RefreshToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.RefreshToken.Token)).
+			WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Refresh(p.AccessToken.Token).WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Clock.Advance(30*24*time.Hour - time.Hour)
 		s.Refresh(p.RefreshToken.Token).WantProblem(http.StatusUnauthorized, "invalid_token")
@@ -184,7 +202,8 @@ func TestRefresh(t *testing.T) {
 
 		// The old one again: someone has stolen one of the two. The family goes, the other session stays.
 		s.Refresh(first.RefreshToken.Token).WantProblem(http.StatusUnauthorized, "invalid_token")
-		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(second.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(second.AccessToken.Token)).
+			WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Refresh(second.RefreshToken.Token).WantProblem(http.StatusUnauthorized, "invalid_token")
 		s.Refresh(other.RefreshToken.Token).Want(http.StatusOK)
 		s.Refresh("nonsense").WantProblem(http.StatusUnauthorized, "invalid_token")
@@ -207,7 +226,8 @@ func TestOneRefreshWins(t *testing.T) {
 				t.Errorf("%v", got)
 			}
 			for i := range s {
-				s[i].Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusUnauthorized)
+				s[i].Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).
+					Want(http.StatusUnauthorized)
 			}
 		}
 	})
@@ -217,17 +237,21 @@ func TestSignOut(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		s[0].CreateUser("mary@example.com")
-		p, other := s[0].SignInWith("mary@example.com", apitest.Password), s[1].SignInWith("mary@example.com", apitest.Password)
+		p, other := s[0].SignInWith("mary@example.com", apitest.Password), s[1].SignInWith("mary@example.com",
+			apitest.Password)
 		for i := range s {
-			s[i].Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK) // known to both
+			// known to both
+			s[i].Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK)
 		}
 		s[0].Do(http.MethodPost, apitest.SignOutPath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusNoContent)
 		for i := range s {
-			s[i].Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+			s[i].Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).
+				WantProblem(http.StatusUnauthorized, "invalid_token")
 			s[i].Refresh(p.RefreshToken.Token).Want(http.StatusUnauthorized)
 			s[i].Do(http.MethodGet, apitest.MePath, nil, apitest.As(other.AccessToken.Token)).Want(http.StatusOK)
 		}
-		s[0].Do(http.MethodPost, apitest.SignOutPath, nil, apitest.As(p.AccessToken.Token)).WantProblem(http.StatusUnauthorized, "invalid_token")
+		s[0].Do(http.MethodPost, apitest.SignOutPath, nil, apitest.As(p.AccessToken.Token)).
+			WantProblem(http.StatusUnauthorized, "invalid_token")
 		s[0].Do(http.MethodPost, apitest.SignOutPath, nil).WantProblem(http.StatusConflict, "no_session")
 	})
 }
@@ -244,10 +268,15 @@ func TestAccessEndsAtOnce(t *testing.T) {
 				take func(id int64)
 				want int
 			}{
-				"inactive": {func(id int64) { changer.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false}).Want(200) }, 401},
-				"deleted":  {func(id int64) { changer.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(204) }, 401},
+				"inactive": {func(id int64) {
+					changer.Do(http.MethodPatch, apitest.UserPath(id), changes{"active": false}).Want(200)
+				}, 401},
+				"deleted": {func(id int64) {
+					changer.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(204)
+				}, 401},
 				"elsewhere": {func(id int64) {
-					changer.Do(http.MethodPatch, apitest.UserPath(id), changes{"ipWhitelist": []string{"203.0.113.1"}}).Want(200)
+					changer.Do(http.MethodPatch, apitest.UserPath(id), changes{"ipWhitelist": []string{"203.0.113.1"}}).
+						Want(200)
 				}, 403},
 				"no group": {func(id int64) {
 					changer.Do(http.MethodPatch, apitest.UserPath(id), changes{"groups": []int{}}).Want(200)
@@ -272,16 +301,20 @@ func TestAccessEndsAtOnce(t *testing.T) {
 				}
 			}
 			// A group that loses a permission takes it from its members.
-			s[0].Do(http.MethodPatch, fmt.Sprintf("%s/%d", apitest.GroupsPath, group), changes{"permissions": []string{"users.view"}}).Want(200)
+			s[0].Do(http.MethodPatch, fmt.Sprintf("%s/%d", apitest.GroupsPath, group),
+				changes{"permissions": []string{"users.view"}}).Want(200)
 			email := fmt.Sprintf("member%d@example.com", round)
 			changer.CreateUser(email, changes{"groups": []int64{group}})
 			as := apitest.As(other.SignInWith(email, apitest.Password).AccessToken.Token)
 			changer.Do(http.MethodGet, apitest.UsersPath, nil, as).Want(http.StatusOK)
 			other.Do(http.MethodGet, apitest.UsersPath, nil, as).Want(http.StatusOK)
-			changer.Do(http.MethodPatch, fmt.Sprintf("%s/%d", apitest.GroupsPath, group), changes{"permissions": []string{}}).Want(200)
+			changer.Do(http.MethodPatch, fmt.Sprintf("%s/%d", apitest.GroupsPath, group),
+				changes{"permissions": []string{}}).Want(200)
 			other.Do(http.MethodGet, apitest.UsersPath, nil, as).WantProblem(http.StatusForbidden, "permission_denied")
-			changer.Do(http.MethodGet, apitest.UsersPath, nil, as).WantProblem(http.StatusForbidden, "permission_denied")
-			s[0].Do(http.MethodPatch, fmt.Sprintf("%s/%d", apitest.GroupsPath, group), changes{"permissions": []string{"users.view"}}).Want(200)
+			changer.Do(http.MethodGet, apitest.UsersPath, nil, as).
+				WantProblem(http.StatusForbidden, "permission_denied")
+			s[0].Do(http.MethodPatch, fmt.Sprintf("%s/%d", apitest.GroupsPath, group),
+				changes{"permissions": []string{"users.view"}}).Want(200)
 		}
 	})
 }

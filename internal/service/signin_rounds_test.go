@@ -28,7 +28,8 @@ func TestSignInTakesTheSameTime(t *testing.T) {
 		create := func(svc *service.Service, email identity.Email, active bool) {
 			t.Helper()
 			_, _, err := svc.CreateUser(ctx, identity.CommandLine(), service.NewUser{
-				User: identity.User{Name: "Mary", Email: email, Active: active, Groups: []int64{}}, Password: "MySecret123",
+				User:     identity.User{Name: "Mary", Email: email, Active: active, Groups: []int64{}},
+				Password: "MySecret123",
 			}, service.Once{})
 			if err != nil {
 				t.Fatal(err)
@@ -61,7 +62,8 @@ func TestSignInTakesTheSameTime(t *testing.T) {
 			for i, kind := range kinds {
 				source := netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", sample, i)) // never throttled
 				before := options.Passwords.Rounds()
-				_, err := svc.SignIn(ctx, identity.Anonymous(identity.Origin{Source: source, RequestID: "r"}), kind.email,
+				_, err := svc.SignIn(ctx, identity.Anonymous(identity.Origin{Source: source, RequestID: "r"}),
+					kind.email,
 					kind.password)
 				if rounds := options.Passwords.Rounds() - before; rounds != 1<<cost {
 					t.Fatalf("%s: %d rounds", kind.name, rounds)

@@ -18,8 +18,10 @@ func TestSignIn(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("Mary@example.com", changes{"groups": []int{1}})
 		answer := s.TrySignIn("mary@EXAMPLE.com", apitest.Password, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
-		shape := regexp.MustCompile(`^{"2faRequired":false,"accessToken":{"token":"rst_[\w-]{48}","createdAt":"2026-11-22T12:00:00\+00:00",` +
-			`"expiresAt":"2026-11-22T13:00:00\+00:00"},"refreshToken":{"token":"rst_[\w-]{48}","createdAt":"2026-11-22T12:00:00\+00:00",` +
+		shape := regexp.MustCompile(`^{"2faRequired":false,"accessToken":{"token":"rst_[\w-]{48}",` +
+			`"createdAt":"2026-11-22T12:00:00\+00:00",` +
+			`"expiresAt":"2026-11-22T13:00:00\+00:00"},"refreshToken":{"token":"rst_[\w-]{48}",` +
+			`"createdAt":"2026-11-22T12:00:00\+00:00",` +
 			`"expiresAt":"2026-12-22T12:00:00\+00:00"}}\n$`)
 		if !shape.Match(answer.Body) {
 			t.Errorf("%s", answer.Body)
@@ -30,11 +32,13 @@ func TestSignIn(t *testing.T) {
 		var p apitest.Tokens
 		answer.Decode(&p)
 		user := s.Do(http.MethodGet, apitest.MePath, nil, apitest.As(p.AccessToken.Token)).Want(http.StatusOK).Object()
-		if user["id"] != float64(id) || user["lastSigninTime"] != "2026-11-22T12:00:00+00:00" || user["version"] != 1.0 || user["updateTime"] != nil {
+		if user["id"] != float64(id) || user["lastSigninTime"] != "2026-11-22T12:00:00+00:00" ||
+			user["version"] != 1.0 || user["updateTime"] != nil {
 			t.Errorf("%v", user)
 		}
 		// A session may do what its user may.
-		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("new@example.com"), apitest.As(p.AccessToken.Token)).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("new@example.com"), apitest.As(p.AccessToken.Token)).
+			Want(http.StatusCreated)
 		// Its tokens are no service tokens.
 		if total := s.Do(http.MethodGet, apitest.TokensPath, nil).Object()["total"]; total != 1.0 {
 			t.Errorf("%v service tokens", total)
@@ -55,11 +59,16 @@ func TestSameRefusal(t *testing.T) {
 		id := regexp.MustCompile(`"requestId":"[^"]*"`)
 		want := ""
 		for i, c := range []changes{
-			apitest.Credentials("active@example.com", "MySecret1234"), apitest.Credentials("active@example.com", "mysecret123"),
-			apitest.Credentials("active@example.com", ""), apitest.Credentials("active@example.com", strings.Repeat("MySecret9", 20)),
-			apitest.Credentials("nobody@example.com", apitest.Password), apitest.Credentials("inactive@example.com", apitest.Password),
-			apitest.Credentials("inactive@example.com", "MySecret1234"), apitest.Credentials("elsewhere@example.com", "MySecret1234"),
-			apitest.Credentials("not an address", apitest.Password), apitest.Credentials("", apitest.Password), apitest.Credentials(strings.Repeat("a",
+			apitest.Credentials("active@example.com", "MySecret1234"),
+			apitest.Credentials("active@example.com", "mysecret123"),
+			apitest.Credentials("active@example.com", ""),
+			apitest.Credentials("active@example.com", strings.Repeat("MySecret9", 20)),
+			apitest.Credentials("nobody@example.com", apitest.Password),
+			apitest.Credentials("inactive@example.com", apitest.Password),
+			apitest.Credentials("inactive@example.com", "MySecret1234"),
+			apitest.Credentials("elsewhere@example.com", "MySecret1234"),
+			apitest.Credentials("not an address", apitest.Password), apitest.Credentials("", apitest.Password),
+			apitest.Credentials(strings.Repeat("a",
 				15_000)+"@example.com", apitest.Password),
 		} {
 			answer := s.Do(http.MethodPost, apitest.SignInPath, c, apitest.NoToken(fmt.Sprintf("192.0.2.%d", i+1))).
@@ -84,14 +93,17 @@ func TestAllowListAtSignIn(t *testing.T) {
 		p := s.SignInWith("mary@example.com", apitest.Password)
 		as := apitest.As(p.AccessToken.Token)
 		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("192.0.2.200")).Want(http.StatusOK)
-		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("203.0.113.9")).WantProblem(http.StatusForbidden, "ip_not_allowed")
+		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("203.0.113.9")).
+			WantProblem(http.StatusForbidden, "ip_not_allowed")
 		// Refused from there, the refresh token is not used up.
 		s.Refresh(p.RefreshToken.Token, apitest.NoToken("203.0.113.9")).
 			WantProblem(http.StatusForbidden, "ip_not_allowed")
 		s.Refresh(p.RefreshToken.Token, apitest.NoToken("192.0.2.9")).Want(http.StatusOK)
 		// The list changes, and the next request goes by it.
-		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"ipWhitelist": []string{"203.0.113.9"}}).Want(http.StatusOK)
-		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("192.0.2.200")).WantProblem(http.StatusForbidden, "ip_not_allowed")
+		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"ipWhitelist": []string{"203.0.113.9"}}).
+			Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("192.0.2.200")).
+			WantProblem(http.StatusForbidden, "ip_not_allowed")
 		s.Do(http.MethodGet, apitest.MePath, nil, as, apitest.From("203.0.113.9")).Want(http.StatusOK)
 	})
 }
@@ -119,7 +131,8 @@ func TestBruteForce(t *testing.T) {
 		// In whatever spelling, on whatever instance: five in a minute.
 		for i := range 5 {
 			email := []string{"mary@example.com", "MARY@example.com"}[i%2]
-			s[i%2].TrySignIn(email, "WrongSecret1", attacker).WantProblem(http.StatusUnauthorized, "invalid_credentials")
+			s[i%2].TrySignIn(email, "WrongSecret1", attacker).
+				WantProblem(http.StatusUnauthorized, "invalid_credentials")
 		}
 		for i := range 4 {
 			answer := s[i%2].TrySignIn("mary@example.com", apitest.Password, attacker).
@@ -146,7 +159,8 @@ func TestBruteForce(t *testing.T) {
 			if i == 5 {
 				want = http.StatusTooManyRequests
 			}
-			s[i%2].TrySignIn("mary@example.com", "WrongSecret1", apitest.NoToken(fmt.Sprintf("2001:db8::%d", i+1))).Want(want)
+			s[i%2].TrySignIn("mary@example.com", "WrongSecret1", apitest.NoToken(fmt.Sprintf("2001:db8::%d", i+1))).
+				Want(want)
 		}
 		for i := range s {
 			s[i].Clock.Advance(10*time.Minute - time.Second)
@@ -165,9 +179,11 @@ func TestManyAddressesFromOneSource(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.CreateUser("mary@example.com")
 		for i := range 30 {
-			s.TrySignIn(fmt.Sprintf("u%d@example.com", i), apitest.Password, apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
+			s.TrySignIn(fmt.Sprintf("u%d@example.com", i), apitest.Password, apitest.NoToken("198.51.100.7")).
+				Want(http.StatusUnauthorized)
 		}
-		s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("198.51.100.7")).Want(http.StatusTooManyRequests)
+		s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("198.51.100.7")).
+			Want(http.StatusTooManyRequests)
 		s.TrySignIn("mary@example.com", apitest.Password, apitest.NoToken("192.0.2.1")).Want(http.StatusOK)
 	})
 }

@@ -17,7 +17,8 @@ func TestNoOtherSiteLocksOut(t *testing.T) {
 		s.CreateUser("mary@example.com")
 		victim := apitest.NoToken("192.0.2.1")
 		wrong := apitest.Credentials("mary@example.com", "WrongSecret1")
-		const asText = `{"email":"mary@example.com","password":"WrongSecret1","x":"="}` // what a form of text/plain can make
+		// what a form of text/plain can make
+		const asText = `{"email":"mary@example.com","password":"WrongSecret1","x":"="}`
 		for range 10 {
 			for _, path := range []string{apitest.SignInPath, apitest.ForgotPath} {
 				for _, contentType := range []string{
@@ -37,7 +38,8 @@ func TestNoOtherSiteLocksOut(t *testing.T) {
 		if mails := s.Mails(); len(mails) != 0 {
 			t.Errorf("%d mails", len(mails))
 		}
-		if got := s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_SIGNIN_FAILED", nil).Object()["total"]; got != 0.0 {
+		if got := s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=USER_SIGNIN_FAILED",
+			nil).Object()["total"]; got != 0.0 {
 			t.Errorf("%v failures", got)
 		}
 		// The same from a page of ours counts.

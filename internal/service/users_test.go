@@ -24,7 +24,8 @@ func TestOneMailboxHasOneUser(t *testing.T) {
 		id := s.CreateUser(stored)
 		other := s.CreateUser("other@bücher.example")
 		for i, spelling := range spellings {
-			s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser(spelling)).WantProblem(http.StatusConflict, "email_taken", "email")
+			s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser(spelling)).
+				WantProblem(http.StatusConflict, "email_taken", "email")
 			s.Do(http.MethodPatch, apitest.UserPath(other), changes{"email": spelling}).WantProblem(http.StatusConflict,
 				"email_taken", "email")
 			s.Do(http.MethodPost, "/api/v1/users", changes{
@@ -33,7 +34,8 @@ func TestOneMailboxHasOneUser(t *testing.T) {
 			}).Want(http.StatusUnprocessableEntity)
 			for _, parameter := range []string{"filter[email]", "filter[q]"} {
 				var found struct{ Data []struct{ ID int64 } }
-				s.Do(http.MethodGet, apitest.UsersPath+"?"+parameter+"="+url.QueryEscape(spelling), nil).Want(http.StatusOK).Decode(&found)
+				s.Do(http.MethodGet, apitest.UsersPath+"?"+parameter+"="+url.QueryEscape(spelling), nil).
+					Want(http.StatusOK).Decode(&found)
 				if len(found.Data) != 1 || found.Data[0].ID != id {
 					t.Errorf("%s=%s: %v", parameter, spelling, found)
 				}

@@ -29,12 +29,17 @@ func TestNothingReadableAtRest(t *testing.T) {
 		s.CreateUser("john@example.com", changes{"tfa": true})
 		mailed := s.Challenge("john@example.com", "email", apitest.NoToken("192.0.2.1"))
 		code := s.Mail().Code
-		_, webhookSecret := s.CreateWebhook("https://example.com/hook", changes{"auth": "bearer", "token": "bearer-token-of-the-receiver"})
+		_, webhookSecret := s.CreateWebhook("https://example.com/hook",
+			changes{"auth": "bearer", "token": "bearer-token-of-the-receiver"})
 		secrets := map[string]string{
-			"configured token": apitest.AdminToken, "service token": s.CreateToken(0, nil), "access token": p.AccessToken.Token,
-			"refresh token": p.RefreshToken.Token, "challenge": c.Details.Token, "challenge by mail": mailed.Details.Token,
-			"password": apitest.Password, "authenticator": app.Secret, "recovery code": recovery[0], "plain recovery code": strings.ReplaceAll(recovery[0], "-", ""),
-			"reset token": s.ResetToken("mary@example.com"), "webhook's secret": webhookSecret, "webhook's token": "bearer-token-of-the-receiver",
+			"configured token": apitest.AdminToken, "service token": s.CreateToken(0, nil),
+			"access token":  p.AccessToken.Token,
+			"refresh token": p.RefreshToken.Token, "challenge": c.Details.Token,
+			"challenge by mail": mailed.Details.Token,
+			"password":          apitest.Password, "authenticator": app.Secret, "recovery code": recovery[0],
+			"plain recovery code": strings.ReplaceAll(recovery[0], "-", ""),
+			"reset token":         s.ResetToken("mary@example.com"), "webhook's secret": webhookSecret,
+			"webhook's token": "bearer-token-of-the-receiver",
 		}
 		content := dump(t, engine, apitest.OpenDatabase(t, engine, url))
 		for name, secret := range secrets {
@@ -45,7 +50,8 @@ func TestNothingReadableAtRest(t *testing.T) {
 		if strings.Contains(content, "|"+code+"|") || strings.Contains(content, `"`+code+`"`) {
 			t.Error("the mailed code stands in the database")
 		}
-		for _, there := range []string{"mary@example.com", "$2a$04$", "https://example.com/hook"} { // or the dump would prove nothing
+		// or the dump would prove nothing
+		for _, there := range []string{"mary@example.com", "$2a$04$", "https://example.com/hook"} {
 			if !strings.Contains(content, there) {
 				t.Errorf("%s is not found", there)
 			}
@@ -66,7 +72,8 @@ func TestNothingPersonalAfterDeletion(t *testing.T) {
 			return s.TrySignIn("qxzmary@website.com", password, apitest.NoToken(address))
 		}
 		body := apitest.NewUser("qxzmary@website.com", changes{
-			"name": "Qxzmary Poppins", "phone": "+18043257762", "clientTags": []string{"a personal tag"}, "groups": []int{1},
+			"name": "Qxzmary Poppins", "phone": "+18043257762", "clientTags": []string{"a personal tag"},
+			"groups":      []int{1},
 			"ipWhitelist": []string{here, "127.0.0.1"}, "canViewMaskedData": true, "password": personalPassword,
 		})
 		key := apitest.Header("Idempotency-Key", "a-personal-key")
@@ -87,7 +94,8 @@ func TestNothingPersonalAfterDeletion(t *testing.T) {
 		// Tokens: one is revoked, one is not, and one is refused.
 		named := changes{"name": "the personal laptop", "ipWhitelist": []string{here}}
 		revoked := s.Do(http.MethodPost, apitest.TokensPath, changes{
-			"name": "the personal phone", "permissions": []string{}, "userId": id, "ipWhitelist": []string{"203.0.113.99"},
+			"name": "the personal phone", "permissions": []string{}, "userId": id,
+			"ipWhitelist": []string{"203.0.113.99"},
 		}).Want(http.StatusCreated).ID()
 		s.Do(http.MethodDelete, fmt.Sprintf("%s/%d", apitest.TokensPath, revoked), nil).Want(http.StatusNoContent)
 		hers := apitest.As(s.CreateToken(id, nil, named))
@@ -139,10 +147,12 @@ func TestNothingPersonalAfterDeletion(t *testing.T) {
 		// user did to others.
 		var list struct{ Data []apitest.Event }
 		s.Do(http.MethodGet, apitest.EventsPath+"?filter[user]="+fmt.Sprint(id), nil).Want(http.StatusOK).Decode(&list)
-		if got := len(apitest.Query(t, db, "SELECT id FROM events")); got != happened+1 || *list.Data[0].Source != office {
+		if got := len(apitest.Query(t, db, "SELECT id FROM events")); got != happened+1 ||
+			*list.Data[0].Source != office {
 			t.Errorf("%d events were %d, %+v", got, happened, list.Data[0])
 		}
-		created := column(fmt.Sprintf("SELECT changes FROM events WHERE type = 'GROUP_CREATED' AND subject_id = %d", group))
+		created := column(fmt.Sprintf("SELECT changes FROM events WHERE type = 'GROUP_CREATED' AND subject_id = %d",
+			group))
 		if !strings.Contains(created, `"x"`) {
 			t.Errorf("%s", created)
 		}
@@ -161,7 +171,8 @@ func TestDeletionKeepsItsOwnEvent(t *testing.T) {
 		id := s.CreateUser("mary@example.com")
 		err := s.Store.InTx(t.Context(), func(tx *store.Tx) error {
 			event := identity.Event{
-				Type: identity.UserDeleted, Time: s.Clock.Now(), SubjectID: id, Changes: identity.Changes{"tokens": {New: 3}},
+				Type: identity.UserDeleted, Time: s.Clock.Now(), SubjectID: id,
+				Changes: identity.Changes{"tokens": {New: 3}},
 			}
 			return errors.Join(tx.DeleteUser(t.Context(), id), tx.Emit(t.Context(), event))
 		})
@@ -187,7 +198,8 @@ func TestOwnDeletionKeepsNoSource(t *testing.T) {
 		id = s.CreateUser("ann@example.com")
 		token := s.CreateToken(id, []string{"users.self"}, changes{"name": "the personal laptop"})
 		exposed.Do(http.MethodDelete, "/2.0/users/me", nil, apitest.As(token), named).Want(http.StatusNoContent)
-		got := apitest.Query(t, db, `SELECT actor_name, source, client_request_id, CASE WHEN actor_token_id = 0 THEN 'session' ELSE 'token' END
+		got := apitest.Query(t, db, `SELECT actor_name, source, client_request_id,
+				CASE WHEN actor_token_id = 0 THEN 'session' ELSE 'token' END
 			FROM events WHERE type = 'USER_DELETED' ORDER BY id`)
 		if want := []string{"|session|||session|", "||||token|"}; !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)

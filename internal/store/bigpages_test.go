@@ -33,9 +33,10 @@ var epoch = map[string]string{"sqlite": "0", "postgres": "'1970-01-01 00:00:00+0
 // fillEvents makes n events of 200 KB each, beside the one there is.
 func fillEvents(t *testing.T, engine, url string, n int) {
 	t.Helper()
-	fill(t, engine, url, n, 200_000, `INSERT INTO events (type, happened_at, actor_name, actor_token_id, actor_user_id, source,
-			request_id, subject_type, subject_id, changes, reason)
-		SELECT 'USER_UPDATED', EPOCH, 'x', 0, 0, '', 'r', 'user', i, '{"name":{"old":"","new":"' || TEXT || '"}}', '' FROM n`)
+	fill(t, engine, url, n, 200_000, `INSERT INTO events (type, happened_at, actor_name, actor_token_id,
+			actor_user_id, source, request_id, subject_type, subject_id, changes, reason)
+		SELECT 'USER_UPDATED', EPOCH, 'x', 0, 0, '', 'r', 'user', i,
+			'{"name":{"old":"","new":"' || TEXT || '"}}', '' FROM n`)
 }
 
 // TestBigEvents: however large events are, they are read page by page.
@@ -74,7 +75,8 @@ func TestBigRecords(t *testing.T) {
 		user := s.CreateUser("a@example.com")
 		const n, size = 300, 64<<10 - 8
 		fill(t, engine, url, n, size, fmt.Sprintf(`INSERT INTO records (user_id, type, id, attributes, created_at)
-			SELECT %d, CASE WHEN i %% 3 = 0 THEN 'tags' ELSE 'bills' END, i || '', '{"a":"' || TEXT || '"}', EPOCH FROM n`, user))
+			SELECT %d, CASE WHEN i %% 3 = 0 THEN 'tags' ELSE 'bills' END, i || '',
+				'{"a":"' || TEXT || '"}', EPOCH FROM n`, user))
 		records := apitest.UserPath(user) + "/records"
 		s.CheckWalk(records+"?limit=1000", "id", n, 3, 3)
 		s.CheckWalk(records+"?limit=100", "id", n, 3, 3)
@@ -91,7 +93,8 @@ func TestDeliveriesDoNotLoadWhatTheySay(t *testing.T) {
 	apitest.EachAlone(t, func(t *testing.T, s *apitest.Server, engine, url string) {
 		path, _ := s.CreateWebhook(apitest.NewReceiver(t).URL, changes{"active": false})
 		const n, size = 1000, 200_000
-		fill(t, engine, url, n, size, `INSERT INTO outbox (lane, topic, user_id, payload, created_at, due_at, expires_at)
+		fill(t, engine, url, n, size, `INSERT INTO outbox (lane, topic, user_id, payload, created_at, due_at,
+				expires_at)
 			SELECT 'webhook/1', 'USER_SYNCED', i, TEXT, EPOCH, EPOCH, EPOCH FROM n`)
 		for _, list := range []string{path + "/deliveries", apitest.OutboxPath} {
 			grown := allocated(func() {
@@ -121,8 +124,8 @@ func TestEventTotalIsBounded(t *testing.T) {
 	t.Parallel()
 	const counted = 10_000
 	apitest.EachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
-		const columns = "type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, subject_type, " +
-			"subject_id, changes, reason"
+		const columns = "type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, " +
+			"subject_type, subject_id, changes, reason"
 		double := "INSERT INTO events (" + columns + ") SELECT " + columns + " FROM events"
 		for range 13 {
 			apitest.Execute(t, db, double) // of the one event that there is

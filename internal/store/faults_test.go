@@ -129,7 +129,8 @@ func TestDatabaseAway(t *testing.T) {
 	for range 3 {
 		l.set(true)
 		for _, call := range all {
-			answer := s.Do(call.Method, call.Path, call.Body).WantProblem(http.StatusServiceUnavailable, "database_unavailable")
+			answer := s.Do(call.Method, call.Path, call.Body).
+				WantProblem(http.StatusServiceUnavailable, "database_unavailable")
 			if after, err := strconv.Atoi(answer.Header.Get("Retry-After")); err != nil || after < 1 {
 				t.Errorf("Retry-After %q", answer.Header.Get("Retry-After"))
 			}
@@ -162,7 +163,10 @@ func TestLostAnswers(t *testing.T) {
 	s := apitest.New(t, databaseURL)
 	warm := s.CreateUser("warm@example.com")
 	s.Do(http.MethodPatch, apitest.UserPath(warm), changes{"name": "Warm"}).Want(http.StatusOK)
-	for i, statement := range []string{"INSERT INTO users", "INSERT INTO events", "INSERT INTO idempotency_keys", "COMMIT", "SELECT"} {
+	for i, statement := range []string{
+		"INSERT INTO users", "INSERT INTO events", "INSERT INTO idempotency_keys",
+		"COMMIT", "SELECT",
+	} {
 		// Sent as text only once per process: afterwards they are prepared.
 		fresh := apitest.New(t, databaseURL)
 		body := apitest.NewUser(fmt.Sprintf("u%d@example.com", i))
@@ -191,8 +195,10 @@ func TestReadOnlyDatabase(t *testing.T) {
 	readOnly := apitest.NewOn(t, storetest.Open(t, databaseURL+"&default_transaction_read_only=on"), s.Clock)
 	readOnly.Do(http.MethodGet, apitest.UserPath(id), nil).Want(http.StatusOK)
 	readOnly.Do(http.MethodGet, apitest.UsersPath, nil).Want(http.StatusOK)
-	readOnly.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "X"}).WantProblem(http.StatusServiceUnavailable, "database_unavailable")
-	readOnly.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("b@example.com")).WantProblem(http.StatusServiceUnavailable, "database_unavailable")
+	readOnly.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "X"}).
+		WantProblem(http.StatusServiceUnavailable, "database_unavailable")
+	readOnly.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("b@example.com")).
+		WantProblem(http.StatusServiceUnavailable, "database_unavailable")
 	readOnly.Do(http.MethodGet, "/readyz", nil).Want(http.StatusServiceUnavailable)
 }
 
@@ -214,11 +220,16 @@ func TestWithoutPreparedStatements(t *testing.T) {
 			group := s.CreateGroup("Support")
 			for i := range 3 {
 				id := s.CreateUser(fmt.Sprintf("u%d@example.com", i), changes{"groups": []int64{group}})
-				s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "Änne", "groups": []int{1}}).Want(http.StatusOK)
+				s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "Änne", "groups": []int{1}}).
+					Want(http.StatusOK)
 			}
 			s.Do(http.MethodDelete, apitest.UserPath(1), nil).Want(http.StatusNoContent)
-			for _, query := range []string{"", "?filter[name]=änn", "?filter[q]=example", "?offset=1", "?filter[group]=1&sort_by=name"} {
-				if total := s.Do(http.MethodGet, apitest.UsersPath+query, nil).Want(http.StatusOK).Object()["total"]; total != 2.0 {
+			for _, query := range []string{
+				"", "?filter[name]=änn", "?filter[q]=example", "?offset=1",
+				"?filter[group]=1&sort_by=name",
+			} {
+				if total := s.Do(http.MethodGet, apitest.UsersPath+query,
+					nil).Want(http.StatusOK).Object()["total"]; total != 2.0 {
 					t.Errorf("%s: %v", query, total)
 				}
 			}

@@ -220,7 +220,8 @@ const BaseURL = "http://localhost:8080"
 
 // secretPattern finds what must never be logged: tokens, password hashes, and
 // the passwords of tests, which all have Secret in them.
-var secretPattern = regexp.MustCompile(`rst_[A-Za-z0-9_-]{8,}|\$2[aby]\$|[A-Za-z0-9]*Secret[A-Za-z0-9-]*\d|` + AdminToken)
+var secretPattern = regexp.MustCompile(`rst_[A-Za-z0-9_-]{8,}|\$2[aby]\$|[A-Za-z0-9]*Secret[A-Za-z0-9-]*\d|` +
+	AdminToken)
 
 // checkLog fails the test when a secret has been logged, at whatever level.
 func (s *Server) checkLog() {

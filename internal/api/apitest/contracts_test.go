@@ -132,7 +132,8 @@ func TestCreatedTokenIsToken(t *testing.T) {
 func TestWebhookWithSecretIsWebhook(t *testing.T) {
 	schemas := contracts(t)[backoffice.Prefix].Components.Schemas
 	want := append(slices.Clone(schemas["Webhook"].Value.Required), "secret")
-	if got := schemas["WebhookWithSecret"].Value.Required; !slices.Equal(got, want) || len(schemas["WebhookWithSecret"].Value.Properties) != len(want) {
+	if got := schemas["WebhookWithSecret"].Value.Required; !slices.Equal(got, want) ||
+		len(schemas["WebhookWithSecret"].Value.Properties) != len(want) {
 		t.Errorf("required: %v, want %v", got, want)
 	}
 }

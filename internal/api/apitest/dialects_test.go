@@ -44,7 +44,8 @@ func TestEveryKindHasItsAnswer(t *testing.T) {
 	for _, dialect := range app.Dialects(nil, nil) {
 		answer := func(err error) *httptest.ResponseRecorder {
 			recorder := httptest.NewRecorder()
-			c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, dialect.Prefix+"/users", http.NoBody), recorder)
+			c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet,
+				dialect.Prefix+"/users", http.NoBody), recorder)
 			if err := dialect.Answer(c, err); err != nil {
 				t.Errorf("%s: %v", dialect.Prefix, err)
 			}
@@ -70,7 +71,10 @@ func TestEveryKindHasItsAnswer(t *testing.T) {
 				t.Errorf("%s: kind %d: Retry-After %q", dialect.Prefix, kind, after)
 			}
 		}
-		for _, err := range []error{errors.New("secret plan"), echo.NewHTTPError(http.StatusBadGateway, "secret plan")} {
+		for _, err := range []error{
+			errors.New("secret plan"),
+			echo.NewHTTPError(http.StatusBadGateway, "secret plan"),
+		} {
 			got := answer(err)
 			if got.Code != http.StatusInternalServerError || strings.Contains(got.Body.String(), "secret plan") {
 				t.Errorf("%s: %d %s", dialect.Prefix, got.Code, got.Body)

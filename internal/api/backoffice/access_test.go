@@ -19,12 +19,15 @@ func TestEveryCallNeedsItsPermission(t *testing.T) {
 		routes := map[string]bool{}
 		for _, call := range list {
 			others := slices.DeleteFunc(apitest.NamedPermissions(), func(p string) bool {
-				includes := call.Needs == "users.view" && slices.Contains([]string{"users.create", "users.update", "users.delete"}, p)
+				includes := call.Needs == "users.view" &&
+					slices.Contains([]string{"users.create", "users.update", "users.delete"}, p)
 				return p == call.Needs || includes
 			})
 			for _, as := range []string{s.CreateToken(0, nil), s.CreateToken(0, others)} {
-				answer := s.Do(call.Method, call.Path, call.Body, apitest.As(as)).WantProblem(http.StatusForbidden, "permission_denied")
-				if challenge := answer.Header.Get("WWW-Authenticate"); !strings.Contains(challenge, `error="insufficient_scope"`) {
+				answer := s.Do(call.Method, call.Path, call.Body, apitest.As(as)).
+					WantProblem(http.StatusForbidden, "permission_denied")
+				challenge := answer.Header.Get("WWW-Authenticate")
+				if !strings.Contains(challenge, `error="insufficient_scope"`) {
 					t.Errorf("%s %s: %s", call.Method, call.Path, challenge)
 				}
 			}
@@ -60,7 +63,8 @@ func TestEveryCallNeedsAToken(t *testing.T) {
 		expired := s.CreateToken(0, apitest.AllPermissions(), changes{"expiresAt": s.Clock.Now().Add(time.Hour)})
 		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(expired)).Want(http.StatusOK)
 		s.Clock.Advance(time.Hour)
-		for _, call := range append(s.WebhookCalls(), apitest.Calls(s.CreateUser("a@example.com"), s.CreateGroup("Support"), 1)...) {
+		for _, call := range append(s.WebhookCalls(),
+			apitest.Calls(s.CreateUser("a@example.com"), s.CreateGroup("Support"), 1)...) {
 			for _, credential := range []struct{ authorization, code, challenge string }{
 				{"", "missing_token", `Bearer realm="roster"`},
 				{"Basic dXNlcjpwYXNz", "missing_token", `Bearer realm="roster"`},
@@ -68,23 +72,36 @@ func TestEveryCallNeedsAToken(t *testing.T) {
 				{"Bearer ", "missing_token", `Bearer realm="roster"`},
 				{apitest.AdminToken, "missing_token", `Bearer realm="roster"`},
 				{"Bearer wrong", "invalid_token", `Bearer realm="roster", error="invalid_token"`},
-				{"Bearer " + apitest.AdminToken[:len(apitest.AdminToken)-1], "invalid_token", `Bearer realm="roster", error="invalid_token"`},
+				{
+					"Bearer " + apitest.AdminToken[:len(apitest.AdminToken)-1], "invalid_token",
+					`Bearer realm="roster", error="invalid_token"`,
+				},
 				{"Bearer " + apitest.AdminToken + "x", "invalid_token", `Bearer realm="roster", error="invalid_token"`},
-				{"Bearer " + strings.ToUpper(apitest.AdminToken), "invalid_token", `Bearer realm="roster", error="invalid_token"`},
+				{
+					"Bearer " + strings.ToUpper(apitest.AdminToken), "invalid_token",
+					`Bearer realm="roster", error="invalid_token"`,
+				},
 				{"Bearer " + expired, "invalid_token", `Bearer realm="roster", error="invalid_token"`},
 				{"Bearer \xff\xfe", "invalid_token", `Bearer realm="roster", error="invalid_token"`},
-				{"Bearer " + strings.Repeat("x", 30000), "invalid_token", `Bearer realm="roster", error="invalid_token"`},
+				{
+					"Bearer " + strings.Repeat("x", 30000), "invalid_token",
+					`Bearer realm="roster", error="invalid_token"`,
+				},
 			} {
-				answer := s.Do(call.Method, call.Path, call.Body, apitest.Header("Authorization", credential.authorization)).
+				answer := s.Do(call.Method, call.Path, call.Body,
+					apitest.Header("Authorization", credential.authorization)).
 					WantProblem(http.StatusUnauthorized, credential.code)
 				if got := answer.Header.Get("WWW-Authenticate"); got != credential.challenge {
 					t.Errorf("%s: %s", credential.authorization, got)
 				}
 			}
-			s.Do(call.Method, call.Path+"?access_token="+apitest.AdminToken, call.Body, apitest.As("")).WantProblem(http.StatusUnauthorized, "missing_token")
+			s.Do(call.Method, call.Path+"?access_token="+apitest.AdminToken, call.Body, apitest.As("")).
+				WantProblem(http.StatusUnauthorized, "missing_token")
 			twice := func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+apitest.AdminToken) }
-			s.Do(call.Method, call.Path, call.Body, twice).WantProblem(http.StatusBadRequest, "validation_failed", "Authorization")
+			s.Do(call.Method, call.Path, call.Body, twice).
+				WantProblem(http.StatusBadRequest, "validation_failed", "Authorization")
 		}
-		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.Header("Authorization", "bearer  "+apitest.AdminToken)).Want(http.StatusOK)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.Header("Authorization", "bearer  "+apitest.AdminToken)).
+			Want(http.StatusOK)
 	})
 }

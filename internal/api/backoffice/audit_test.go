@@ -17,10 +17,12 @@ func TestEvents(t *testing.T) {
 		id := s.CreateUser("mary@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
 		from := apitest.From("192.0.2.1")
 		s.TrySignIn("mary@example.com", "WrongSecret1", apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
-		s.TrySignIn("nobody@example.com", apitest.Password, apitest.NoToken("198.51.100.7")).Want(http.StatusUnauthorized)
+		s.TrySignIn("nobody@example.com", apitest.Password, apitest.NoToken("198.51.100.7")).
+			Want(http.StatusUnauthorized)
 		as := apitest.As(s.SignInWith("mary@example.com", apitest.Password).AccessToken.Token)
 		s.Clock.Advance(time.Minute)
-		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "Mary Ann"}, as, from, apitest.Header("X-Request-Id", "request-7")).Want(http.StatusOK)
+		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"name": "Mary Ann"}, as, from,
+			apitest.Header("X-Request-Id", "request-7")).Want(http.StatusOK)
 		powerless := apitest.As(s.CreateToken(0, nil))
 		s.Do(http.MethodGet, apitest.UsersPath, nil, powerless, from).Want(http.StatusForbidden)
 		confined := apitest.As(s.CreateToken(id, []string{"users.view"}, changes{"ipWhitelist": []string{"192.0.2.1"}}))
@@ -36,29 +38,35 @@ func TestEvents(t *testing.T) {
 			}
 			got = append(got, text)
 		}
-		want := "USER_SIGNED_OUT, USER_ACCESS_REFUSED ip_not_allowed, TOKEN_CREATED, USER_ACCESS_REFUSED permission_denied, TOKEN_CREATED, " +
-			"USER_UPDATED, USER_SIGNED_IN, USER_SIGNIN_FAILED unknown_user, USER_SIGNIN_FAILED wrong_password, USER_CREATED, TOKEN_CREATED"
+		want := "USER_SIGNED_OUT, USER_ACCESS_REFUSED ip_not_allowed, TOKEN_CREATED, " +
+			"USER_ACCESS_REFUSED permission_denied, TOKEN_CREATED, USER_UPDATED, USER_SIGNED_IN, " +
+			"USER_SIGNIN_FAILED unknown_user, USER_SIGNIN_FAILED wrong_password, USER_CREATED, TOKEN_CREATED"
 		if strings.Join(got, ", ") != want || all.Total == nil || *all.Total != len(got) {
 			t.Fatalf("%v, %v\nwant %s", all.Total, got, want)
 		}
 		update := all.Data[5]
-		if *update.UserID != id || *update.Actor.UserID != id || update.Actor.TokenID != nil || update.Actor.Name != "session" || *update.Source != "192.0.2.1" ||
-			update.RequestID != "request-7" || update.Changes["name"].Old != "Mary" || update.Changes["name"].New != "Mary Ann" || len(update.Changes) != 1 ||
+		if *update.UserID != id || *update.Actor.UserID != id || update.Actor.TokenID != nil ||
+			update.Actor.Name != "session" || *update.Source != "192.0.2.1" ||
+			update.RequestID != "request-7" || update.Changes["name"].Old != "Mary" ||
+			update.Changes["name"].New != "Mary Ann" || len(update.Changes) != 1 ||
 			update.Time != "2026-11-22T12:01:00+00:00" || update.Reason != nil {
 			t.Errorf("%+v", update)
 		}
-		if failed := all.Data[8]; *failed.UserID != id || failed.Actor.UserID != nil || *failed.Source != "198.51.100.7" {
+		if failed := all.Data[8]; *failed.UserID != id || failed.Actor.UserID != nil ||
+			*failed.Source != "198.51.100.7" {
 			t.Errorf("%+v", failed)
 		}
 		if unknown := all.Data[7]; unknown.UserID != nil {
 			t.Errorf("%+v", unknown)
 		}
-		if refused := all.Data[1]; *refused.Actor.UserID != id || refused.Actor.TokenID == nil || *refused.UserID != id {
+		if refused := all.Data[1]; *refused.Actor.UserID != id || refused.Actor.TokenID == nil ||
+			*refused.UserID != id {
 			t.Errorf("%+v", refused)
 		}
 		for query, want := range map[string]int{
 			"filter[user]=" + fmt.Sprint(id): 6, "filter[actor]=" + fmt.Sprint(id): 4, "filter[actor]=token:1": 3,
-			"filter[type]=TOKEN_CREATED": 3, "filter[type]=USER_SIGNED_IN&filter[user]=" + fmt.Sprint(id): 1, "filter[user]=999": 0,
+			"filter[type]=TOKEN_CREATED": 3, "filter[type]=USER_SIGNED_IN&filter[user]=" + fmt.Sprint(id): 1,
+			"filter[user]=999":                   0,
 			"filter[since]=2026-11-22T12:01:00Z": 6, "filter[until]=2026-11-22T12:01:00Z": 5,
 			"filter[since]=" + url.QueryEscape("2026-11-22T14:01:00+02:00") + "&filter[until]=2026-11-22T12:02:00Z": 6,
 			"filter[since]=2026-11-22T12:01:01Z": 0,
@@ -104,11 +112,15 @@ func TestEventQueries(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for query, field := range map[string]string{
-			"filter[user]=x": "filter[user]", "filter[actor]=token:x": "filter[actor]", "filter[actor]=token:": "filter[actor]", "filter[actor]=mary": "filter[actor]",
-			"filter[type]=NOTHING": "filter[type]", "filter[type]=": "filter[type]", "filter[since]=yesterday": "filter[since]", "filter[until]=2026-11-22": "filter[until]",
-			"filter[since]=": "filter[since]", "limit=0": "limit", "after=x": "after", "sort_by=id": "sort_by", "filter[user]=1&filter[user]=2": "filter[user]",
+			"filter[user]=x": "filter[user]", "filter[actor]=token:x": "filter[actor]",
+			"filter[actor]=token:": "filter[actor]", "filter[actor]=mary": "filter[actor]",
+			"filter[type]=NOTHING": "filter[type]", "filter[type]=": "filter[type]",
+			"filter[since]=yesterday": "filter[since]", "filter[until]=2026-11-22": "filter[until]",
+			"filter[since]=": "filter[since]", "limit=0": "limit", "after=x": "after", "sort_by=id": "sort_by",
+			"filter[user]=1&filter[user]=2": "filter[user]",
 		} {
-			s.Do(http.MethodGet, apitest.EventsPath+"?"+query, nil).WantProblem(http.StatusBadRequest, "validation_failed", field)
+			s.Do(http.MethodGet, apitest.EventsPath+"?"+query, nil).
+				WantProblem(http.StatusBadRequest, "validation_failed", field)
 		}
 	})
 }

@@ -36,14 +36,16 @@ func TestRequestIDs(t *testing.T) {
 		if line := logLine(s, answered); !strings.Contains(line, `"client_request_id":"abc-123"`) {
 			t.Errorf("the log has %s", line)
 		}
-		denied := exposed.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As("wrong"), given).Want(http.StatusUnauthorized)
+		denied := exposed.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As("wrong"), given).
+			Want(http.StatusUnauthorized)
 		if id := denied.Header.Get("X-Request-Id"); !ours.MatchString(id) || denied.Object()["requestId"] != id ||
 			!strings.Contains(logLine(s, id), `"client_request_id":"abc-123"`) {
 			t.Errorf("without a caller: %s %s", id, denied.Body)
 		}
 		twice := func(r *http.Request) { r.Header["X-Request-Id"] = []string{"abc-123", "def-456"} }
 		for i, bad := range []apitest.Option{
-			apitest.Header("X-Request-Id", "a b"), apitest.Header("X-Request-Id", `"><script>`), apitest.Header("X-Request-Id",
+			apitest.Header("X-Request-Id", "a b"), apitest.Header("X-Request-Id", `"><script>`),
+			apitest.Header("X-Request-Id",
 				strings.Repeat("x", 129)), twice,
 		} {
 			for j, server := range []*apitest.Server{s, exposed} {
@@ -55,9 +57,9 @@ func TestRequestIDs(t *testing.T) {
 			}
 		}
 		longest := strings.Repeat("x", 128)
-		if answered, _ := change(exposed, "long", apitest.Header("X-Request-Id", longest)); !strings.Contains(logLine(s,
-			answered), longest) {
-			t.Errorf("128 characters: %s", logLine(s, answered))
+		answered, _ := change(exposed, "long", apitest.Header("X-Request-Id", longest))
+		if line := logLine(s, answered); !strings.Contains(line, longest) {
+			t.Errorf("128 characters: %s", line)
 		}
 	})
 }

@@ -64,7 +64,8 @@ func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 		// Services do something of their own, and John comes.
 		s.Do(http.MethodPost, apitest.GroupsPath, empty("z"), apitest.From(service)).Want(http.StatusCreated)
 		blunt := s.CreateToken(0, []string{"audit.view"}, changes{"canViewMaskedData": false})
-		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(blunt), apitest.From(service)).Want(http.StatusForbidden)
+		s.Do(http.MethodGet, apitest.UsersPath, nil, apitest.As(blunt), apitest.From(service)).
+			Want(http.StatusForbidden)
 		enter("john@website.com", "WrongSecret1", office).Want(http.StatusUnauthorized)
 		johns := token("john@website.com", office)
 
@@ -73,12 +74,17 @@ func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 			name, token  string
 			there, never []string
 		}{
-			{"a session", johns, []string{service, office, "***", "https://hooks.example.com/***", "+18043257762"}, personal},
+			{
+				"a session", johns,
+				[]string{service, office, "***", "https://hooks.example.com/***", "+18043257762"},
+				personal,
+			},
 			{"a service", blunt, []string{service, "***"}, append([]string{office, "+18043257762"}, personal...)},
 			{"who sees everything", apitest.AdminToken, append([]string{service, office}, personal...), nil},
 		} {
 			for _, query := range []string{
-				"", "&filter[user]=" + fmt.Sprint(mary), "&filter[actor]=" + fmt.Sprint(mary), "&filter[type]=USER_SIGNIN_FAILED",
+				"", "&filter[user]=" + fmt.Sprint(mary), "&filter[actor]=" + fmt.Sprint(mary),
+				"&filter[type]=USER_SIGNIN_FAILED",
 				"&filter[type]=TOKEN_CREATED", "&filter[since]=2020-01-01T00:00:00Z",
 			} {
 				answer := s.Do(http.MethodGet, apitest.EventsPath+"?limit=1000"+query, nil, apitest.As(test.token))

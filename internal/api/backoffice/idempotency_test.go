@@ -27,7 +27,8 @@ func TestSameRequest(t *testing.T) {
 			`"groups": [ 1 ], "tfa": false, "active": true, "password": "MySecret123", "email": "a@example.com",` +
 			`"name": "M\u0061ry" }`
 		for _, same := range []string{body, reordered, strings.Replace(body, "MySecret123", "AnotherSecret", 1)} {
-			if got := s.Do(http.MethodPost, apitest.UsersPath, same, key).Want(http.StatusCreated); string(got.Body) != string(first.Body) {
+			if got := s.Do(http.MethodPost, apitest.UsersPath, same,
+				key).Want(http.StatusCreated); string(got.Body) != string(first.Body) {
 				t.Errorf("%s\ngets %s", same, got.Body)
 			}
 		}
@@ -44,7 +45,8 @@ func TestSameRequest(t *testing.T) {
 				WantProblem(http.StatusConflict, "idempotency_key_reused", "Idempotency-Key")
 		}
 		// A repetition must be a whole request, with a password.
-		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("a@example.com", changes{"password": apitest.Absent}), key).
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("a@example.com", changes{"password": apitest.Absent}),
+			key).
 			WantProblem(http.StatusBadRequest, "validation_failed", "password")
 		// The password of the first call counts.
 		s.SignInWith("a@example.com", apitest.Password)
@@ -60,8 +62,10 @@ func TestFingerprintTellsNothingOfThePassword(t *testing.T) {
 	apitest.EachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
 		var kept []string
 		for _, secretText := range []string{"MySecret123", "AnotherSecret"} {
-			body := `{"name":"Mary","email":"a@example.com","active":true,"tfa":false,"groups":[],"password":"` + secretText + `"}`
-			id := s.Do(http.MethodPost, apitest.UsersPath, body, apitest.Header("Idempotency-Key", "key")).Want(http.StatusCreated).ID()
+			body := `{"name":"Mary","email":"a@example.com","active":true,"tfa":false,"groups":[],"password":"` +
+				secretText + `"}`
+			id := s.Do(http.MethodPost, apitest.UsersPath, body, apitest.Header("Idempotency-Key", "key")).
+				Want(http.StatusCreated).ID()
 			fingerprint := apitest.Query(t, db, "SELECT fingerprint FROM idempotency_keys")[0]
 			without := `{"active":true,"email":"a@example.com","groups":[],"name":"Mary","tfa":false}`
 			for _, text := range []string{body, secretText, without} {
@@ -89,8 +93,14 @@ func TestKeptAnswerSurvivesNewKey(t *testing.T) {
 			svc := service.New(service.Options{
 				Store: s.Store, Clock: s.Clock.Now, Passwords: secret.NewPasswords(secret.MinCost, 1), SecretKey: key,
 			})
-			in := service.NewUser{User: identity.User{Name: "Mary", Email: "a@example.com", Active: true}, Password: apitest.Password}
-			once := service.Once{Key: "key", Request: "{}", Render: func(identity.User) []byte { return []byte("kept") }}
+			in := service.NewUser{
+				User:     identity.User{Name: "Mary", Email: "a@example.com", Active: true},
+				Password: apitest.Password,
+			}
+			once := service.Once{
+				Key: "key", Request: "{}",
+				Render: func(identity.User) []byte { return []byte("kept") },
+			}
 			_, answer, err := svc.CreateUser(t.Context(), identity.CommandLine(), in, once)
 			if err != nil || answer.Replayed != (i > 0) || i > 0 && string(answer.Body) != "kept" {
 				t.Errorf("%q: %+v, %v", key, answer, err)
@@ -104,7 +114,8 @@ func TestKeptAnswerSurvivesNewKey(t *testing.T) {
 func TestKeptAnswersArePruned(t *testing.T) {
 	t.Parallel()
 	apitest.EachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
-		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("a@example.com"), apitest.Header("Idempotency-Key", "key")).
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("a@example.com"),
+			apitest.Header("Idempotency-Key", "key")).
 			Want(http.StatusCreated)
 		for _, step := range []struct {
 			wait time.Duration
@@ -128,7 +139,8 @@ func TestKeptAnswerIsNoWayAroundMasks(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		id := s.CreateUser("mary@example.com", changes{"groups": []int{1}, "canViewMaskedData": true})
 		as, key := apitest.As(s.SignIn("mary@example.com")), apitest.Header("Idempotency-Key", "k")
-		body := apitest.NewUser("john@website.com", changes{"phone": "+18043257762", "ipWhitelist": []string{"79.24.241.198"}})
+		body := apitest.NewUser("john@website.com",
+			changes{"phone": "+18043257762", "ipWhitelist": []string{"79.24.241.198"}})
 		first := s.Do(http.MethodPost, apitest.UsersPath, body, as, key).Want(http.StatusCreated)
 		again := s.Do(http.MethodPost, apitest.UsersPath, body, as, key).Want(http.StatusCreated)
 		if first.ID() != again.ID() || !strings.Contains(string(again.Body), "john@website.com") {

@@ -16,7 +16,11 @@ func TestIntrospect(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		group := s.CreateGroup("Support", "users.view", "audit.view")
-		id := s.CreateUser("mary@example.com", changes{"groups": []int64{group}, "clientTags": []any{"tag", changes{"id": 7}}, "ipWhitelist": []string{"192.0.2.0/24"}})
+		id := s.CreateUser("mary@example.com",
+			changes{
+				"groups": []int64{group}, "clientTags": []any{"tag", changes{"id": 7}},
+				"ipWhitelist": []string{"192.0.2.0/24"},
+			})
 		p := s.SignInWith("mary@example.com", apitest.Password)
 		as := apitest.As(s.CreateToken(0, []string{"tokens.introspect"}))
 		masked := apitest.As(s.CreateToken(0, []string{"tokens.introspect"}, changes{"canViewMaskedData": false}))
@@ -25,27 +29,40 @@ func TestIntrospect(t *testing.T) {
 			return s.Do(http.MethodPost, apitest.IntrospectPath, form, as).Want(http.StatusOK).Object()
 		}
 		want := map[string]any{
-			"active": true, "token_type": "Bearer", "sub": fmt.Sprint(id), "scope": "users.view users.self audit.view", "iat": 1795348800.0, "exp": 1795352400.0,
-			"userId": float64(id), "permissions": []any{"users.view", "users.self", "audit.view"}, "canViewMaskedData": false,
-			"clientTags": []any{"tag", map[string]any{"id": 7.0}},
+			"active": true, "token_type": "Bearer", "sub": fmt.Sprint(id), "scope": "users.view users.self audit.view",
+			"iat": 1795348800.0, "exp": 1795352400.0,
+			"userId": float64(id), "permissions": []any{"users.view", "users.self", "audit.view"},
+			"canViewMaskedData": false,
+			"clientTags":        []any{"tag", map[string]any{"id": 7.0}},
 		}
-		if got := ask(url.Values{"token": {p.AccessToken.Token}, "token_type_hint": {"access_token"}}); !reflect.DeepEqual(got, want) {
+		if got := ask(url.Values{
+			"token":           {p.AccessToken.Token},
+			"token_type_hint": {"access_token"},
+		}); !reflect.DeepEqual(got, want) {
 			t.Errorf("%v\nwant %v", got, want)
 		}
-		for ip, allowed := range map[string]bool{"192.0.2.7": true, "::ffff:192.0.2.7": true, "198.51.100.7": false, "2001:db8::1": false} {
+		for ip, allowed := range map[string]bool{
+			"192.0.2.7": true, "::ffff:192.0.2.7": true, "198.51.100.7": false,
+			"2001:db8::1": false,
+		} {
 			want["ipAllowed"] = allowed
 			// To somebody who sees masks it would spell the allow-list out.
-			s.Do(http.MethodPost, apitest.IntrospectPath, url.Values{"token": {p.AccessToken.Token}, "ip": {ip}}, masked).WantProblem(http.StatusForbidden, "masked_data")
+			s.Do(http.MethodPost, apitest.IntrospectPath, url.Values{"token": {p.AccessToken.Token}, "ip": {ip}},
+				masked).WantProblem(http.StatusForbidden, "masked_data")
 			if got := ask(url.Values{"token": {p.AccessToken.Token}, "ip": {ip}}); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: %v\nwant %v", ip, got, want)
 			}
 		}
 		service := ask(url.Values{"token": {s.CreateToken(0, []string{"users.view"})}, "ip": {"198.51.100.7"}})
-		if service["userId"] != nil || service["sub"] != nil || service["exp"] != nil || service["ipAllowed"] != true || service["scope"] != "users.view" {
+		if service["userId"] != nil || service["sub"] != nil || service["exp"] != nil || service["ipAllowed"] != true ||
+			service["scope"] != "users.view" {
 			t.Errorf("%v", service)
 		}
 		inactive := map[string]any{"active": false}
-		for _, token := range []string{"nonsense", p.RefreshToken.Token, p.AccessToken.Token + "x", p.AccessToken.Token[:40]} {
+		for _, token := range []string{
+			"nonsense", p.RefreshToken.Token, p.AccessToken.Token + "x",
+			p.AccessToken.Token[:40],
+		} {
 			if got := ask(url.Values{"token": {token}}); !reflect.DeepEqual(got, inactive) {
 				t.Errorf("%v", got)
 			}
@@ -67,7 +84,8 @@ func TestIntrospectForms(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		form := apitest.Header("Content-Type", "application/x-www-form-urlencoded")
 		for body, field := range map[string]string{
-			"": "token", "token=": "token", "token=a&token=b": "token", "token=a&ip=x": "ip", "token=a&ip=fe80::1%25eth0": "ip", "token=a&ip=": "ip",
+			"": "token", "token=": "token", "token=a&token=b": "token", "token=a&ip=x": "ip",
+			"token=a&ip=fe80::1%25eth0": "ip", "token=a&ip=": "ip",
 			"token=a&other=b": "other", "token=%00": "token", "token=" + strings.Repeat("a", 5000): "token",
 		} {
 			answer := s.Do(http.MethodPost, apitest.IntrospectPath, body, form).Want(http.StatusBadRequest)
@@ -77,14 +95,16 @@ func TestIntrospectForms(t *testing.T) {
 		}
 		s.Do(http.MethodPost, apitest.IntrospectPath, "token=%zz", form).Want(http.StatusBadRequest)
 		s.Do(http.MethodPost, apitest.IntrospectPath, changes{"token": "x"}).Want(http.StatusUnsupportedMediaType)
-		s.Do(http.MethodPost, apitest.IntrospectPath, "token="+strings.Repeat("a", 2<<20), form).Want(http.StatusRequestEntityTooLarge)
+		s.Do(http.MethodPost, apitest.IntrospectPath, "token="+strings.Repeat("a", 2<<20), form).
+			Want(http.StatusRequestEntityTooLarge)
 	})
 }
 
 func TestExplainNetwork(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		id := s.CreateUser("mary@example.com", changes{"ipWhitelist": []string{"192.0.2.1", "10.0.0.0/8", "2001:db8::/32"}})
+		id := s.CreateUser("mary@example.com",
+			changes{"ipWhitelist": []string{"192.0.2.1", "10.0.0.0/8", "2001:db8::/32"}})
 		open := s.CreateUser("john@example.com")
 		for _, c := range []struct {
 			id      int64
@@ -99,17 +119,23 @@ func TestExplainNetwork(t *testing.T) {
 			{id, "192.0.2.2", false, nil},
 			{open, "192.0.2.2", true, nil},
 		} {
-			got := s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": c.ip, "userId": c.id}).Want(http.StatusOK).Object()
+			got := s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": c.ip, "userId": c.id}).Want(http.StatusOK).
+				Object()
 			if got["allowed"] != c.allowed || got["match"] != c.match {
 				t.Errorf("%+v: %v", c, got)
 			}
 		}
-		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": 999}).WantProblem(http.StatusNotFound, "not_found")
-		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "x", "userId": 0}).WantProblem(http.StatusBadRequest, "validation_failed", "ip", "userId")
+		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": 999}).
+			WantProblem(http.StatusNotFound, "not_found")
+		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "x", "userId": 0}).
+			WantProblem(http.StatusBadRequest, "validation_failed", "ip", "userId")
 		own := apitest.As(s.SignIn("mary@example.com", apitest.From("192.0.2.1")))
 		acting := apitest.As(s.CreateToken(id, []string{"users.self"}, changes{"canViewMaskedData": false}))
-		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": id}, acting, apitest.From("192.0.2.1")).WantProblem(http.StatusForbidden, "masked_data")
-		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": id}, own, apitest.From("192.0.2.1")).Want(http.StatusOK)
-		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": open}, own, apitest.From("192.0.2.1")).WantProblem(http.StatusForbidden, "permission_denied")
+		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": id}, acting,
+			apitest.From("192.0.2.1")).WantProblem(http.StatusForbidden, "masked_data")
+		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": id}, own,
+			apitest.From("192.0.2.1")).Want(http.StatusOK)
+		s.Do(http.MethodPost, apitest.ExplainPath, changes{"ip": "192.0.2.1", "userId": open}, own,
+			apitest.From("192.0.2.1")).WantProblem(http.StatusForbidden, "permission_denied")
 	})
 }

@@ -20,7 +20,8 @@ func TestLimitsOfLists(t *testing.T) {
 		kind := reflect.TypeOf(request)
 		for i := range kind.NumField() {
 			field := kind.Field(i)
-			if limit, ok := limits[field.Name]; ok && !strings.HasSuffix(field.Tag.Get("validate"), fmt.Sprintf(",max=%d", limit)) {
+			if limit, ok := limits[field.Name]; ok &&
+				!strings.HasSuffix(field.Tag.Get("validate"), fmt.Sprintf(",max=%d", limit)) {
 				t.Errorf("%s.%s: %s, want max=%d", kind.Name(), field.Name, field.Tag, limit)
 			}
 		}

@@ -81,7 +81,8 @@ func TestListFilters(t *testing.T) {
 		for _, test := range tests {
 			var got page
 			s.Do(http.MethodGet, apitest.UsersPath+"?"+test.query, nil).Want(http.StatusOK).Decode(&got)
-			if !slices.Equal(got.names(), append([]string{}, test.want...)) || got.Total == nil || *got.Total != int64(len(test.want)) {
+			if !slices.Equal(got.names(), append([]string{}, test.want...)) || got.Total == nil ||
+				*got.Total != int64(len(test.want)) {
 				t.Errorf("%s: got %v of %v, want %v", test.query, got.names(), got.Total, test.want)
 			}
 		}
@@ -118,7 +119,8 @@ func TestListPages(t *testing.T) {
 			for _, u := range got.Data {
 				ids = append(ids, u.ID)
 			}
-			if !slices.Equal(ids, append([]int64{}, test.want...)) || *got.Total != test.total || (answer.Header.Get("Link") != "") != test.next {
+			if !slices.Equal(ids, append([]int64{}, test.want...)) || *got.Total != test.total ||
+				(answer.Header.Get("Link") != "") != test.next {
 				t.Errorf("%s: got %v of %d, link %q", test.query, ids, *got.Total, answer.Header.Get("Link"))
 			}
 		}
@@ -134,7 +136,8 @@ func TestWalkByCursor(t *testing.T) {
 		}
 		for _, query := range []string{
 			"limit=2", "limit=2&sort_order=desc", "limit=2&sort_by=name", "limit=4&sort_by=createTime&sort_order=desc",
-			"limit=3&sort_by=email&filter[name]=%26&filter[active]=1", "limit=1&sort_by=lastSigninTime", "limit=2&offset=0&filter[q]=example",
+			"limit=3&sort_by=email&filter[name]=%26&filter[active]=1", "limit=1&sort_by=lastSigninTime",
+			"limit=2&offset=0&filter[q]=example",
 		} {
 			var ids []int64
 			path := apitest.UsersPath + "?" + query
@@ -232,7 +235,8 @@ func TestBadQueries(t *testing.T) {
 			{"after=" + cursor + "&after=" + cursor, "after"},
 		}
 		for _, test := range tests {
-			s.Do(http.MethodGet, apitest.UsersPath+"?"+test.query, nil).WantProblem(http.StatusBadRequest, "validation_failed", test.field)
+			s.Do(http.MethodGet, apitest.UsersPath+"?"+test.query, nil).
+				WantProblem(http.StatusBadRequest, "validation_failed", test.field)
 		}
 		s.Do(http.MethodGet, apitest.UsersPath+"?limit=0&offset=x&foo=1", nil).
 			WantProblem(http.StatusBadRequest, "validation_failed", "limit", "offset", "foo")
@@ -253,7 +257,8 @@ func TestListsLeadOn(t *testing.T) {
 			s.CreateGroup(fmt.Sprint("Group ", i))
 			s.CreateToken(0, nil)
 			hook, _ = s.CreateWebhook(fmt.Sprintf("https://example.com/%d", i), changes{"active": false})
-			s.Do(http.MethodPut, fmt.Sprintf("%s/tags/%d", records, i), changes{"attributes": changes{}}).Want(http.StatusCreated)
+			s.Do(http.MethodPut, fmt.Sprintf("%s/tags/%d", records, i), changes{"attributes": changes{}}).
+				Want(http.StatusCreated)
 		}
 		for range n {
 			s.Do(http.MethodPost, hook+"/test", nil).Want(http.StatusAccepted)
@@ -263,9 +268,13 @@ func TestListsLeadOn(t *testing.T) {
 			records: n, hook + "/deliveries": n, apitest.UsersPath: 1,
 		} {
 			for _, limit := range []int{1, 2, n - 1} {
-				s.CheckWalk(fmt.Sprintf("%s?limit=%d", path, limit), "id", rows, (rows+limit-1)/limit, (rows+limit-1)/limit)
+				s.CheckWalk(fmt.Sprintf("%s?limit=%d", path, limit), "id", rows, (rows+limit-1)/limit,
+					(rows+limit-1)/limit)
 			}
-			lastPages := []string{"?limit=100", "?limit=1&offset=9", "?limit=2&offset=9223372036854775807", fmt.Sprintf("?offset=%d", rows-1)}
+			lastPages := []string{
+				"?limit=100", "?limit=1&offset=9", "?limit=2&offset=9223372036854775807",
+				fmt.Sprintf("?offset=%d", rows-1),
+			}
 			for _, last := range lastPages {
 				if link := s.Do(http.MethodGet, path+last, nil).Want(http.StatusOK).Header.Get("Link"); link != "" {
 					t.Errorf("%s: a link behind the last page: %s", path+last, link)
@@ -273,17 +282,21 @@ func TestListsLeadOn(t *testing.T) {
 			}
 		}
 		for query, want := range map[string]string{
-			records + "?limit=2&filter[type]=tags&offset=1":           records + "?filter%5Btype%5D=tags&limit=2&offset=3",
-			hook + "/deliveries?filter[state]=pending&limit=1":        hook + "/deliveries?filter%5Bstate%5D=pending&limit=1&offset=1",
-			apitest.OutboxPath + "?limit=3&filter%5Bstate%5D=pending": apitest.OutboxPath + "?filter%5Bstate%5D=pending&limit=3&offset=3",
-			apitest.UserPath(user) + "/records?limit=1&offset=0003":   records + "?limit=1&offset=4",
+			records + "?limit=2&filter[type]=tags&offset=1": records +
+				"?filter%5Btype%5D=tags&limit=2&offset=3",
+			hook + "/deliveries?filter[state]=pending&limit=1": hook +
+				"/deliveries?filter%5Bstate%5D=pending&limit=1&offset=1",
+			apitest.OutboxPath + "?limit=3&filter%5Bstate%5D=pending": apitest.OutboxPath +
+				"?filter%5Bstate%5D=pending&limit=3&offset=3",
+			apitest.UserPath(user) + "/records?limit=1&offset=0003": records + "?limit=1&offset=4",
 		} {
 			if got := apitest.NextPath(t, s.Do(http.MethodGet, query, nil).Header.Get("Link")); got != want {
 				t.Errorf("%s: %s, want %s", query, got, want)
 			}
 		}
 		at := s.At("https://roster.example.com")
-		got, want := at.Do(http.MethodGet, apitest.GroupsPath+"?limit=1", nil).Header.Get("Link"), "https://roster.example.com"+apitest.GroupsPath+"?limit=1&offset=1"
+		got, want := at.Do(http.MethodGet, apitest.GroupsPath+"?limit=1", nil).
+			Header.Get("Link"), "https://roster.example.com"+apitest.GroupsPath+"?limit=1&offset=1"
 		if got != "<"+want+`>; rel="next"` {
 			t.Errorf("%s, want %s", got, want)
 		}

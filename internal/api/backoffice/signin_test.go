@@ -20,14 +20,17 @@ func TestSignInBodies(t *testing.T) {
 			{"/api/v2/password/forgot", []string{"email"}},
 			{"/api/v2/password/reset", []string{"token", "password"}},
 		} {
-			s.Do(http.MethodPost, call.path, changes{}, apitest.As("")).WantProblem(http.StatusBadRequest, "validation_failed", call.fields...)
+			s.Do(http.MethodPost, call.path, changes{}, apitest.As("")).
+				WantProblem(http.StatusBadRequest, "validation_failed", call.fields...)
 			wrong := changes{"unknown": 1}
 			for _, field := range call.fields {
 				wrong[field] = 7
 			}
-			s.Do(http.MethodPost, call.path, wrong, apitest.As("")).WantProblem(http.StatusBadRequest, "validation_failed", append(call.fields, "unknown")...)
+			s.Do(http.MethodPost, call.path, wrong, apitest.As("")).
+				WantProblem(http.StatusBadRequest, "validation_failed", append(call.fields, "unknown")...)
 			s.Do(http.MethodPost, call.path, "{", apitest.As("")).WantProblem(http.StatusBadRequest, "malformed_json")
-			s.Do(http.MethodPost, call.path, changes{}, apitest.As(""), apitest.Header("Content-Type", "text/plain")).Want(http.StatusUnsupportedMediaType)
+			s.Do(http.MethodPost, call.path, changes{}, apitest.As(""), apitest.Header("Content-Type", "text/plain")).
+				Want(http.StatusUnsupportedMediaType)
 			s.Do(http.MethodGet, call.path, nil, apitest.As("")).Want(http.StatusMethodNotAllowed)
 		}
 	})

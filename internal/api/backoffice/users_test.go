@@ -67,9 +67,11 @@ func TestSampleCalls(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		created := s.Do(http.MethodPost, apitest.UsersPath, sampleCreate, asCurl).Want(http.StatusCreated)
 		want := map[string]any{
-			"id": 1.0, "name": "Mary", "email": "email@website.com", "phone": "+18043257762", "active": true, "tfa": true,
+			"id": 1.0, "name": "Mary", "email": "email@website.com", "phone": "+18043257762", "active": true,
+			"tfa":    true,
 			"groups": []any{1.0}, "ipWhitelist": []any{"79.24.241.198", "20.65.174.119"}, "clientTags": []any{"my_tag"},
-			"canViewMaskedData": true, "createTime": "2026-11-22T12:00:00+00:00", "updateTime": nil, "lastSigninTime": nil, "version": 1.0,
+			"canViewMaskedData": true, "createTime": "2026-11-22T12:00:00+00:00", "updateTime": nil,
+			"lastSigninTime": nil, "version": 1.0,
 		}
 		if diff := cmp.Diff(want, created.Object()); diff != "" {
 			t.Error(diff)
@@ -82,14 +84,19 @@ func TestSampleCalls(t *testing.T) {
 		}
 		s.Clock.Advance(time.Hour)
 		want["email"], want["updateTime"], want["version"] = "foo@bar.com", "2026-11-22T13:00:00+00:00", 2.0
-		if diff := cmp.Diff(want, s.Do(http.MethodPut, apitest.UsersPath+"/1", sampleUpdate, asCurl).Want(http.StatusOK).Object()); diff != "" {
+		if diff := cmp.Diff(want,
+			s.Do(http.MethodPut, apitest.UsersPath+"/1", sampleUpdate,
+				asCurl).Want(http.StatusOK).Object()); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff(want, s.Do(http.MethodGet, apitest.UsersPath+"/1", nil).Want(http.StatusOK).Object()); diff != "" {
+		if diff := cmp.Diff(want,
+			s.Do(http.MethodGet, apitest.UsersPath+"/1", nil).Want(http.StatusOK).Object()); diff != "" {
 			t.Error(diff)
 		}
 		s.Do(http.MethodGet, "/api/v2/%75sers/%31", nil).Want(http.StatusOK)
-		list := s.Do(http.MethodGet, apitest.UsersPath+"?limit=10&offset=0&filter[name]=Mary&filter[email]=foo@bar.com&filter[active]=1", nil).Want(http.StatusOK)
+		list := s.Do(http.MethodGet,
+			apitest.UsersPath+"?limit=10&offset=0&filter[name]=Mary&filter[email]=foo@bar.com&filter[active]=1", nil).
+			Want(http.StatusOK)
 		if diff := cmp.Diff(map[string]any{"total": 1.0, "data": []any{want}}, list.Object()); diff != "" {
 			t.Error(diff)
 		}
@@ -107,14 +114,28 @@ func TestCreateNormalises(t *testing.T) {
 		group := s.CreateGroup("Support")
 		body := apitest.NewUser("MÄry.O'Neil+x@Example.COM", map[string]any{
 			"name": "  Märy 李  ", "phone": "+1 (804) 325-77-62", "groups": []int64{group, 1, group},
-			"ipWhitelist": []string{"::FFFF:10.1.2.3", "2001:DB8::0001", "10.0.0.0/8", "::ffff:10.0.0.0/104", "2001:db8::/32", "10.0.0.1/32"},
-			"clientTags":  []any{"my_tag", map[string]any{"id": 7}, map[string]any{"name": "x"}, map[string]any{"id": -1, "name": "y"}},
+			"ipWhitelist": []string{
+				"::FFFF:10.1.2.3", "2001:DB8::0001", "10.0.0.0/8", "::ffff:10.0.0.0/104",
+				"2001:db8::/32", "10.0.0.1/32",
+			},
+			"clientTags": []any{
+				"my_tag",
+				map[string]any{"id": 7},
+				map[string]any{"name": "x"},
+				map[string]any{"id": -1, "name": "y"},
+			},
 		})
 		got := s.Do(http.MethodPost, apitest.UsersPath, body).Want(http.StatusCreated).Object()
 		want := map[string]any{
-			"name": "Märy 李", "email": "MÄry.O'Neil+x@Example.COM", "phone": "+18043257762", "groups": []any{1.0, float64(group)},
+			"name": "Märy 李", "email": "MÄry.O'Neil+x@Example.COM", "phone": "+18043257762",
+			"groups":      []any{1.0, float64(group)},
 			"ipWhitelist": []any{"10.1.2.3", "2001:db8::1", "10.0.0.0/8", "10.0.0.0/8", "2001:db8::/32", "10.0.0.1"},
-			"clientTags":  []any{"my_tag", map[string]any{"id": 7.0}, map[string]any{"name": "x"}, map[string]any{"id": -1.0, "name": "y"}},
+			"clientTags": []any{
+				"my_tag",
+				map[string]any{"id": 7.0},
+				map[string]any{"name": "x"},
+				map[string]any{"id": -1.0, "name": "y"},
+			},
 		}
 		for field, value := range want {
 			if diff := cmp.Diff(value, got[field]); diff != "" {
@@ -127,10 +148,15 @@ func TestCreateNormalises(t *testing.T) {
 func TestCreateMinimal(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		for i, change := range []map[string]any{{}, {"phone": nil, "ipWhitelist": nil, "clientTags": nil, "sendNotify": false}} {
-			got := s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser(fmt.Sprintf("m%d@example.com", i), change)).Want(http.StatusCreated).Object()
+		for i, change := range []map[string]any{
+			{},
+			{"phone": nil, "ipWhitelist": nil, "clientTags": nil, "sendNotify": false},
+		} {
+			got := s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser(fmt.Sprintf("m%d@example.com", i), change)).
+				Want(http.StatusCreated).Object()
 			for field, want := range map[string]any{
-				"phone": nil, "ipWhitelist": []any{}, "clientTags": []any{}, "groups": []any{}, "canViewMaskedData": false,
+				"phone": nil, "ipWhitelist": []any{}, "clientTags": []any{}, "groups": []any{},
+				"canViewMaskedData": false,
 			} {
 				if diff := cmp.Diff(want, got[field]); diff != "" {
 					t.Errorf("%s: %s", field, diff)
@@ -280,7 +306,8 @@ func TestInvalidFields(t *testing.T) {
 			s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("new@example.com", change)).
 				WantProblem(http.StatusBadRequest, "validation_failed", test.field)
 			for _, method := range []string{http.MethodPut, http.MethodPatch} {
-				s.Do(method, apitest.UserPath(id), change).WantProblem(http.StatusBadRequest, "validation_failed", test.field)
+				s.Do(method, apitest.UserPath(id), change).
+					WantProblem(http.StatusBadRequest, "validation_failed", test.field)
 			}
 		}
 		if after := string(s.Do(http.MethodGet, apitest.UserPath(id), nil).Body); after != before {
@@ -297,10 +324,14 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.Do(http.MethodPost, apitest.UsersPath, `{}`).WantProblem(http.StatusBadRequest, "validation_failed",
 			"name", "email", "password", "active", "tfa", "groups")
-		s.Do(http.MethodPost, apitest.UsersPath, `{"name":"","email":"x","password":"y","active":1,"groups":["x",1,null],"ipWhitelist":["a","1.1.1.1","b"],"foo":1}`).
+		s.Do(http.MethodPost, apitest.UsersPath,
+			`{"name":"","email":"x","password":"y","active":1,`+
+				`"groups":["x",1,null],"ipWhitelist":["a","1.1.1.1","b"],"foo":1}`).
 			WantProblem(http.StatusBadRequest, "validation_failed",
-				"name", "email", "password", "active", "tfa", "groups[0]", "groups[2]", "ipWhitelist[0]", "ipWhitelist[2]", "foo")
-		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("a@example.com", map[string]any{"groups": []int{7, 1, 9}})).
+				"name", "email", "password", "active", "tfa", "groups[0]", "groups[2]",
+				"ipWhitelist[0]", "ipWhitelist[2]", "foo")
+		s.Do(http.MethodPost, apitest.UsersPath,
+			apitest.NewUser("a@example.com", map[string]any{"groups": []int{7, 1, 9}})).
 			WantProblem(http.StatusBadRequest, "validation_failed", "groups[0]", "groups[2]")
 	})
 }
@@ -310,10 +341,12 @@ func TestEmailIsUniqueWithoutRegardToASCIICase(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.CreateUser("Mike@Example.com")
 		other := s.CreateUser("other@example.com")
-		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("mIKE@eXAMPLE.com")).WantProblem(http.StatusConflict, "email_taken", "email")
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("mIKE@eXAMPLE.com")).
+			WantProblem(http.StatusConflict, "email_taken", "email")
 		s.Do(http.MethodPatch, apitest.UserPath(other), map[string]any{"email": "MIKE@example.com"}).
 			WantProblem(http.StatusConflict, "email_taken", "email")
-		s.Do(http.MethodPatch, apitest.UserPath(other), map[string]any{"email": "OTHER@example.com"}).Want(http.StatusOK)
+		s.Do(http.MethodPatch, apitest.UserPath(other), map[string]any{"email": "OTHER@example.com"}).
+			Want(http.StatusOK)
 		s.CreateUser("mıke@example.com")      // another mailbox: a dotless i
 		s.CreateUser("mi\u212Ae@example.com") // and a Kelvin sign
 	})
@@ -325,7 +358,8 @@ func TestPartialUpdate(t *testing.T) {
 		group := s.CreateGroup("Support")
 		for i, method := range []string{http.MethodPut, http.MethodPatch} {
 			id := s.CreateUser(fmt.Sprintf("u%d@example.com", i), map[string]any{
-				"phone": "+18043257762", "ipWhitelist": []string{"10.0.0.1"}, "clientTags": []string{"a"}, "groups": []int64{1},
+				"phone": "+18043257762", "ipWhitelist": []string{"10.0.0.1"}, "clientTags": []string{"a"},
+				"groups": []int64{1},
 			})
 			want := s.Do(http.MethodGet, apitest.UserPath(id), nil).Object()
 			steps := []struct {
@@ -359,8 +393,12 @@ func TestPartialUpdate(t *testing.T) {
 			}
 			// What is so already is no change.
 			s.Clock.Advance(time.Minute)
-			for _, change := range []any{`{}`, map[string]any{"name": "Ann", "active": false, "phone": nil, "groups": []int{}}} {
-				if diff := cmp.Diff(want, s.Do(method, apitest.UserPath(id), change).Want(http.StatusOK).Object()); diff != "" {
+			for _, change := range []any{
+				`{}`,
+				map[string]any{"name": "Ann", "active": false, "phone": nil, "groups": []int{}},
+			} {
+				if diff := cmp.Diff(want,
+					s.Do(method, apitest.UserPath(id), change).Want(http.StatusOK).Object()); diff != "" {
 					t.Errorf("%v: %s", change, diff)
 				}
 			}
@@ -378,12 +416,15 @@ func TestIfMatch(t *testing.T) {
 		path := apitest.UserPath(id)
 		match := func(value string) apitest.Option { return apitest.Header("If-Match", value) }
 		for _, stale := range []string{`"2"`, `W/"1"`, `1`, `"01"`, `"x"`, `"2", "3"`, `""`} {
-			s.Do(http.MethodPatch, path, `{"name":"B"}`, match(stale)).WantProblem(http.StatusPreconditionFailed, "stale_version")
+			s.Do(http.MethodPatch, path, `{"name":"B"}`, match(stale)).
+				WantProblem(http.StatusPreconditionFailed, "stale_version")
 			s.Do(http.MethodDelete, path, nil, match(stale)).WantProblem(http.StatusPreconditionFailed, "stale_version")
-			s.Do(http.MethodPatch, path, `{"password":"AnotherSecret"}`, match(stale)).WantProblem(http.StatusPreconditionFailed, "stale_version")
+			s.Do(http.MethodPatch, path, `{"password":"AnotherSecret"}`, match(stale)).
+				WantProblem(http.StatusPreconditionFailed, "stale_version")
 		}
 		s.Do(http.MethodPatch, path, `{"name":"B"}`, match(`"1"`)).Want(http.StatusOK)
-		s.Do(http.MethodPatch, path, `{"name":"C"}`, match(`"1"`)).WantProblem(http.StatusPreconditionFailed, "stale_version")
+		s.Do(http.MethodPatch, path, `{"name":"C"}`, match(`"1"`)).
+			WantProblem(http.StatusPreconditionFailed, "stale_version")
 		s.Do(http.MethodPut, path, `{"name":"C"}`, match(`"9", "2"`)).Want(http.StatusOK)
 		s.Do(http.MethodPatch, path, `{"name":"D"}`, match(`*`)).Want(http.StatusOK)
 		s.Do(http.MethodDelete, path, nil, match(`"4"`)).Want(http.StatusNoContent)
@@ -399,11 +440,18 @@ func TestUnknownUsers(t *testing.T) {
 			if method == http.MethodPut || method == http.MethodPatch {
 				body = `{"password":"AnotherSecret"}`
 			}
-			for _, id := range []string{"1", "2147483648", "4294967297", "9223372036854775807", "9223372036854775808", strings.Repeat("9", 100), "007"} {
+			for _, id := range []string{
+				"1", "2147483648", "4294967297", "9223372036854775807", "9223372036854775808",
+				strings.Repeat("9", 100), "007",
+			} {
 				s.Do(method, apitest.UsersPath+"/"+id, body).WantProblem(http.StatusNotFound, "not_found")
 			}
-			for _, id := range []string{"0", "-1", "abc", "1.5", "+1", "1e3", "0x1", "%00", "%20", "1%20", "Me", "null", "%D9%A1", "%FF", "1;2"} {
-				s.Do(method, apitest.UsersPath+"/"+id, body).WantProblem(http.StatusBadRequest, "validation_failed", "userId")
+			for _, id := range []string{
+				"0", "-1", "abc", "1.5", "+1", "1e3", "0x1", "%00", "%20", "1%20", "Me", "null",
+				"%D9%A1", "%FF", "1;2",
+			} {
+				s.Do(method, apitest.UsersPath+"/"+id, body).
+					WantProblem(http.StatusBadRequest, "validation_failed", "userId")
 			}
 			s.Do(method, apitest.UsersPath+"/me", body).WantProblem(http.StatusNotFound, "not_found")
 			s.Do(method, apitest.UsersPath+"/", body).WantProblem(http.StatusNotFound, "not_found")
@@ -433,7 +481,8 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 		// Another caller's key is another key.
 		other := s.CreateToken(0, []string{"users.create"})
-		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("c@example.com"), key, apitest.As(other)).Want(http.StatusCreated)
+		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("c@example.com"), key, apitest.As(other)).
+			Want(http.StatusCreated)
 
 		// A failure is not remembered.
 		again := apitest.Header("Idempotency-Key", "key-2")
@@ -451,7 +500,8 @@ func TestIdempotencyKey(t *testing.T) {
 		s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("d@example.com"), key).Want(http.StatusCreated)
 
 		for _, bad := range []string{"a b", "ä", strings.Repeat("x", 256)} {
-			s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("e@example.com"), apitest.Header("Idempotency-Key", bad)).
+			s.Do(http.MethodPost, apitest.UsersPath, apitest.NewUser("e@example.com"),
+				apitest.Header("Idempotency-Key", bad)).
 				WantProblem(http.StatusBadRequest, "validation_failed", "Idempotency-Key")
 		}
 	})
