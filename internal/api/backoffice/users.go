@@ -229,20 +229,24 @@ func withoutPassword(body []byte) (string, error) {
 	return string(canonical), err
 }
 
+// keyHeader is the header of draft-ietf-httpapi-idempotency-key-header.
+const keyHeader = "Idempotency-Key"
+
 // onceFrom reads the Idempotency-Key header: 1 to 255 visible ASCII characters.
 func onceFrom(c echo.Context) (service.Once, error) {
-	const header, most = "Idempotency-Key", 255
-	values := c.Request().Header.Values(header)
+	const maxLength = 255
+	values := c.Request().Header.Values(keyHeader)
 	if len(values) == 0 {
 		return service.Once{}, nil
 	}
 	key := values[0]
-	valid := len(values) == 1 && len(key) >= 1 && len(key) <= most
+	valid := len(values) == 1 && len(key) >= 1 && len(key) <= maxLength
 	for _, b := range []byte(key) {
 		valid = valid && b > ' ' && b <= '~'
 	}
 	if !valid {
-		return service.Once{}, identity.InvalidField(header, "invalid_key", fmt.Sprintf("must have 1 to %d visible ASCII characters", most))
+		return service.Once{}, identity.InvalidField(keyHeader, "invalid_key",
+			fmt.Sprintf("must have 1 to %d visible ASCII characters", maxLength))
 	}
 	return service.Once{Key: key, Render: func(u identity.User) []byte {
 		body, err := json.Marshal(userFrom(u))

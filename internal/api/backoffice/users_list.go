@@ -77,7 +77,7 @@ func cursorOf(q *api.Query, sort identity.UserSort, descending bool) *identity.C
 	cursor, err := identity.ParseCursor(q.Text("after", most))
 	switch {
 	case err != nil:
-		q.Fail("after", "invalid_cursor", err.Error())
+		q.Fail("after", "invalid_cursor", "must be taken from the Link header of a previous page")
 	case cursor.Sort != sort || cursor.Descending != descending:
 		q.Fail("after", "invalid_cursor", "belongs to a list in another order")
 	case q.Has("offset"):
