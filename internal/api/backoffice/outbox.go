@@ -9,7 +9,7 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// deliveryBody is a message on its way out, without what it says.
+// deliveryBody is a message of the outbox without its content.
 type deliveryBody struct {
 	ID          int64                 `json:"id"`
 	Kind        string                `json:"kind"`
@@ -28,8 +28,9 @@ type deliveryBody struct {
 
 func deliveryFrom(m identity.Message) deliveryBody {
 	body := deliveryBody{
-		ID: m.ID, Kind: identity.LaneKind(m.Lane), WebhookID: orNull(identity.WebhookIn(m.Lane)), Topic: m.Topic, UserID: orNull(m.UserID),
-		State: m.State, Attempts: m.Attempts, StatusCode: orNull(m.Status), LastError: orNull(m.LastError),
+		ID: m.ID, Kind: identity.LaneKind(m.Lane), WebhookID: orNull(identity.WebhookIn(m.Lane)), Topic: m.Topic,
+		UserID: orNull(m.UserID),
+		State:  m.State, Attempts: m.Attempts, StatusCode: orNull(m.Status), LastError: orNull(m.LastError),
 		CreateTime: wireTime(m.CreatedAt), AttemptTime: wireTime(m.AttemptedAt), SettleTime: wireTime(m.SettledAt),
 	}
 	if m.State == identity.MessagePending {
@@ -38,24 +39,13 @@ func deliveryFrom(m identity.Message) deliveryBody {
 	return body
 }
 
-func deliveryList(messages []identity.Message, total int64) list[deliveryBody] {
-	body := list[deliveryBody]{Total: &total, Data: make([]deliveryBody, len(messages))}
-	for i, message := range messages {
-		body.Data[i] = deliveryFrom(message)
-	}
-	return body
-}
-
-// statesOf reads filter[state]; without it, all of the given states are meant.
+// statesOf reads filter[state]. It returns all of the given states where the
+// parameter is absent.
 func statesOf(q *api.Query, states ...identity.MessageState) []identity.MessageState {
 	if !q.Has("filter[state]") {
 		return states
 	}
-	names := make([]string, len(states))
-	for i, state := range states {
-		names[i] = string(state)
-	}
-	return []identity.MessageState{identity.MessageState(q.OneOf("filter[state]", names...))}
+	return []identity.MessageState{oneOf(q, "filter[state]", states...)}
 }
 
 func (h *handlers) listDeliveries(c echo.Context, actor identity.Actor) error {
@@ -72,8 +62,7 @@ func (h *handlers) listDeliveries(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	h.setNext(c, page, len(messages), total)
-	return c.JSON(http.StatusOK, deliveryList(messages, total))
+	return writePage(h, c, page, messages, total, deliveryFrom)
 }
 
 func (h *handlers) redeliver(c echo.Context, actor identity.Actor) error {
@@ -92,7 +81,8 @@ func (h *handlers) redeliver(c echo.Context, actor identity.Actor) error {
 	return c.JSON(http.StatusAccepted, deliveryFrom(message))
 }
 
-// listOutbox lists what has not arrived; what has, is in the webhooks' logs.
+// listOutbox lists the messages that have not been delivered. The delivered ones
+// are in the webhooks' logs.
 func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 	q := api.NewQuery(c)
 	page, states := pageOf(q), statesOf(q, identity.MessagePending, identity.MessageDead)
@@ -103,8 +93,7 @@ func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	h.setNext(c, page, len(messages), total)
-	return c.JSON(http.StatusOK, deliveryList(messages, total))
+	return writePage(h, c, page, messages, total, deliveryFrom)
 }
 
 func (h *handlers) retryMessage(c echo.Context, actor identity.Actor) error {
