@@ -7,8 +7,8 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// TestBackOfficeNamesItsParts: the core knows no header and no parameter, so the
-// Back Office names them in its errors.
+// TestBackOfficeNamesItsParts checks that the Back Office names its headers and
+// parameters in the errors of the core, which does not know them.
 func TestBackOfficeNamesItsParts(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -18,7 +18,8 @@ func TestBackOfficeNamesItsParts(t *testing.T) {
 		id := s.CreateUser("a@example.com", map[string]any{"groups": []int{1}})
 		as := apitest.As(s.CreateToken(id, apitest.AllPermissions()))
 		elsewhere := map[string]any{"ipWhitelist": []string{"192.0.2.0/24"}}
-		s.Do(http.MethodPatch, apitest.UserPath(id), elsewhere, as, requestID).Want(http.StatusConflict).Golden("would_lock_out")
+		s.Do(http.MethodPatch, apitest.UserPath(id), elsewhere, as, requestID).
+			Want(http.StatusConflict).Golden("would_lock_out")
 
 		s.Do(http.MethodPost, users, apitest.NewUser("b@example.com"), key).Want(http.StatusCreated)
 		s.Do(http.MethodPost, users, apitest.NewUser("c@example.com"), key, requestID).
