@@ -281,7 +281,8 @@ func TestMaskedAddresses(t *testing.T) {
 		}
 		s.Do(http.MethodPost, users, object{"email": masked, "blocked": 1}, as).
 			Want(http.StatusUnprocessableEntity).Golden("masked_address")
-		if got := attributesOf(s.Do(http.MethodGet, userPath(id), nil).Want(http.StatusOK))["email"]; got != "mary@example.com" {
+		got := attributesOf(s.Do(http.MethodGet, userPath(id), nil).Want(http.StatusOK))["email"]
+		if got != "mary@example.com" {
 			t.Errorf("the address has become %s", got)
 		}
 	})
