@@ -199,6 +199,11 @@ func Migrate(ctx context.Context, c *config.Config, logger *slog.Logger) (applie
 	return store.Migrate(ctx, c.DatabaseURL)
 }
 
+// Backup writes a copy of the SQLite database to a new file; see store.Backup.
+func Backup(ctx context.Context, c *config.Config, file string) error {
+	return store.Backup(ctx, c.DatabaseURL, file)
+}
+
 // warnOfOpenFiles logs the database files that other users of this machine can
 // open. It does not fail: the operator may have set the mode on purpose.
 func warnOfOpenFiles(ctx context.Context, c *config.Config, logger *slog.Logger) {
