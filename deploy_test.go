@@ -239,3 +239,46 @@ func parse(t *testing.T, s string) *url.URL {
 	}
 	return u
 }
+
+// TestDeploy checks that the manifests in deploy/ are YAML, and set what Roster reads.
+func TestDeploy(t *testing.T) {
+	for _, name := range regexp.MustCompile(`- name: ([A-Z][A-Z_]+)`).FindAllStringSubmatch(readFile(t, "deploy/kubernetes.yaml"), -1) {
+		if !isSetting(name[1]) {
+			t.Errorf("Roster knows no %s", name[1])
+		}
+	}
+	kinds := map[string]int{}
+	for document := range strings.SplitSeq(readFile(t, "deploy/kubernetes.yaml"), "\n---\n") {
+		var object struct {
+			Kind     string
+			Metadata struct{ Name string }
+			Spec     map[string]any
+		}
+		if _, err := yaml.Unmarshal([]byte(document), &object, yaml.DecodeOpts{}); err != nil || object.Metadata.Name != "roster" {
+			t.Errorf("%v: %+v", err, object)
+		}
+		kinds[object.Kind]++
+	}
+	if len(kinds) != 3 || kinds["Deployment"] != 1 {
+		t.Errorf("%v", kinds)
+	}
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, Expr         string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	if _, err := yaml.Unmarshal([]byte(readFile(t, "deploy/alerts.yaml")), &rules, yaml.DecodeOpts{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range rules.Groups[0].Rules {
+		if rule.Alert == "" || rule.Expr == "" || rule.Labels["severity"] == "" || rule.Annotations["action"] == "" {
+			t.Errorf("%+v", rule)
+		}
+	}
+	if unit := readFile(t, "deploy/roster.service"); !strings.Contains(unit, "\nExecStart=/usr/local/bin/roster serve\n") {
+		t.Error("the unit does not start the service")
+	}
+}

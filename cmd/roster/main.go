@@ -25,6 +25,7 @@ type commandLine struct {
 
 	Serve       serveCommand       `cmd:"" help:"Serve the API (default: SQLite, localhost:8080)." default:"withargs"`
 	MigrateOnly migrateCommand     `cmd:"" help:"Bring the database's schema up to date." name:"migrate"`
+	Backup      backupCommand      `cmd:"" help:"Copy the SQLite database to a new file while it is in use."`
 	Token       tokenCommands      `cmd:"" help:"Create, list and revoke service tokens."`
 	User        userCommands       `cmd:"" help:"Create users."`
 	Audit       auditCommands      `cmd:"" help:"Delete old events."`

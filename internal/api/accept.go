@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Accepts reports whether an Accept header (RFC 9110 §12.5.1) leaves room for
-// the media type, such as application/json. An empty header does, and so does a
-// part of it that cannot be read: it is a wish, not a command.
+// Accepts reports whether an Accept header (RFC 9110 §12.5.1) accepts the media type,
+// such as application/json. An empty header does, and so does one with a malformed
+// part, because the header is only a preference.
 func Accepts(header, mediaType string) bool {
 	if strings.TrimSpace(header) == "" {
 		return true

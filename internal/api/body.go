@@ -24,12 +24,12 @@ func Bind[T any](c echo.Context) (T, error) {
 	return Decode[T](body)
 }
 
-// ReadJSON reads a body that claims to be JSON. So does one without a type, and
-// one of the type that curl gives to --data, when it starts like an object: the
-// documentation's own samples are sent that way, and bearer tokens leave no
-// room for cross-site forgery.
+// ReadJSON reads a JSON body. It takes one without a media type, and one with the
+// type that curl gives to --data if it starts like an object, because the samples in
+// the documentation are sent that way. Bearer tokens rule out cross-site forgery.
 func ReadJSON(c echo.Context) ([]byte, error) {
-	mediaType, body, err := ReadBody(c, echo.MIMEApplicationJSON, "", "application/merge-patch+json", echo.MIMEApplicationForm)
+	mediaType, body, err := ReadBody(c,
+		echo.MIMEApplicationJSON, "", "application/merge-patch+json", echo.MIMEApplicationForm)
 	if err == nil && mediaType == echo.MIMEApplicationForm && !StartsObject(body) {
 		err = RequireJSON(c.Request())
 	}
@@ -41,12 +41,13 @@ func StartsObject(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
 }
 
-// ReadBody reads a body that claims to be of one of the media types and returns
-// which; "" stands for one without a type. Who sends another one is told to send
-// the preferred one. How long a body may be, the server has settled before.
+// ReadBody reads a body of one of the media types and returns its type; "" stands for
+// a body without a type. The error for another type names the preferred one. The
+// server has already limited the length of the body.
 func ReadBody(c echo.Context, preferred string, others ...string) (mediaType string, body []byte, err error) {
 	request := c.Request()
-	if encoding := request.Header.Get(echo.HeaderContentEncoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
+	encoding := request.Header.Get(echo.HeaderContentEncoding)
+	if encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return "", nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "Send the body without Content-Encoding.")
 	}
 	if mediaType, err = requireType(request, preferred, others...); err != nil {
@@ -63,7 +64,7 @@ func ReadBody(c echo.Context, preferred string, others ...string) (mediaType str
 	return mediaType, body, err
 }
 
-// RequireJSON returns an error unless a request says that its body is
+// RequireJSON returns an error unless the media type of a request is
 // application/json.
 func RequireJSON(request *http.Request) error {
 	_, err := requireType(request, echo.MIMEApplicationJSON)
@@ -87,7 +88,7 @@ func requireType(request *http.Request, preferred string, others ...string) (med
 	return mediaType, nil
 }
 
-// TooLarge says that a body is longer than may be.
+// TooLarge returns the error for a body that is too long.
 func TooLarge(e *http.MaxBytesError) error {
 	return echo.NewHTTPError(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body may have at most %d bytes.",
 		e.Limit)).SetInternal(e)

@@ -21,12 +21,12 @@ const maxItems = 256
 
 // Decode reads a JSON object into a T, a struct whose fields, and those of structs
 // embedded in it, are pointers with json tags: nil where the field is absent. The
-// method Required of T, where it has one, names fields that must not be absent. Where a field is tagged null:"empty"
-// null stands for its empty value, where null:"absent" it is as good as leaving
-// the field out; elsewhere null is an error. Values parse
-// themselves (encoding.TextUnmarshaler, json.Unmarshaler), what remains is said
-// in validate tags and, for a list as a whole, by its method Check. The error is
-// Invalid and names the fields that are wrong (see identity.Problems).
+// method Required of T, if it has one, returns the fields that must not be absent.
+// In a field tagged null:"empty" null is the empty value; in one tagged null:"absent"
+// it counts as absent; elsewhere null is an error. Values parse themselves
+// (encoding.TextUnmarshaler, json.Unmarshaler). Other rules are validate tags and, for
+// a whole list, its method Check. The error is Invalid and names the fields that are
+// wrong (see identity.Problems).
 func Decode[T any](body []byte) (T, error) {
 	var target T
 	object, err := ParseObject(body)
@@ -35,7 +35,8 @@ func Decode[T any](body []byte) (T, error) {
 	}
 	d := decoder{wrong: map[string]bool{}}
 	value := reflect.ValueOf(&target).Elem()
-	fields := slices.DeleteFunc(reflect.VisibleFields(value.Type()), func(f reflect.StructField) bool { return f.Anonymous })
+	fields := slices.DeleteFunc(reflect.VisibleFields(value.Type()),
+		func(f reflect.StructField) bool { return f.Anonymous })
 	raws := make(map[string]json.RawMessage, len(fields))
 	for _, field := range fields {
 		raws[field.Tag.Get("json")] = nil
@@ -52,7 +53,7 @@ func Decode[T any](body []byte) (T, error) {
 		case raw == nil:
 		case string(raw) != "null":
 			element := reflect.New(field.Type.Elem())
-			d.decode(name, raw, element, mostItems(field))
+			d.decode(name, raw, element, maxItemsOf(field))
 			value.FieldByIndex(field.Index).Set(element)
 		case field.Tag.Get("null") == "empty":
 			value.FieldByIndex(field.Index).Set(reflect.New(field.Type.Elem()))
@@ -77,8 +78,8 @@ func Decode[T any](body []byte) (T, error) {
 	return target, d.problems.Err()
 }
 
-// mostItems is how many items a field may have, if it is a list.
-func mostItems(field reflect.StructField) int {
+// maxItemsOf returns how many items a field may have, if it is a list.
+func maxItemsOf(field reflect.StructField) int {
 	for rule := range strings.SplitSeq(field.Tag.Get("validate"), ",") {
 		if text, found := strings.CutPrefix(rule, "max="); found {
 			if n, err := strconv.Atoi(text); err == nil {
@@ -89,18 +90,20 @@ func mostItems(field reflect.StructField) int {
 	return maxItems
 }
 
-// decoder collects what is wrong with the fields of an object.
+// decoder collects the errors in the fields of an object.
 type decoder struct {
 	problems identity.Problems
-	wrong    map[string]bool // the fields that something is wrong with
+	wrong    map[string]bool // the fields with an error
 }
 
-// fail records what is wrong at a path in a field.
+// fail records an error at a path in a field.
 func (d *decoder) fail(field, path, code, message string) {
 	d.wrong[field] = true
 	d.problems.Add(path, code, message)
 }
 
+// failWith records the code and message of a *identity.ValueError, or a wrong type for
+// any other error.
 func (d *decoder) failWith(field, path string, err error, target reflect.Type) {
 	var value *identity.ValueError
 	if errors.As(err, &value) {
@@ -110,9 +113,9 @@ func (d *decoder) failWith(field, path string, err error, target reflect.Type) {
 	d.fail(field, path, "invalid_type", "must be "+describe(target))
 }
 
-// decode reads a field, the items of a list each for itself so that the one at
-// fault can be named. A list of more than most items is refused unread.
-func (d *decoder) decode(name string, raw json.RawMessage, target reflect.Value, most int) {
+// decode reads a field. It reads each item of a list by itself, so that an error names
+// the item, and rejects a list of more than limit items before it reads them.
+func (d *decoder) decode(name string, raw json.RawMessage, target reflect.Value, limit int) {
 	list := target.Elem()
 	if _, parsesItself := target.Interface().(json.Unmarshaler); list.Kind() != reflect.Slice || parsesItself {
 		d.decodeValue(name, name, raw, target)
@@ -124,8 +127,8 @@ func (d *decoder) decode(name string, raw json.RawMessage, target reflect.Value,
 	}
 	count := 0
 	for range elements(raw) {
-		if count++; count > most {
-			d.fail(name, name, "too_many", "must have at most "+strconv.Itoa(most)+" items")
+		if count++; count > limit {
+			d.fail(name, name, "too_many", "must have at most "+strconv.Itoa(limit)+" items")
 			return
 		}
 	}
@@ -158,7 +161,7 @@ func (d *decoder) decodeValue(field, path string, raw json.RawMessage, target re
 	}
 }
 
-var errNull = errors.New("null where a value is needed")
+var errNull = errors.New("null instead of a value")
 
 func describe(t reflect.Type) string {
 	if t == reflect.TypeFor[time.Time]() {
@@ -167,7 +170,7 @@ func describe(t reflect.Type) string {
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return "a string"
 	}
-	switch t.Kind() { //nolint:exhaustive // the kinds that requests have
+	switch t.Kind() { //nolint:exhaustive // requests have no other kinds
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int64:
@@ -176,15 +179,14 @@ func describe(t reflect.Type) string {
 	return "a string"
 }
 
-// validation is built once: the validator caches what it learns of each struct.
+// validation is built once: the validator caches the tags of each struct.
 var validation = sync.OnceValue(func() *validator.Validate {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterTagNameFunc(func(field reflect.StructField) string { return field.Tag.Get("json") })
 	return v
 })
 
-// validate checks the validate tags; a field that is known to be wrong already
-// is not complained of again.
+// validate checks the validate tags. It skips a field that already has an error.
 func (d *decoder) validate(target any) {
 	var failures validator.ValidationErrors
 	if !errors.As(validation().Struct(target), &failures) {
@@ -194,7 +196,7 @@ func (d *decoder) validate(target any) {
 		name := failure.Field()
 		switch {
 		case d.wrong[name]:
-		case failure.Tag() == "max": // of a list decode has told already
+		case failure.Tag() == "max": // of a number: decode checks lists
 			d.fail(name, name, "out_of_range", "must be at most "+failure.Param())
 		case failure.Tag() == "min":
 			d.fail(name, name, "out_of_range", "must be at least "+failure.Param())

@@ -26,14 +26,16 @@ type sample struct {
 	Until *time.Time            `json:"until" null:"absent"`
 }
 
-// FuzzDecode: whatever comes, there is no panic, and what is accepted means what
-// encoding/json reads in it, with nothing ignored.
+// FuzzDecode checks that Decode never panics, reads what encoding/json reads and
+// ignores nothing.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
-		`{"name":"x"}`, `{"name":"x","ids":[1,2],"tags":["a",{"id":1}],"until":"2030-01-01T00:00:00Z"}`, `{"name":"\ud83d\ude00"}`,
+		`{"name":"x"}`, `{"name":"x","ids":[1,2],"tags":["a",{"id":1}],"until":"2030-01-01T00:00:00Z"}`,
+		`{"name":"\ud83d\ude00"}`,
 		`{"name":"a\u0000b"}`, `{"name":"x","tags":["a","\u0000",{"name":"\\u0000"}]}`, `{"ids":[1,2,3,4]}`,
 		` { "name" : "x" , "ids" : [ 1 , 2 ] } `,
-		`{"name":"x","ids":null,"until":null}`, `{"name":"\\u0000"}`, `{"a":{"b":[{"c":1,"c":2}]}}`, "\xff", `[]`, `{"name":"x"}{}`,
+		`{"name":"x","ids":null,"until":null}`, `{"name":"\\u0000"}`, `{"a":{"b":[{"c":1,"c":2}]}}`,
+		"\xff", `[]`, `{"name":"x"}{}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -49,7 +51,7 @@ func FuzzDecode(f *testing.F) {
 		if err := json.Unmarshal(body, &plain); err != nil || !utf8.Valid(body) {
 			t.Fatalf("accepted %q: %v", body, err)
 		}
-		if saysNUL(plain) {
+		if containsNUL(plain) {
 			t.Errorf("accepted a NUL in %q", body)
 		}
 		if ids, _ := plain["ids"].([]any); len(ids) > 3 {
@@ -61,22 +63,23 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		var same sample
-		if err := json.Unmarshal(body, &same); err != nil || *same.Name != *got.Name || plain["ids"] != nil && !reflect.DeepEqual(same.IDs, got.IDs) {
+		if err := json.Unmarshal(body, &same); err != nil || *same.Name != *got.Name ||
+			plain["ids"] != nil && !reflect.DeepEqual(same.IDs, got.IDs) {
 			t.Errorf("%q: %+v and %+v, %v", body, got, same, err)
 		}
 	})
 }
 
-// saysNUL reports whether a text or a key in a decoded value has a NUL.
-func saysNUL(value any) bool {
+// containsNUL reports whether a string or a key in a decoded value has a NUL.
+func containsNUL(value any) bool {
 	switch v := value.(type) {
 	case string:
 		return strings.ContainsRune(v, 0)
 	case []any:
-		return slices.ContainsFunc(v, saysNUL)
+		return slices.ContainsFunc(v, containsNUL)
 	case map[string]any:
 		for key, member := range v {
-			if saysNUL(key) || saysNUL(member) {
+			if containsNUL(key) || containsNUL(member) {
 				return true
 			}
 		}
@@ -84,8 +87,8 @@ func saysNUL(value any) bool {
 	return false
 }
 
-// FuzzParseObject: what ParseObject accepts encoding/json accepts, no key is there
-// twice, and the members and elements are those that encoding/json finds.
+// FuzzParseObject checks that encoding/json accepts what ParseObject accepts and finds
+// the same members and elements, and that no key is there twice.
 func FuzzParseObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, ` { "a" : 1 , "b":[ ] } `, `{"a":{"a":[{"b":-1.5e9},"}",true]},"b":null}`, `{"\u0061":1,"a":2}`,
@@ -119,13 +122,13 @@ func FuzzParseObject(f *testing.F) {
 				t.Errorf("%q: %q is %q, want %q", body, key, got[key], want[key])
 			}
 		}
-		if hasNUL(body) != saysNUL(decoded(t, body)) {
+		if hasNUL(body) != containsNUL(decoded(t, body)) {
 			t.Errorf("%q: NUL: %v", body, hasNUL(body))
 		}
 	})
 }
 
-// compare holds the elements of a value, if it is an array, against encoding/json.
+// compare compares the elements of a value, if it is an array, with encoding/json.
 func compare(t *testing.T, array json.RawMessage) {
 	t.Helper()
 	var want []json.RawMessage
@@ -149,8 +152,8 @@ func decoded(t *testing.T, body []byte) any {
 	return value
 }
 
-// hasKeyTwice reports whether an object in valid JSON has a key twice, by way of
-// encoding/json's own tokens.
+// hasKeyTwice reports whether an object in valid JSON has a key twice, by the tokens of
+// encoding/json.
 func hasKeyTwice(body []byte) bool {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -193,7 +196,8 @@ func FuzzQuery(f *testing.F) {
 			return
 		}
 		values, err := url.ParseQuery(raw)
-		if err != nil || len(values) > 2 || values.Get("filter[name]") != name || limit < 1 || limit > 100 || utf8.RuneCountInString(name) > 10 {
+		if err != nil || len(values) > 2 || values.Get("filter[name]") != name || utf8.RuneCountInString(name) > 10 ||
+			limit < 1 || limit > 100 {
 			t.Errorf("%q: %q, %d, %v", raw, name, limit, err)
 		}
 	})
@@ -201,7 +205,9 @@ func FuzzQuery(f *testing.F) {
 
 func TestDigits(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]int64{"0": 0, "007": 7, "9223372036854775807": math.MaxInt64, "9223372036854775808": math.MaxInt64} {
+	for text, want := range map[string]int64{
+		"0": 0, "007": 7, "9223372036854775807": math.MaxInt64, "9223372036854775808": math.MaxInt64,
+	} {
 		if got, ok := digits(text); got != want || !ok {
 			t.Errorf("%s: %d, %v", text, got, ok)
 		}

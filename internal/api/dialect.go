@@ -1,5 +1,5 @@
-// Package api is what the dialects share: how routes are declared, bodies and
-// queries read, errors dispatched. It knows no dialect.
+// Package api holds the code that the dialects share: it declares routes, reads bodies
+// and queries, and turns errors into answers. It knows no dialect.
 package api
 
 import (
@@ -11,10 +11,10 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Dialect is one API over the service: its contract, the table of its routes, the
-// way in which its callers say who they are, and the body of its errors.
+// Dialect is one API over the service: its contract, its routes, its authentication
+// scheme and the body of its errors.
 type Dialect struct {
-	Name   string // short, as part of an address
+	Name   string // short: a part of the contract's address
 	Prefix string // of every path, such as /api/v2
 	// Contract is the OpenAPI document that describes the dialect.
 	Contract []byte
@@ -44,7 +44,7 @@ type Route struct {
 	Method  string
 	Path    string
 	Handler Handler
-	// Public routes take no credential: their caller is anonymous.
+	// Public routes read no credential: their caller is anonymous.
 	Public bool
 	// MaxBody bounds the request body, in bytes; 0 for the default.
 	MaxBody int64
@@ -54,11 +54,11 @@ type Route struct {
 
 // The default bounds of a request body, in bytes.
 const (
-	MaxPublicBody = 16 << 10 // of a public route, which anybody may call
-	MaxBody       = 1 << 20  // of any other
+	MaxPublicBody = 16 << 10 // of a public route
+	MaxBody       = 1 << 20  // of any other route
 )
 
-// BodyLimit is the most bytes that the body of a request may have.
+// BodyLimit returns the maximum size of a request body, in bytes.
 func (r Route) BodyLimit() int64 {
 	switch {
 	case r.MaxBody > 0:
@@ -69,7 +69,7 @@ func (r Route) BodyLimit() int64 {
 	return MaxBody
 }
 
-// Handler answers a request of a caller. It may write and flush its answer piece by
-// piece: where it returns an error after the first byte, the connection is cut, so
-// that the client sees that the answer is not whole.
+// Handler answers a request of a caller. It may write and flush its answer in pieces.
+// If it returns an error after the first byte, the server cuts the connection, so that
+// the client sees that the answer is incomplete.
 type Handler func(c echo.Context, actor identity.Actor) error

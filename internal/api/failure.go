@@ -14,20 +14,20 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Failure is what a caller may be told of an error.
+// Failure is the part of an error that a caller may see.
 type Failure struct {
 	Kind identity.Kind
-	// Status is the usual status for the failure. A dialect whose statuses differ
-	// has a table by Kind.
+	// Status is the usual status for the failure. A dialect with other statuses has a
+	// table by Kind.
 	Status int
-	// OfRequest says that the request as such is wrong: its method (405), its Accept
-	// header (406), its size (413), its media type (415) or its end (400). Its Kind
-	// is Invalid.
+	// OfRequest says that the HTTP request itself is wrong: its method (405), its
+	// Accept header (406), its size (413), its media type (415) or its end (400). Kind
+	// is then Invalid.
 	OfRequest  bool
 	Code       string // stable, machine-readable, snake_case
 	Message    string // one sentence for a person
 	Fields     []identity.FieldError
-	RetryAfter time.Duration // at least a second where the caller is to wait, else 0
+	RetryAfter time.Duration // at least a second where the caller must wait, else 0
 }
 
 // statuses has the usual status for each kind.
@@ -43,9 +43,8 @@ var statuses = map[identity.Kind]int{
 	identity.Unavailable:     http.StatusServiceUnavailable,
 }
 
-// FailureFrom returns the failure that an error stands for: that of an
-// *identity.Error, that of an *echo.HTTPError below 500, or an internal one, which
-// says nothing of the error.
+// FailureFrom returns the failure of an *identity.Error or of an *echo.HTTPError below
+// 500. Any other error is an internal failure, which reveals nothing of the error.
 func FailureFrom(err error) Failure {
 	var ours *identity.Error
 	var echos *echo.HTTPError
@@ -75,8 +74,8 @@ func FailureFrom(err error) Failure {
 	}
 }
 
-// Answer answers with an error: it sets the headers that are HTTP's own, and
-// WriteError writes the rest.
+// Answer writes the answer to an error: it sets the HTTP headers, WriteError writes the
+// status and the body.
 func (d Dialect) Answer(c echo.Context, err error) error {
 	f := FailureFrom(err)
 	header := c.Response().Header()

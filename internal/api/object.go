@@ -12,13 +12,13 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Object is the text of a JSON object that ParseObject has found good.
+// Object is the text of a JSON object that ParseObject has checked.
 type Object []byte
 
-// ParseObject checks that a body is a JSON object, and one that everybody would
-// read alike: valid UTF-8, nothing after the object, no key twice (at any depth),
-// no half of a surrogate pair. It costs time in proportion to the body, and memory
-// for the keys of the objects that are open at one moment.
+// ParseObject checks that a body is a JSON object that all parsers read alike: valid
+// UTF-8, nothing after the object, no key twice (at any depth), no half of a surrogate
+// pair. Its time is proportional to the body; its memory holds the keys of the objects
+// that are open at the same time.
 func ParseObject(body []byte) (Object, error) {
 	if !utf8.Valid(body) {
 		return nil, malformed("The body is not valid UTF-8.")
@@ -45,9 +45,9 @@ func malformed(format string, args ...any) error {
 	return identity.Errorf(identity.Invalid, "malformed_json", format, args...)
 }
 
-// inspect looks through valid JSON, once, for what encoding/json lets pass: an
-// object that has a key twice, of which readers disagree which one counts, and
-// lone surrogates, which it silently replaces.
+// inspect rejects valid JSON that encoding/json accepts: an object that has a key
+// twice, where parsers disagree about which one counts, and lone surrogates, which
+// encoding/json silently replaces.
 func inspect(text []byte) error {
 	type level struct {
 		isObject bool
@@ -85,8 +85,8 @@ func inspect(text []byte) error {
 	return nil
 }
 
-// loneSurrogate returns where in text, from a place on, an escape stands for half
-// of a surrogate pair, or -1.
+// loneSurrogate returns the position of the first escape in text, from a position on,
+// that is half of a surrogate pair, or -1.
 func loneSurrogate(text []byte, from int) int {
 	for i := from; i < len(text); i++ {
 		if text[i] != '\\' {
@@ -101,14 +101,14 @@ func loneSurrogate(text []byte, from int) int {
 			}
 			i += escapeLength // the low half
 		}
-		i++ // what is escaped: it may be a backslash itself
+		i++ // skip the escaped character: it may be a backslash
 	}
 	return -1
 }
 
 const escapeLength = len(`\uXXXX`)
 
-// escapedUnit is the UTF-16 unit of the escape \uXXXX at a place, or -1.
+// escapedUnit returns the UTF-16 unit of the escape \uXXXX at a position, or -1.
 func escapedUnit(text []byte, at int) int {
 	if at+escapeLength > len(text) || text[at] != '\\' || text[at+1] != 'u' {
 		return -1
@@ -120,8 +120,8 @@ func escapedUnit(text []byte, at int) int {
 	return int(n)
 }
 
-// hasNUL reports whether a string or a key in valid JSON has the character
-// \u0000, which no database keeps in a text.
+// hasNUL reports whether a string or a key in valid JSON has the character \u0000,
+// which PostgreSQL does not store.
 func hasNUL(text []byte) bool {
 	if !bytes.Contains(text, []byte(`\u0000`)) {
 		return false
@@ -133,13 +133,13 @@ func hasNUL(text []byte) bool {
 		if escapedUnit(text, i) == 0 {
 			return true
 		}
-		i++ // what is escaped: it may be a backslash itself
+		i++ // skip the escaped character: it may be a backslash
 	}
 	return false
 }
 
-// Members yields the keys and the values of the object in their order. A value
-// has no white space around it.
+// Members yields the keys and the values of the object in their order, the values
+// without white space around them.
 func (o Object) Members() iter.Seq2[string, json.RawMessage] {
 	return func(yield func(string, json.RawMessage) bool) {
 		key := ""
@@ -153,7 +153,7 @@ func (o Object) Members() iter.Seq2[string, json.RawMessage] {
 	}
 }
 
-// elements yields the elements of an array, which is valid JSON.
+// elements yields the elements of an array in valid JSON.
 func elements(array []byte) iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		for part := range parts(array) {
@@ -164,8 +164,8 @@ func elements(array []byte) iter.Seq[json.RawMessage] {
 	}
 }
 
-// parts yields the keys and values one level down in an object or an array, which
-// is valid JSON.
+// parts yields the keys and values one level down in an object or an array in valid
+// JSON.
 func parts(text []byte) iter.Seq2[[]byte, bool] {
 	return func(yield func(part []byte, isKey bool) bool) {
 		text = bytes.Trim(text, jsonSpace)
@@ -190,7 +190,7 @@ func parts(text []byte) iter.Seq2[[]byte, bool] {
 
 const jsonSpace = " \t\r\n" // RFC 8259 §2
 
-// valueEnd returns the end of the value that starts at a place in valid JSON.
+// valueEnd returns the end of the value that starts at a position in valid JSON.
 func valueEnd(text []byte, start int) int {
 	depth := 0
 	for i := start; i < len(text); i++ {
@@ -213,12 +213,12 @@ func valueEnd(text []byte, start int) int {
 	return len(text)
 }
 
-// endsLiteral reports whether a number, true, false or null is over at a place.
+// endsLiteral reports whether a number, true, false or null ends at a position.
 func endsLiteral(text []byte, at int) bool {
 	return at == len(text) || strings.IndexByte(jsonSpace+",:]}", text[at]) >= 0
 }
 
-// stringEnd returns the end of the string that starts at a place in valid JSON.
+// stringEnd returns the end of the string that starts at a position in valid JSON.
 func stringEnd(text []byte, start int) int {
 	for i := start + 1; i < len(text); i++ {
 		switch text[i] {
@@ -231,7 +231,7 @@ func stringEnd(text []byte, start int) int {
 	return len(text)
 }
 
-// unquote returns what a string in valid JSON says.
+// unquote returns the value of a string in valid JSON.
 func unquote(text []byte) string {
 	if bytes.IndexByte(text, '\\') < 0 {
 		return string(text[1 : len(text)-1])
@@ -241,12 +241,12 @@ func unquote(text []byte) string {
 	return s
 }
 
-// shorten makes a name that the caller chose fit to be repeated to the caller.
+// shorten cuts a name from a request to a length that an answer may repeat.
 func shorten(name string) string {
-	const most = 64 // characters
+	const maxLength = 64 // characters
 	n := 0
 	for i := range name {
-		if n == most {
+		if n == maxLength {
 			return name[:i] + "…"
 		}
 		n++

@@ -16,22 +16,22 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Query reads query parameters strictly: one that is unknown, repeated or wrong
-// is an error, for a filter that is silently lost shows or changes too much.
-// Ask for every parameter, then for Err.
+// Query reads query parameters strictly: an unknown, repeated or wrong one is an
+// error, because a filter that is silently lost shows or changes too much. Read every
+// parameter, then call Err.
 type Query struct {
 	values   url.Values
-	asked    map[string]bool
+	read     map[string]bool
 	problems identity.Problems
 }
 
-// maxParameters is more than any request has use for.
+// maxParameters is more than any request needs.
 const maxParameters = 256
 
 // NewQuery reads the query of a request.
 func NewQuery(c echo.Context) *Query { return parseQuery(c.Request().URL.RawQuery) }
 
-// ReadForm reads a body of application/x-www-form-urlencoded as strictly.
+// ReadForm reads a body of application/x-www-form-urlencoded with the same rules.
 func ReadForm(c echo.Context) (*Query, error) {
 	_, body, err := ReadBody(c, echo.MIMEApplicationForm)
 	if err != nil {
@@ -41,7 +41,7 @@ func ReadForm(c echo.Context) (*Query, error) {
 }
 
 func parseQuery(text string) *Query {
-	q := &Query{asked: map[string]bool{}}
+	q := &Query{read: map[string]bool{}}
 	values, err := ParseForm(text)
 	if err != nil {
 		q.fail("query", "malformed_query", "is not a valid query string of at most %d parameters", maxParameters)
@@ -51,8 +51,8 @@ func parseQuery(text string) *Query {
 	return q
 }
 
-// ParseForm reads parameters as a form or a URL has them; the error is for one
-// that is malformed, or for more than maxParameters.
+// ParseForm parses the parameters of a form or a URL. It returns an error for malformed
+// text and for more than maxParameters.
 func ParseForm(text string) (url.Values, error) {
 	if strings.Count(text, "&") >= maxParameters {
 		return nil, errors.New("too many parameters")
@@ -60,11 +60,12 @@ func ParseForm(text string) (url.Values, error) {
 	return url.ParseQuery(text)
 }
 
-// Err returns one Invalid error for all that is wrong with the query, or nil.
+// Err returns one Invalid error for everything that is wrong with the query, or nil.
 func (q *Query) Err() error {
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
-		if !q.asked[name] {
-			q.fail(shorten(strings.ToValidUTF8(name, "\uFFFD")), "unknown_parameter", "is not a parameter of this request")
+		if !q.read[name] {
+			name = shorten(strings.ToValidUTF8(name, "\uFFFD"))
+			q.fail(name, "unknown_parameter", "is not a parameter of this request")
 		}
 	}
 	return q.problems.Err()
@@ -74,7 +75,7 @@ func (q *Query) fail(name, code, format string, args ...any) {
 	q.problems.Add(name, code, fmt.Sprintf(format, args...))
 }
 
-// Has reports whether the parameter is given and fit to be read.
+// Has reports whether the parameter is present and readable.
 func (q *Query) Has(name string) bool {
 	_, ok := q.Get(name)
 	return ok
@@ -83,11 +84,11 @@ func (q *Query) Has(name string) bool {
 // Fail records that a parameter has a bad value.
 func (q *Query) Fail(name, code, message string) { q.fail(name, code, "%s", message) }
 
-// Get returns a parameter as it is, if it is given and fit to be read.
+// Get returns a parameter unchanged, if it is present and readable.
 func (q *Query) Get(name string) (string, bool) {
 	values, present := q.values[name]
-	first := !q.asked[name]
-	q.asked[name] = true
+	first := !q.read[name]
+	q.read[name] = true
 	if !present {
 		return "", false
 	}
@@ -107,42 +108,42 @@ func (q *Query) Get(name string) (string, bool) {
 	return values[0], true
 }
 
-// Text returns a parameter of at most most characters, "" where it is absent.
-func (q *Query) Text(name string, most int) string {
+// Text returns a parameter of at most maxLength characters, "" where it is absent.
+func (q *Query) Text(name string, maxLength int) string {
 	s, _ := q.Get(name)
-	if utf8.RuneCountInString(s) > most {
-		q.fail(name, "too_long", "must have at most %d characters", most)
+	if utf8.RuneCountInString(s) > maxLength {
+		q.fail(name, "too_long", "must have at most %d characters", maxLength)
 		return ""
 	}
 	return s
 }
 
-// Int returns a parameter in decimal digits, or the default where it is absent.
-// A number beyond int64 counts as the largest one.
-func (q *Query) Int(name string, least, most, otherwise int64) int64 {
+// Int returns a parameter in decimal digits, or the fallback where it is absent or
+// wrong. A number beyond int64 counts as the largest int64.
+func (q *Query) Int(name string, minimum, maximum, fallback int64) int64 {
 	s, ok := q.Get(name)
 	if !ok {
-		return otherwise
+		return fallback
 	}
-	return q.IntOf(name, s, least, most, otherwise)
+	return q.IntOf(name, s, minimum, maximum, fallback)
 }
 
-// IntOf is Int of a text that is part of a parameter.
-func (q *Query) IntOf(name, s string, least, most, otherwise int64) int64 {
+// IntOf is Int for a text that is part of a parameter.
+func (q *Query) IntOf(name, s string, minimum, maximum, fallback int64) int64 {
 	n, isNumber := digits(s)
-	if !isNumber || n < least || n > most {
-		if most == math.MaxInt64 {
-			q.fail(name, "out_of_range", "must be an integer of at least %d", least)
+	if !isNumber || n < minimum || n > maximum {
+		if maximum == math.MaxInt64 {
+			q.fail(name, "out_of_range", "must be an integer of at least %d", minimum)
 		} else {
-			q.fail(name, "out_of_range", "must be an integer from %d to %d", least, most)
+			q.fail(name, "out_of_range", "must be an integer from %d to %d", minimum, maximum)
 		}
-		return otherwise
+		return fallback
 	}
 	return n
 }
 
-// OneOf returns a parameter that has one of the given values, or the first of
-// them where it is absent.
+// OneOf returns a parameter that has one of the values, or the first of them where it
+// is absent or wrong.
 func (q *Query) OneOf(name string, values ...string) string {
 	s, ok := q.Get(name)
 	if ok && !slices.Contains(values, s) {
@@ -155,7 +156,7 @@ func (q *Query) OneOf(name string, values ...string) string {
 	return s
 }
 
-// digits reads ASCII digits; what is beyond int64 counts as the largest int64.
+// digits reads ASCII digits. A number beyond int64 counts as the largest int64.
 func digits(s string) (int64, bool) {
 	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' }) {
 		return 0, false
@@ -167,8 +168,9 @@ func digits(s string) (int64, bool) {
 	return n, true
 }
 
-// PathID reads an id from the path: an integer of at least 1, or Invalid. One
-// beyond int64 is as good as any that does not exist.
+// PathID reads an id from the path. It returns NotFound for an empty one and Invalid
+// for one that is not an integer of at least 1. A number beyond int64 counts as the
+// largest int64, which no row has.
 func PathID(c echo.Context, name string) (int64, error) {
 	text := c.Param(name)
 	id, isNumber := digits(text)

@@ -10,24 +10,24 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Scheme is the way in which the callers of a dialect say who they are, with the
-// rules that follow from it.
+// Scheme is the authentication scheme of a dialect.
 type Scheme struct {
-	// Credential returns the credential of a request, which the service then checks,
-	// or an error, Unauthenticated where there is none.
+	// Credential returns the credential of a request, which the service then checks. It
+	// returns Unauthenticated where there is none.
 	Credential func(*http.Request) (string, error)
-	// Challenge returns the WWW-Authenticate header of an answer; "" for none.
+	// Challenge returns the WWW-Authenticate header of an answer, "" for none.
 	Challenge func(Failure) string
-	// Guard refuses what a page of another site can make a browser send. It runs
-	// before anything else is done for a request.
+	// Guard returns an error for a request that a page of another site can make a
+	// browser send. It runs before all other work on a request.
 	Guard func(r *http.Request, public bool) error
 }
 
 // Bearer is the scheme of RFC 6750: a token in the Authorization header.
 var Bearer = Scheme{Credential: bearerToken, Challenge: bearerChallenge, Guard: guardPublic}
 
-// bearerToken reads the token of a request as RFC 6750 §2.1 has it: from the
-// Authorization header only, and there only once.
+// bearerToken reads the token of a request from the Authorization header (RFC 6750
+// §2.1). It returns Unauthenticated where there is none and Invalid where the header is
+// repeated.
 func bearerToken(r *http.Request) (string, error) {
 	headers := r.Header.Values(echo.HeaderAuthorization)
 	if len(headers) > 1 {
@@ -44,8 +44,8 @@ func bearerToken(r *http.Request) (string, error) {
 		"Send an access token: Authorization: Bearer <token>.")
 }
 
-// bearerChallenge returns the challenge of RFC 6750 §3: with an error only where
-// a token was sent.
+// bearerChallenge returns the challenge of RFC 6750 §3, with an error only if the
+// request had a token.
 func bearerChallenge(f Failure) string {
 	switch {
 	case f.Kind == identity.Forbidden:
@@ -58,15 +58,16 @@ func bearerChallenge(f Failure) string {
 	return BearerRealm
 }
 
-// BearerRealm is a challenge that says nothing of an error.
-const BearerRealm = `Bearer realm="roster"` //nolint:gosec // a challenge is no credential
+// BearerRealm is the challenge without an error.
+const BearerRealm = `Bearer realm="roster"` //nolint:gosec // not a credential
 
 func challenge(code string) string { return fmt.Sprintf(`%s, error="%s"`, BearerRealm, code) }
 
-// guardPublic keeps the pages of other sites from making a browser call a public
-// route, whose tries are counted: they could lock a person out. A form can send
-// any type but JSON without asking, and what a script may send browsers mark with
-// Sec-Fetch-Site. Other routes need a token, which no browser adds by itself.
+// guardPublic rejects a call of a public route that the page of another site makes a
+// browser send: public routes count attempts, so such a page could lock a user out. A
+// form can send any type but JSON without a preflight request, and browsers mark the
+// requests of scripts with Sec-Fetch-Site. Other routes need a token, which a browser
+// does not add by itself.
 func guardPublic(r *http.Request, public bool) error {
 	if !public {
 		return nil

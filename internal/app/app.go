@@ -127,7 +127,7 @@ func (a *App) newServer(o Options) *httpserver.Server {
 	return httpserver.New(httpserver.Options{
 		Dialects:       Dialects(a.Service, c.PublicURL),
 		Authenticate:   o.Authenticate,
-		Refused:        a.Service.Refused,
+		Denied:         a.Service.Refused,
 		Ready:          a.Store.Ready,
 		TrustedProxies: c.TrustedProxies,
 		Secure:         c.PublicURL != nil && c.PublicURL.Scheme == "https",
@@ -197,6 +197,11 @@ func (a *App) openStore(ctx context.Context) (err error) {
 func Migrate(ctx context.Context, c *config.Config, logger *slog.Logger) (applied int, err error) {
 	warnOfOpenFiles(ctx, c, logger)
 	return store.Migrate(ctx, c.DatabaseURL)
+}
+
+// Backup writes a copy of the SQLite database to a new file; see store.Backup.
+func Backup(ctx context.Context, c *config.Config, file string) error {
+	return store.Backup(ctx, c.DatabaseURL, file)
 }
 
 // warnOfOpenFiles logs the database files that other users of this machine can

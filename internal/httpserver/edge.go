@@ -12,40 +12,40 @@ import (
 	"github.com/rosterhq/roster/internal/api"
 )
 
-// patience is how long a client may go on sending a body that has been refused:
-// long enough to get its answer, which a connection cut at once would take away.
-const patience = 500 * time.Millisecond
+// rejectedBodyTimeout is how long a client may go on sending a body that has been
+// rejected. If the server cut the connection at once, the client would lose the answer.
+const rejectedBodyTimeout = 500 * time.Millisecond
 
-// limitBody refuses a request body of more than most bytes: one that is declared
-// to be longer before anything is read or anyone is asked, any other where it is
-// read. The connection is given up, for the rest of the body is not worth reading.
-func limitBody(most int64, next echo.HandlerFunc) echo.HandlerFunc {
+// limitBody rejects a request body of more than limit bytes: where the declared length
+// is larger, before authentication, else when the handler reads the body. It then
+// closes the connection instead of reading the rest of the body.
+func limitBody(limit int64, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		request, response := c.Request(), c.Response()
 		var err error
-		if request.ContentLength > most {
-			err = api.TooLarge(&http.MaxBytesError{Limit: most})
+		if request.ContentLength > limit {
+			err = api.TooLarge(&http.MaxBytesError{Limit: limit})
 		} else {
-			request.Body = http.MaxBytesReader(response.Writer, request.Body, most)
+			request.Body = http.MaxBytesReader(response.Writer, request.Body, limit)
 			err = next(c)
 		}
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			response.Header().Set(echo.HeaderConnection, "close")
-			// Where there is no deadline to set there is no connection to hold.
-			_ = http.NewResponseController(response).SetReadDeadline(time.Now().Add(patience))
+			// An error means that the writer has no connection, so there is nothing to limit.
+			_ = http.NewResponseController(response).SetReadDeadline(time.Now().Add(rejectedBodyTimeout))
 		}
 		return err
 	}
 }
 
-// limitTime ends the work on a request after limit, or requestTimeout where it is
-// 0. A route with a limit of its own may take as long to read its body and to send
-// its answer: the server's own deadlines for that are for short requests.
+// limitTime cancels the context of a request after limit, or after requestTimeout where
+// limit is 0. A route with its own limit may also read its body and send its answer for
+// that long; the server's deadlines are too short for it.
 func limitTime(limit time.Duration, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if limit > 0 {
-			// Where there is no deadline to set there is no connection to hold.
+			// An error means that the writer has no connection, so there is nothing to limit.
 			controller, deadline := http.NewResponseController(c.Response()), time.Now().Add(limit+writeTimeout)
 			_ = controller.SetReadDeadline(deadline)
 			_ = controller.SetWriteDeadline(deadline)

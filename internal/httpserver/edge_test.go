@@ -16,8 +16,8 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// TestCallersKnowTheirRequest: who acts carries the ids of the request, whether a
-// token says who it is or nobody does.
+// TestCallersKnowTheirRequest checks that a caller carries the ids of the request, with a
+// token and without.
 func TestCallersKnowTheirRequest(t *testing.T) {
 	t.Parallel()
 	proxy, err := identity.ParseAddressRange("10.0.0.1")
@@ -33,10 +33,8 @@ func TestCallersKnowTheirRequest(t *testing.T) {
 		Dialects: []api.Dialect{{
 			Prefix: "/api",
 			Routes: []api.Route{
-				{Method: http.MethodPost, Path: "/private", Handler: record}, {
-					Method: http.MethodPost, Path: "/public",
-					Handler: record, Public: true,
-				},
+				{Method: http.MethodPost, Path: "/private", Handler: record},
+				{Method: http.MethodPost, Path: "/public", Handler: record, Public: true},
 			},
 			Scheme:     api.Bearer,
 			WriteError: func(c echo.Context, f api.Failure) error { return c.String(f.Status, f.Message) },

@@ -10,15 +10,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics counts requests and serves all figures to Prometheus. It belongs on a
-// listener of its own, so that it is not public by accident.
+// Metrics counts requests and serves all metrics to Prometheus. It needs a listener of
+// its own, so that the metrics are not public by accident.
 type Metrics struct {
 	registry *prometheus.Registry
 	duration *prometheus.HistogramVec
 }
 
-// NewMetrics returns the metrics of the process, of its requests, and of the
-// given collectors.
+// NewMetrics returns the metrics of the process, of its requests and of the
+// collectors.
 func NewMetrics(more ...prometheus.Collector) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -28,22 +28,24 @@ func NewMetrics(more ...prometheus.Collector) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 13), //nolint:mnd // 1 ms to 4 s
 		}, []string{"method", "route", "status"}),
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.duration)
+	process := collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
+	m.registry.MustRegister(collectors.NewGoCollector(), process, m.duration)
 	m.registry.MustRegister(more...)
 	return m
 }
 
 func (m *Metrics) observe(method, route string, status int, elapsed time.Duration) {
-	// A method that a client made up must not become a label.
+	// An unknown method must not become a label: clients could make any number of them.
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions:
 	default:
 		method = "other"
 	}
 	m.duration.WithLabelValues(method, route, strconv.Itoa(status)).Observe(elapsed.Seconds())
 }
 
-// ServeHTTP answers at /metrics.
+// ServeHTTP serves /metrics.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/metrics" {
 		http.NotFound(w, r)

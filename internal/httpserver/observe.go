@@ -15,16 +15,16 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Where what is known of a request is kept for its log line.
+// The keys in the Echo context of what the log line of a request holds.
 const (
 	actorKey           = "actor"           // the caller
-	clientRequestIDKey = "clientRequestID" // what the client calls the request
+	clientRequestIDKey = "clientRequestID" // the client's id of the request
 )
 
-// observe gives a request its id and, when it has been answered, its log line
-// and its metrics. Nothing of the query, the headers or the bodies is logged:
-// that is where secrets and people's data are. An answer that ends in an error after
-// it has begun is cut off: a client would take it for a whole one.
+// observe gives a request its id and, after the answer, writes its log line and its
+// metrics. It logs nothing of the query, the headers or the bodies, which hold secrets
+// and personal data. It cuts the connection where a handler returns an error after the
+// answer has begun: the client would take the answer for a complete one.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start, client := time.Now(), c.Request().Context()
@@ -50,18 +50,19 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if s.options.Metrics != nil {
 			s.options.Metrics.observe(c.Request().Method, route, c.Response().Status, elapsed)
 		}
-		if told := !cut && c.Response().Status < http.StatusInternalServerError; told || cut && client.Err() != nil {
-			err = nil // the answer says it, or the client has gone
+		inAnswer := !cut && c.Response().Status < http.StatusInternalServerError
+		if inAnswer || cut && client.Err() != nil { // or the client has gone
+			err = nil
 		}
 		s.log(c, route, elapsed, err)
 		if cut {
-			panic(http.ErrAbortHandler) // net/http's own way to drop a connection
+			panic(http.ErrAbortHandler) // makes net/http drop the connection
 		}
 		return nil
 	}
 }
 
-// log writes the log line of a request, with the error that its answer does not tell.
+// log writes the log line of a request, with the error that its answer does not have.
 func (s *Server) log(c echo.Context, route string, elapsed time.Duration, err error) {
 	level := slog.LevelInfo
 	attributes := []slog.Attr{
@@ -93,10 +94,10 @@ func clientRequestID(c echo.Context) string {
 	return id
 }
 
-// identify gives a request its id: that of a trusted proxy, or one of ours. The
-// id that any other client gives could be one that it has seen elsewhere, so it
-// is kept beside ours and never in its place. What is not fit for logs and
-// headers, or is there twice, counts for nothing.
+// identify gives a request its id: that of a trusted proxy, or a new one. Any other
+// client could send an id that it has seen elsewhere, so that id is kept beside the new
+// one and never replaces it. An id that is repeated or not safe for logs and headers is
+// ignored.
 func (s *Server) identify(c echo.Context) {
 	given := c.Request().Header.Values(echo.HeaderXRequestID)
 	isGiven := len(given) == 1 && isRequestID(given[0])
@@ -118,8 +119,8 @@ func isRequestID(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return !isPlain(r) })
 }
 
-// recoverPanic turns a panic into an error: one answer without a stack, one log
-// line with it, and the next request is served.
+// recoverPanic turns a panic into an error with the stack, which the log shows and the
+// answer does not.
 func recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {

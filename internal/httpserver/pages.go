@@ -23,8 +23,8 @@ import (
 //go:embed docs/*.html docs/*.js docs/*.gz docs/*.txt pages
 var pageFiles embed.FS
 
-// A page runs its own scripts only and reaches nothing but this server. No page
-// posts a form: the forms there are belong to scripts.
+// pagePolicy lets a page run only its own scripts and reach only this server. No page
+// posts a form: scripts handle the forms.
 const pagePolicy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; " +
 	"frame-ancestors 'none'; object-src 'none'"
 
@@ -37,8 +37,8 @@ var pageTypes = map[string]string{
 }
 
 // registerPages serves the contract of the first dialect at /openapi.yaml, those of
-// the others at /openapi/NAME.yaml, all of them as a page for people at /docs, and
-// the page that the links in mails lead to.
+// the others at /openapi/NAME.yaml, an HTML page for all of them at /docs, and the page
+// that the links in mails lead to.
 func registerPages(e *echo.Echo, dialects []api.Dialect) {
 	for i, dialect := range dialects {
 		address := "/openapi.yaml"
@@ -56,7 +56,7 @@ func serveGet(e *echo.Echo, path string, h echo.HandlerFunc) {
 	e.HEAD(path, h)
 }
 
-// registerPage serves a folder: its page, and the files that the page needs.
+// registerPage serves the page of a folder and the files that the page needs.
 func registerPage(e *echo.Echo, folder, page, pagePath, filePath string) {
 	entries, err := pageFiles.ReadDir(folder)
 	if err != nil {
@@ -82,7 +82,7 @@ func registerPage(e *echo.Echo, folder, page, pagePath, filePath string) {
 	})
 }
 
-// asset is a file that is kept compressed.
+// asset is a file that is stored compressed.
 type asset struct {
 	name  string
 	hash  string
@@ -90,11 +90,13 @@ type asset struct {
 	plain func() []byte
 }
 
-// newAsset makes an asset of a file; one whose name ends in .gz is compressed already.
+// newAsset returns the asset for a file. A file whose name ends in .gz is already
+// compressed.
 func newAsset(name string, content []byte) *asset {
 	a := &asset{}
 	if plainName, ok := strings.CutSuffix(name, ".gz"); ok {
-		a.name, a.gzip, a.plain = plainName, content, sync.OnceValue(func() []byte { return decompress(content) })
+		a.name, a.gzip = plainName, content
+		a.plain = sync.OnceValue(func() []byte { return decompress(content) })
 	} else {
 		a.name, a.gzip, a.plain = name, compress(content), func() []byte { return content }
 	}
@@ -108,7 +110,7 @@ func (a *asset) serve(c echo.Context) error {
 	h.Set("Content-Type", pageTypes[path.Ext(a.name)])
 	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-cache") // ask every time, by the ETag: an upgrade shows at once
+	h.Set("Cache-Control", "no-cache") // browsers check the ETag each time, so an upgrade shows at once
 	h.Add("Vary", "Accept-Encoding")
 
 	content, etag := a.gzip, a.hash+"-gzip"
@@ -122,7 +124,8 @@ func (a *asset) serve(c echo.Context) error {
 	return nil
 }
 
-// acceptsGzip reads an Accept-Encoding header. Without the name gzip in it the answer is no: plain always works.
+// acceptsGzip reports whether an Accept-Encoding header names gzip and does not exclude
+// it. It ignores the wildcard, because a plain answer always works.
 func acceptsGzip(header string) bool {
 	for item := range strings.SplitSeq(header, ",") {
 		name, weight, _ := strings.Cut(item, ";")
@@ -138,7 +141,7 @@ func acceptsGzip(header string) bool {
 func compress(plain []byte) []byte {
 	var buf bytes.Buffer
 	w := gzip.NewWriter(&buf)
-	_, _ = w.Write(plain) // a bytes.Buffer takes everything
+	_, _ = w.Write(plain) // a bytes.Buffer returns no error
 	_ = w.Close()
 	return buf.Bytes()
 }

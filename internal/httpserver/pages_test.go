@@ -16,7 +16,9 @@ import (
 func getDocs(t *testing.T, method, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	e := echo.New()
-	registerPages(e, []api.Dialect{{Contract: []byte("openapi: first")}, {Name: "other", Contract: []byte("openapi: other")}})
+	registerPages(e, []api.Dialect{
+		{Contract: []byte("openapi: first")}, {Name: "other", Contract: []byte("openapi: other")},
+	})
 	req := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
@@ -85,7 +87,8 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// The policy lets no page post a form, so there must be none that wants to.
+// TestPagesPostNoForms checks that no page has a form that posts, because the policy
+// forbids it.
 func TestPagesPostNoForms(t *testing.T) {
 	for _, path := range []string{"/docs", "/password/reset"} {
 		page := getDocs(t, http.MethodGet, path)
@@ -99,14 +102,17 @@ func TestPagesPostNoForms(t *testing.T) {
 }
 
 func TestDocsHasNothingElse(t *testing.T) {
-	for _, path := range []string{"/docs/", "/docs/index.html", "/docs/nothing.js", "/docs/..%2fdocs.go", "/docs/swagger-ui.css.gz"} {
+	for _, path := range []string{
+		"/docs/", "/docs/index.html", "/docs/nothing.js", "/docs/..%2fdocs.go", "/docs/swagger-ui.css.gz",
+	} {
 		if res := getDocs(t, http.MethodGet, path); res.Code != http.StatusNotFound {
 			t.Errorf("%s: %d, want 404", path, res.Code)
 		}
 	}
 }
 
-// The policy forbids inline scripts and styles, and the page's own files must be there.
+// TestDocsPageFollowsItsPolicy checks that the page has no inline scripts and styles,
+// which the policy forbids, and that its files exist.
 func TestDocsPageFollowsItsPolicy(t *testing.T) {
 	page := getDocs(t, http.MethodGet, "/docs").Body.String()
 	if regexp.MustCompile(`<style|style=|<script>|\son\w+=|https?:`).MatchString(page) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Bounds on slow and idle clients.
+// The limits for slow and idle clients.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
@@ -18,16 +18,15 @@ const (
 	maxHeaderBytes    = 64 << 10
 )
 
-// The end of a server: for drainDelay it says that it is not ready and closes
-// each connection after its answer, so that load balancers turn away; then it
-// accepts no more and gives what is in flight until shutdownTimeout.
+// The phases of a shutdown: for drainDelay the server reports that it is not ready and
+// closes each connection after its answer, so that load balancers choose another one;
+// then it accepts no connections and finishes requests within shutdownTimeout.
 const (
 	drainDelay      = 500 * time.Millisecond
 	shutdownTimeout = 8 * time.Second
 )
 
-// Run serves on the listener until ctx ends and everything in flight has been
-// answered.
+// Run serves on the listener until ctx ends, then finishes the requests in progress.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	return run(ctx, listener, s, s.options.Logger, func(server *http.Server) {
 		s.draining.Store(true)
@@ -41,7 +40,9 @@ func (m *Metrics) Run(ctx context.Context, listener net.Listener, logger *slog.L
 	return run(ctx, listener, m, logger, func(*http.Server) {})
 }
 
-func run(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger, drain func(*http.Server)) error {
+func run(
+	ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger, drain func(*http.Server),
+) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,

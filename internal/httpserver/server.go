@@ -1,6 +1,6 @@
-// Package httpserver is what stands between the network and the dialects:
-// routing, request ids, logs, metrics, the client's address, limits, the
-// one place where errors become answers, health and documentation.
+// Package httpserver connects the network with the dialects: it does routing, request
+// ids, logs, metrics, the client's address, limits, error answers, health checks and
+// documentation.
 package httpserver
 
 import (
@@ -24,22 +24,21 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Options are what a server is made of.
+// Options are the parameters of New.
 type Options struct {
-	// Dialects are mounted side by side; the first one also answers for paths
-	// that belong to none, and its contract describes them.
+	// Dialects are mounted side by side. The first one also writes the errors for paths
+	// of no dialect, and its contract describes those paths.
 	Dialects []api.Dialect
-	// Authenticate returns the caller that a credential stands for.
+	// Authenticate returns the caller of a credential.
 	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
-	// Refused records what an authenticated caller was refused.
-	Refused func(ctx context.Context, actor identity.Actor, err error)
+	// Denied records what an authenticated caller was denied.
+	Denied func(ctx context.Context, actor identity.Actor, err error)
 	// Ready returns nil when requests can be served.
 	Ready func(context.Context) error
-	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id are
-	// believed.
+	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id are used.
 	TrustedProxies []identity.AddressRange
-	// Secure says that clients reach the service by HTTPS: answers then tell
-	// browsers to use nothing else (RFC 6797).
+	// Secure means that clients reach the service by HTTPS. Answers then have the header
+	// that restricts browsers to HTTPS (RFC 6797).
 	Secure  bool
 	Logger  *slog.Logger
 	Metrics *Metrics // may be nil
@@ -51,11 +50,11 @@ type Server struct {
 	echo     *echo.Echo
 	draining atomic.Bool
 
-	disbelieved sync.Once // the warning of an X-Forwarded-For that does not count
+	warnForwarded sync.Once // the warning about an X-Forwarded-For that is ignored
 }
 
-// requestTimeout ends the work on a request of a route without a Timeout; a client
-// that has waited longer has given up or will.
+// requestTimeout limits the work on a request of a route without a Timeout. Clients do
+// not wait longer.
 const requestTimeout = 4 * time.Second
 
 // New returns a server with all routes.
@@ -64,7 +63,7 @@ func New(options Options) *Server {
 	e := s.echo
 	e.JSONSerializer = serializer{}
 	e.HTTPErrorHandler = s.handleError
-	// Echo would believe any client's X-Forwarded-For.
+	// Echo's own extractor trusts the X-Forwarded-For of any client.
 	e.IPExtractor = func(r *http.Request) string { return s.source(r).String() }
 	e.Use(traceRequest, s.observe, recoverPanic, wholeSegments)
 
@@ -75,7 +74,7 @@ func New(options Options) *Server {
 		for _, route := range dialect.Routes {
 			handler := s.handler(dialect.Scheme, route)
 			e.Add(route.Method, dialect.Prefix+route.Path, handler)
-			if route.Method == http.MethodGet { // RFC 9110 §9.1: where GET is, HEAD is
+			if route.Method == http.MethodGet { // RFC 9110 §9.1: GET implies HEAD
 				e.Add(http.MethodHead, dialect.Prefix+route.Path, handler)
 			}
 		}
@@ -83,10 +82,9 @@ func New(options Options) *Server {
 	return s
 }
 
-// ServeHTTP answers one request. It is found by its decoded path: Echo would
-// take /%75sers for another address than /users, which it is not (RFC 3986
-// §6.2.2.2). Only a path with an encoded slash keeps its encoded form, by which
-// wholeSegments knows it.
+// ServeHTTP answers one request. It routes by the decoded path, because /%75sers and
+// /users are the same address (RFC 3986 §6.2.2.2), which Echo does not know. Only a
+// path with an encoded slash keeps its encoded form, for wholeSegments.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !strings.Contains(strings.ToLower(r.URL.RawPath), "%2f") {
 		r.URL.RawPath = ""
@@ -98,11 +96,11 @@ type health struct {
 	Status string `json:"status"`
 }
 
-// ready answers for load balancers: 503 while the database is away, its schema
-// is too old, or this instance is about to end.
+// ready answers load balancers: 503 while the database is not available, its schema is
+// too old, or this instance shuts down.
 func (s *Server) ready(c echo.Context) error {
-	const patience = time.Second
-	ctx, cancel := context.WithTimeout(c.Request().Context(), patience)
+	const readyTimeout = time.Second
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
 	defer cancel()
 	err := s.options.Ready(ctx)
 	if err == nil && !s.draining.Load() {
@@ -114,7 +112,7 @@ func (s *Server) ready(c echo.Context) error {
 	return c.JSON(http.StatusServiceUnavailable, health{"unavailable"})
 }
 
-// handler is all that a request passes on its way to a route.
+// handler returns the handler of a route with all checks before it.
 func (s *Server) handler(scheme api.Scheme, route api.Route) echo.HandlerFunc {
 	next := s.authenticated(scheme, route.Handler)
 	if route.Public {
@@ -127,7 +125,7 @@ func (s *Server) handler(scheme api.Scheme, route api.Route) echo.HandlerFunc {
 	}
 }
 
-// guarded refuses what the scheme's guard refuses.
+// guarded calls the scheme's guard before the handler.
 func guarded(scheme api.Scheme, public bool, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := scheme.Guard(c.Request(), public); err != nil {
@@ -137,11 +135,11 @@ func guarded(scheme api.Scheme, public bool, next echo.HandlerFunc) echo.Handler
 	}
 }
 
-// authenticated finds the caller and hands it to the handler. It reports to
-// Options.Refused each Forbidden that the handler returns, for every route of every
-// dialect, also where the answer has begun, the client has gone or the time is up.
-// There is nothing to report where no caller is known: Authenticate records the
-// tokens that it refuses itself, and so do the operations behind public routes.
+// authenticated passes the caller to the handler. It reports to Options.Denied each
+// Forbidden that the handler returns, for every route of every dialect, also where the
+// answer has begun, the client has gone or the timeout has passed. It reports nothing
+// without a caller: Authenticate and the operations of public routes record what they
+// deny themselves.
 func (s *Server) authenticated(scheme api.Scheme, next api.Handler) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		credential, err := scheme.Credential(c.Request())
@@ -157,25 +155,27 @@ func (s *Server) authenticated(scheme api.Scheme, next api.Handler) echo.Handler
 		if identity.KindOf(err) == identity.Forbidden {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), requestTimeout)
 			defer cancel()
-			s.options.Refused(ctx, actor, err)
+			s.options.Denied(ctx, actor, err)
 		}
 		return err
 	}
 }
 
-// anonymous hands a request on whose caller need not be known.
+// anonymous calls the handler of a public route with an anonymous caller.
 func (s *Server) anonymous(next api.Handler) echo.HandlerFunc {
 	return func(c echo.Context) error { return next(c, identity.Anonymous(s.origin(c))) }
 }
 
-// origin is where a request comes from and what it is called.
+// origin returns the address, the ids and the client of a request.
 func (s *Server) origin(c echo.Context) identity.Origin {
 	return identity.Origin{
-		Source: s.source(c.Request()), RequestID: requestID(c), ClientRequestID: clientRequestID(c), Client: client(c.Request()),
+		Source: s.source(c.Request()), Client: client(c.Request()),
+		RequestID: requestID(c), ClientRequestID: clientRequestID(c),
 	}
 }
 
-// client is what a client calls itself, as far as it is fit to be kept and shown.
+// client returns the User-Agent of a request, cut to its printable characters and to
+// identity.MaxClientLength.
 func client(r *http.Request) string {
 	name := strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -189,8 +189,8 @@ func client(r *http.Request) string {
 	return name
 }
 
-// handleError is where every error becomes an answer, in the words of the
-// dialect that the path belongs to. It adds nothing to an answer that has begun.
+// handleError answers every error in the form of the path's dialect. It does nothing
+// where the answer has begun.
 func (s *Server) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
@@ -206,38 +206,41 @@ func (s *Server) handleError(err error, c echo.Context) {
 		c.Response().Header().Del(echo.HeaderAllow)
 		err = echo.NewHTTPError(http.StatusNotFound, "There is nothing at this address.")
 	case errors.Is(err, echo.ErrMethodNotAllowed):
-		err = echo.NewHTTPError(http.StatusMethodNotAllowed, fmt.Sprintf("Only %s can be used here.", c.Response().Header().Get(echo.HeaderAllow)))
+		allowed := c.Response().Header().Get(echo.HeaderAllow)
+		err = echo.NewHTTPError(http.StatusMethodNotAllowed, fmt.Sprintf("Only %s can be used here.", allowed))
 	}
 	if writeErr := dialect.Answer(c, err); writeErr != nil {
-		s.options.Logger.ErrorContext(c.Request().Context(), "answering with an error", "error", writeErr, "request_id", requestID(c))
+		s.options.Logger.ErrorContext(c.Request().Context(), "answering with an error",
+			"error", writeErr, "request_id", requestID(c))
 	}
 }
 
-// wholeSegments keeps Echo from matching /users/:id with /users/1/2: it lets a
-// parameter at the end of a path take slashes, too. A path with an encoded slash
-// is nowhere: a proxy in front may take it for a slash or for part of a name, and
-// its rules must hold for the address that is served.
+// wholeSegments keeps Echo from matching /users/:id with /users/1/2: a parameter at the
+// end of a path takes slashes, too. It returns NotFound for a path with an encoded
+// slash: a proxy in front may read it as a slash or as part of a name, and the proxy's
+// rules must apply to the address that is served.
 func wholeSegments(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if c.Request().URL.RawPath != "" {
 			return echo.ErrNotFound
 		}
-		if route := c.Path(); strings.Contains(route, ":") && strings.Count(route, "/") != strings.Count(c.Request().URL.Path, "/") {
+		route, path := c.Path(), c.Request().URL.Path
+		if strings.Contains(route, ":") && strings.Count(route, "/") != strings.Count(path, "/") {
 			return echo.ErrNotFound
 		}
 		return next(c)
 	}
 }
 
-// serializer encodes an answer whole before its first byte is sent, so that one
-// that cannot be encoded is an error and not half an answer. A handler that streams
-// writes to the response itself.
+// serializer encodes a whole answer before it sends the first byte, so that an encoding
+// error does not leave half an answer. A handler that streams writes to the response
+// itself.
 type serializer struct{ echo.DefaultJSONSerializer }
 
 func (serializer) Serialize(c echo.Context, value any, _ string) error {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false) // nobody reads this as HTML: it says nosniff
+	encoder.SetEscapeHTML(false) // nosniff keeps browsers from reading it as HTML
 	if err := encoder.Encode(value); err != nil {
 		return err
 	}

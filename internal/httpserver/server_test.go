@@ -22,14 +22,16 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// newServer has one dialect with two calls: one panics; one says on started that
-// it is being worked on, and waits to be let go.
+// newServer returns a server with one dialect of two calls: one panics, one sends on
+// started and waits for release.
 func newServer(log io.Writer, started chan<- struct{}, release <-chan struct{}, ready error) *Server {
 	return New(Options{
 		Dialects: []api.Dialect{{
 			Prefix: "/api",
 			Routes: []api.Route{
-				{Method: http.MethodGet, Path: "/panic", Handler: func(echo.Context, identity.Actor) error { panic("secret plan") }},
+				{Method: http.MethodGet, Path: "/panic", Handler: func(echo.Context, identity.Actor) error {
+					panic("secret plan")
+				}},
 				{Method: http.MethodGet, Path: "/wait", Handler: func(c echo.Context, _ identity.Actor) error {
 					started <- struct{}{}
 					<-release
@@ -37,7 +39,7 @@ func newServer(log io.Writer, started chan<- struct{}, release <-chan struct{}, 
 				}},
 			},
 			Scheme:     api.Bearer,
-			WriteError: func(c echo.Context, _ api.Failure) error { return c.String(http.StatusInternalServerError, "sorry") },
+			WriteError: func(c echo.Context, f api.Failure) error { return c.String(f.Status, f.Message) },
 		}},
 		Authenticate: func(context.Context, string, identity.Origin) (identity.Actor, error) {
 			return identity.Actor{}, nil
@@ -71,7 +73,8 @@ func TestPanicIsOneAnswerAndOneLogLine(t *testing.T) {
 	if err := json.Unmarshal(log.Bytes(), &line); err != nil {
 		t.Fatalf("%v in %s", err, &log)
 	}
-	if !strings.Contains(line.Error, "secret plan") || !strings.Contains(line.Error, "server_test.go") || line.RequestID != answer.Header().Get("X-Request-Id") {
+	if !strings.Contains(line.Error, "secret plan") || !strings.Contains(line.Error, "server_test.go") ||
+		line.RequestID != answer.Header().Get("X-Request-Id") {
 		t.Errorf("%+v", line)
 	}
 	if answer := get(s, "/healthz"); answer.Code != http.StatusOK {
@@ -85,17 +88,18 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("%d", got.Code)
 	}
 	away := newServer(io.Discard, nil, nil, errors.New("password=hunter2 refused"))
-	if got := get(away, "/readyz"); got.Code != http.StatusServiceUnavailable || strings.Contains(got.Body.String(), "hunter2") {
+	got := get(away, "/readyz")
+	if got.Code != http.StatusServiceUnavailable || strings.Contains(got.Body.String(), "hunter2") {
 		t.Errorf("%d %s", got.Code, got.Body)
 	}
 	if got := get(away, "/healthz"); got.Code != http.StatusOK {
-		t.Errorf("the process is well: %d", got.Code)
+		t.Errorf("healthz: %d", got.Code)
 	}
 }
 
-// TestShutdownFinishesWhatIsInFlight: readiness goes first, and the request that
-// is being worked on gets its answer.
-func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
+// TestShutdownFinishesRequests checks that the server first reports that it is not
+// ready, and that a request in progress gets its answer.
+func TestShutdownFinishesRequests(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	started, release := make(chan struct{}), make(chan struct{})
 	s := newServer(io.Discard, started, release, nil)
@@ -117,7 +121,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	}
 	select {
 	case err := <-stopped:
-		t.Fatalf("stopped with a request in flight: %v", err)
+		t.Fatalf("stopped with a request in progress: %v", err)
 	case got := <-answer:
 		t.Fatalf("answered too early: %s", got)
 	default:
@@ -164,14 +168,15 @@ func FuzzSourceAddress(f *testing.F) {
 		if !proxy.Contains(peer) && got != peer.Unmap().WithZone("") {
 			t.Errorf("%s from %s: %s", forwardedFor, peer, got)
 		}
-		// What stands to the left of an untrusted address has no say.
-		if again := sourceAddress(peer, []string{"198.51.100.1", forwardedFor}, []identity.AddressRange{proxy}); got.IsValid() && !proxy.Contains(got) && again != got {
+		// The entries to the left of an untrusted address make no difference.
+		again := sourceAddress(peer, []string{"198.51.100.1", forwardedFor}, []identity.AddressRange{proxy})
+		if got.IsValid() && !proxy.Contains(got) && again != got {
 			t.Errorf("%s: %s, with more to the left %s", forwardedFor, got, again)
 		}
 	})
 }
 
-// TestUnknownProxy: whoever runs it behind a proxy without saying so is told, once.
+// TestUnknownProxy checks that the log warns once of a proxy that is not configured.
 func TestUnknownProxy(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -181,7 +186,7 @@ func TestUnknownProxy(t *testing.T) {
 		r.RemoteAddr = "192.0.2.1:1234"
 		s.source(r)
 		if log.Len() > 0 {
-			t.Error("told though there is no proxy")
+			t.Error("a warning without a proxy")
 		}
 	}
 	for range 3 {
@@ -189,10 +194,10 @@ func TestUnknownProxy(t *testing.T) {
 		r.RemoteAddr = "192.0.2.1:1234"
 		r.Header.Set("X-Forwarded-For", "198.51.100.7")
 		if got := s.source(r); got.String() != "192.0.2.1" {
-			t.Errorf("%s is believed", got)
+			t.Errorf("%s is trusted", got)
 		}
 	}
 	if n := strings.Count(log.String(), "ROSTER_TRUSTED_PROXIES"); n != 1 {
-		t.Errorf("told %d times: %s", n, log.String())
+		t.Errorf("%d warnings: %s", n, log.String())
 	}
 }

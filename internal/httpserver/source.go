@@ -9,8 +9,7 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// source is the address that a request comes from; the zero Addr where it
-// cannot be told.
+// source returns the address of the client, or the zero Addr where it is unknown.
 func (s *Server) source(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -19,19 +18,20 @@ func (s *Server) source(r *http.Request) netip.Addr {
 	forwardedFor := r.Header.Values("X-Forwarded-For")
 	source := sourceAddress(peer.Addr(), forwardedFor, s.options.TrustedProxies)
 	if len(forwardedFor) > 0 && source == peer.Addr().Unmap().WithZone("") {
-		// Behind a proxy that nobody has told of, everyone is the proxy: allow-lists
-		// shut everyone out, and one who guesses passwords locks everyone.
-		s.disbelieved.Do(func() {
-			s.options.Logger.Warn("X-Forwarded-For is not believed, for the peer is not in ROSTER_TRUSTED_PROXIES", "peer", source.String())
+		// Behind a proxy that is not configured all clients have the proxy's address:
+		// allow-lists shut all of them out, and guesses of one lock out all.
+		s.warnForwarded.Do(func() {
+			s.options.Logger.Warn("X-Forwarded-For is ignored because the peer is not in ROSTER_TRUSTED_PROXIES",
+				"peer", source.String())
 		})
 	}
 	return source
 }
 
-// sourceAddress is the peer, or, where the peer is a trusted proxy, the
-// right-most address of X-Forwarded-For that is not one: what stands left of it
-// was written by someone who is not trusted. Where that entry is no address the
-// result is the zero Addr, which no allow-list lets in.
+// sourceAddress returns the peer, or, where the peer is a trusted proxy, the right-most
+// address of X-Forwarded-For that is not one: no trusted proxy has written the entries
+// to its left. Where that entry is no address it returns the zero Addr, which no
+// allow-list allows.
 func sourceAddress(peer netip.Addr, forwardedFor []string, trusted []identity.AddressRange) netip.Addr {
 	address := peer.Unmap().WithZone("")
 	isTrusted := func(a netip.Addr) bool { return isIn(trusted, a) }
@@ -41,7 +41,7 @@ func sourceAddress(peer netip.Addr, forwardedFor []string, trusted []identity.Ad
 			return address
 		}
 		entry = strings.TrimSpace(entry)
-		if entry == "" && len(entries) == 1 { // no header: the proxy itself is the client
+		if entry == "" && len(entries) == 1 { // no header: the proxy is the client
 			return address
 		}
 		address = parseForwarded(entry)
@@ -59,8 +59,8 @@ func (s *Server) fromProxy(r *http.Request) bool {
 	return err == nil && isIn(s.options.TrustedProxies, peer.Addr().Unmap().WithZone(""))
 }
 
-// parseForwarded reads an entry of X-Forwarded-For: an address, which some
-// proxies write with a port or in brackets.
+// parseForwarded reads an entry of X-Forwarded-For: an address, with a port or in
+// brackets from some proxies. It returns the zero Addr for any other text.
 func parseForwarded(entry string) netip.Addr {
 	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(entry, "["), "]"))
 	if err != nil {

@@ -18,16 +18,16 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// streamed is a server with the one route GET /api/stream, its log, and what was
-// reported to it as refused, with the state of the context that it was reported in.
+// streamed is a server with the one route GET /api/stream, its log, and the error that
+// Denied got, with the state of its context.
 type streamed struct {
 	*httptest.Server
-	log        bytes.Buffer
-	refused    error
-	refusedCtx error
+	log       bytes.Buffer
+	denied    error
+	deniedCtx error
 }
 
-// stream starts a server whose own deadlines are shorter than the route may take.
+// stream starts a server whose deadlines are shorter than the timeout of the route.
 func stream(t *testing.T, timeout time.Duration, handler api.Handler) *streamed {
 	t.Helper()
 	s := &streamed{}
@@ -41,8 +41,8 @@ func stream(t *testing.T, timeout time.Duration, handler api.Handler) *streamed 
 		Authenticate: func(context.Context, string, identity.Origin) (identity.Actor, error) {
 			return identity.Actor{}, nil
 		},
-		Refused: func(ctx context.Context, _ identity.Actor, err error) {
-			s.refused, s.refusedCtx = err, ctx.Err()
+		Denied: func(ctx context.Context, _ identity.Actor, err error) {
+			s.denied, s.deniedCtx = err, ctx.Err()
 		},
 		Logger: slog.New(slog.NewJSONHandler(&s.log, nil)),
 	}))
@@ -51,8 +51,8 @@ func stream(t *testing.T, timeout time.Duration, handler api.Handler) *streamed 
 	return s
 }
 
-// read returns the answer, as far as it comes, after calling begun when its first
-// line is there. The server has ended when it returns.
+// read returns the part of the answer that arrives. It calls begun after the first
+// line, and closes the server before it returns.
 func (s *streamed) read(t *testing.T, begun func()) (body string, err error) {
 	t.Helper()
 	defer s.Close()
@@ -75,8 +75,8 @@ func (s *streamed) read(t *testing.T, begun func()) (body string, err error) {
 	return string(first) + string(rest), err
 }
 
-// TestStream: the client has the first piece of an answer while the second is not
-// made yet, and the second although the server's own deadlines are over by then.
+// TestStream checks that the client gets the first piece of an answer before the second
+// is made, and the second although the server's deadlines have passed by then.
 func TestStream(t *testing.T) {
 	t.Parallel()
 	proceed := make(chan struct{})
@@ -99,8 +99,8 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestStreamThatFails: the client sees that the answer is not whole, and no error
-// body in it; the log has the error, and a refusal is reported.
+// TestStreamThatFails checks that the client sees an incomplete answer without an error
+// body, that the log has the error, and that Denied gets a denial.
 func TestStreamThatFails(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -109,10 +109,10 @@ func TestStreamThatFails(t *testing.T) {
 	}{
 		"error": {func(echo.Context) error { return errors.New("the database is away") }, "the database is away"},
 		"panic": {func(echo.Context) error { panic("a bug") }, "a bug"},
-		"refusal": {func(echo.Context) error {
+		"denial": {func(echo.Context) error {
 			return identity.Errorf(identity.Forbidden, "revoked", "Not any more.")
 		}, "Not any more"},
-		"late refusal": {func(c echo.Context) error {
+		"late denial": {func(c echo.Context) error {
 			<-c.Request().Context().Done()
 			return identity.Errorf(identity.Forbidden, "revoked", "Not any more.").WithCause(c.Request().Context().Err())
 		}, "deadline exceeded"},
@@ -131,9 +131,9 @@ func TestStreamThatFails(t *testing.T) {
 			if log := s.log.String(); !strings.Contains(log, "ERROR") || !strings.Contains(log, test.log) {
 				t.Errorf("log: %s", log)
 			}
-			isRefusal := strings.Contains(name, "refusal")
-			if isRefusal != (identity.KindOf(s.refused) == identity.Forbidden) || s.refusedCtx != nil {
-				t.Errorf("refused: %v, %v", s.refused, s.refusedCtx)
+			isDenial := strings.Contains(name, "denial")
+			if isDenial != (identity.KindOf(s.denied) == identity.Forbidden) || s.deniedCtx != nil {
+				t.Errorf("denied: %v, %v", s.denied, s.deniedCtx)
 			}
 		})
 	}

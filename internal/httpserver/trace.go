@@ -17,16 +17,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// StartTracing sends traces to an OTLP endpoint, the base URL that
-// OTEL_EXPORTER_OTLP_ENDPOINT stands for; the other variables of OpenTelemetry
-// count as usual. stop sends what is left. Until StartTracing is called, spans
-// cost next to nothing and go nowhere.
+// StartTracing sends traces to an OTLP endpoint, the base URL of
+// OTEL_EXPORTER_OTLP_ENDPOINT; the other variables of OpenTelemetry apply as usual. stop
+// sends the remaining traces. Before StartTracing spans are not recorded.
 func StartTracing(ctx context.Context, endpoint, version string) (stop func(context.Context) error, err error) {
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimSuffix(endpoint, "/")+"/v1/traces"))
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 	}
-	// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, which come later, win.
+	// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come later and take precedence.
 	described, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "roster"), attribute.String("service.version", version)),
 		resource.WithFromEnv())
@@ -39,14 +38,15 @@ func StartTracing(ctx context.Context, endpoint, version string) (stop func(cont
 	return provider.Shutdown, nil
 }
 
-// traceRequest makes a request a span, a child of the caller's if the request
-// says so.
+// traceRequest records a span for a request, a child of the span that the request
+// names, if any.
 func traceRequest(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		request := c.Request()
 		ctx := otel.GetTextMapPropagator().Extract(request.Context(), propagation.HeaderCarrier(request.Header))
-		ctx, span := otel.Tracer("github.com/rosterhq/roster").Start(ctx, request.Method+" "+c.Path(), trace.WithSpanKind(trace.SpanKindServer))
-		defer func() { // also where the answer is cut, which is a panic
+		ctx, span := otel.Tracer("github.com/rosterhq/roster").Start(ctx, request.Method+" "+c.Path(),
+			trace.WithSpanKind(trace.SpanKindServer))
+		defer func() { // also after the panic that cuts an answer
 			defer span.End()
 			if !span.IsRecording() {
 				return

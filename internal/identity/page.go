@@ -47,7 +47,7 @@ func (c Cursor) String() string {
 // ParseCursor reads a cursor; the error is a *ValueError. What it returns is
 // safe to use whoever wrote the text: it can only name a place in the list.
 func ParseCursor(s string) (Cursor, error) {
-	errInvalid := invalid("invalid_cursor", "must be taken from the Link header of a previous page")
+	errInvalid := invalid("invalid_cursor", "must be taken from a previous page")
 	if len(s) > maxCursorBytes {
 		return Cursor{}, errInvalid
 	}

@@ -10,9 +10,8 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Once makes a create happen once however often it is asked for (the
-// Idempotency-Key of draft-ietf-httpapi-idempotency-key-header). The zero value
-// asks for nothing. Only success is remembered: what failed may be tried again.
+// Once makes a create happen once, however often it is requested with the same key.
+// The zero value has no effect. Only success is remembered: what failed may be tried again.
 type Once struct {
 	Key string
 	// Request is the request in a form that is the same for the same request, and
@@ -66,7 +65,7 @@ func (s *Service) replay(ctx context.Context, actor identity.Actor, once Once, n
 	}
 	if !sealer.VerifyMAC(kept.Fingerprint, once.purpose(actor), once.Request) {
 		return Answer{}, identity.Errorf(identity.Conflict, "idempotency_key_reused",
-			"This Idempotency-Key was used for another request.").WithField("Idempotency-Key")
+			"This key was used for another request.").WithField("key")
 	}
 	return Answer{Replayed: true, UserID: kept.UserID, Body: []byte(kept.Answer)}, nil
 }

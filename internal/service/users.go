@@ -337,7 +337,7 @@ func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, 
 	}
 	if actor.UserID == before.ID && in.Change.AllowList != nil && !in.Force && !after.AllowList.Allows(actor.Source) {
 		return identity.Errorf(identity.Conflict, "would_lock_out",
-			"This would shut you out: your own address is not in the list. Repeat with force=true to do it all the same.").WithField("ipWhitelist")
+			"This would shut you out: your own address is not in the list.").WithField("ipWhitelist")
 	}
 	return nil
 }

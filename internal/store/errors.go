@@ -20,8 +20,7 @@ var conflicts = map[string]func() *identity.Error{
 		return identity.Errorf(identity.Conflict, "name_taken", "Another group has this name.").WithField("name")
 	},
 	"idempotency_keys_caller_key": func() *identity.Error {
-		return identity.Errorf(identity.Conflict, "idempotency_key_taken",
-			"Another request with this Idempotency-Key came first.")
+		return identity.Errorf(identity.Conflict, "idempotency_key_taken", "Another request with this key came first.")
 	},
 }
 

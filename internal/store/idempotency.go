@@ -29,7 +29,7 @@ func (r reader) IdempotencyKey(ctx context.Context, caller, key string, since ti
 	err := r.get(ctx, &row, `SELECT fingerprint, user_id, answer, created_at FROM idempotency_keys
 		WHERE caller = $1 AND key = $2 AND created_at > $3 AND answer <> ''`, caller, key, timestamp{since})
 	if isNoRows(err) {
-		return IdempotencyKey{}, identity.Errorf(identity.NotFound, "not_found", "This Idempotency-Key has not been used.")
+		return IdempotencyKey{}, identity.Errorf(identity.NotFound, "not_found", "This key has not been used.")
 	}
 	return IdempotencyKey{
 		Caller: caller, Key: key, Fingerprint: row.Fingerprint, UserID: row.UserID, Answer: row.Answer,

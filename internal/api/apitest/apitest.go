@@ -1,5 +1,5 @@
 // Package apitest runs the whole service for tests, from HTTP down to a fresh
-// database on each engine, and holds every answer against its contract.
+// database on each engine, and checks every answer against its contract.
 package apitest
 
 import (
@@ -49,10 +49,10 @@ type Server struct {
 
 	mu    sync.Mutex
 	mails []delivery.Mail
-	fail  int // how many more deliveries are to end in an error
+	fail  int // the number of deliveries that will still fail
 }
 
-// Clock is a clock that stands still until it is moved.
+// Clock is a clock that only Advance moves.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -86,8 +86,8 @@ func Each(t *testing.T, fn func(t *testing.T, s *Server)) {
 	}
 }
 
-// New starts a service on a migrated database. Requests come from 127.0.0.1,
-// which is a trusted proxy: From lets them come from anywhere.
+// New starts a service on a migrated database. Requests come from 127.0.0.1, which is a
+// trusted proxy, so that From can set their address.
 func New(tb testing.TB, databaseURL string) *Server {
 	tb.Helper()
 	s := NewOn(tb, storetest.Open(tb, databaseURL), &Clock{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)})
@@ -97,7 +97,7 @@ func New(tb testing.TB, databaseURL string) *Server {
 	return s
 }
 
-// NewOn is New on a store that is open and set up.
+// NewOn starts a service on an open store that is set up.
 func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 	tb.Helper()
 	const month = 30 * 24 * time.Hour
@@ -106,7 +106,7 @@ func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 		Config: &config.Config{
 			Addr:           "localhost:8080",
 			AccessTokenTTL: time.Hour, RefreshTokenTTL: month, SessionTTL: month,
-			TrustedProxies: loopback(tb), WebhookAllowPrivate: loopback(tb), // which are the tests
+			TrustedProxies: loopback(tb), WebhookAllowPrivate: loopback(tb), // the address of the tests
 		},
 		Logger:    slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Store:     db,
@@ -127,7 +127,7 @@ func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 	return s
 }
 
-// Another starts another instance on the server's store, with options that differ.
+// Another starts another instance on the server's store, with changed options.
 func (s *Server) Another(change func(*app.Options)) *Server {
 	s.tb.Helper()
 	options := s.options
@@ -158,7 +158,7 @@ func newServer(tb testing.TB, clock *Clock, log *Log, options app.Options) *Serv
 	return s
 }
 
-// keepMail is where the mails of tests go.
+// keepMail keeps a mail for Mails, and fails as FailMails says.
 func (s *Server) keepMail(_ context.Context, m delivery.Mail) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,7 +170,7 @@ func (s *Server) keepMail(_ context.Context, m delivery.Mail) error {
 	return nil
 }
 
-// loopback is where the tests are.
+// loopback returns the address of the tests.
 func loopback(tb testing.TB) []identity.AddressRange {
 	tb.Helper()
 	addr, err := identity.ParseAddressRange("127.0.0.1")
@@ -180,7 +180,7 @@ func loopback(tb testing.TB) []identity.AddressRange {
 	return []identity.AddressRange{addr}
 }
 
-// At returns another instance that knows where clients reach it.
+// At returns another instance with a public URL.
 func (s *Server) At(publicURL string) *Server {
 	s.tb.Helper()
 	parsed, err := url.Parse(publicURL)
@@ -190,40 +190,40 @@ func (s *Server) At(publicURL string) *Server {
 	return s.Another(func(o *app.Options) { o.Config.PublicURL = parsed })
 }
 
-// Exposed returns another instance that trusts no proxy: what a test says of its
-// address, and of the ids of its requests, is a stranger's word.
+// Exposed returns another instance that trusts no proxy, so that it ignores the address
+// and the request ids that a test sends.
 func (s *Server) Exposed() *Server {
 	s.tb.Helper()
 	return s.Another(func(o *app.Options) { o.Config.TrustedProxies = nil })
 }
 
-// WithPasswords returns another instance that hashes passwords in its own way.
+// WithPasswords returns another instance with its own hashing of passwords.
 func (s *Server) WithPasswords(passwords *secret.Passwords) *Server {
 	s.tb.Helper()
 	return s.Another(func(o *app.Options) { o.Passwords = passwords })
 }
 
-// NewWorker returns the worker of another instance, whose mails go to deliver.
+// NewWorker returns the worker of another instance, which passes its mails to deliver.
 func (s *Server) NewWorker(deliver func(context.Context, delivery.Mail) error) *outbox.Worker {
 	s.tb.Helper()
 	return s.Another(func(o *app.Options) { o.Deliver = deliver }).app.Worker
 }
 
-// OutboxMetrics are the metrics of the server's own worker.
+// OutboxMetrics returns the metrics of the server's worker.
 func (s *Server) OutboxMetrics() *outbox.Metrics { return s.app.OutboxMetrics }
 
-// Send sends all that is due in the outbox.
+// Send delivers all due messages of the outbox.
 func (s *Server) Send() { s.app.Worker.Once(s.tb.Context()) }
 
-// BaseURL is where the links of mails lead.
+// BaseURL starts the links in mails.
 const BaseURL = "http://localhost:8080"
 
-// secretPattern finds what must never be logged: tokens, password hashes, and
-// the passwords of tests, which all have Secret in them.
-var secretPattern = regexp.MustCompile(`rst_[A-Za-z0-9_-]{8,}|\$2[aby]\$|[A-Za-z0-9]*Secret[A-Za-z0-9-]*\d|` +
-	AdminToken)
+// secretPattern matches tokens, password hashes and the passwords of tests, which all
+// contain Secret. None of them must be logged.
+var secretPattern = regexp.MustCompile(
+	`rst_[A-Za-z0-9_-]{8,}|\$2[aby]\$|[A-Za-z0-9]*Secret[A-Za-z0-9-]*\d|` + AdminToken)
 
-// checkLog fails the test when a secret has been logged, at whatever level.
+// checkLog fails the test if the log has a secret, at any level.
 func (s *Server) checkLog() {
 	s.tb.Helper()
 	if found := secretPattern.FindString(s.Log.String()); found != "" {
@@ -231,14 +231,14 @@ func (s *Server) checkLog() {
 	}
 }
 
-// FailMails lets the next deliveries arrive and fail all the same.
+// FailMails makes the next n deliveries return an error although the mail arrives.
 func (s *Server) FailMails(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fail = n
 }
 
-// Mails sends all that is due and returns the mails since the last call.
+// Mails calls Send and returns the mails since the last call.
 func (s *Server) Mails() []delivery.Mail {
 	s.tb.Helper()
 	s.Send()
@@ -249,7 +249,7 @@ func (s *Server) Mails() []delivery.Mail {
 	return mails
 }
 
-// Mail is Mails where there is exactly one.
+// Mail returns the only one of Mails. It ends the test unless there is exactly one.
 func (s *Server) Mail() delivery.Mail {
 	s.tb.Helper()
 	mails := s.Mails()
@@ -259,7 +259,7 @@ func (s *Server) Mail() delivery.Mail {
 	return mails[0]
 }
 
-// Log is what a server has logged.
+// Log is the log of a server.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -272,7 +272,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// String returns all of it.
+// String returns the whole log.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -292,7 +292,7 @@ func Header(name, value string) Option {
 	}
 }
 
-// As sends another token than the administrator's; "" sends none.
+// As replaces the administrator's token; "" sends none.
 func As(token string) Option {
 	if token == "" {
 		return Header("Authorization", "")
@@ -300,12 +300,12 @@ func As(token string) Option {
 	return Header("Authorization", "Bearer "+token)
 }
 
-// From lets the request come from an address.
+// From sets the address that the request comes from.
 func From(address string) Option {
 	return Header("X-Forwarded-For", netip.MustParseAddr(address).String())
 }
 
-// Answer is what came back.
+// Answer is the answer to a request.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -314,9 +314,9 @@ type Answer struct {
 	call   string
 }
 
-// Do sends a request as the administrator and holds the answer against the
-// contract. body is sent as it is when it is a string or bytes, as a form when
-// it is url.Values, else as JSON; nil sends none.
+// Do sends a request as the administrator and checks the answer against the contract.
+// It sends a body of a string or bytes unchanged, url.Values as a form, anything else as
+// JSON, and no body for nil.
 func (s *Server) Do(method, path string, body any, options ...Option) *Answer {
 	s.tb.Helper()
 	request := s.request(method, path, body, options...)
@@ -378,8 +378,8 @@ func (a *Answer) Want(status int) *Answer {
 	return a
 }
 
-// WantProblem ends the test unless the answer is a problem of this status and
-// code; fields are the names that errors must have, in any order.
+// WantProblem ends the test unless the answer is a problem of this status and code with
+// errors for exactly these fields, in any order.
 func (a *Answer) WantProblem(status int, code string, fields ...string) *Answer {
 	a.tb.Helper()
 	a.Want(status)
@@ -431,7 +431,7 @@ func (a *Answer) ID() int64 {
 	return body.ID
 }
 
-// NewUser returns a complete body for the creation of a user, with changes.
+// NewUser returns a complete body for the creation of a user, with the changes.
 func NewUser(email string, changes ...map[string]any) map[string]any {
 	body := map[string]any{
 		"name": "Mary", "email": email, "password": "MySecret123", "active": true, "tfa": false, "groups": []int{},
@@ -447,7 +447,7 @@ func NewUser(email string, changes ...map[string]any) map[string]any {
 	return body
 }
 
-// Absent as a value of NewUser's changes leaves the field out.
+// Absent as a value in NewUser's changes removes the field.
 var Absent = &struct{ absent bool }{true}
 
 // CreateUser creates a user and returns its id.
@@ -463,7 +463,8 @@ func (s *Server) CreateGroup(name string, permissions ...string) int64 {
 	return s.Do(http.MethodPost, "/api/v2/groups", body).Want(http.StatusCreated).ID()
 }
 
-// CreateToken creates a service token and returns its secret. userID 0 is none.
+// CreateToken creates a service token and returns its secret. For userID 0 the token
+// acts for no user.
 func (s *Server) CreateToken(userID int64, permissions []string, changes ...map[string]any) string {
 	s.tb.Helper()
 	body := map[string]any{"name": "test", "permissions": append([]string{}, permissions...), "canViewMaskedData": true}
@@ -480,14 +481,13 @@ func (s *Server) CreateToken(userID int64, permissions []string, changes ...map[
 	return answer.Token
 }
 
-// AllPermissions is the list that stands for all permissions.
+// AllPermissions returns the list that stands for all permissions.
 func AllPermissions() []string { return []string{"*"} }
 
-// NamedPermissions are the names of all permissions that there are now.
+// NamedPermissions returns the names of all current permissions.
 func NamedPermissions() []string { return identity.AllPermissions.Names()[1:] }
 
-// SignIn signs in a user who was created with the password of NewUser, and
-// returns the access token.
+// SignIn signs in a user who has the password of NewUser, and returns the access token.
 func (s *Server) SignIn(email string, options ...Option) string {
 	s.tb.Helper()
 	var answer struct{ AccessToken struct{ Token string } }

@@ -18,7 +18,7 @@ import (
 	"github.com/rosterhq/roster/internal/app"
 )
 
-// Contracts are the contracts of the dialects, loaded, by prefix.
+// Contracts returns the loaded contracts of the dialects, by prefix.
 var Contracts = sync.OnceValues(func() (map[string]*openapi3.T, error) {
 	contracts := map[string]*openapi3.T{}
 	for _, dialect := range app.Dialects(nil, nil) {
@@ -32,7 +32,7 @@ var Contracts = sync.OnceValues(func() (map[string]*openapi3.T, error) {
 	return contracts, nil
 })
 
-// contractRouters has a router for each contract. No path is in two of them.
+// contractRouters returns a router for each contract. No path is in two of them.
 var contractRouters = sync.OnceValues(func() ([]routers.Router, error) {
 	contracts, err := Contracts()
 	if err != nil {
@@ -49,8 +49,7 @@ var contractRouters = sync.OnceValues(func() ([]routers.Router, error) {
 	return all, nil
 })
 
-// ContractCalls are the calls of a dialect in its contract, as "METHOD path",
-// sorted.
+// ContractCalls returns the calls in the contract of a dialect as "METHOD path", sorted.
 func ContractCalls(prefix string) ([]string, error) {
 	contracts, err := Contracts()
 	if err != nil {
@@ -68,9 +67,9 @@ func ContractCalls(prefix string) ([]string, error) {
 	return calls, nil
 }
 
-// checkContract returns what is wrong with an answer by the contract that has its
-// path: its status, headers or body. Answers for addresses and methods that no
-// contract has are not its business.
+// checkContract returns an error unless the status, headers and body of an answer
+// follow the contract that has its path. It ignores addresses and methods that no
+// contract has.
 func checkContract(request *http.Request, answer *Answer) error {
 	all, err := contractRouters()
 	if err != nil {

@@ -56,7 +56,7 @@ func TestOperations(t *testing.T) {
 func checkOperation(t *testing.T, prefix, path, name string, op *openapi3.Operation) {
 	t.Helper()
 	if op.OperationID == "" || op.Summary == "" || len(op.Tags) != 1 {
-		t.Errorf("%s: wants an operationId, a summary and one tag", name)
+		t.Errorf("%s: no operationId, no summary or not one tag", name)
 	}
 	public := op.Security != nil && len(*op.Security) == 0
 	isCall := strings.HasPrefix(path, prefix+"/")
@@ -90,13 +90,15 @@ func problemExample(r *openapi3.Response) (example map[string]any, ok bool) {
 	return example, ok
 }
 
-// What is open on purpose: what services say about their records, and what clients of Firefly III send along.
+// openObjects are open on purpose: the attributes that services give to records, and the
+// extra fields that clients of Firefly III send.
 var openObjects = map[string][]string{
 	backoffice.Prefix: {"RecordAttributes"},
 	firefly.Prefix:    {"RecordAttributes", "UserCreate", "UserUpdate"},
 }
 
-// A mistyped field must never pass unnoticed, and an answer has no field that is not written down.
+// TestObjectsAreClosed checks that a contract rejects mistyped fields and fields of an
+// answer that it does not have.
 func TestObjectsAreClosed(t *testing.T) {
 	for prefix, contract := range contracts(t) {
 		for name, schema := range contract.Components.Schemas {
@@ -116,25 +118,22 @@ func TestObjectsAreClosed(t *testing.T) {
 	}
 }
 
-// CreatedToken is Token and the secret: a closed object cannot be extended by allOf.
-func TestCreatedTokenIsToken(t *testing.T) {
-	schemas := contracts(t)[backoffice.Prefix].Components.Schemas
-	want := append(slices.Clone(schemas["Token"].Value.Required), "token")
-	if got := schemas["CreatedToken"].Value.Required; !slices.Equal(got, want) {
-		t.Errorf("required: %v, want %v", got, want)
-	}
-	if got, want := len(schemas["CreatedToken"].Value.Properties), len(want); got != want {
-		t.Errorf("%d properties, want %d", got, want)
-	}
+// TestCreatedTokenIsToken checks that CreatedToken is Token with the secret: allOf cannot
+// extend a closed object.
+func TestCreatedTokenIsToken(t *testing.T) { wantExtended(t, "CreatedToken", "Token", "token") }
+
+// TestWebhookWithSecretIsWebhook checks that WebhookWithSecret is Webhook with the secret.
+func TestWebhookWithSecretIsWebhook(t *testing.T) {
+	wantExtended(t, "WebhookWithSecret", "Webhook", "secret")
 }
 
-// WebhookWithSecret is Webhook and the secret, likewise.
-func TestWebhookWithSecretIsWebhook(t *testing.T) {
+// wantExtended checks that a schema of the Back Office is another one with one more field.
+func wantExtended(t *testing.T, name, base, field string) {
+	t.Helper()
 	schemas := contracts(t)[backoffice.Prefix].Components.Schemas
-	want := append(slices.Clone(schemas["Webhook"].Value.Required), "secret")
-	if got := schemas["WebhookWithSecret"].Value.Required; !slices.Equal(got, want) ||
-		len(schemas["WebhookWithSecret"].Value.Properties) != len(want) {
-		t.Errorf("required: %v, want %v", got, want)
+	extended, want := schemas[name].Value, append(slices.Clone(schemas[base].Value.Required), field)
+	if !slices.Equal(extended.Required, want) || len(extended.Properties) != len(want) {
+		t.Errorf("required: %v of %d properties, want %v", extended.Required, len(extended.Properties), want)
 	}
 }
 
@@ -153,7 +152,7 @@ func walk(path string, s *openapi3.Schema, visit func(string, *openapi3.Schema))
 	}
 }
 
-// TestContractsAreServed: each contract has its address, and the page for people leads to it.
+// TestContractsAreServed checks that each contract has its address and a link on /docs.
 func TestContractsAreServed(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

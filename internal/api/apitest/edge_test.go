@@ -9,14 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
 	"github.com/rosterhq/roster/internal/app"
@@ -25,17 +22,14 @@ import (
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
-// bounded has a call with a body of each dialect and each bound, with a body that
-// is as good as any once it is filled up with spaces.
+// bounded has a call of each dialect for each limit, with a body that stays valid when
+// spaces fill it up.
 var bounded = []struct {
 	method, path, body string
-	most               int64
-	words              string // of the dialect, for a body that is too long
+	limit              int64
+	words              string // part of the answer to a body that is too long
 }{
-	{
-		"POST", "/api/v2/signin", `{"email":"a@example.com","password":"x"}`, 16 << 10,
-		`"code":"request_entity_too_large"`,
-	},
+	{"POST", "/api/v2/signin", `{"email":"a@example.com","password":"x"}`, 16 << 10, `"code":"request_entity_too_large"`},
 	{"POST", "/api/v2/password/forgot", `{"email":"a@example.com"}`, 16 << 10, `"code":"request_entity_too_large"`},
 	{"POST", "/api/v2/groups", `{"name":"x","permissions":[]}`, 1 << 20, `"code":"request_entity_too_large"`},
 	{"PUT", "/api/v1/users/1", `{"blocked":false}`, 1 << 20, `"exception":"PostTooLargeException"`},
@@ -44,19 +38,18 @@ var bounded = []struct {
 
 func fill(body string, size int64) string { return body + strings.Repeat(" ", int(size)-len(body)) }
 
-// TestDeclaredBodyOverTheBound: who announces too long a body is told so before a
-// byte of it is read and before anyone asks for a token, and then let go of.
+// TestDeclaredBodyOverTheBound checks that the server rejects too large a Content-Length
+// before it reads the body or asks for a token, and then closes the connection.
 func TestDeclaredBodyOverTheBound(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		var wait sync.WaitGroup
 		for _, call := range bounded {
-			for _, declared := range []int64{call.most + 1, 2 << 30} {
+			for _, declared := range []int64{call.limit + 1, 2 << 30} {
 				wait.Go(func() {
 					status, body, err := announce(s, call.method, call.path, declared)
-					if err != nil || status != http.StatusRequestEntityTooLarge ||
-						!strings.Contains(body, call.words) ||
-						!strings.Contains(body, fmt.Sprintf("at most %d bytes", call.most)) {
+					if err != nil || status != http.StatusRequestEntityTooLarge || !strings.Contains(body, call.words) ||
+						!strings.Contains(body, fmt.Sprintf("at most %d bytes", call.limit)) {
 						t.Errorf("%s of %d bytes: %d %s, %v", call.path, declared, status, body, err)
 					}
 				})
@@ -66,28 +59,26 @@ func TestDeclaredBodyOverTheBound(t *testing.T) {
 	})
 }
 
-// announce sends the head of a request, never its body.
+// announce sends the head of a request without its body.
 func announce(s *apitest.Server, method, path string, length int64) (status int, body string, err error) {
 	return talk(s, fmt.Appendf(nil,
-		"%s %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
-		method, path, length))
+		"%s %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", method, path, length))
 }
 
-// talk sends bytes and returns the answer, once the server has closed the
-// connection. All of that takes seconds at most.
+// talk sends bytes and returns the answer after the server has closed the connection.
 func talk(s *apitest.Server, request []byte) (status int, body string, err error) {
 	conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", s.HTTP.Listener.Addr().String())
 	if err != nil {
 		return 0, "", err
 	}
 	defer func() { _ = conn.Close() }()
-	const moment = 5 * time.Second // half of a second, on a machine that has other things to do
-	if err := conn.SetDeadline(time.Now().Add(moment)); err != nil {
+	const closeTimeout = time.Minute // the server closes in half a second; a busy machine takes longer
+	if err := conn.SetDeadline(time.Now().Add(closeTimeout)); err != nil {
 		return 0, "", err
 	}
 	var sending sync.WaitGroup
 	defer sending.Wait()
-	sending.Go(func() { _, _ = conn.Write(request) }) // what is not read is not taken
+	sending.Go(func() { _, _ = conn.Write(request) }) // fails where the server does not read all
 	reader := bufio.NewReader(conn)
 	response, err := http.ReadResponse(reader, nil)
 	if err != nil {
@@ -106,8 +97,8 @@ func talk(s *apitest.Server, request []byte) (status int, body string, err error
 	return response.StatusCode, string(content), nil
 }
 
-// TestBodyOverTheBound: one that says nothing of its length is read up to the
-// bound and no further.
+// TestBodyOverTheBound checks that the server reads a body without a declared length up
+// to the limit and no further.
 func TestBodyOverTheBound(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -117,11 +108,11 @@ func TestBodyOverTheBound(t *testing.T) {
 		chunked := func(r *http.Request) { r.ContentLength = -1 }
 		for _, call := range bounded {
 			for _, options := range [][]apitest.Option{nil, {chunked}} {
-				if got := s.Do(call.method, call.path, fill(call.body, call.most),
-					options...); got.Status == http.StatusRequestEntityTooLarge {
-					t.Errorf("%s: %d bytes are too many", call.path, call.most)
+				got := s.Do(call.method, call.path, fill(call.body, call.limit), options...)
+				if got.Status == http.StatusRequestEntityTooLarge {
+					t.Errorf("%s: %d bytes are too many", call.path, call.limit)
 				}
-				got := s.Do(call.method, call.path, fill(call.body, call.most+1), options...).
+				got = s.Do(call.method, call.path, fill(call.body, call.limit+1), options...).
 					Want(http.StatusRequestEntityTooLarge)
 				if !strings.Contains(string(got.Body), call.words) {
 					t.Errorf("%s: %s", call.path, got.Body)
@@ -135,8 +126,8 @@ func TestBodyOverTheBound(t *testing.T) {
 	})
 }
 
-// TestManyLargeBodiesCostLittle: twelve strangers who send a megabyte each, made
-// to fill an answer with errors, cost neither memory nor a long answer.
+// TestManyLargeBodiesCostLittle checks that twelve anonymous requests of a megabyte full
+// of wrong fields cost little memory and get short answers.
 func TestManyLargeBodiesCostLittle(t *testing.T) { //nolint:paralleltest // it measures memory
 	s := apitest.New(t, storetest.URL(t, "sqlite"))
 	var body bytes.Buffer
@@ -148,124 +139,139 @@ func TestManyLargeBodiesCostLittle(t *testing.T) { //nolint:paralleltest // it m
 	head := "POST /api/v2/signin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 	for name, request := range map[string][]byte{
 		"declared": fmt.Appendf(nil, "%sContent-Length: %d\r\n\r\n%s", head, body.Len(), body.Bytes()),
-		"chunked": fmt.Appendf(nil, "%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", head, body.Len(),
-			body.Bytes()),
+		"chunked": fmt.Appendf(nil, "%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n",
+			head, body.Len(), body.Bytes()),
 	} {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		var wait sync.WaitGroup
-		for range 12 {
-			wait.Go(func() {
-				if status, answer, err := talk(s, request); err != nil || status != http.StatusRequestEntityTooLarge ||
-					len(answer) > 1000 {
-					t.Errorf("%s: %d, %d bytes, %v", name, status, len(answer), err)
-				}
-			})
-		}
-		wait.Wait()
-		runtime.ReadMemStats(&after)
-		if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
+		used := allocated(func() {
+			var wait sync.WaitGroup
+			for range 12 {
+				wait.Go(func() {
+					status, answer, err := talk(s, request)
+					if err != nil || status != http.StatusRequestEntityTooLarge || len(answer) > 1000 {
+						t.Errorf("%s: %d, %d bytes, %v", name, status, len(answer), err)
+					}
+				})
+			}
+			wait.Wait()
+		})
+		if used > 8<<20 {
 			t.Errorf("%s: %d bytes of memory", name, used)
 		}
 	}
 }
 
-// TestWrongFieldsCostLittle: as large a body as a caller with a token may send, made
-// to be wrong in as many places as can be, is answered with a short list.
+// allocated returns how many bytes of memory the process allocates while it calls f.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// wrongRequests are requests with as many wrong fields as possible. The answer has the
+// first error, ends in the last one and has so many entries.
+var wrongRequests = map[string]struct {
+	method, path, body, contentType, first, last string
+	entries                                      int
+}{
+	"unknown keys": {
+		method: "PATCH", path: "/api/v2/users/1", body: `{"first":1` + numbered(80_000, `,"k%x":1`) + `}`,
+		first: `"field":"first"`, last: "79981 more values are wrong", entries: 21,
+	},
+	"long list": {
+		method: "PATCH", path: "/api/v2/users/1", body: `{"groups":[1` + strings.Repeat(",1", 500_000) + `]}`,
+		first: `"groups","code":"too_many"`, entries: 1,
+	},
+	"long list of nothing": {
+		method: "POST", path: "/api/v2/groups",
+		body:  `{"name":"x","permissions":[[]` + strings.Repeat(",[]", 300_000) + `]}`,
+		first: `"permissions","code":"too_many"`, entries: 1,
+	},
+	"wrong items": {
+		method: "PATCH", path: "/api/v2/users/1", body: `{"ipWhitelist":["x"` + strings.Repeat(`,"x"`, 255) + `]}`,
+		first: `"ipWhitelist[0]"`, last: "236 more values are wrong", entries: 21,
+	},
+	"unknown groups": {
+		method: "PATCH", path: "/api/v2/users/1", body: `{"groups":[7` + strings.Repeat(`,7`, 29) + `]}`,
+		first: `"groups[0]"`, last: "10 more values are wrong", entries: 21,
+	},
+	"one too many": {
+		method: "PATCH", path: "/api/v2/users/1", body: `{"a":1` + numbered(20, `,"b%d":1`) + `}`,
+		first: `"field":"a"`, last: "1 more value is wrong", entries: 21,
+	},
+	"just enough": {
+		method: "PATCH", path: "/api/v2/users/1", body: `{"a":1` + numbered(19, `,"b%d":1`) + `}`,
+		first: `"field":"a"`, last: `"b18"`, entries: 20,
+	},
+	"deep": {
+		method: "PATCH", path: "/api/v2/users/1",
+		body:  `{"clientTags":[` + strings.Repeat(`[`, 9_000) + strings.Repeat("]", 9_000) + `]}`,
+		first: `"clientTags[0]"`, entries: 1,
+	},
+	"parameters": {
+		method: "GET", path: "/api/v2/users?a" + strings.Repeat("&a", 20_000), first: `"query"`, entries: 1,
+	},
+	"few parameters": {
+		method: "GET", path: "/api/v2/users?a" + numbered(200, "&b%d"),
+		first: `"field":"a"`, last: "181 more values are wrong", entries: 21,
+	},
+	"form": {
+		method: "POST", path: "/api/v2/introspect", body: "a" + strings.Repeat("&a", 100_000),
+		contentType: "application/x-www-form-urlencoded", first: `"query"`, entries: 2,
+	},
+}
+
+// TestWrongFieldsCostLittle checks that the largest body of an authenticated caller, wrong
+// in as many places as possible, gets a short list of errors and costs little memory.
 func TestWrongFieldsCostLittle(t *testing.T) { //nolint:paralleltest // it measures memory
 	s := apitest.New(t, storetest.URL(t, "sqlite"))
-	id := s.CreateUser("a@example.com")
-	for name, test := range map[string]struct {
-		method, path, body, first, last string
-		entries                         int
-	}{
-		"unknown keys": {
-			"PATCH", apitest.UserPath(id), `{"first":1` + numbered(80_000, `,"k%x":1`) + `}`,
-			`"field":"first"`, "79981 more values are wrong", 21,
-		},
-		"long list": {
-			"PATCH", apitest.UserPath(id), `{"groups":[1` + strings.Repeat(",1", 500_000) + `]}`,
-			`"groups","code":"too_many"`, "", 1,
-		},
-		"long list of nothing": {
-			"POST", "/api/v2/groups", `{"name":"x","permissions":[[]` + strings.Repeat(",[]", 300_000) + `]}`,
-			`"permissions","code":"too_many"`, "", 1,
-		},
-		"wrong items": {
-			"PATCH", apitest.UserPath(id), `{"ipWhitelist":["x"` + strings.Repeat(`,"x"`, 255) + `]}`,
-			`"ipWhitelist[0]"`, "236 more values are wrong", 21,
-		},
-		"unknown groups": {
-			"PATCH", apitest.UserPath(id), `{"groups":[7` + strings.Repeat(`,7`, 29) + `]}`, `"groups[0]"`,
-			"10 more values are wrong", 21,
-		},
-		"one too many": {
-			"PATCH", apitest.UserPath(id), `{"a":1` + numbered(20, `,"b%d":1`) + `}`, `"field":"a"`,
-			"1 more value is wrong", 21,
-		},
-		"just enough": {
-			"PATCH", apitest.UserPath(id), `{"a":1` + numbered(19, `,"b%d":1`) + `}`, `"field":"a"`, `"b18"`,
-			20,
-		},
-		"deep": {"PATCH", apitest.UserPath(id), `{"clientTags":[` + strings.Repeat(`[`,
-			9_000) + strings.Repeat("]", 9_000) + `]}`, `"clientTags[0]"`, "", 1},
-		"parameters": {"GET", "/api/v2/users?a" + strings.Repeat("&a", 20_000), "", `"query"`, "", 1},
-		"few parameters": {
-			"GET", "/api/v2/users?a" + numbered(200, "&b%d"), "", `"field":"a"`, "181 more values are wrong",
-			21,
-		},
-		"form": {"POST", "/api/v2/introspect", "a" + strings.Repeat("&a", 100_000), `"query"`, "", 2},
-	} {
-		request := []byte(nil)
+	if s.CreateUser("a@example.com") != 1 {
+		t.Fatal("the requests are about user 1")
+	}
+	for name, test := range wrongRequests {
+		var body any // none
 		if test.body != "" {
-			request = []byte(test.body)
+			body = test.body
 		}
 		var options []apitest.Option
-		if name == "form" {
-			options = append(options, apitest.Header("Content-Type", "application/x-www-form-urlencoded"))
+		if test.contentType != "" {
+			options = append(options, apitest.Header("Content-Type", test.contentType))
 		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		answer := s.Do(test.method, test.path, request, options...).Want(http.StatusBadRequest)
-		runtime.ReadMemStats(&after)
+		var answer *apitest.Answer
+		used := allocated(func() {
+			answer = s.Do(test.method, test.path, body, options...).Want(http.StatusBadRequest)
+		})
 		var problem struct {
 			Errors []struct{ Field, Code, Message string }
 		}
 		answer.Decode(&problem)
-		if len(problem.Errors) != test.entries || len(answer.Body) > 4000 ||
-			!strings.Contains(string(answer.Body), test.first) ||
-			!strings.Contains(string(answer.Body), test.last) {
-			t.Errorf("%s: %d entries in %s", name, len(problem.Errors), answer.Body)
+		if text := string(answer.Body); len(problem.Errors) != test.entries || len(text) > 4000 ||
+			!strings.Contains(text, test.first) || !strings.Contains(text, test.last) {
+			t.Errorf("%s: %d entries in %s", name, len(problem.Errors), text)
 		}
 		if last := problem.Errors[len(problem.Errors)-1]; (last.Code == "more_errors") != (test.entries == 21) ||
 			last.Code == "more_errors" && last.Field != "" {
 			t.Errorf("%s: %+v", name, last)
 		}
-		if used := after.TotalAlloc - before.TotalAlloc; used > 24<<20 {
+		if used > 24<<20 {
 			t.Errorf("%s: %d bytes of memory", name, used)
 		}
 	}
 }
 
-// TestManyErrorsAreFew: each dialect tells of the first errors, and of how many
-// there are besides.
+// TestManyErrorsAreFew checks that each dialect lists the first errors and the number of
+// the others.
 func TestManyErrorsAreFew(t *testing.T) {
 	t.Parallel()
 	var fields []identity.FieldError
 	for i := range 57 {
 		fields = append(fields, identity.FieldError{
-			Field: fmt.Sprintf("groups[%d]", i), Code: "unknown_group",
-			Message: "is unknown",
+			Field: fmt.Sprintf("groups[%d]", i), Code: "unknown_group", Message: "is unknown",
 		})
 	}
 	for _, dialect := range app.Dialects(nil, nil) {
-		recorder := httptest.NewRecorder()
-		c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, dialect.Prefix+"/users",
-			http.NoBody), recorder)
-		if err := dialect.Answer(c, identity.InvalidFields(fields)); err != nil {
-			t.Errorf("%s: %v", dialect.Prefix, err)
-		}
-		body := recorder.Body.String()
+		body := answerOf(t, dialect, identity.InvalidFields(fields)).Body.String()
 		if !strings.Contains(body, "groups[19]") || strings.Contains(body, "groups[20]") ||
 			!strings.Contains(body, "37 more values are wrong") {
 			t.Errorf("%s: %s", dialect.Prefix, body)
@@ -281,8 +287,8 @@ func numbered(n int, format string) string {
 	return b.String()
 }
 
-// TestEncodedSlashIsNowhere: a proxy and this service must not take one path for
-// two addresses.
+// TestEncodedSlashIsNowhere checks that a path with an encoded slash has no address, which
+// a proxy could read in another way than this service.
 func TestEncodedSlashIsNowhere(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -321,8 +327,8 @@ func TestEncodedSlashIsNowhere(t *testing.T) {
 	})
 }
 
-// TestPublicRoutesAreForNoOtherSite: what a page of another site can make a browser
-// send is refused before it is looked at.
+// TestPublicRoutesAreForNoOtherSite checks that public routes reject the requests that a
+// page of another site can make a browser send.
 func TestPublicRoutesAreForNoOtherSite(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -344,15 +350,13 @@ func TestPublicRoutesAreForNoOtherSite(t *testing.T) {
 						WantProblem(http.StatusUnsupportedMediaType, "unsupported_media_type")
 				}
 				for _, contentType := range []string{
-					"application/json", "application/json; charset=utf-8",
-					"Application/JSON;charset=UTF-8",
+					"application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8",
 				} {
 					s.Do(route.Method, path, `{`, apitest.As(""), apitest.Header("Content-Type", contentType)).
 						WantProblem(http.StatusBadRequest, "malformed_json")
 				}
 				for site, status := range map[string]int{
-					"cross-site": 403, "same-origin": 400, "same-site": 400, "none": 400,
-					"": 400,
+					"cross-site": 403, "same-origin": 400, "same-site": 400, "none": 400, "": 400,
 				} {
 					s.Do(route.Method, path, `{`, apitest.As(""), apitest.Header("Sec-Fetch-Site", site)).Want(status)
 				}
@@ -363,7 +367,7 @@ func TestPublicRoutesAreForNoOtherSite(t *testing.T) {
 		if n == 0 {
 			t.Error("no route is public")
 		}
-		// A token is what another site's page does not have.
+		// The page of another site has no token.
 		s.Do(http.MethodGet, "/api/v2/users", nil, apitest.Header("Sec-Fetch-Site", "cross-site")).Want(http.StatusOK)
 	})
 }
@@ -379,8 +383,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 			for _, token := range []string{apitest.AdminToken, "wrong"} {
 				for server, want := range map[*apitest.Server]string{s: "", http: "", https: "max-age=31536000"} {
 					header := server.Do("GET", path, nil, apitest.As(token)).Header
-					if header.Get("Referrer-Policy") != "no-referrer" ||
-						header.Get("Strict-Transport-Security") != want ||
+					if header.Get("Referrer-Policy") != "no-referrer" || header.Get("Strict-Transport-Security") != want ||
 						header.Get("X-Content-Type-Options") != "nosniff" {
 						t.Errorf("%s: %v", path, header)
 					}
@@ -390,8 +393,8 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	})
 }
 
-// TestResetPageIsWhereMailsLead: the service writes the address of a page that the
-// HTTP server has.
+// TestResetPageIsWhereMailsLead checks that the HTTP server has the page whose address
+// the service writes in mails.
 func TestResetPageIsWhereMailsLead(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 )
 
-var update = flag.Bool("update", false, "write the goldens anew instead of comparing with them")
+var update = flag.Bool("update", false, "write the goldens instead of comparing with them")
 
-// Golden holds the body, which must be JSON, against testdata/golden of the
-// test's package. White space does not count, the order of fields does. What the
-// status must be is not in there: see Want.
+// Golden compares the body, which must be JSON, with a file in testdata/golden of the
+// test's package. White space makes no difference, the order of fields does. It does not
+// check the status: see Want.
 func (a *Answer) Golden(name string) *Answer {
 	a.tb.Helper()
 	path := filepath.Join("testdata", "golden", name+".json")

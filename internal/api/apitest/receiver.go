@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Receiver is somebody whom webhooks are sent to.
+// Receiver is a server that receives webhooks.
 type Receiver struct {
 	URL string
 
@@ -18,7 +18,7 @@ type Receiver struct {
 	answer   func(http.ResponseWriter, *http.Request)
 }
 
-// Delivery is a webhook as it came.
+// Delivery is a received webhook.
 type Delivery struct {
 	Method, Path string
 	Header       http.Header
@@ -56,20 +56,19 @@ func NewReceiver(tb testing.TB) *Receiver {
 	return r
 }
 
-// Answer lets the receiver answer with a status from now on.
+// Answer sets the status of the next answers.
 func (r *Receiver) Answer(status int) {
 	r.Handle(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
 }
 
-// Handle lets the receiver answer in another way from now on. The body has been
-// read.
+// Handle sets the handler of the next requests, which gets them with the body read.
 func (r *Receiver) Handle(answer func(http.ResponseWriter, *http.Request)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answer = answer
 }
 
-// Take returns what has come since the last call.
+// Take returns the deliveries since the last call.
 func (r *Receiver) Take() []Delivery {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -57,7 +57,7 @@ func TestRequestIDs(t *testing.T) {
 			}
 		}
 		longest := strings.Repeat("x", 128)
-		answered, _ := change(exposed, "long", apitest.Header("X-Request-Id", longest))
+		answered, _ = change(exposed, "long", apitest.Header("X-Request-Id", longest))
 		if line := logLine(s, answered); !strings.Contains(line, longest) {
 			t.Errorf("128 characters: %s", line)
 		}

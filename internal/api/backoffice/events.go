@@ -16,7 +16,7 @@ type eventBody struct {
 	Type        identity.EventType    `json:"type"`
 	Time        wireTime              `json:"time"`
 	Actor       eventActor            `json:"actor"`
-	UserID      *int64                `json:"userId"` // whom it happened to
+	UserID      *int64                `json:"userId"` // the user that was changed
 	SubjectType string                `json:"subjectType"`
 	SubjectID   *int64                `json:"subjectId"`
 	Source      *string               `json:"source"`
@@ -33,7 +33,7 @@ type eventActor struct {
 	TokenID *int64 `json:"tokenId"`
 }
 
-// eventList is a list whose total is not counted to its end.
+// eventList is a list that may count only part of its total.
 type eventList struct {
 	list[eventBody]
 
@@ -49,7 +49,8 @@ func eventFrom(e identity.Event) eventBody {
 	body := eventBody{
 		ID: e.ID, Type: e.Type, Time: wireTime(e.Time), SubjectType: e.Type.SubjectType(), SubjectID: orNull(e.SubjectID),
 		Actor:  eventActor{Name: e.Actor.Name, UserID: orNull(e.Actor.UserID), TokenID: orNull(e.Actor.TokenID)},
-		Source: orNull(e.SourceText()), RequestID: e.Actor.RequestID, ClientReqID: orNull(e.Actor.ClientRequestID), Reason: orNull(e.Reason), Count: e.Count,
+		Source: orNull(e.SourceText()), RequestID: e.Actor.RequestID, ClientReqID: orNull(e.Actor.ClientRequestID),
+		Reason: orNull(e.Reason), Count: e.Count,
 		Changes: make(map[string]changeBody, len(e.Changes)),
 	}
 	if body.SubjectType == "user" {
@@ -79,15 +80,13 @@ func (h *handlers) listEvents(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	body := eventList{list: list[eventBody]{Data: make([]eventBody, len(page.Events))}, TotalIsLowerBound: page.TotalIsLowerBound}
-	for i, event := range page.Events {
-		body.Data[i] = eventFrom(event)
+	h.setAfter(c, page.Next)
+	body := eventList{
+		list:              list[eventBody]{Data: dataFrom(page.Events, eventFrom)},
+		TotalIsLowerBound: page.TotalIsLowerBound,
 	}
 	if query.After == nil {
 		body.Total = &page.Total
-	}
-	if page.Next != nil {
-		h.setLink(c, "after", page.Next.String())
 	}
 	return c.JSON(http.StatusOK, body)
 }
@@ -106,12 +105,12 @@ func eventQuery(c echo.Context) (identity.EventQuery, error) {
 	query.After = cursorOf(q, query.Filter.Sort(), true)
 	query.Filter.ActorUserID, query.Filter.ActorTokenID = userOrToken(q, "filter[actor]")
 	if q.Has("filter[type]") {
-		query.Filter.Type = identity.EventType(q.OneOf("filter[type]", eventTypeNames()...))
+		query.Filter.Type = oneOf(q, "filter[type]", identity.EventTypes...)
 	}
 	return query, q.Err()
 }
 
-// userOrToken reads a filter that names a user, by id, or a service token, as
+// userOrToken reads a filter that names a user by its id, or a service token as
 // token:ID.
 func userOrToken(q *api.Query, name string) (userID, tokenID int64) {
 	text, _ := q.Get(name)
@@ -121,23 +120,21 @@ func userOrToken(q *api.Query, name string) (userID, tokenID int64) {
 	return q.Int(name, 1, maxInt64, 0), 0
 }
 
-func eventTypeNames() []string {
-	names := make([]string, len(identity.EventTypes))
-	for i, eventType := range identity.EventTypes {
-		names[i] = string(eventType)
-	}
-	return names
-}
+// The complaint about a time that cannot be read.
+const (
+	codeInvalidTime = "invalid_time"
+	mustBeTime      = "must be a time such as 2030-01-31T12:00:00Z"
+)
 
-// timeOf reads an optional time of RFC 3339.
+// timeOf reads a time of RFC 3339. It returns the zero time where it is absent.
 func timeOf(q *api.Query, name string) time.Time {
 	if !q.Has(name) {
 		return time.Time{}
 	}
-	const most = 64
-	t, err := time.Parse(time.RFC3339, q.Text(name, most))
+	const maxLength = 64
+	t, err := time.Parse(time.RFC3339, q.Text(name, maxLength))
 	if err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
-		q.Fail(name, "invalid_time", "must be a time such as 2030-01-31T12:00:00Z")
+		q.Fail(name, codeInvalidTime, mustBeTime)
 	}
 	return t.UTC()
 }

@@ -58,12 +58,7 @@ func (h *handlers) listGroups(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	h.setNext(c, page, len(groups), total)
-	body := list[groupBody]{Total: &total, Data: make([]groupBody, len(groups))}
-	for i, group := range groups {
-		body.Data[i] = groupFrom(group)
-	}
-	return c.JSON(http.StatusOK, body)
+	return writePage(h, c, page, groups, total, groupFrom)
 }
 
 func (h *handlers) getGroup(c echo.Context, actor identity.Actor) error {
@@ -85,7 +80,8 @@ func (h *handlers) createGroup(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	group, err := h.service.CreateGroup(c.Request().Context(), actor, identity.Group{
-		Name: *request.Name, Permissions: identity.PermissionSet(*request.Permissions...), RequireTFA: orZero(request.RequireTFA),
+		Name: *request.Name, Permissions: identity.PermissionSet(*request.Permissions...),
+		RequireTFA: orZero(request.RequireTFA),
 	})
 	if err != nil {
 		return err

@@ -25,10 +25,10 @@ type introspectionBody struct {
 	Permissions       []string             `json:"permissions"`
 	CanViewMaskedData bool                 `json:"canViewMaskedData"`
 	ClientTags        []identity.ClientTag `json:"clientTags"`
-	IPAllowed         *bool                `json:"ipAllowed,omitempty"` // where an address was asked about
+	IPAllowed         *bool                `json:"ipAllowed,omitempty"` // absent where the request has no address
 }
 
-// inactiveBody tells nothing but that the token is no good (RFC 7662 §2.2).
+// inactiveBody says only that the token is not valid (RFC 7662 §2.2).
 type inactiveBody struct {
 	Active bool `json:"active"`
 }
@@ -38,9 +38,9 @@ func (h *handlers) introspect(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	const most = 4096
-	token, ip := form.Text("token", most), parseIP(form, "ip")
-	form.Text("token_type_hint", most) // there is one kind of token only
+	const maxLength = 4096
+	token, ip := form.Text("token", maxLength), parseIP(form, "ip")
+	form.Text("token_type_hint", maxLength) // ignored: there is only one kind of token
 	if token == "" {
 		form.Fail("token", "required", "is required")
 	}
@@ -77,7 +77,7 @@ func introspectionFrom(i service.Introspection, ip netip.Addr) introspectionBody
 	return body
 }
 
-// parseIP reads an optional address.
+// parseIP reads an address. It returns the zero Addr where it is absent.
 func parseIP(q *api.Query, name string) netip.Addr {
 	if !q.Has(name) {
 		return netip.Addr{}
@@ -90,7 +90,7 @@ func parseIP(q *api.Query, name string) netip.Addr {
 	return ip
 }
 
-// address is a netip.Addr that says what is wrong with it.
+// address is a netip.Addr whose parser returns an *identity.ValueError.
 type address netip.Addr
 
 func (a *address) UnmarshalText(text []byte) error {

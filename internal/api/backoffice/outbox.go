@@ -10,7 +10,7 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// deliveryBody is a message on its way out, without what it says.
+// deliveryBody is a message of the outbox without its content.
 type deliveryBody struct {
 	ID          int64            `json:"id"`
 	Kind        delivery.Channel `json:"kind"`
@@ -39,24 +39,13 @@ func deliveryFrom(m delivery.Message) deliveryBody {
 	return body
 }
 
-func deliveryList(messages []delivery.Message, total int64) list[deliveryBody] {
-	body := list[deliveryBody]{Total: &total, Data: make([]deliveryBody, len(messages))}
-	for i, message := range messages {
-		body.Data[i] = deliveryFrom(message)
-	}
-	return body
-}
-
-// statesOf reads filter[state]; without it, all of the given states are meant.
+// statesOf reads filter[state]. It returns all of the given states where the
+// parameter is absent.
 func statesOf(q *api.Query, states ...delivery.State) []delivery.State {
 	if !q.Has("filter[state]") {
 		return states
 	}
-	names := make([]string, len(states))
-	for i, state := range states {
-		names[i] = string(state)
-	}
-	return []delivery.State{delivery.State(q.OneOf("filter[state]", names...))}
+	return []delivery.State{oneOf(q, "filter[state]", states...)}
 }
 
 func (h *handlers) listDeliveries(c echo.Context, actor identity.Actor) error {
@@ -73,8 +62,7 @@ func (h *handlers) listDeliveries(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	h.setNext(c, page, len(messages), total)
-	return c.JSON(http.StatusOK, deliveryList(messages, total))
+	return writePage(h, c, page, messages, total, deliveryFrom)
 }
 
 func (h *handlers) redeliver(c echo.Context, actor identity.Actor) error {
@@ -93,7 +81,8 @@ func (h *handlers) redeliver(c echo.Context, actor identity.Actor) error {
 	return c.JSON(http.StatusAccepted, deliveryFrom(message))
 }
 
-// listOutbox lists what has not arrived; what has, is in the webhooks' logs.
+// listOutbox lists the messages that have not been delivered. The delivered ones
+// are in the webhooks' logs.
 func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 	q := api.NewQuery(c)
 	page, states := pageOf(q), statesOf(q, delivery.Pending, delivery.Dead)
@@ -104,8 +93,7 @@ func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	h.setNext(c, page, len(messages), total)
-	return c.JSON(http.StatusOK, deliveryList(messages, total))
+	return writePage(h, c, page, messages, total, deliveryFrom)
 }
 
 func (h *handlers) retryMessage(c echo.Context, actor identity.Actor) error {

@@ -23,7 +23,8 @@ type recordBody struct {
 
 func recordFrom(r identity.Record) recordBody {
 	return recordBody{
-		Type: r.Type, ID: r.ID, Attributes: r.Attributes, CreateTime: wireTime(r.CreatedAt), UpdateTime: wireTime(r.UpdatedAt),
+		Type: r.Type, ID: r.ID, Attributes: r.Attributes,
+		CreateTime: wireTime(r.CreatedAt), UpdateTime: wireTime(r.UpdatedAt),
 	}
 }
 
@@ -44,23 +45,14 @@ func (h *handlers) listRecords(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	h.setNext(c, page, len(records), total)
-	body := list[recordBody]{Total: &total, Data: make([]recordBody, len(records))}
-	for i, record := range records {
-		body.Data[i] = recordFrom(record)
-	}
-	return c.JSON(http.StatusOK, body)
+	return writePage(h, c, page, records, total, recordFrom)
 }
 
 func recordQuery(c echo.Context) (recordType identity.RecordType, page identity.Page, err error) {
 	q := api.NewQuery(c)
 	page = pageOf(q)
 	if q.Has("filter[type]") {
-		names := make([]string, len(identity.RecordTypes))
-		for i, t := range identity.RecordTypes {
-			names[i] = string(t)
-		}
-		recordType = identity.RecordType(q.OneOf("filter[type]", names...))
+		recordType = oneOf(q, "filter[type]", identity.RecordTypes...)
 	}
 	return recordType, page, q.Err()
 }
@@ -108,7 +100,7 @@ func (h *handlers) deleteRecord(c echo.Context, actor identity.Actor) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// recordKey reads which record of which user a path names.
+// recordKey reads the user and the record that a path names.
 func recordKey(c echo.Context, actor identity.Actor) (user int64, key identity.Record, err error) {
 	if user, err = userID(c, actor); err != nil {
 		return 0, key, err
@@ -130,5 +122,6 @@ func recordKey(c echo.Context, actor identity.Actor) (user int64, key identity.R
 }
 
 func (h *handlers) recordLink(userID int64, r identity.Record) string {
-	return h.link(Prefix + "/users/" + strconv.FormatInt(userID, 10) + "/records/" + string(r.Type) + "/" + url.PathEscape(string(r.ID)))
+	path := "/records/" + string(r.Type) + "/" + url.PathEscape(string(r.ID))
+	return h.link(Prefix + "/users/" + strconv.FormatInt(userID, 10) + path)
 }

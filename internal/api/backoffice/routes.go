@@ -5,6 +5,7 @@ package backoffice
 import (
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -25,61 +26,11 @@ type handlers struct {
 // New returns the dialect over a service. publicURL may be nil.
 func New(s *service.Service, publicURL *url.URL) api.Dialect {
 	h := &handlers{service: s, publicURL: publicURL}
-	routes := []api.Route{
-		{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
-		{Method: http.MethodPost, Path: "/users", Handler: h.createUser},
-		{Method: http.MethodGet, Path: "/users/:userId", Handler: h.getUser},
-		{Method: http.MethodPut, Path: "/users/:userId", Handler: h.updateUser},
-		{Method: http.MethodPatch, Path: "/users/:userId", Handler: h.updateUser},
-		{Method: http.MethodDelete, Path: "/users/:userId", Handler: h.deleteUser},
-
-		{Method: http.MethodGet, Path: "/users/:userId/records", Handler: h.listRecords},
-		{Method: http.MethodGet, Path: "/users/:userId/records/:recordType/:recordId", Handler: h.getRecord},
-		{Method: http.MethodPut, Path: "/users/:userId/records/:recordType/:recordId", Handler: h.putRecord},
-		{Method: http.MethodDelete, Path: "/users/:userId/records/:recordType/:recordId", Handler: h.deleteRecord},
-
-		{Method: http.MethodGet, Path: "/groups", Handler: h.listGroups},
-		{Method: http.MethodPost, Path: "/groups", Handler: h.createGroup},
-		{Method: http.MethodGet, Path: "/groups/:groupId", Handler: h.getGroup},
-		{Method: http.MethodPut, Path: "/groups/:groupId", Handler: h.updateGroup},
-		{Method: http.MethodPatch, Path: "/groups/:groupId", Handler: h.updateGroup},
-		{Method: http.MethodDelete, Path: "/groups/:groupId", Handler: h.deleteGroup},
-
-		{Method: http.MethodGet, Path: "/tokens", Handler: h.listTokens},
-		{Method: http.MethodPost, Path: "/tokens", Handler: h.createToken},
-		{Method: http.MethodGet, Path: "/tokens/:tokenId", Handler: h.getToken},
-		{Method: http.MethodDelete, Path: "/tokens/:tokenId", Handler: h.revokeToken},
-		{Method: http.MethodPost, Path: "/introspect", Handler: h.introspect},
-		{Method: http.MethodPost, Path: "/network/explain", Handler: h.explainNetwork},
-		{Method: http.MethodGet, Path: "/events", Handler: h.listEvents},
-
-		{Method: http.MethodGet, Path: "/webhooks", Handler: h.listWebhooks},
-		{Method: http.MethodPost, Path: "/webhooks", Handler: h.createWebhook},
-		{Method: http.MethodGet, Path: "/webhooks/:webhookId", Handler: h.getWebhook},
-		{Method: http.MethodPut, Path: "/webhooks/:webhookId", Handler: h.updateWebhook},
-		{Method: http.MethodPatch, Path: "/webhooks/:webhookId", Handler: h.updateWebhook},
-		{Method: http.MethodDelete, Path: "/webhooks/:webhookId", Handler: h.deleteWebhook},
-		{Method: http.MethodPost, Path: "/webhooks/:webhookId/rotate", Handler: h.rotateWebhook},
-		{Method: http.MethodPost, Path: "/webhooks/:webhookId/test", Handler: h.testWebhook},
-		{Method: http.MethodGet, Path: "/webhooks/:webhookId/deliveries", Handler: h.listDeliveries},
-		{Method: http.MethodPost, Path: "/webhooks/:webhookId/deliveries/:deliveryId/redeliver", Handler: h.redeliver},
-		{Method: http.MethodGet, Path: "/outbox", Handler: h.listOutbox},
-		{Method: http.MethodPost, Path: "/outbox/:messageId/retry", Handler: h.retryMessage},
-
-		{Method: http.MethodPost, Path: "/signin", Handler: h.signIn, Public: true},
-		{Method: http.MethodPost, Path: "/2fa/confirm", Handler: h.confirmSignIn, Public: true},
-		{Method: http.MethodPost, Path: "/refresh", Handler: h.refresh, Public: true},
-		{Method: http.MethodPost, Path: "/signout", Handler: h.signOut},
-		{Method: http.MethodPost, Path: "/reauthenticate", Handler: h.reauthenticate},
-		{Method: http.MethodGet, Path: "/users/:userId/sessions", Handler: h.listSessions},
-		{Method: http.MethodDelete, Path: "/users/:userId/sessions", Handler: h.endSessions},
-		{Method: http.MethodDelete, Path: "/users/:userId/sessions/:sessionId", Handler: h.endSession},
-		{Method: http.MethodPost, Path: "/password/forgot", Handler: h.forgotPassword, Public: true},
-		{Method: http.MethodPost, Path: "/password/reset", Handler: h.resetPassword, Public: true},
-		{Method: http.MethodPost, Path: "/users/:userId/totp", Handler: h.enrolTOTP},
-		{Method: http.MethodPost, Path: "/users/:userId/totp/confirm", Handler: h.confirmTOTP},
-		{Method: http.MethodDelete, Path: "/users/:userId/totp", Handler: h.resetTOTP},
-	}
+	routes := slices.Concat(
+		h.userRoutes(), h.recordRoutes(), h.groupRoutes(), h.tokenRoutes(), h.webhookRoutes(), h.outboxRoutes(),
+		h.signInRoutes(), h.sessionRoutes(), h.totpRoutes(),
+		[]api.Route{{Method: http.MethodGet, Path: "/events", Handler: h.listEvents}},
+	)
 	for i := range routes {
 		routes[i].Handler = requireJSONAccepted(routes[i].Handler)
 	}
@@ -89,8 +40,102 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 	}
 }
 
-// requireJSONAccepted answers 406 before anything is done: an answer that the
-// client will not read must not be that of a change.
+func (h *handlers) userRoutes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
+		{Method: http.MethodPost, Path: "/users", Handler: h.createUser},
+		{Method: http.MethodGet, Path: "/users/:userId", Handler: h.getUser},
+		{Method: http.MethodPut, Path: "/users/:userId", Handler: h.updateUser},
+		{Method: http.MethodPatch, Path: "/users/:userId", Handler: h.updateUser},
+		{Method: http.MethodDelete, Path: "/users/:userId", Handler: h.deleteUser},
+	}
+}
+
+func (h *handlers) recordRoutes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodGet, Path: "/users/:userId/records", Handler: h.listRecords},
+		{Method: http.MethodGet, Path: "/users/:userId/records/:recordType/:recordId", Handler: h.getRecord},
+		{Method: http.MethodPut, Path: "/users/:userId/records/:recordType/:recordId", Handler: h.putRecord},
+		{Method: http.MethodDelete, Path: "/users/:userId/records/:recordType/:recordId", Handler: h.deleteRecord},
+	}
+}
+
+func (h *handlers) groupRoutes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodGet, Path: "/groups", Handler: h.listGroups},
+		{Method: http.MethodPost, Path: "/groups", Handler: h.createGroup},
+		{Method: http.MethodGet, Path: "/groups/:groupId", Handler: h.getGroup},
+		{Method: http.MethodPut, Path: "/groups/:groupId", Handler: h.updateGroup},
+		{Method: http.MethodPatch, Path: "/groups/:groupId", Handler: h.updateGroup},
+		{Method: http.MethodDelete, Path: "/groups/:groupId", Handler: h.deleteGroup},
+	}
+}
+
+// tokenRoutes holds the calls on service tokens, and those with which a service
+// checks a token or an address.
+func (h *handlers) tokenRoutes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodGet, Path: "/tokens", Handler: h.listTokens},
+		{Method: http.MethodPost, Path: "/tokens", Handler: h.createToken},
+		{Method: http.MethodGet, Path: "/tokens/:tokenId", Handler: h.getToken},
+		{Method: http.MethodDelete, Path: "/tokens/:tokenId", Handler: h.revokeToken},
+		{Method: http.MethodPost, Path: "/introspect", Handler: h.introspect},
+		{Method: http.MethodPost, Path: "/network/explain", Handler: h.explainNetwork},
+	}
+}
+
+func (h *handlers) webhookRoutes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodGet, Path: "/webhooks", Handler: h.listWebhooks},
+		{Method: http.MethodPost, Path: "/webhooks", Handler: h.createWebhook},
+		{Method: http.MethodGet, Path: "/webhooks/:webhookId", Handler: h.getWebhook},
+		{Method: http.MethodPut, Path: "/webhooks/:webhookId", Handler: h.updateWebhook},
+		{Method: http.MethodPatch, Path: "/webhooks/:webhookId", Handler: h.updateWebhook},
+		{Method: http.MethodDelete, Path: "/webhooks/:webhookId", Handler: h.deleteWebhook},
+		{Method: http.MethodPost, Path: "/webhooks/:webhookId/rotate", Handler: h.rotateWebhook},
+		{Method: http.MethodPost, Path: "/webhooks/:webhookId/test", Handler: h.testWebhook},
+	}
+}
+
+func (h *handlers) outboxRoutes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodGet, Path: "/webhooks/:webhookId/deliveries", Handler: h.listDeliveries},
+		{Method: http.MethodPost, Path: "/webhooks/:webhookId/deliveries/:deliveryId/redeliver", Handler: h.redeliver},
+		{Method: http.MethodGet, Path: "/outbox", Handler: h.listOutbox},
+		{Method: http.MethodPost, Path: "/outbox/:messageId/retry", Handler: h.retryMessage},
+	}
+}
+
+func (h *handlers) signInRoutes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodPost, Path: "/signin", Handler: h.signIn, Public: true},
+		{Method: http.MethodPost, Path: "/2fa/confirm", Handler: h.confirmSignIn, Public: true},
+		{Method: http.MethodPost, Path: "/refresh", Handler: h.refresh, Public: true},
+		{Method: http.MethodPost, Path: "/signout", Handler: h.signOut},
+		{Method: http.MethodPost, Path: "/password/forgot", Handler: h.forgotPassword, Public: true},
+		{Method: http.MethodPost, Path: "/password/reset", Handler: h.resetPassword, Public: true},
+	}
+}
+
+func (h *handlers) sessionRoutes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodPost, Path: "/reauthenticate", Handler: h.reauthenticate},
+		{Method: http.MethodGet, Path: "/users/:userId/sessions", Handler: h.listSessions},
+		{Method: http.MethodDelete, Path: "/users/:userId/sessions", Handler: h.endSessions},
+		{Method: http.MethodDelete, Path: "/users/:userId/sessions/:sessionId", Handler: h.endSession},
+	}
+}
+
+func (h *handlers) totpRoutes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodPost, Path: "/users/:userId/totp", Handler: h.enrolTOTP},
+		{Method: http.MethodPost, Path: "/users/:userId/totp/confirm", Handler: h.confirmTOTP},
+		{Method: http.MethodDelete, Path: "/users/:userId/totp", Handler: h.resetTOTP},
+	}
+}
+
+// requireJSONAccepted returns 406 before it calls the handler, unless the client
+// accepts JSON: no change is made whose answer the client rejects.
 func requireJSONAccepted(next api.Handler) api.Handler {
 	return func(c echo.Context, actor identity.Actor) error {
 		if !api.Accepts(c.Request().Header.Get(echo.HeaderAccept), echo.MIMEApplicationJSON) {

@@ -23,7 +23,8 @@ type sessionBody struct {
 func sessionFrom(s identity.Session, actor identity.Actor) sessionBody {
 	return sessionBody{
 		ID: s.ID, CreateTime: wireTime(s.CreatedAt), LastUsed: wireTime(s.LastUsedAt), ExpiresAt: wireTime(s.ExpiresAt),
-		FreshUntil: wireTime(s.FreshUntil), Address: orNull(s.Source), Client: orNull(s.Client), Current: s.ID == actor.SessionID,
+		FreshUntil: wireTime(s.FreshUntil), Address: orNull(s.Source), Client: orNull(s.Client),
+		Current: s.ID == actor.SessionID,
 	}
 }
 
@@ -41,11 +42,8 @@ func (h *handlers) listSessions(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	body := list[sessionBody]{Total: &total, Data: make([]sessionBody, len(sessions))}
-	for i, session := range sessions {
-		body.Data[i] = sessionFrom(session, actor)
-	}
-	return c.JSON(http.StatusOK, body)
+	data := dataFrom(sessions, func(s identity.Session) sessionBody { return sessionFrom(s, actor) })
+	return c.JSON(http.StatusOK, list[sessionBody]{Total: &total, Data: data})
 }
 
 func (h *handlers) endSession(c echo.Context, actor identity.Actor) error {
@@ -74,8 +72,8 @@ func (h *handlers) endSessions(c echo.Context, actor identity.Actor) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// reauthenticateRequest takes any text as a password: one that could not be one is
-// as wrong as any other.
+// reauthenticateRequest takes any text as a password: one that breaks the rules for
+// passwords is answered like a wrong one.
 type reauthenticateRequest struct {
 	Password *string `json:"password" validate:"required"`
 	Code     *string `json:"code"     null:"absent"`
@@ -97,7 +95,8 @@ func (h *handlers) reauthenticate(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	result, err := h.service.Reauthenticate(c.Request().Context(), actor, identity.Password(*request.Password), orZero(request.Code))
+	password := identity.Password(*request.Password)
+	result, err := h.service.Reauthenticate(c.Request().Context(), actor, password, orZero(request.Code))
 	if err != nil {
 		return err
 	}

@@ -28,11 +28,11 @@ func tokenPairFrom(p identity.TokenPair) tokenPairBody {
 	return tokenPairBody{AccessToken: issuedTokenFrom(p.Access), RefreshToken: issuedTokenFrom(p.Refresh)}
 }
 
-// signedInBody answers a sign-in that needed no second factor, challengeBody one
-// that does.
+// signedInBody answers a sign-in that needs no second factor, challengeBody one that
+// does.
 type signedInBody struct {
 	TwoFactorRequired bool `json:"2faRequired"`
-	// EnrolmentRequired: the pair is good for enrolling a second factor only.
+	// EnrolmentRequired limits the pair to enrolling a second factor.
 	EnrolmentRequired bool `json:"2faEnrolmentRequired,omitempty"`
 	tokenPairBody
 }
@@ -48,8 +48,8 @@ type challengeDetails struct {
 	ExpiresAt wireTime          `json:"expiresAt"`
 }
 
-// signInRequest takes any text: an address or a password that could not be one
-// is as wrong as any other.
+// signInRequest takes any text: an address or a password that breaks the rules is
+// answered like a wrong one.
 type signInRequest struct {
 	Email    *string `json:"email"    validate:"required"`
 	Password *string `json:"password" validate:"required"`
@@ -65,7 +65,9 @@ func (h *handlers) signIn(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	if result.ChallengeToken == "" {
-		return c.JSON(http.StatusOK, signedInBody{EnrolmentRequired: result.MustEnrol, tokenPairBody: tokenPairFrom(result.Pair)})
+		return c.JSON(http.StatusOK, signedInBody{
+			EnrolmentRequired: result.MustEnrol, tokenPairBody: tokenPairFrom(result.Pair),
+		})
 	}
 	return c.JSON(http.StatusOK, challengeBody{TwoFactorRequired: true, TwoFactorDetails: challengeDetails{
 		Token: result.ChallengeToken, Provider: result.Challenge.Provider, ExpiresAt: wireTime(result.Challenge.ExpiresAt),

@@ -11,8 +11,8 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// tokenBody is a service token in an answer. Secret is there in the answer to
-// its creation only.
+// tokenBody is a service token in an answer. Only the answer to its creation has
+// Secret.
 type tokenBody struct {
 	ID                int64              `json:"id"`
 	Name              identity.Label     `json:"name"`
@@ -28,7 +28,7 @@ type tokenBody struct {
 	IssuerGone        bool               `json:"issuerGone"`
 }
 
-// creatorBody is who made a token: a user in person, a token, or one that acts for
+// creatorBody is the creator of a token: a user, a token, or a token that acts for
 // a user.
 type creatorBody struct {
 	UserID  *int64 `json:"userId"`
@@ -37,15 +37,12 @@ type creatorBody struct {
 
 func tokenFrom(t identity.Token) tokenBody {
 	body := tokenBody{
-		ID: t.ID, Name: t.Name, Permissions: t.Permissions.Names(), IPWhitelist: t.AllowList, CanViewMaskedData: t.CanViewMaskedData,
+		ID: t.ID, Name: t.Name, Permissions: t.Permissions.Names(), IPWhitelist: t.AllowList, UserID: orNull(t.UserID),
+		CanViewMaskedData: t.CanViewMaskedData, IssuerGone: t.IssuerGone,
 		CreatedAt: wireTime(t.CreatedAt), ExpiresAt: wireTime(t.ExpiresAt), LastUsedAt: wireTime(t.LastUsedAt),
-		IssuerGone: t.IssuerGone,
 	}
 	if t.CreatedBy != (identity.Creator{}) {
 		body.CreatedBy = &creatorBody{UserID: orNull(t.CreatedBy.UserID), TokenID: orNull(t.CreatedBy.TokenID)}
-	}
-	if t.UserID != 0 {
-		body.UserID = &t.UserID
 	}
 	if body.IPWhitelist == nil {
 		body.IPWhitelist = identity.AllowList{}
@@ -62,14 +59,14 @@ type createTokenRequest struct {
 	ExpiresAt         *endTime               `json:"expiresAt"         null:"empty"` // null is never
 }
 
-// endTime is when a token is to end; zero for never.
+// endTime is the time at which a token expires; zero is never.
 type endTime time.Time
 
-// UnmarshalText reads a time of RFC 3339; the error is a *identity.ValueError.
+// UnmarshalText reads a time of RFC 3339; the error is an *identity.ValueError.
 func (t *endTime) UnmarshalText(text []byte) error {
 	at, err := time.Parse(time.RFC3339, string(text))
 	if err != nil || at.IsZero() {
-		return &identity.ValueError{Code: "invalid_time", Message: "must be a time such as 2030-01-31T12:00:00Z"}
+		return &identity.ValueError{Code: codeInvalidTime, Message: mustBeTime}
 	}
 	*t = endTime(at)
 	return nil
@@ -86,12 +83,7 @@ func (h *handlers) listTokens(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	h.setNext(c, page, len(tokens), total)
-	body := list[tokenBody]{Total: &total, Data: make([]tokenBody, len(tokens))}
-	for i, token := range tokens {
-		body.Data[i] = tokenFrom(token)
-	}
-	return c.JSON(http.StatusOK, body)
+	return writePage(h, c, page, tokens, total, tokenFrom)
 }
 
 func (h *handlers) getToken(c echo.Context, actor identity.Actor) error {

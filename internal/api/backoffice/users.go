@@ -34,13 +34,10 @@ type userBody struct {
 
 func userFrom(u identity.User) userBody {
 	body := userBody{
-		ID: u.ID, Name: u.Name, Email: u.Email, Active: u.Active, TFA: u.TFA, Groups: u.Groups,
+		ID: u.ID, Name: u.Name, Email: u.Email, Phone: orNull(u.Phone), Active: u.Active, TFA: u.TFA, Groups: u.Groups,
 		IPWhitelist: u.AllowList, ClientTags: u.ClientTags, CanViewMaskedData: u.CanViewMaskedData,
 		CreateTime: wireTime(u.CreatedAt), UpdateTime: wireTime(u.UpdatedAt), LastSigninTime: wireTime(u.LastSigninAt),
 		Version: u.Version,
-	}
-	if u.Phone != "" {
-		body.Phone = &u.Phone
 	}
 	if body.IPWhitelist == nil {
 		body.IPWhitelist = identity.AllowList{}
@@ -68,8 +65,9 @@ type userFields struct {
 
 func (f userFields) change() identity.UserChange {
 	change := identity.UserChange{
-		Name: f.Name, Email: f.Email, Password: f.Password, Phone: (*identity.Phone)(f.Phone), Active: f.Active, TFA: f.TFA, Groups: f.Groups,
-		ClientTags: (*[]identity.ClientTag)(f.ClientTags), CanViewMaskedData: f.CanViewMaskedData,
+		Name: f.Name, Email: f.Email, Password: f.Password, Phone: (*identity.Phone)(f.Phone),
+		Active: f.Active, TFA: f.TFA, Groups: f.Groups, ClientTags: (*[]identity.ClientTag)(f.ClientTags),
+		CanViewMaskedData: f.CanViewMaskedData,
 	}
 	if f.IPWhitelist != nil {
 		list := make(identity.AllowList, len(*f.IPWhitelist))
@@ -83,7 +81,7 @@ func (f userFields) change() identity.UserChange {
 
 type createUserRequest struct{ userFields }
 
-// Required names the fields that a new user must be given.
+// Required returns the names of the fields that a new user needs.
 func (createUserRequest) Required() []string {
 	return []string{"name", "email", "password", "active", "tfa", "groups"}
 }
@@ -94,8 +92,8 @@ type updateUserRequest struct {
 	CurrentPassword *string `json:"currentPassword"`
 }
 
-// phoneOrMask and rangeOrMask are what may be written back by someone who reads
-// masks; UserChange.Unmasked tells what they mean.
+// phoneOrMask and rangeOrMask take a mask as well as a value, because a client that
+// reads masks may send them back; UserChange.Unmasked resolves them.
 type (
 	phoneOrMask identity.Phone
 	rangeOrMask identity.AddressRange
@@ -179,8 +177,8 @@ func (h *handlers) updateUser(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	user, err := h.service.UpdateUser(c.Request().Context(), actor, id, service.UpdateUser{
-		Change: request.change(), Match: versionMatch(c), CurrentPassword: (*identity.Password)(request.CurrentPassword), Force: force,
-		Notify: orZero(request.SendNotify),
+		Change: request.change(), Match: versionMatch(c), CurrentPassword: (*identity.Password)(request.CurrentPassword),
+		Force: force, Notify: orZero(request.SendNotify),
 	})
 	if err != nil {
 		return err
@@ -200,7 +198,8 @@ func (h *handlers) deleteUser(c echo.Context, actor identity.Actor) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// userID reads the id of a user from the path; "me" is the caller's own.
+// userID reads the id of a user from the path; "me" is the caller's own. It returns
+// NotFound for the "me" of a token without a user.
 func userID(c echo.Context, actor identity.Actor) (int64, error) {
 	if c.Param("userId") != "me" {
 		return api.PathID(c, "userId")
@@ -215,8 +214,8 @@ func (h *handlers) userLink(id int64) string {
 	return h.link(Prefix + "/users/" + strconv.FormatInt(id, 10))
 }
 
-// withoutPassword returns a body in a form that depends neither on white space
-// nor on the order of keys, and without the password. The body is valid JSON.
+// withoutPassword returns a body, which is valid JSON, in a canonical form without
+// the password: white space and the order of keys make no difference.
 func withoutPassword(body []byte) (string, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -229,20 +228,24 @@ func withoutPassword(body []byte) (string, error) {
 	return string(canonical), err
 }
 
+// keyHeader is the header of draft-ietf-httpapi-idempotency-key-header.
+const keyHeader = "Idempotency-Key"
+
 // onceFrom reads the Idempotency-Key header: 1 to 255 visible ASCII characters.
 func onceFrom(c echo.Context) (service.Once, error) {
-	const header, most = "Idempotency-Key", 255
-	values := c.Request().Header.Values(header)
+	const maxLength = 255
+	values := c.Request().Header.Values(keyHeader)
 	if len(values) == 0 {
 		return service.Once{}, nil
 	}
 	key := values[0]
-	valid := len(values) == 1 && len(key) >= 1 && len(key) <= most
+	valid := len(values) == 1 && len(key) >= 1 && len(key) <= maxLength
 	for _, b := range []byte(key) {
 		valid = valid && b > ' ' && b <= '~'
 	}
 	if !valid {
-		return service.Once{}, identity.InvalidField(header, "invalid_key", fmt.Sprintf("must have 1 to %d visible ASCII characters", most))
+		return service.Once{}, identity.InvalidField(keyHeader, "invalid_key",
+			fmt.Sprintf("must have 1 to %d visible ASCII characters", maxLength))
 	}
 	return service.Once{Key: key, Render: func(u identity.User) []byte {
 		body, err := json.Marshal(userFrom(u))

@@ -21,21 +21,15 @@ func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	body := list[userBody]{Data: make([]userBody, len(page.Users))}
-	for i, user := range page.Users {
-		body.Data[i] = userFrom(user)
-	}
+	h.setAfter(c, page.Next)
+	body := list[userBody]{Data: dataFrom(page.Users, userFrom)}
 	if query.After == nil {
 		body.Total = &page.Total
-	}
-	if page.Next != nil {
-		h.setLink(c, "after", page.Next.String())
 	}
 	return c.JSON(http.StatusOK, body)
 }
 
-// userQuery reads the parameters of the list. Those of the documentation come
-// first; limit, filters and order stay the same from page to page.
+// userQuery reads the parameters of the list.
 func userQuery(c echo.Context) (identity.UserQuery, error) {
 	q := api.NewQuery(c)
 	query := identity.UserQuery{
@@ -47,11 +41,11 @@ func userQuery(c echo.Context) (identity.UserQuery, error) {
 		},
 		Limit:      limitOf(q),
 		Offset:     q.Int("offset", 0, maxInt64, 0),
-		Sort:       identity.UserSort(q.OneOf("sort_by", sortNames()...)),
+		Sort:       oneOf(q, "sort_by", identity.UserSorts...),
 		Descending: q.OneOf("sort_order", "asc", "desc") == "desc",
 	}
 	if q.Has("filter[email]") && query.Filter.Email == "" {
-		// As "any address" it would hand a service that lost a value some user.
+		// Taken as "any address" it would return a wrong user to a service that lost the value.
 		q.Fail("filter[email]", "required", "must not be empty")
 	}
 	if q.Has("filter[tfa]") {
@@ -69,27 +63,21 @@ func userQuery(c echo.Context) (identity.UserQuery, error) {
 	return query, q.Err()
 }
 
+// cursorOf reads the parameter after, nil where it is absent. The cursor must be
+// one of a list in the same order.
 func cursorOf(q *api.Query, sort identity.UserSort, descending bool) *identity.Cursor {
 	if !q.Has("after") {
 		return nil
 	}
-	const most = 4096
-	cursor, err := identity.ParseCursor(q.Text("after", most))
+	const maxLength = 4096
+	cursor, err := identity.ParseCursor(q.Text("after", maxLength))
 	switch {
 	case err != nil:
-		q.Fail("after", "invalid_cursor", err.Error())
+		q.Fail("after", "invalid_cursor", "must be taken from the Link header of a previous page")
 	case cursor.Sort != sort || cursor.Descending != descending:
 		q.Fail("after", "invalid_cursor", "belongs to a list in another order")
 	case q.Has("offset"):
 		q.Fail("offset", "invalid_value", "must not be given together with after")
 	}
 	return &cursor
-}
-
-func sortNames() []string {
-	names := make([]string, len(identity.UserSorts))
-	for i, sort := range identity.UserSorts {
-		names[i] = string(sort)
-	}
-	return names
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// webhookBody is a webhook in an answer. Secret is there where a new one was made:
-// in the answers to creation, rotation and a move to another origin.
+// webhookBody is a webhook in an answer. Only the answers to creation, rotation and a
+// move to another origin, which make a new secret, have Secret.
 type webhookBody struct {
 	ID         int64                  `json:"id"`
 	URL        identity.WebhookURL    `json:"url"`
@@ -34,7 +34,13 @@ func webhookFrom(w identity.Webhook) webhookBody {
 	}
 }
 
-// webhookEvent is one of the events that can be subscribed to.
+func withSecret(w identity.Webhook, secret string) webhookBody {
+	body := webhookFrom(w)
+	body.Secret = secret
+	return body
+}
+
+// webhookEvent is an event that webhooks can subscribe to.
 type webhookEvent identity.EventType
 
 func (e *webhookEvent) UnmarshalText(text []byte) error {
@@ -83,12 +89,7 @@ func (h *handlers) listWebhooks(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	h.setNext(c, page, len(webhooks), total)
-	body := list[webhookBody]{Total: &total, Data: make([]webhookBody, len(webhooks))}
-	for i, webhook := range webhooks {
-		body.Data[i] = webhookFrom(webhook)
-	}
-	return c.JSON(http.StatusOK, body)
+	return writePage(h, c, page, webhooks, total, webhookFrom)
 }
 
 func (h *handlers) getWebhook(c echo.Context, actor identity.Actor) error {
@@ -100,8 +101,13 @@ func (h *handlers) getWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	return writeWebhook(c, webhook, "")
+}
+
+// writeWebhook answers with a webhook and its secret, which may be empty.
+func writeWebhook(c echo.Context, webhook identity.Webhook, secret string) error {
 	setVersion(c, webhook.Version)
-	return c.JSON(http.StatusOK, webhookFrom(webhook))
+	return c.JSON(http.StatusOK, withSecret(webhook, secret))
 }
 
 func (h *handlers) createWebhook(c echo.Context, actor identity.Actor) error {
@@ -114,9 +120,8 @@ func (h *handlers) createWebhook(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	setVersion(c, webhook.Version)
-	body := webhookFrom(webhook)
-	body.Secret = secret
-	return created(c, h.link(Prefix+"/webhooks/"+strconv.FormatInt(webhook.ID, 10)), body)
+	address := h.link(Prefix + "/webhooks/" + strconv.FormatInt(webhook.ID, 10))
+	return created(c, address, withSecret(webhook, secret))
 }
 
 func (h *handlers) updateWebhook(c echo.Context, actor identity.Actor) error {
@@ -132,10 +137,7 @@ func (h *handlers) updateWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	setVersion(c, webhook.Version)
-	body := webhookFrom(webhook)
-	body.Secret = secret
-	return c.JSON(http.StatusOK, body)
+	return writeWebhook(c, webhook, secret)
 }
 
 func (h *handlers) rotateWebhook(c echo.Context, actor identity.Actor) error {
@@ -147,10 +149,7 @@ func (h *handlers) rotateWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	setVersion(c, webhook.Version)
-	body := webhookFrom(webhook)
-	body.Secret = secret
-	return c.JSON(http.StatusOK, body)
+	return writeWebhook(c, webhook, secret)
 }
 
 func (h *handlers) deleteWebhook(c echo.Context, actor identity.Actor) error {
@@ -176,7 +175,7 @@ func (h *handlers) testWebhook(c echo.Context, actor identity.Actor) error {
 	return c.JSON(http.StatusAccepted, deliveryFrom(message))
 }
 
-// renderWebhook returns the body of a webhook of the format v2.
+// renderWebhook returns the body of a message in the webhook format v2.
 func renderWebhook(m delivery.WebhookMessage) ([]byte, error) {
 	body := struct {
 		ID          int64              `json:"id"`

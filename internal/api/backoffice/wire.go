@@ -12,14 +12,14 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// list is the envelope of every list; a page after a cursor has no total.
+// list is the envelope of a list. A page after a cursor has no total.
 type list[T any] struct {
 	Total *int64 `json:"total,omitempty"`
 	Data  []T    `json:"data"`
 }
 
-// wireTime is a time as the Back Office writes it: UTC, numeric offset, no
-// fraction. The zero time is null.
+// wireTime is a time on the wire: UTC, numeric offset, no fraction. The zero time
+// is null.
 type wireTime time.Time
 
 const wireTimeLayout = `"2006-01-02T15:04:05-07:00"`
@@ -31,7 +31,26 @@ func (t wireTime) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(t).UTC().Format(wireTimeLayout)), nil
 }
 
-// pageOf reads limit and offset of a list that has no other parameters.
+// dataFrom returns the bodies of the rows of a list, in their order.
+func dataFrom[Row, Body any](rows []Row, from func(Row) Body) []Body {
+	data := make([]Body, len(rows))
+	for i, row := range rows {
+		data[i] = from(row)
+	}
+	return data
+}
+
+// oneOf returns a parameter that has one of the values, or the first of them
+// where it is absent.
+func oneOf[T ~string](q *api.Query, name string, values ...T) T {
+	names := make([]string, len(values))
+	for i, value := range values {
+		names[i] = string(value)
+	}
+	return T(q.OneOf(name, names...))
+}
+
+// pageOf reads limit and offset.
 func pageOf(q *api.Query) identity.Page {
 	return identity.Page{Limit: limitOf(q), Offset: q.Int("offset", 0, maxInt64, 0)}
 }
@@ -40,16 +59,30 @@ func limitOf(q *api.Query) int {
 	return int(q.Int("limit", 1, identity.MaxPageSize, identity.DefaultPageSize))
 }
 
-// setNext tells where a list by position goes on behind a page that shows so many
-// of the rows that there are.
+// writePage answers with a page of a list by position, and links to the next page.
+func writePage[Row, Body any](
+	h *handlers, c echo.Context, page identity.Page, rows []Row, total int64, from func(Row) Body,
+) error {
+	h.setNext(c, page, len(rows), total)
+	return c.JSON(http.StatusOK, list[Body]{Total: &total, Data: dataFrom(rows, from)})
+}
+
+// setNext links to the next page of a list by position, if there is one.
 func (h *handlers) setNext(c echo.Context, page identity.Page, shown int, total int64) {
 	if next := page.Offset + int64(shown); shown > 0 && next < total {
 		h.setLink(c, "offset", strconv.FormatInt(next, 10))
 	}
 }
 
+// setAfter links to the next page of a list by cursor, if there is one.
+func (h *handlers) setAfter(c echo.Context, next *identity.Cursor) {
+	if next != nil {
+		h.setLink(c, "after", next.String())
+	}
+}
+
 // setLink sends the Link header (RFC 8288) to the next page: the same request with
-// another place to start from.
+// another start.
 func (h *handlers) setLink(c echo.Context, name, place string) {
 	parameters := c.Request().URL.Query()
 	parameters.Del("offset")
@@ -63,8 +96,8 @@ func setVersion(c echo.Context, version int64) {
 	c.Response().Header().Set("ETag", `"`+strconv.FormatInt(version, 10)+`"`)
 }
 
-// versionMatch reads If-Match. A weak tag, or one that is not ours, never
-// matches (RFC 9110 §13.1.1).
+// versionMatch reads If-Match. A weak tag never matches, nor does one of another
+// form (RFC 9110 §13.1.1).
 func versionMatch(c echo.Context) identity.VersionMatch {
 	header := strings.Join(c.Request().Header.Values("If-Match"), ",")
 	if header == "" || strings.TrimSpace(header) == "*" {
@@ -81,7 +114,7 @@ func versionMatch(c echo.Context) identity.VersionMatch {
 	return match
 }
 
-// created answers a creation.
+// created answers with 201 and the address of the new resource.
 func created(c echo.Context, location string, body any) error {
 	c.Response().Header().Set(echo.HeaderLocation, location)
 	return c.JSON(http.StatusCreated, body)

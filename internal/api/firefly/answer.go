@@ -9,7 +9,7 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// document is an answer (JSON:API). Data is an object or a list of them.
+// document is an answer (JSON:API). Data is an object or a list of objects.
 type document struct {
 	Data     any        `json:"data"`
 	Included []object   `json:"included,omitempty"`
@@ -25,7 +25,7 @@ type object struct {
 	Relationships map[identity.RecordType]relationship `json:"relationships,omitempty"`
 }
 
-// objectLinks has a list's first element beside a name: Firefly's own way.
+// objectLinks has the key "0" beside "self", as Firefly has it.
 type objectLinks struct {
 	First struct {
 		Rel string `json:"rel"`
@@ -81,8 +81,8 @@ func (t wireTime) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05-07:00"`)), nil
 }
 
-// userFrom returns a user as Firefly knows one. A user who was never changed
-// was last changed when created, and the owner is whoever administers.
+// userFrom returns a user in Firefly's form. The update time of an unchanged user is
+// its creation time, and an administrator has the role owner.
 func (h *handlers) userFrom(u identity.User) object {
 	path := "/users/" + strconv.FormatInt(u.ID, 10)
 	links := &objectLinks{Self: h.link(path)}
@@ -103,7 +103,7 @@ func (h *handlers) userFrom(u identity.User) object {
 	return object{Type: "users", ID: strconv.FormatInt(u.ID, 10), Attributes: attributes, Links: links}
 }
 
-// userWith returns a user with what was asked to be included.
+// userWith returns a user with the included records.
 func (h *handlers) userWith(u identity.User, types []identity.RecordType, records []identity.Record) document {
 	user := h.userFrom(u)
 	if len(types) > 0 {
@@ -115,7 +115,7 @@ func (h *handlers) userWith(u identity.User, types []identity.RecordType, record
 	return document{Data: user, Included: objectsFrom(records)}
 }
 
-// relationshipFrom names the records that are of the type.
+// relationshipFrom refers to the records of the type.
 func (h *handlers) relationshipFrom(userID int64, t identity.RecordType, records []identity.Record) relationship {
 	r := relationship{Data: []reference{}}
 	path := "/users/" + strconv.FormatInt(userID, 10)
@@ -137,8 +137,9 @@ func objectsFrom(records []identity.Record) []object {
 	return objects
 }
 
-// listFrom returns a page of users. No page lies beyond those that can be asked
-// for, or whoever follows the links would go round in circles.
+// listFrom returns a page of users. It limits the number of pages to maxNumber: a link
+// beyond that would lead back to page maxNumber, and a client that follows the links
+// would never stop.
 func (h *handlers) listFrom(p page, found identity.UserPage) document {
 	users := make([]object, len(found.Users))
 	for i, u := range found.Users {

@@ -12,16 +12,16 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// wording is how Firefly tells of an error: a status, and the name of the
-// exception that it would have thrown. Message replaces the error's own.
+// wording is the form of an error in Firefly: a status, and the name of the exception
+// that Firefly throws. Message replaces the message of the error.
 type wording struct {
 	status    int
-	exception string // "" for one that lists what is wrong with which field
+	exception string // "" for an error that lists the wrong fields
 	message   string
 }
 
-// wordings is the one table from what went wrong to how HTTP says so. Clients
-// know of no 409: what cannot be done is told like what is not valid.
+// wordings maps the kinds of errors. Clients do not know the status 409, so a conflict
+// has the form of an invalid request.
 var wordings = map[identity.Kind]wording{
 	identity.Internal:        {http.StatusInternalServerError, "UndisclosedException", ""},
 	identity.Invalid:         {status: http.StatusUnprocessableEntity},
@@ -34,7 +34,7 @@ var wordings = map[identity.Kind]wording{
 	identity.Unavailable:     {http.StatusServiceUnavailable, "ServiceUnavailableHttpException", ""},
 }
 
-// exceptions are those of a request that is wrong as such.
+// exceptions holds the exceptions for Failure.OfRequest, by status.
 var exceptions = map[int]string{
 	http.StatusMethodNotAllowed:      "MethodNotAllowedHttpException",
 	http.StatusNotAcceptable:         "BadHttpHeaderException",
@@ -42,7 +42,7 @@ var exceptions = map[int]string{
 	http.StatusRequestEntityTooLarge: "PostTooLargeException",
 }
 
-// errorBody has Errors, or else Exception.
+// errorBody has either Errors or Exception.
 type errorBody struct {
 	Message   string              `json:"message"`
 	Exception string              `json:"exception,omitempty"`
@@ -79,7 +79,7 @@ func bodyFrom(w wording, f api.Failure) errorBody {
 	return body
 }
 
-// The codes of this dialect's own complaints about a field.
+// The codes of the field errors that only this dialect has.
 const (
 	codeRequired = "required"
 	codeBoolean  = "invalid_boolean"
@@ -87,7 +87,7 @@ const (
 	codeEmail    = "invalid_email"
 )
 
-// sentences is how Firefly words what clients may show to people, or look for.
+// sentences holds Firefly's own text for field errors: clients show it or compare it.
 var sentences = map[string]string{
 	codeRequired:  "The %s field is required.",
 	codeBoolean:   "The %s field must be true or false.",
@@ -101,7 +101,7 @@ func sentence(f identity.FieldError) string {
 	if name == "email" {
 		name = "email address"
 	}
-	if name == "" { // about others that are not listed
+	if name == "" { // the number of fields that are not listed
 		return f.Message + "."
 	}
 	if known := sentences[f.Code]; known != "" {
@@ -110,7 +110,7 @@ func sentence(f identity.FieldError) string {
 	return "The " + name + " field " + f.Message + "."
 }
 
-// write answers with a body of a media type.
+// write writes an answer with a body of a media type.
 func write(c echo.Context, status int, mediaType string, body any) error {
 	c.Response().Header().Set(echo.HeaderContentType, mediaType)
 	c.Response().Status = status

@@ -11,7 +11,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/firefly"
 )
 
-// calls has every route with a body that it would take.
+// calls returns every route with a valid body.
 func calls(id string) []struct {
 	method, path string
 	body         any
@@ -42,16 +42,23 @@ func TestAdministratorsOnly(t *testing.T) {
 		plain := s.CreateUser("plain@example.com")
 		for _, call := range all {
 			for _, token := range []string{
-				s.CreateToken(0, nil), s.CreateToken(0, lesser), s.CreateToken(user, lesser), s.CreateToken(plain, apitest.AllPermissions()),
+				s.CreateToken(0, nil), s.CreateToken(0, lesser), s.CreateToken(user, lesser),
+				s.CreateToken(plain, apitest.AllPermissions()),
 			} {
-				answer := s.Do(call.method, call.path, call.body, apitest.As(token)).Want(http.StatusUnauthorized).Golden("not_administrator")
-				if challenge := answer.Header.Get("WWW-Authenticate"); !strings.Contains(challenge, `error="insufficient_scope"`) {
+				answer := s.Do(call.method, call.path, call.body, apitest.As(token)).
+					Want(http.StatusUnauthorized).Golden("not_administrator")
+				challenge := answer.Header.Get("WWW-Authenticate")
+				if !strings.Contains(challenge, `error="insufficient_scope"`) {
 					t.Errorf("%s %s: %s", call.method, call.path, challenge)
 				}
 			}
-			for token, challenge := range map[string]string{"": `Bearer realm="roster"`, "wrong": `Bearer realm="roster", error="invalid_token"`} {
-				answer := s.Do(call.method, call.path, call.body, apitest.As(token)).Want(http.StatusUnauthorized).Golden("unauthenticated")
-				if got := answer.Header.Get("WWW-Authenticate"); got != challenge || answer.Header.Get("Content-Type") != "application/json" {
+			for token, challenge := range map[string]string{
+				"": `Bearer realm="roster"`, "wrong": `Bearer realm="roster", error="invalid_token"`,
+			} {
+				answer := s.Do(call.method, call.path, call.body, apitest.As(token)).
+					Want(http.StatusUnauthorized).Golden("unauthenticated")
+				if answer.Header.Get("WWW-Authenticate") != challenge ||
+					answer.Header.Get("Content-Type") != "application/json" {
 					t.Errorf("%s %s: %v", call.method, call.path, answer.Header)
 				}
 			}
@@ -76,7 +83,9 @@ func TestErrors(t *testing.T) {
 				s.Do(call.method, call.path, call.body).Want(http.StatusNotFound).Golden("not_found")
 			}
 		}
-		for _, path := range []string{"/things", "/Accounts", "/relationships", "/relationships/things", "/accounts/17", "/"} {
+		for _, path := range []string{
+			"/things", "/Accounts", "/relationships", "/relationships/things", "/accounts/17", "/",
+		} {
 			s.Do(http.MethodGet, userPath(id)+path, nil).Want(http.StatusNotFound).Golden("not_found")
 		}
 		for _, path := range []string{"/api/v1/", "/api/v1/accounts", "/api/v1/users/"} {
@@ -84,7 +93,9 @@ func TestErrors(t *testing.T) {
 		}
 
 		for path, allowed := range map[string]string{
-			users: "GET, HEAD, OPTIONS, POST", userPath(id): "DELETE, GET, HEAD, OPTIONS, PUT", userPath(id) + "/accounts": "GET, HEAD, OPTIONS",
+			users:                      "GET, HEAD, OPTIONS, POST",
+			userPath(id):               "DELETE, GET, HEAD, OPTIONS, PUT",
+			userPath(id) + "/accounts": "GET, HEAD, OPTIONS",
 		} {
 			answer := s.Do(http.MethodPatch, path, `{}`).Want(http.StatusMethodNotAllowed)
 			got := strings.Split(answer.Header.Get("Allow"), ", ")
@@ -94,9 +105,12 @@ func TestErrors(t *testing.T) {
 			}
 		}
 
-		s.Do(http.MethodPut, userPath(id), `{"email":"`+strings.Repeat("x", 1<<20)+`"}`).Want(http.StatusRequestEntityTooLarge).Golden("too_large")
-		s.Do(http.MethodPut, userPath(id), `<user/>`, contentType("text/xml")).Want(http.StatusUnsupportedMediaType).Golden("unsupported_media_type")
-		s.Do(http.MethodPost, users, object{"email": "A@example.com", "blocked": 0}).Want(http.StatusUnprocessableEntity).Golden("email_taken")
+		s.Do(http.MethodPut, userPath(id), `{"email":"`+strings.Repeat("x", 1<<20)+`"}`).
+			Want(http.StatusRequestEntityTooLarge).Golden("too_large")
+		s.Do(http.MethodPut, userPath(id), `<user/>`, contentType("text/xml")).
+			Want(http.StatusUnsupportedMediaType).Golden("unsupported_media_type")
+		s.Do(http.MethodPost, users, object{"email": "A@example.com", "blocked": 0}).
+			Want(http.StatusUnprocessableEntity).Golden("email_taken")
 
 		list := s.CreateToken(0, apitest.AllPermissions(), object{"ipWhitelist": []string{"192.0.2.1"}})
 		s.Do(http.MethodGet, users, nil, apitest.As(list)).Want(http.StatusUnauthorized).Golden("address_not_allowed")
@@ -105,7 +119,8 @@ func TestErrors(t *testing.T) {
 	})
 }
 
-// TestDatabaseGone: what is ours is told as ours, and without the cause.
+// TestDatabaseGone checks that an error of the server has a status of 500 or more and
+// does not reveal its cause.
 func TestDatabaseGone(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -9,13 +9,15 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// FuzzUserChange: whatever a body is, it is either refused as the caller's fault
-// or makes a change that the rules allow.
+// FuzzUserChange checks that any body is either Invalid or makes a change that follows the
+// rules.
 func FuzzUserChange(f *testing.F) {
 	for _, body := range []string{
-		`{"email":"a@example.com","blocked":false,"blocked_code":null}`, `{"email":5,"blocked":"yes","blocked_code":"email_changed"}`,
+		`{"email":"a@example.com","blocked":false,"blocked_code":null}`,
+		`{"email":5,"blocked":"yes","blocked_code":"email_changed"}`,
 		`{"blocked":1e999}`, `{"email":{"a":[1,{}]}}`, `{"blocked":-0.0,"x":"\ud800"}`, `[]`, ``, `null`,
-		"email=a%40example.com&blocked=0", "blocked=on&blocked_code=", "email=%zz", "email=a;b", "email=%00&blocked=%ff", "&=&&=",
+		"email=a%40example.com&blocked=0", "blocked=on&blocked_code=", "email=%zz", "email=a;b",
+		"email=%00&blocked=%ff", "&=&&=",
 	} {
 		f.Add(body, true)
 		f.Add(body, false)
@@ -55,17 +57,21 @@ func FuzzUserChange(f *testing.F) {
 	})
 }
 
-// FuzzQuery: whatever a query is, it asks for a page that there could be, and
-// for each inclusion once.
+// FuzzQuery checks that any query requests a possible page, and each type of records
+// once.
 func FuzzQuery(f *testing.F) {
-	for _, query := range []string{"page=2&limit=10", "page=-1&limit=99999999999999999999", "include=accounts,,x,accounts", "page=%zz;&limit[]=1", "limit=+7"} {
+	for _, query := range []string{
+		"page=2&limit=10", "page=-1&limit=99999999999999999999", "include=accounts,,x,accounts",
+		"page=%zz;&limit[]=1", "limit=+7",
+	} {
 		f.Add(query)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
 		values, _ := url.ParseQuery(query)
 		p := pageFrom(values)
 		q := p.query()
-		if p.number < 1 || p.number > maxNumber || q.Limit < 1 || q.Limit > maxNumber || q.Offset != int64(p.number-1)*int64(p.size) {
+		if p.number < 1 || p.number > maxNumber || q.Limit < 1 || q.Limit > maxNumber ||
+			q.Offset != int64(p.number-1)*int64(p.size) {
 			t.Fatalf("%q: %+v", query, p)
 		}
 		h := handlers{}
@@ -77,7 +83,7 @@ func FuzzQuery(f *testing.F) {
 				}
 			}
 			if links.Next == links.Self || links.Prev == links.Self {
-				t.Fatalf("%q goes round in circles: %+v", query, links)
+				t.Fatalf("%q leads in a circle: %+v", query, links)
 			}
 		}
 		types := includes(values)

@@ -21,9 +21,10 @@ import (
 
 const everything = "?include=accounts,attachments,bills,budgets,categories,piggy_banks,tags,transactions"
 
-// register makes a service hold something for a user.
+// register creates a record of a user.
 func register(s *apitest.Server, id, record string, attributes any) {
-	s.Do(http.MethodPut, "/api/v2/users/"+id+"/records/"+record, object{"attributes": attributes}).Want(http.StatusCreated)
+	s.Do(http.MethodPut, "/api/v2/users/"+id+"/records/"+record, object{"attributes": attributes}).
+		Want(http.StatusCreated)
 }
 
 func TestInclude(t *testing.T) {
@@ -50,22 +51,26 @@ func TestInclude(t *testing.T) {
 		if included := got["included"].([]any); len(included) != 1 {
 			t.Errorf("PUT: %v", included)
 		}
-		got = s.Do(http.MethodPost, users+"?include=bills", object{"email": "c@example.com", "blocked": true}).Want(http.StatusOK).Object()
+		body := object{"email": "c@example.com", "blocked": true}
+		got = s.Do(http.MethodPost, users+"?include=bills", body).Want(http.StatusOK).Object()
 		want := object{"bills": object{
-			"links": object{"self": "/api/v1/users/3/relationships/bills", "related": "/api/v1/users/3/bills"}, "data": []any{},
+			"links": object{"self": "/api/v1/users/3/relationships/bills", "related": "/api/v1/users/3/bills"},
+			"data":  []any{},
 		}}
 		if diff := cmp.Diff(want, got["data"].(object)["relationships"]); diff != "" || got["included"] != nil {
 			t.Errorf("POST: %v: %s", got, diff)
 		}
-		// Both links of a relationship lead somewhere.
-		relations := s.Do(http.MethodGet, userPath(id)+everything, nil).Want(http.StatusOK).Object()["data"].(object)["relationships"].(object)
+		// Both links of a relationship have an answer.
+		got = s.Do(http.MethodGet, userPath(id)+everything, nil).Want(http.StatusOK).Object()
+		relations := got["data"].(object)["relationships"].(object)
 		if len(relations) != len(identity.RecordTypes) {
 			t.Errorf("%d relationships", len(relations))
 		}
 		for _, relation := range relations {
 			links := relation.(object)["links"].(object)
 			s.Do(http.MethodGet, links["related"].(string), nil).Want(http.StatusOK)
-			if diff := cmp.Diff(relation.(object), s.Do(http.MethodGet, links["self"].(string), nil).Want(http.StatusOK).Object()); diff != "" {
+			self := s.Do(http.MethodGet, links["self"].(string), nil).Want(http.StatusOK).Object()
+			if diff := cmp.Diff(relation.(object), self); diff != "" {
 				t.Error(diff)
 			}
 		}
@@ -79,9 +84,11 @@ func TestUnknownIncludesAreIgnored(t *testing.T) {
 		register(s, id, "accounts/1", object{})
 		register(s, id, "bills/1", object{})
 		for include, want := range map[string]string{
-			"": "", ",": "", "things": "", "Accounts": "", "account": "", "accounts.currency": "", "accounts;bills": "", "\x00": "", "\xff": "", "*": "",
-			"accounts": "accounts", "things,accounts,": "accounts", "accounts,accounts": "accounts", "bills , accounts": "accounts bills",
-			"bills,accounts": "accounts bills", strings.Repeat("x,", 9000) + "bills": "bills",
+			"": "", ",": "", "things": "", "Accounts": "", "account": "", "accounts.currency": "", "accounts;bills": "",
+			"\x00": "", "\xff": "", "*": "",
+			"accounts": "accounts", "things,accounts,": "accounts", "accounts,accounts": "accounts",
+			"bills , accounts": "accounts bills", "bills,accounts": "accounts bills",
+			strings.Repeat("x,", 9000) + "bills": "bills",
 		} {
 			body := s.Do(http.MethodGet, userPath(id)+"?include="+url.QueryEscape(include), nil).Want(http.StatusOK).Object()
 			var got, included []string
@@ -98,7 +105,8 @@ func TestUnknownIncludesAreIgnored(t *testing.T) {
 				t.Errorf("%q: %v, included %v, want %s", include, got, included, want)
 			}
 		}
-		body := s.Do(http.MethodGet, userPath(id)+"?include=accounts&include=bills&include[]=tags", nil).Want(http.StatusOK).Object()
+		repeated := "?include=accounts&include=bills&include[]=tags"
+		body := s.Do(http.MethodGet, userPath(id)+repeated, nil).Want(http.StatusOK).Object()
 		if relations := body["data"].(object)["relationships"].(object); len(relations) != 1 || relations["bills"] == nil {
 			t.Errorf("repeated: %v", relations)
 		}
@@ -109,9 +117,9 @@ func TestUnknownIncludesAreIgnored(t *testing.T) {
 	})
 }
 
-// TestQueriesAreConstant counts the queries by their spans: as many for a
-// thousand records of all types as for none, and for a long list as for a short.
-func TestQueriesAreConstant(t *testing.T) { //nolint:paralleltest // the tracer is everybody's
+// TestQueriesAreConstant counts the queries by their spans: a thousand records of all
+// types take as many as none, and a long list takes as many as a short one.
+func TestQueriesAreConstant(t *testing.T) { //nolint:paralleltest // the tracer is global
 	spans := tracetest.NewSpanRecorder()
 	before := otel.GetTracerProvider()
 	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
@@ -145,10 +153,9 @@ func TestQueriesAreConstant(t *testing.T) { //nolint:paralleltest // the tracer 
 			}
 			const records = 1000
 			for i := range records {
-				_, _, err := s.Service.PutRecord(t.Context(), identity.CommandLine(), 1, identity.Record{
-					Type: identity.RecordTypes[i%len(identity.RecordTypes)], ID: identity.RecordID(fmt.Sprint(i)), Attributes: `{"name":"x"}`,
-				})
-				if err != nil {
+				record := identity.Record{ID: identity.RecordID(fmt.Sprint(i)), Attributes: `{"name":"x"}`}
+				record.Type = identity.RecordTypes[i%len(identity.RecordTypes)]
+				if _, _, err := s.Service.PutRecord(t.Context(), identity.CommandLine(), 1, record); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -164,9 +171,9 @@ func TestQueriesAreConstant(t *testing.T) { //nolint:paralleltest // the tracer 
 			if got := queries(users); got != short {
 				t.Errorf("%d queries for a long list, %d for a short one", got, short)
 			}
-			included := s.Do(http.MethodGet, userPath(id)+everything, nil).Want(http.StatusOK).Object()["included"].([]any)
-			if len(included) != records {
-				t.Errorf("%d objects", len(included))
+			body := s.Do(http.MethodGet, userPath(id)+everything, nil).Want(http.StatusOK).Object()
+			if n := len(body["included"].([]any)); n != records {
+				t.Errorf("%d objects", n)
 			}
 			t.Logf("list %d queries, user %d with all includes, related %d", short, one, related)
 		})

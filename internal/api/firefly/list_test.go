@@ -26,14 +26,15 @@ type list struct {
 	Links map[string]string
 }
 
-// String is the page as the tests write it: ids, then count/total, size, page/pages.
+// String returns the page as text: ids, then count/total, size, page/pages.
 func (l list) String() string {
 	ids := make([]string, len(l.Data))
 	for i, user := range l.Data {
 		ids[i] = user.ID
 	}
 	p := l.Meta.Pagination
-	return fmt.Sprintf("%s, %d/%d, %d, %d/%d", strings.Join(ids, " "), p.Count, p.Total, p.PerPage, p.CurrentPage, p.TotalPages)
+	return fmt.Sprintf("%s, %d/%d, %d, %d/%d",
+		strings.Join(ids, " "), p.Count, p.Total, p.PerPage, p.CurrentPage, p.TotalPages)
 }
 
 func getList(s *apitest.Server, query string) list {
@@ -74,7 +75,8 @@ func TestPages(t *testing.T) {
 				t.Errorf("%s: got %s, want %s", test.query, got, test.want)
 			}
 			want := map[string]string{
-				"self": link(l.Meta.Pagination.CurrentPage, test.limit), "first": link(1, test.limit), "last": link(test.last, test.limit),
+				"self":  link(l.Meta.Pagination.CurrentPage, test.limit),
+				"first": link(1, test.limit), "last": link(test.last, test.limit),
 			}
 			if test.prev != 0 {
 				want["prev"] = link(test.prev, test.limit)
@@ -87,7 +89,7 @@ func TestPages(t *testing.T) {
 			}
 		}
 
-		// From link to link one comes past everybody, once.
+		// The links lead past each user once.
 		seen := ""
 		for next := "?limit=2"; next != ""; {
 			l := getList(s, next)
@@ -100,7 +102,7 @@ func TestPages(t *testing.T) {
 	})
 }
 
-// TestParametersAreNeverWrong: whatever a client sends, it gets a page.
+// TestParametersAreNeverWrong checks that any query gets a page.
 func TestParametersAreNeverWrong(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -108,7 +110,8 @@ func TestParametersAreNeverWrong(t *testing.T) {
 			s.CreateUser(fmt.Sprintf("u%d@example.com", i))
 		}
 		nonsense := []string{
-			"", "0", "-1", "-9223372036854775809", "x", "1x", "1.5", "1e3", "0x10", "٣", "null", "true", "%", " ", "\x00", "\xff", "'", "[]", strings.Repeat("x", 5000),
+			"", "0", "-1", "-9223372036854775809", "x", "1x", "1.5", "1e3", "0x10", "٣", "null", "true", "%", " ",
+			"\x00", "\xff", "'", "[]", strings.Repeat("x", 5000),
 		}
 		for _, value := range nonsense {
 			if got := getList(s, "?limit="+url.QueryEscape(value)).String(); got != "3, 1/3, 1, 1/3" {
@@ -139,8 +142,8 @@ func TestParametersAreNeverWrong(t *testing.T) {
 	})
 }
 
-// TestTheLargestPage: the largest page of the longest addresses is whole, and less
-// than 8 MiB.
+// TestTheLargestPage checks that the largest page of the longest addresses is complete and
+// less than 8 MiB.
 func TestTheLargestPage(t *testing.T) {
 	t.Parallel()
 	for _, engine := range storetest.Engines {

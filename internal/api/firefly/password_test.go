@@ -11,8 +11,8 @@ import (
 	"github.com/rosterhq/roster/internal/mail/mailtest"
 )
 
-// TestOnlyWayIn walks the way that the documentation sends a new user: there is
-// no password but the one that is chosen with a mailed link.
+// TestOnlyWayIn follows the documentation for a new user: the only password is the one
+// that the user chooses with a mailed link.
 func TestOnlyWayIn(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -27,18 +27,18 @@ func TestOnlyWayIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		worker := s.NewWorker(sender.Send)
-		anyone := apitest.As("")
+		anonymous := apitest.As("")
 		signIn := func(want int) {
 			t.Helper()
-			s.Do(http.MethodPost, "/api/v2/signin", object{"email": email, "password": password}, anyone).Want(want)
+			s.Do(http.MethodPost, "/api/v2/signin", object{"email": email, "password": password}, anonymous).Want(want)
 		}
 		id := create(s, email)
 		signIn(http.StatusUnauthorized)
-		// No password can be given here.
+		// This API does not set passwords.
 		s.Do(http.MethodPut, userPath(id), object{"email": email, "password": password})
 		signIn(http.StatusUnauthorized)
 
-		s.Do(http.MethodPost, "/api/v2/password/forgot", object{"email": email}, anyone).Want(http.StatusAccepted)
+		s.Do(http.MethodPost, "/api/v2/password/forgot", object{"email": email}, anonymous).Want(http.StatusAccepted)
 		worker.Once(t.Context())
 		messages := smtp.Wait(t, 1)
 		if to := messages[0].To; len(to) != 1 || to[0] != email || !messages[0].Encrypted {
@@ -49,9 +49,10 @@ func TestOnlyWayIn(t *testing.T) {
 		if text == nil || html == nil || text[1] != html[1] {
 			t.Fatalf("%s\n%s", messages[0].Text, messages[0].HTML)
 		}
-		s.Do(http.MethodPost, "/api/v2/password/reset", object{"token": text[1], "password": password}, anyone).Want(http.StatusNoContent)
+		choice := object{"token": text[1], "password": password}
+		s.Do(http.MethodPost, "/api/v2/password/reset", choice, anonymous).Want(http.StatusNoContent)
 		signIn(http.StatusOK)
-		s.Do(http.MethodPost, "/api/v2/password/reset", object{"token": text[1], "password": password}, anyone).Want(http.StatusBadRequest)
+		s.Do(http.MethodPost, "/api/v2/password/reset", choice, anonymous).Want(http.StatusBadRequest)
 
 		// Blocked here is inactive there.
 		s.Do(http.MethodPut, userPath(id), object{"email": email, "blocked": true}).Want(http.StatusOK)

@@ -16,8 +16,8 @@ import (
 
 const mimeJSONAPI = "application/vnd.api+json"
 
-// bindUser reads the fields of a user from a body. Those that are left out stay
-// nil; when creating, e-mail and blocked must be there.
+// bindUser reads the fields of a user from a body. Absent fields stay nil. A new user
+// needs e-mail and blocked.
 func bindUser(c echo.Context, creating bool) (identity.UserChange, error) {
 	mediaType, body, err := api.ReadBody(c, echo.MIMEApplicationJSON, "", mimeJSONAPI, echo.MIMEApplicationForm)
 	if err != nil {
@@ -34,8 +34,8 @@ func bindUser(c echo.Context, creating bool) (identity.UserChange, error) {
 	return userChange(fields, creating)
 }
 
-// fieldNames are the fields that are read; what else a client sends is ignored,
-// for clients send back what they have got.
+// fieldNames are the fields that are read. Others are ignored, because clients send
+// back all fields of an answer.
 var fieldNames = []string{"email", "blocked", "blocked_code"}
 
 // parseJSON returns the fields that a JSON object has.
@@ -51,14 +51,14 @@ func parseJSON(body []byte) (map[string]any, error) {
 		}
 		var value any
 		if err := json.Unmarshal(raw, &value); err != nil {
-			value = string(raw) // a number beyond all bounds: no field is one
+			value = string(raw) // a number beyond float64, which no field takes
 		}
 		fields[name] = normal(value)
 	}
 	return fields, nil
 }
 
-// parseForm returns the fields that a form has; of one that is repeated the last.
+// parseForm returns the fields that a form has, the last value of a repeated one.
 func parseForm(body []byte) (map[string]any, error) {
 	form, err := api.ParseForm(string(body))
 	if err != nil {
@@ -73,7 +73,7 @@ func parseForm(body []byte) (map[string]any, error) {
 	return fields, nil
 }
 
-// normal trims texts; an empty one is null.
+// normal trims a string and turns an empty one into nil.
 func normal(value any) any {
 	text, isText := value.(string)
 	if !isText {
@@ -92,8 +92,8 @@ func last(values url.Values, name string) (value string, given bool) {
 	return "", false
 }
 
-// userChange makes a change of the fields; the error is Invalid and names every
-// field that is wrong.
+// userChange returns the change that the fields stand for. The error is Invalid and
+// names every wrong field.
 func userChange(fields map[string]any, creating bool) (identity.UserChange, error) {
 	var change identity.UserChange
 	var problems []identity.FieldError
@@ -136,7 +136,7 @@ func parseEmail(value any) (email identity.Email, ok bool) {
 	return email, err == nil
 }
 
-// parseBoolean takes what Firefly takes.
+// parseBoolean reads all forms of a boolean that Firefly reads.
 func parseBoolean(value any) (truth, ok bool) {
 	switch v := value.(type) {
 	case bool:
@@ -162,17 +162,17 @@ func parseBlockedCode(value any) (code identity.BlockedCode, ok bool) {
 }
 
 const (
-	// maxNumber bounds the numbers of pages, as Firefly does.
+	// maxNumber limits the number of a page, as in Firefly.
 	maxNumber = 1 << 16
-	// maxSize bounds the size of a page: as an answer it is less than 8 MiB, however
-	// long the addresses are.
+	// maxSize limits the size of a page: with the longest addresses the answer is less
+	// than 8 MiB.
 	maxSize = 10_000
 )
 
-// page is which part of a list is asked for. Parameters are never wrong.
+// page is the requested part of a list. No parameter is ever wrong.
 type page struct {
 	number, size int
-	sized        bool // the size was asked for
+	sized        bool // the request has a size
 }
 
 func pageFrom(query url.Values) page {
@@ -192,16 +192,17 @@ func (p page) query() identity.UserQuery {
 	}
 }
 
-// clamped returns a number from 1 to most, whatever the text is.
-func clamped(text string, most int64) int {
+// clamped returns a number from 1 to limit for any text.
+func clamped(text string, limit int64) int {
 	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 1
 	}
-	return int(min(max(n, 1), most))
+	return int(min(max(n, 1), limit))
 }
 
-// includes returns what is to be included, each once; unknown names are ignored.
+// includes returns the types of records to include, each once. It ignores unknown
+// names.
 func includes(query url.Values) []identity.RecordType {
 	text, _ := last(query, "include")
 	asked := map[string]bool{}
@@ -217,8 +218,8 @@ func includes(query url.Values) []identity.RecordType {
 	return types
 }
 
-// userID reads the id of a user from the path: no id is a bad one, some just
-// have no user.
+// userID reads the id of a user from the path. It returns NotFound for any text that is
+// no id.
 func userID(c echo.Context) (int64, error) {
 	id, err := api.PathID(c, "id")
 	if err != nil {
@@ -227,7 +228,7 @@ func userID(c echo.Context) (int64, error) {
 	return id, nil
 }
 
-// relatedKey reads which records of which user a path names.
+// relatedKey reads the user and the type of records that a path names.
 func relatedKey(c echo.Context) (int64, identity.RecordType, error) {
 	id, err := userID(c)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package firefly is the users API of Firefly III at /api/v1, for the clients
-// that there are of it: its JSON:API bodies, its pages, its errors, and all that
-// it lets pass, over the service's operations.
+// Package firefly is the users API of Firefly III at /api/v1, for its existing
+// clients: its JSON:API bodies, its pages, its errors and its lenient reading of
+// requests, over the service's operations.
 package firefly
 
 import (
@@ -48,8 +48,9 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 	}
 }
 
-// forAdministrators refuses everyone else, whatever they may do elsewhere, and
-// requests whose answer would not be read: before anything is done.
+// forAdministrators returns an error before it calls the handler, unless the caller has
+// all permissions and the client accepts JSON: no change is made whose answer the
+// client rejects.
 func forAdministrators(next api.Handler) api.Handler {
 	return func(c echo.Context, actor identity.Actor) error {
 		if err := actor.RequireAll(); err != nil {
@@ -58,7 +59,8 @@ func forAdministrators(next api.Handler) api.Handler {
 		accept := c.Request().Header.Get(echo.HeaderAccept)
 		accepts := func(mediaType string) bool { return api.Accepts(accept, mediaType) }
 		if !slices.ContainsFunc([]string{mimeJSONAPI, echo.MIMEApplicationJSON}, accepts) {
-			return echo.NewHTTPError(http.StatusNotAcceptable, "Your request must accept application/json or application/vnd.api+json.")
+			return echo.NewHTTPError(http.StatusNotAcceptable,
+				"Your request must accept application/json or application/vnd.api+json.")
 		}
 		return next(c, actor)
 	}

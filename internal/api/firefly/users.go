@@ -30,8 +30,8 @@ func (h *handlers) getUser(c echo.Context, actor identity.Actor) error {
 	return h.writeUser(c, actor, user)
 }
 
-// createUser gives the user a password that nobody knows: the user has to reset
-// it. Whoever has no name yet is called by the address.
+// createUser creates a user with a random password, which the user must reset. The
+// name of the user is the address.
 func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 	fields, err := bindUser(c, true)
 	if err != nil {
@@ -73,7 +73,7 @@ func (h *handlers) deleteUser(c echo.Context, actor identity.Actor) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// writeUser answers with a user and what the request wants to be included.
+// writeUser answers with a user and the records that the request includes.
 func (h *handlers) writeUser(c echo.Context, actor identity.Actor, user identity.User) error {
 	types := includes(c.QueryParams())
 	records, err := h.service.Records(c.Request().Context(), actor, user.ID, types)
@@ -99,16 +99,18 @@ func (h *handlers) getRelationship(c echo.Context, actor identity.Actor) error {
 	return write(c, http.StatusOK, mimeJSONAPI, h.relationshipFrom(id, recordType, records))
 }
 
-// related returns the records that a path names, of a user that there is.
-func (h *handlers) related(c echo.Context, actor identity.Actor) (int64, identity.RecordType, []identity.Record, error) {
-	id, recordType, err := relatedKey(c)
-	if err != nil {
+// related returns the records that a path names, with the user and their type. It
+// returns NotFound where there is no such user.
+func (h *handlers) related(c echo.Context, actor identity.Actor) (
+	id int64, recordType identity.RecordType, records []identity.Record, err error,
+) {
+	if id, recordType, err = relatedKey(c); err != nil {
 		return 0, "", nil, err
 	}
 	user, err := h.service.User(c.Request().Context(), actor, id)
 	if err != nil {
 		return 0, "", nil, err
 	}
-	records, err := h.service.Records(c.Request().Context(), actor, user.ID, []identity.RecordType{recordType})
+	records, err = h.service.Records(c.Request().Context(), actor, user.ID, []identity.RecordType{recordType})
 	return id, recordType, records, err
 }

@@ -44,7 +44,7 @@ const fireflyLocal = "http://firefly.local"
 //go:embed testdata/documentation.json
 var documentation []byte
 
-// TestDocumentation: the list is the documentation's own example, letter by letter.
+// TestDocumentation checks that the list is the example of the documentation, byte by byte.
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -61,7 +61,7 @@ func TestDocumentation(t *testing.T) {
 		if got := answer.Header.Get("Content-Type"); got != jsonAPI {
 			t.Errorf("Content-Type %s", got)
 		}
-		// Without an address of its own, links are paths.
+		// Without a public URL, links are paths.
 		s.Do(http.MethodGet, users, nil).Want(http.StatusOK).Golden("list_relative")
 	})
 }
@@ -70,8 +70,8 @@ func TestUsers(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		public := s.At(fireflyLocal)
-		created := public.Do(http.MethodPost, users, object{"email": "Mary@Example.com", "blocked": true, "blocked_code": "email_changed"}).
-			Want(http.StatusOK).Golden("created")
+		body := object{"email": "Mary@Example.com", "blocked": true, "blocked_code": "email_changed"}
+		created := public.Do(http.MethodPost, users, body).Want(http.StatusOK).Golden("created")
 		if got := created.Header.Get("Content-Type"); got != jsonAPI {
 			t.Errorf("Content-Type %s", got)
 		}
@@ -83,10 +83,11 @@ func TestUsers(t *testing.T) {
 			t.Errorf("HEAD: %s %v", head.Body, head.Header)
 		}
 
-		// What the Back Office sees of it.
+		// The same user in the Back Office.
 		want := object{
-			"id": 1.0, "name": "Mary@Example.com", "email": "mary@example.com", "phone": nil, "active": false, "tfa": false, "groups": []any{},
-			"ipWhitelist": []any{}, "clientTags": []any{}, "canViewMaskedData": false, "createTime": "2026-11-22T12:00:00+00:00",
+			"id": 1.0, "name": "Mary@Example.com", "email": "mary@example.com", "phone": nil,
+			"active": false, "tfa": false, "groups": []any{}, "ipWhitelist": []any{}, "clientTags": []any{},
+			"canViewMaskedData": false, "createTime": "2026-11-22T12:00:00+00:00",
 			"updateTime": "2026-11-22T13:00:00+00:00", "lastSigninTime": nil, "version": 2.0,
 		}
 		if diff := cmp.Diff(want, s.Do(http.MethodGet, apitest.UserPath(1), nil).Want(http.StatusOK).Object()); diff != "" {
@@ -100,7 +101,7 @@ func TestUsers(t *testing.T) {
 	})
 }
 
-// TestPasswords: each user has one that nobody knows, and it does not change.
+// TestPasswords checks that each user has a random password that does not change.
 func TestPasswords(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -124,7 +125,7 @@ func TestPasswords(t *testing.T) {
 	})
 }
 
-// TestBlockedIsInactive: one state with two names.
+// TestBlockedIsInactive checks that blocked and inactive are the same state.
 func TestBlockedIsInactive(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -144,7 +145,7 @@ func TestBlockedIsInactive(t *testing.T) {
 		patch := func(body object) { t.Helper(); s.Do(http.MethodPatch, backOffice, body).Want(http.StatusOK) }
 
 		check(false, nil)
-		firefly(object{"blocked_code": "email_changed"}) // there is nothing to give a reason for
+		firefly(object{"blocked_code": "email_changed"}) // no reason without a block
 		check(false, nil)
 		firefly(object{"blocked": true})
 		check(true, nil)
@@ -170,19 +171,20 @@ func TestBlockedIsInactive(t *testing.T) {
 		firefly(object{"blocked": true})
 		check(true, nil)
 
-		other := s.Do(http.MethodPost, users, object{"email": "c@example.com", "blocked": false, "blocked_code": "email_changed"}).Want(http.StatusOK)
-		s.Do(http.MethodPatch, "/api/v2/users/"+idOf(other), object{"active": false}).Want(http.StatusOK)
-		id = idOf(other)
+		other := object{"email": "c@example.com", "blocked": false, "blocked_code": "email_changed"}
+		id = idOf(s.Do(http.MethodPost, users, other).Want(http.StatusOK))
 		backOffice = "/api/v2/users/" + id
+		patch(object{"active": false})
 		check(true, nil)
 	})
 }
 
-// TestRole: it follows the membership, and cannot be set here.
+// TestRole checks that the role follows the membership and that this API does not set it.
 func TestRole(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		id := idOf(s.Do(http.MethodPost, users, object{"email": "a@example.com", "blocked": true, "role": "owner"}).Want(http.StatusOK))
+		body := object{"email": "a@example.com", "blocked": true, "role": "owner"}
+		id := idOf(s.Do(http.MethodPost, users, body).Want(http.StatusOK))
 		role := func() any { return attributesOf(s.Do(http.MethodGet, userPath(id), nil).Want(http.StatusOK))["role"] }
 		if role() != nil {
 			t.Errorf("role %v", role())
@@ -207,13 +209,14 @@ func TestDeletion(t *testing.T) {
 		}
 		first, firstToken := administrator("first@example.com")
 		second, secondToken := administrator("second@example.com")
-		s.Do(http.MethodDelete, userPath(first), nil, apitest.As(firstToken)).Want(http.StatusNoContent) // oneself
+		s.Do(http.MethodDelete, userPath(first), nil, apitest.As(firstToken)).Want(http.StatusNoContent) // the caller
 		s.Do(http.MethodGet, users, nil, apitest.As(firstToken)).Want(http.StatusUnauthorized)
 
-		s.Do(http.MethodDelete, userPath(second), nil, apitest.As(secondToken)).Want(http.StatusUnprocessableEntity).Golden("last_administrator")
+		s.Do(http.MethodDelete, userPath(second), nil, apitest.As(secondToken)).
+			Want(http.StatusUnprocessableEntity).Golden("last_administrator")
 		s.Do(http.MethodPut, userPath(second), object{"blocked": true}, apitest.As(secondToken)).
 			Want(http.StatusUnprocessableEntity).Golden("last_administrator")
-		s.Do(http.MethodDelete, userPath(second), nil).Want(http.StatusNoContent) // by a service that can do everything
+		s.Do(http.MethodDelete, userPath(second), nil).Want(http.StatusNoContent) // by a service with all permissions
 
 		id := create(s, "a@example.com")
 		record := "/api/v2/users/" + id + "/records/accounts/17"
@@ -224,12 +227,12 @@ func TestDeletion(t *testing.T) {
 			s.Do(method, userPath(id), nil).Want(http.StatusNotFound).Golden("not_found")
 		}
 		if again := create(s, "a@example.com"); again == id {
-			t.Errorf("the id %s is given out again", id)
+			t.Errorf("the id %s is used again", id)
 		}
 	})
 }
 
-// TestFirstSignIn: a user who was created here gets in by resetting the password.
+// TestFirstSignIn checks that a user of this API can sign in after a reset of the password.
 func TestFirstSignIn(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -239,7 +242,8 @@ func TestFirstSignIn(t *testing.T) {
 		if !found {
 			t.Fatal("no link")
 		}
-		s.Do(http.MethodPost, "/api/v2/password/reset", object{"token": token, "password": "MySecret123"}).Want(http.StatusNoContent)
+		choice := object{"token": token, "password": "MySecret123"}
+		s.Do(http.MethodPost, "/api/v2/password/reset", choice).Want(http.StatusNoContent)
 		signIn := object{"email": "a@example.com", "password": "MySecret123"}
 		s.Do(http.MethodPost, "/api/v2/signin", signIn).Want(http.StatusOK)
 		s.Do(http.MethodPut, userPath(1), object{"blocked": 1}).Want(http.StatusOK)
@@ -247,8 +251,8 @@ func TestFirstSignIn(t *testing.T) {
 	})
 }
 
-// TestMaskedAddresses: an administrator who may not see the addresses of others
-// does not see them here, and does no damage by sending them back.
+// TestMaskedAddresses checks that an administrator who may not see the addresses of others
+// gets masks, and does not overwrite an address by sending a mask back.
 func TestMaskedAddresses(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -258,18 +262,27 @@ func TestMaskedAddresses(t *testing.T) {
 		for _, call := range []struct {
 			method string
 			body   any
-		}{{http.MethodGet, nil}, {http.MethodPut, object{"blocked": 1}}, {http.MethodPut, object{"email": masked, "blocked": 0}}} {
-			if got := attributesOf(s.Do(call.method, userPath(id), call.body, as).Want(http.StatusOK))["email"]; got != masked {
+		}{
+			{http.MethodGet, nil},
+			{http.MethodPut, object{"blocked": 1}},
+			{http.MethodPut, object{"email": masked, "blocked": 0}},
+		} {
+			got := attributesOf(s.Do(call.method, userPath(id), call.body, as).Want(http.StatusOK))["email"]
+			if got != masked {
 				t.Errorf("%s: %s", call.method, got)
 			}
 		}
-		created := attributesOf(s.Do(http.MethodPost, users, object{"email": "other@example.com", "blocked": 1}, as).Want(http.StatusOK))
-		list := s.Do(http.MethodGet, users, nil, as).Want(http.StatusOK)
-		if created["email"] != "o***@example.com" || strings.Contains(string(list.Body), "mary@") || strings.Contains(string(list.Body), "other@") {
-			t.Errorf("%v, %s", created, list.Body)
+		other := object{"email": "other@example.com", "blocked": 1}
+		created := attributesOf(s.Do(http.MethodPost, users, other, as).Want(http.StatusOK))
+		list := string(s.Do(http.MethodGet, users, nil, as).Want(http.StatusOK).Body)
+		if created["email"] != "o***@example.com" || strings.Contains(list, "mary@") ||
+			strings.Contains(list, "other@") {
+			t.Errorf("%v, %s", created, list)
 		}
-		s.Do(http.MethodPost, users, object{"email": masked, "blocked": 1}, as).Want(http.StatusUnprocessableEntity).Golden("masked_address")
-		if got := attributesOf(s.Do(http.MethodGet, userPath(id), nil).Want(http.StatusOK))["email"]; got != "mary@example.com" {
+		s.Do(http.MethodPost, users, object{"email": masked, "blocked": 1}, as).
+			Want(http.StatusUnprocessableEntity).Golden("masked_address")
+		got := attributesOf(s.Do(http.MethodGet, userPath(id), nil).Want(http.StatusOK))["email"]
+		if got != "mary@example.com" {
 			t.Errorf("the address has become %s", got)
 		}
 	})

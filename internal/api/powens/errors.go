@@ -10,8 +10,8 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// codes is the one table from a status to what Powens calls it. It has no word of
-// its own for a conflict, or for too much at once.
+// codes holds the code of Powens for a status. Powens has no code of its own for a
+// conflict or for too many requests.
 var codes = map[int]string{
 	http.StatusUnauthorized:        "unauthorized",
 	http.StatusForbidden:           "forbidden",
@@ -23,8 +23,8 @@ var codes = map[int]string{
 	http.StatusServiceUnavailable:  "bug",
 }
 
-// errorBody is the body of an error: Description says what kind it is, Message
-// what went wrong this time.
+// errorBody is the body of an error. Description is the text of the status, Message
+// that of the error.
 type errorBody struct {
 	Code        string `json:"code"`
 	Description string `json:"description"`
@@ -52,7 +52,7 @@ func writeError(c echo.Context, f api.Failure) error {
 	return c.JSON(f.Status, body)
 }
 
-// challenge returns a challenge that does not tell a wrong token from none.
+// challenge returns the same challenge for a wrong token and for none.
 func challenge(f api.Failure) string {
 	if f.Kind == identity.Unauthenticated {
 		return api.BearerRealm

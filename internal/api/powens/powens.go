@@ -5,6 +5,7 @@ package powens
 import (
 	_ "embed"
 	"encoding/json"
+	"math"
 	"net/http"
 	"time"
 
@@ -19,8 +20,8 @@ import (
 // Prefix starts every path of the dialect.
 const Prefix = "/2.0"
 
-// maxSyncBody bounds what is reported of one synchronisation, in bytes: it is
-// kept in the outbox once for each subscriber.
+// maxSyncBody is the maximum size of the report of a synchronisation, in bytes: the
+// outbox keeps one copy for each subscriber.
 const maxSyncBody = 256 << 10
 
 //go:embed openapi.yaml
@@ -56,7 +57,7 @@ type userBody struct {
 
 func userFrom(u identity.User) userBody { return userBody{u.ID, wireTime(u.CreatedAt)} }
 
-// wireTime is a time as Powens writes it: UTC, without saying so.
+// wireTime is a time on the wire: UTC, without an offset.
 type wireTime time.Time
 
 // MarshalJSON writes the time to the second.
@@ -65,10 +66,11 @@ func (t wireTime) MarshalJSON() ([]byte, error) {
 }
 
 func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
-	const most = 1000 // who does not know of pages gets as many as one can have
+	const maxLimit = 1000 // also the default, because old clients do not read pages
 	q := api.NewQuery(c)
 	query := identity.UserQuery{
-		Sort: identity.SortByID, Brief: true, Limit: int(q.Int("limit", 1, most, most)), Offset: q.Int("offset", 0, 1<<63-1, 0),
+		Sort: identity.SortByID, Brief: true,
+		Limit: int(q.Int("limit", 1, maxLimit, maxLimit)), Offset: q.Int("offset", 0, math.MaxInt64, 0),
 	}
 	if err := q.Err(); err != nil {
 		return err
@@ -133,8 +135,9 @@ func (h *handlers) syncUser(c echo.Context, actor identity.Actor) error {
 	return c.NoContent(http.StatusAccepted)
 }
 
-// userID reads the id of a user from the path; "me" is the caller's own. For the
-// token of a user who may not see others there are no others.
+// userID reads the id of a user from the path; "me" is the caller's own. It returns
+// NotFound for the id of another user where the caller acts for a user who may not see
+// others.
 func userID(c echo.Context, actor identity.Actor) (int64, error) {
 	id := actor.UserID
 	if c.Param("userId") != "me" {
@@ -150,8 +153,8 @@ func userID(c echo.Context, actor identity.Actor) (int64, error) {
 	return id, nil
 }
 
-// connection is what was synchronised of one connection, kept as it came. Only
-// its shape is ours to check.
+// connection is the report of one connection, kept unchanged. Only its shape is
+// checked.
 type connection json.RawMessage
 
 // UnmarshalJSON checks the shape; the error is an *identity.ValueError.
@@ -160,34 +163,41 @@ func (c *connection) UnmarshalJSON(raw []byte) error {
 	var connector map[string]json.RawMessage
 	var sources []json.RawMessage
 	var accounts []map[string]json.RawMessage
-	if json.Unmarshal(raw, &object) != nil || !read(object["connector"], &connector) || !read(object["sources"], &sources) || !read(object["accounts"], &accounts) {
-		return &identity.ValueError{Code: "invalid_connection", Message: "must be an object with connector (an object), sources and accounts (arrays)"}
+	if json.Unmarshal(raw, &object) != nil || !read(object["connector"], &connector) ||
+		!read(object["sources"], &sources) || !read(object["accounts"], &accounts) {
+		return &identity.ValueError{
+			Code:    "invalid_connection",
+			Message: "must be an object with connector (an object), sources and accounts (arrays)",
+		}
 	}
 	for _, account := range accounts {
 		var transactions []json.RawMessage
 		if !read(account["transactions"], &transactions) {
-			return &identity.ValueError{Code: "invalid_account", Message: "must have accounts that are objects with transactions (an array)"}
+			return &identity.ValueError{
+				Code:    "invalid_account",
+				Message: "must have accounts that are objects with transactions (an array)",
+			}
 		}
 	}
 	*c = append((*c)[:0], raw...)
 	return nil
 }
 
-// read reports whether raw is there and what it should be.
+// read reports whether raw is present and of the type of into.
 func read(raw json.RawMessage, into any) bool {
 	return raw != nil && string(raw) != "null" && json.Unmarshal(raw, into) == nil
 }
 
-// MarshalJSON returns what came.
+// MarshalJSON returns the original text.
 func (c connection) MarshalJSON() ([]byte, error) { return c, nil }
 
-// renderWebhook returns the body of a webhook of the format powens: a User, or what was
-// synced, and the id of the message.
+// renderWebhook returns the body of a message in the webhook format powens: a user or the
+// report of a synchronisation, and the id of the message.
 func renderWebhook(m delivery.WebhookMessage) ([]byte, error) {
 	id := struct {
 		ID int64 `json:"id_webhook_data"`
 	}{m.ID}
-	switch m.Type { //nolint:exhaustive // the others are about a user
+	switch m.Type { //nolint:exhaustive // all others are about a user
 	case identity.WebhookPing:
 		return json.Marshal(id)
 	case identity.UserSynced:

@@ -17,14 +17,18 @@ const users = "/2.0/users"
 
 func userPath(id int64) string { return fmt.Sprintf("%s/%d", users, id) }
 
-const connections = `{"connections":[{"connector":{"id":40},"sources":[],"accounts":[{"id":1,"transactions":[{"id":2}]}]}]}`
+const connections = `{"connections":[{"connector":{"id":40},"sources":[],` +
+	`"accounts":[{"id":1,"transactions":[{"id":2}]}]}]}`
 
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		mary, ann := s.CreateUser("mary@example.com"), s.CreateUser("ann@example.com")
 		asMary := apitest.As(s.CreateToken(mary, []string{"users.self"}))
-		asNobody := apitest.As(s.CreateToken(0, nil))
+		withoutRights := apitest.As(s.CreateToken(0, nil))
+		asText := apitest.Header("Content-Type", "text/plain")
+		synced := userPath(mary) + "/synced"
+		badShape := `{"connections":[{"connector":{},"sources":[],"accounts":[]},{"connector":[]}]}`
 		for _, call := range []struct {
 			name, method, path string
 			body               any
@@ -40,25 +44,26 @@ func TestGolden(t *testing.T) {
 			{"get_me", "GET", users + "/me", nil, http.StatusOK, []apitest.Option{asMary}},
 			{"get_other", "GET", userPath(ann), nil, http.StatusNotFound, []apitest.Option{asMary}},
 			{"get_unknown", "GET", userPath(99), nil, http.StatusNotFound, nil},
-			{"get_forbidden", "GET", userPath(mary), nil, http.StatusForbidden, []apitest.Option{asNobody}},
+			{"get_forbidden", "GET", userPath(mary), nil, http.StatusForbidden, []apitest.Option{withoutRights}},
 			{"get_no_me", "GET", users + "/me", nil, http.StatusNotFound, nil},
 			{"get_bad_id", "GET", users + "/x", nil, http.StatusBadRequest, nil},
 			{"put", "PUT", userPath(mary), nil, http.StatusMethodNotAllowed, nil},
 			{"nowhere", "GET", "/2.0/banks", nil, http.StatusNotFound, nil},
-			{"synced", "POST", userPath(mary) + "/synced", connections, http.StatusAccepted, nil},
-			{"synced_nothing", "POST", userPath(mary) + "/synced", `{}`, http.StatusBadRequest, nil},
-			{"synced_bad_shape", "POST", userPath(mary) + "/synced", `{"connections":[{"connector":{},"sources":[],"accounts":[]},{"connector":[]}]}`, http.StatusBadRequest, nil},
-			{"synced_no_json", "POST", userPath(mary) + "/synced", `connections`, http.StatusBadRequest, nil},
-			{"synced_form", "POST", userPath(mary) + "/synced", connections, http.StatusUnsupportedMediaType, []apitest.Option{apitest.Header("Content-Type", "text/plain")}},
-			{"synced_forbidden", "POST", userPath(mary) + "/synced", connections, http.StatusForbidden, []apitest.Option{asMary}},
+			{"synced", "POST", synced, connections, http.StatusAccepted, nil},
+			{"synced_nothing", "POST", synced, `{}`, http.StatusBadRequest, nil},
+			{"synced_bad_shape", "POST", synced, badShape, http.StatusBadRequest, nil},
+			{"synced_no_json", "POST", synced, `connections`, http.StatusBadRequest, nil},
+			{"synced_form", "POST", synced, connections, http.StatusUnsupportedMediaType, []apitest.Option{asText}},
+			{"synced_forbidden", "POST", synced, connections, http.StatusForbidden, []apitest.Option{asMary}},
 			{"synced_unknown", "POST", userPath(99) + "/synced", connections, http.StatusNotFound, nil},
 			{"delete_other", "DELETE", userPath(ann), nil, http.StatusNotFound, []apitest.Option{asMary}},
-			{"delete_forbidden", "DELETE", userPath(ann), nil, http.StatusForbidden, []apitest.Option{asNobody}},
+			{"delete_forbidden", "DELETE", userPath(ann), nil, http.StatusForbidden, []apitest.Option{withoutRights}},
 			{"delete", "DELETE", userPath(ann), nil, http.StatusNoContent, nil},
 			{"delete_gone", "DELETE", userPath(ann), nil, http.StatusNotFound, nil},
 			{"delete_me", "DELETE", users + "/me", nil, http.StatusNoContent, []apitest.Option{asMary}},
 		} {
-			answer := s.Do(call.method, call.path, call.body, append(call.options, apitest.Header("X-Request-Id", "request-1"))...).Want(call.status)
+			options := append([]apitest.Option{apitest.Header("X-Request-Id", "request-1")}, call.options...)
+			answer := s.Do(call.method, call.path, call.body, options...).Want(call.status)
 			if call.status == http.StatusNoContent || call.status == http.StatusAccepted {
 				if len(answer.Body) != 0 {
 					t.Errorf("%s: %s", call.name, answer.Body)
@@ -78,7 +83,8 @@ func TestWebhookBodies(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		receiver := apitest.NewReceiver(t)
 		s.Do(http.MethodPost, "/api/v2/webhooks", map[string]any{
-			"url": receiver.URL, "events": []string{"USER_CREATED", "USER_UPDATED", "USER_DELETED", "USER_SYNCED"}, "auth": "bi_signature",
+			"url": receiver.URL, "auth": "bi_signature",
+			"events": []string{"USER_CREATED", "USER_UPDATED", "USER_DELETED", "USER_SYNCED"},
 		}).Want(http.StatusCreated)
 		id := s.CreateUser("mary@example.com")
 		s.Do(http.MethodPatch, apitest.UserPath(id), map[string]any{"name": "Ann"}).Want(http.StatusOK)
@@ -90,7 +96,7 @@ func TestWebhookBodies(t *testing.T) {
 		for _, d := range receiver.Take() {
 			bodies = append(bodies, string(d.Body))
 		}
-		slices.SortFunc(bodies, func(a, b string) int { // four are on their way at once
+		slices.SortFunc(bodies, func(a, b string) int { // four are sent at the same time
 			id := regexp.MustCompile(`"id_webhook_data":\d+`)
 			return strings.Compare(id.FindString(a), id.FindString(b))
 		})
@@ -108,8 +114,8 @@ func TestWebhookBodies(t *testing.T) {
 	})
 }
 
-// TestOnlyOneself: the token of a user who may not see others is good for oneself,
-// and for nothing else; the last administrator stays.
+// TestOnlyOneself checks that the token of a user who may not see others is limited to
+// that user, and that the last administrator cannot be deleted.
 func TestOnlyOneself(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -125,7 +131,8 @@ func TestOnlyOneself(t *testing.T) {
 		s.Do(http.MethodGet, users, nil, asViewer).Want(http.StatusOK)
 		s.Do(http.MethodGet, userPath(admin), nil, asViewer).Want(http.StatusOK)
 		for _, as := range []apitest.Option{asPlain, asViewer} {
-			if status := s.Do(http.MethodDelete, userPath(admin), nil, as).Status; status != http.StatusNotFound && status != http.StatusForbidden {
+			status := s.Do(http.MethodDelete, userPath(admin), nil, as).Status
+			if status != http.StatusNotFound && status != http.StatusForbidden {
 				t.Errorf("%d", status)
 			}
 		}
@@ -139,14 +146,15 @@ func TestShapes(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		path := userPath(s.CreateUser("mary@example.com")) + "/synced"
 		const good = `{"connector":{},"sources":[],"accounts":[{"transactions":[]}],"more":1}`
-		for _, body := range []string{`{"connections":[]}`, `{"connections":[` + good + `]}`, `{"connections":[` + good + `,` + good + `]}`} {
-			s.Do(http.MethodPost, path, body).Want(http.StatusAccepted)
+		for _, list := range []string{``, good, good + `,` + good} {
+			s.Do(http.MethodPost, path, `{"connections":[`+list+`]}`).Want(http.StatusAccepted)
 		}
+		with := func(old, replacement string) string { return strings.Replace(good, old, replacement, 1) }
 		for _, connection := range []string{
-			`null`, `1`, `[]`, `{}`, strings.Replace(good, `{}`, `[]`, 1), strings.Replace(good, `{}`, `null`, 1), strings.Replace(good, `"sources":[]`, `"sources":{}`, 1),
-			strings.Replace(good, `"sources":[],`, ``, 1), strings.Replace(good, `"transactions":[]`, ``, 1), strings.Replace(good, `"transactions":[]`, `"transactions":null`, 1),
-			strings.Replace(good, `{"transactions":[]}`, `null`, 1), strings.Replace(good, `{"transactions":[]}`, `[]`, 1), strings.Replace(good, `connector`, `Connector`, 1),
-			strings.Replace(good, `"more":1`, `"sources":[]`, 1),
+			`null`, `1`, `[]`, `{}`, with(`{}`, `[]`), with(`{}`, `null`), with(`"sources":[]`, `"sources":{}`),
+			with(`"sources":[],`, ``), with(`"transactions":[]`, ``), with(`"transactions":[]`, `"transactions":null`),
+			with(`{"transactions":[]}`, `null`), with(`{"transactions":[]}`, `[]`), with(`connector`, `Connector`),
+			with(`"more":1`, `"sources":[]`),
 		} {
 			answer := s.Do(http.MethodPost, path, `{"connections":[`+connection+`]}`).Want(http.StatusBadRequest)
 			if answer.Object()["code"] != "invalidValue" {
