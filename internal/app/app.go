@@ -46,6 +46,8 @@ type Options struct {
 	// Deliver sends a mail. With nil, mail goes to the SMTP server of the settings
 	// or, without one, to the log.
 	Deliver func(context.Context, delivery.Mail) error
+	// RequestTimeout limits the work on a request; 0 is the default of httpserver.
+	RequestTimeout time.Duration
 	// Authenticate checks a credential. With nil, the service does.
 	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
 }
@@ -131,6 +133,7 @@ func (a *App) newServer(o Options) *httpserver.Server {
 		Ready:          a.Store.Ready,
 		TrustedProxies: c.TrustedProxies,
 		Secure:         c.PublicURL != nil && c.PublicURL.Scheme == "https",
+		Timeout:        o.RequestTimeout,
 		Logger:         a.logger,
 		Metrics:        a.metrics,
 	})

@@ -39,10 +39,10 @@ func limitBody(limit int64, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// limitTime cancels the context of a request after limit, or after requestTimeout where
+// limitTime cancels the context of a request after limit, or after the server's Timeout where
 // limit is 0. A route with its own limit may also read its body and send its answer for
 // that long; the server's deadlines are too short for it.
-func limitTime(limit time.Duration, next echo.HandlerFunc) echo.HandlerFunc {
+func (s *Server) limitTime(limit time.Duration, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if limit > 0 {
 			// An error means that the writer has no connection, so there is nothing to limit.
@@ -50,7 +50,7 @@ func limitTime(limit time.Duration, next echo.HandlerFunc) echo.HandlerFunc {
 			_ = controller.SetReadDeadline(deadline)
 			_ = controller.SetWriteDeadline(deadline)
 		}
-		ctx, cancel := context.WithTimeout(c.Request().Context(), cmp.Or(limit, requestTimeout))
+		ctx, cancel := context.WithTimeout(c.Request().Context(), cmp.Or(limit, s.options.Timeout))
 		defer cancel()
 		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)

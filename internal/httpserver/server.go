@@ -5,6 +5,7 @@ package httpserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,7 +40,10 @@ type Options struct {
 	TrustedProxies []identity.AddressRange
 	// Secure means that clients reach the service by HTTPS. Answers then have the header
 	// that restricts browsers to HTTPS (RFC 6797).
-	Secure  bool
+	Secure bool
+	// Timeout limits the work on a request of a route without a Timeout. 0 is four
+	// seconds: clients do not wait longer.
+	Timeout time.Duration
 	Logger  *slog.Logger
 	Metrics *Metrics // may be nil
 }
@@ -53,12 +57,12 @@ type Server struct {
 	warnForwarded sync.Once // the warning about an X-Forwarded-For that is ignored
 }
 
-// requestTimeout limits the work on a request of a route without a Timeout. Clients do
-// not wait longer.
+// requestTimeout is the default of Options.Timeout.
 const requestTimeout = 4 * time.Second
 
 // New returns a server with all routes.
 func New(options Options) *Server {
+	options.Timeout = cmp.Or(options.Timeout, requestTimeout)
 	s := &Server{options: options, echo: echo.New()}
 	e := s.echo
 	e.JSONSerializer = serializer{}
@@ -118,7 +122,7 @@ func (s *Server) handler(scheme api.Scheme, route api.Route) echo.HandlerFunc {
 	if route.Public {
 		next = s.anonymous(route.Handler)
 	}
-	next = limitTime(route.Timeout, limitBody(route.BodyLimit(), guarded(scheme, route.Public, next)))
+	next = s.limitTime(route.Timeout, limitBody(route.BodyLimit(), guarded(scheme, route.Public, next)))
 	return func(c echo.Context) error {
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 		return next(c)
@@ -153,7 +157,7 @@ func (s *Server) authenticated(scheme api.Scheme, next api.Handler) echo.Handler
 		c.Set(actorKey, actor)
 		err = next(c, actor)
 		if identity.KindOf(err) == identity.Forbidden {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), requestTimeout)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), s.options.Timeout)
 			defer cancel()
 			s.options.Denied(ctx, actor, err)
 		}

@@ -13,15 +13,15 @@ import (
 
 const iban = "FR7630006000011234567890189"
 
-// syncAccount reports that a user's account with the iban was synchronised.
+// syncAccount reports that an account with the iban was synchronised.
 func syncAccount(s *apitest.Server, user int64) {
 	connection := `{"connector":{},"sources":[],"accounts":[{"iban":"` + iban + `","transactions":[]}]}`
 	path := fmt.Sprintf("/2.0/users/%d/synced", user)
 	s.Do(http.MethodPost, path, `{"connections":[`+connection+`]}`).Want(http.StatusAccepted)
 }
 
-// TestWebhooksReadWhatTheirOwnerMay: nobody has a hand in a webhook that is told
-// more than they may see, neither before nor after a change.
+// TestWebhooksReadWhatTheirOwnerMay checks that a caller can change a webhook only if they may see
+// everything it receives before and after the change.
 func TestWebhooksReadWhatTheirOwnerMay(t *testing.T) {
 	t.Parallel()
 	type rights struct {
@@ -95,8 +95,8 @@ func TestWebhooksReadWhatTheirOwnerMay(t *testing.T) {
 	})
 }
 
-// TestWebhooksAreNoWayAround: what was shown to be possible with webhooks.manage
-// alone is not: to be sent accounts, and whole users.
+// TestWebhooksAreNoWayAround checks that webhooks.manage alone cannot get accounts or unmasked users
+// delivered.
 func TestWebhooksAreNoWayAround(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -148,8 +148,8 @@ func TestWebhooksAreNoWayAround(t *testing.T) {
 	})
 }
 
-// TestOldDeliveriesAreNoWayAround: a webhook that is told less than before belongs to
-// who may see that, but what it was told before is more.
+// TestOldDeliveriesAreNoWayAround checks that a caller with the rights for a webhook's present events
+// does not receive its earlier deliveries of other events.
 func TestOldDeliveriesAreNoWayAround(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -17,7 +17,7 @@ func secretOf(a *apitest.Answer) string {
 	return secret
 }
 
-// verified returns which of the secrets a delivery is signed with.
+// verified returns the indexes of the secrets that signed a delivery.
 func verified(d apitest.Delivery, now time.Time, secrets ...string) (by string) {
 	for i, secret := range secrets {
 		if acceptsStandard(d, secret, now) == nil {
@@ -27,8 +27,8 @@ func verified(d apitest.Delivery, now time.Time, secrets ...string) (by string) 
 	return by
 }
 
-// TestSecretsStayBehind: a webhook that moves to another place shares nothing with
-// it that it shared with the old one.
+// TestSecretsStayBehind checks that a webhook whose host changes gets a new secret and sends no old
+// signature there.
 func TestSecretsStayBehind(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -97,7 +97,7 @@ func TestSecretsStayBehind(t *testing.T) {
 	})
 }
 
-// TestBearerTokensStayBehind: the token of one receiver is not sent to another.
+// TestBearerTokensStayBehind checks that the token of one receiver is not sent to another.
 func TestBearerTokensStayBehind(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -146,8 +146,7 @@ func TestBearerTokensStayBehind(t *testing.T) {
 	})
 }
 
-// TestEveryReplacedSecretSignsForADay: how often a secret is replaced in that time
-// makes no difference, up to a bound.
+// TestEveryReplacedSecretSignsForADay checks this for several rotations in a day, up to the limit.
 func TestEveryReplacedSecretSignsForADay(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -205,8 +204,9 @@ func TestEveryReplacedSecretSignsForADay(t *testing.T) {
 	})
 }
 
-// TestSecretsOfTheVersionBefore: what it has replaced, in the webhook's own row,
-// signs until its time, also after a rotation of ours; and it finds ours there.
+// TestSecretsOfTheVersionBefore checks that a secret that the previous release replaced, which is in
+// the row of the webhook, signs until its end, also after a rotation by this release, and that the
+// previous release finds ours there.
 func TestSecretsOfTheVersionBefore(t *testing.T) {
 	t.Parallel()
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
@@ -270,8 +270,8 @@ func TestSecretsOfTheVersionBefore(t *testing.T) {
 	})
 }
 
-// TestMovingDuringADelivery: the old place never hears of what is for the new one,
-// although an attempt is on its way to it.
+// TestMovingDuringADelivery checks that the old receiver does not get what is meant for the new one,
+// even with an attempt in progress.
 func TestMovingDuringADelivery(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

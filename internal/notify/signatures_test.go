@@ -17,8 +17,8 @@ import (
 	"github.com/rosterhq/roster/pkg/webhooksig"
 )
 
-// acceptsStandard is a receiver written with the library of Standard Webhooks. Its
-// clock cannot be set, so that the time is looked at here.
+// acceptsStandard verifies a delivery with the library of Standard Webhooks. Its clock cannot be set,
+// so this checks the time itself.
 func acceptsStandard(d apitest.Delivery, secret string, now time.Time) error {
 	library, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {
@@ -33,7 +33,7 @@ func acceptsStandard(d apitest.Delivery, secret string, now time.Time) error {
 
 var biDate = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$`)
 
-// acceptsPowens is a receiver written after the description of BI-Signature.
+// acceptsPowens verifies a delivery as the description of BI-Signature says.
 func acceptsPowens(d apitest.Delivery, path, secret string) error {
 	date := d.Header.Get("BI-Signature-Date")
 	if !biDate.MatchString(date) {

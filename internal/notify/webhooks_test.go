@@ -13,8 +13,8 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// TestEventsReachTheirSubscribers: one message per event and webhook, whatever
-// caused it, in the words of the webhook's format.
+// TestEventsReachTheirSubscribers checks that there is one message per event and webhook, in the
+// webhook's format.
 func TestEventsReachTheirSubscribers(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -104,8 +104,8 @@ func TestEventsReachTheirSubscribers(t *testing.T) {
 	})
 }
 
-// TestOtherWaysToChangeUsers: a password that was reset, and a second factor that
-// was confirmed, are updates, too.
+// TestOtherWaysToChangeUsers checks that a reset password and a confirmed second factor are updates
+// too.
 func TestOtherWaysToChangeUsers(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -26,8 +26,8 @@ import (
 
 type changes = map[string]any
 
-// TestRetries: a receiver that is down is asked again with growing waits, for three
-// days, and after that when somebody asks for it.
+// TestRetries checks that a failed delivery is repeated with growing waits for three days, and after
+// that on request.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -84,7 +84,7 @@ func TestRetries(t *testing.T) {
 	})
 }
 
-// TestOrphans: a message that came with the deletion of its webhook is given up.
+// TestOrphans checks that a message whose webhook is deleted ends as dead.
 func TestOrphans(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -105,7 +105,7 @@ func TestOrphans(t *testing.T) {
 	})
 }
 
-// run lets a worker run until the test stops it.
+// run runs a worker until stop is called or the test ends.
 func run(t *testing.T, worker *outbox.Worker) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -116,9 +116,8 @@ func run(t *testing.T, worker *outbox.Worker) (stop func()) {
 	return stop
 }
 
-// TestSlowReceiversDelayNobody: requests, mails and other receivers go on while
-// one receiver and then the mail server hang; at the end of the process the
-// messages are given back.
+// TestSlowReceiversDelayNobody checks that requests, mails and other receivers go on while one
+// receiver and then the mail server hang, and that messages are released when the process ends.
 func TestSlowReceiversDelayNobody(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -177,8 +176,8 @@ func TestSlowReceiversDelayNobody(t *testing.T) {
 	})
 }
 
-// TestLease: what a process had in hand when it died is sent by another one, when
-// the lease is over and not before.
+// TestLease checks that a message of a stuck process is sent by another one after the lease ends, and
+// not before.
 func TestLease(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -215,9 +214,8 @@ func TestLease(t *testing.T) {
 	})
 }
 
-// TestLedger: with two instances on one database and receivers that often fail,
-// what was acknowledged and what has arrived are the same, and no message is on
-// its way twice at the same time.
+// TestLedger checks, with two instances and receivers that often fail, that exactly the acknowledged
+// changes arrive, and that no message is sent twice at the same time.
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	for _, engine := range storetest.Engines {
@@ -319,7 +317,7 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// TestMailServers: a user is created whatever the mail server does, and the mail
+// TestMailServers checks that users are created whatever the mail server does, and that the mail
 // arrives once it can.
 func TestMailServers(t *testing.T) {
 	t.Parallel()

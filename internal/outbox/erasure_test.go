@@ -11,8 +11,8 @@ import (
 	"github.com/rosterhq/roster/internal/delivery"
 )
 
-// TestErasedDeliveries: with a user goes what was said of that user. What is on its
-// way still arrives, and then goes, too.
+// TestErasedDeliveries checks that the deletion of a user erases the payloads of earlier deliveries.
+// Those still to be sent arrive, and are erased then.
 func TestErasedDeliveries(t *testing.T) {
 	t.Parallel()
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
@@ -56,7 +56,7 @@ func TestErasedDeliveries(t *testing.T) {
 	})
 }
 
-// TestUntoldDeletions: as long as nobody has taken a deletion, it can be told.
+// TestUntoldDeletions checks that a deletion can be redelivered until a receiver has accepted it.
 func TestUntoldDeletions(t *testing.T) {
 	t.Parallel()
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
@@ -86,8 +86,8 @@ func TestUntoldDeletions(t *testing.T) {
 	})
 }
 
-// TestLinksAskedForGoWithTheUser: a mail that was ordered for an address alone is
-// about somebody all the same.
+// TestLinksAskedForGoWithTheUser checks that mails in the outbox that have only the address of a user
+// are deleted with the user.
 func TestLinksAskedForGoWithTheUser(t *testing.T) {
 	t.Parallel()
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {

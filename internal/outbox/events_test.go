@@ -13,7 +13,8 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// TestSendingByHandIsRecorded: who lets something be sent is on record, with what.
+// TestSendingByHandIsRecorded checks that tests, redeliveries and retries are events, with their
+// message.
 func TestSendingByHandIsRecorded(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -64,7 +65,7 @@ func TestSendingByHandIsRecorded(t *testing.T) {
 	})
 }
 
-// TestNothingIsSentUnrecorded: where the event cannot be written nothing is sent.
+// TestNothingIsSentUnrecorded checks that nothing is sent when the event cannot be written.
 func TestNothingIsSentUnrecorded(t *testing.T) {
 	t.Parallel()
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
@@ -89,8 +90,8 @@ func TestNothingIsSentUnrecorded(t *testing.T) {
 	})
 }
 
-// TestLastErrorIsInOurWords: whatever the other side says or is, lastError is the
-// kind of failure alone.
+// TestLastErrorIsInOurWords checks that lastError has only the kind of failure and nothing from the
+// receiver.
 func TestLastErrorIsInOurWords(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -125,7 +125,7 @@ func TestInactiveWebhooks(t *testing.T) {
 	})
 }
 
-// TestGone: a receiver that says 410 is asked no more, and the log says why.
+// TestGone checks that 410 deactivates a webhook, and that the event has the reason.
 func TestGone(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -163,7 +163,8 @@ func TestGone(t *testing.T) {
 	})
 }
 
-// TestMovedBeforeGone: that the old place is gone says nothing of the new one.
+// TestMovedBeforeGone checks that 410 from the old address does not deactivate a webhook that has
+// moved.
 func TestMovedBeforeGone(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -183,7 +184,7 @@ func TestMovedBeforeGone(t *testing.T) {
 	})
 }
 
-// TestBadReceivers: what a receiver does wrong is its own trouble, and is told.
+// TestBadReceivers checks the state and the error of a delivery for each fault of a receiver.
 func TestBadReceivers(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -164,8 +164,8 @@ func TestOutcomes(t *testing.T) {
 	})
 }
 
-// TestDestinations: each destination has four messages on their way at once, whatever goes on in
-// the others.
+// TestDestinations checks that each destination has four messages in progress, independently of the
+// others.
 func TestDestinations(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		const destinations, perDestination, messages = 3, 4, 9
@@ -210,7 +210,7 @@ func TestDestinations(t *testing.T) {
 	})
 }
 
-// TestTwoWorkers: every message is claimed by one worker at a time.
+// TestTwoWorkers checks that a message is claimed by one worker at a time.
 func TestTwoWorkers(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		var mu sync.Mutex
@@ -241,8 +241,8 @@ func TestTwoWorkers(t *testing.T) {
 	})
 }
 
-// TestLateFailure: who has lost a message to another worker, because the lease was
-// over, has no say in when it is tried again.
+// TestLateFailure checks that a worker whose lease has ended does not change when the message is tried
+// again.
 func TestLateFailure(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		begun, fail := make(chan struct{}), make(chan struct{})
@@ -271,7 +271,7 @@ func TestLateFailure(t *testing.T) {
 	})
 }
 
-// TestRollback: what was not committed is not sent.
+// TestRollback checks that messages of a rolled back transaction are not sent.
 func TestRollback(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		b := newBench(t, s, func(delivery.Message) (int, error) { return 0, nil })
@@ -292,8 +292,7 @@ func TestRollback(t *testing.T) {
 	})
 }
 
-// TestEnd: Run ends when it is told to, with nothing in hand, and gives back what
-// was interrupted.
+// TestEnd checks that Run returns when its context ends, and releases the interrupted messages.
 func TestEnd(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -322,7 +321,7 @@ func TestEnd(t *testing.T) {
 	})
 }
 
-// TestSlowAttempt: as long as an attempt takes, nobody else gets the message.
+// TestSlowAttempt checks that no other worker claims a message during a long attempt.
 func TestSlowAttempt(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		var b *bench
@@ -349,7 +348,7 @@ func TestSlowAttempt(t *testing.T) {
 	})
 }
 
-// TestRenewal: a claim can be put off by who has it, and by nobody else.
+// TestRenewal checks that only the holder of a claim can extend it.
 func TestRenewal(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		b := newBench(t, s, func(delivery.Message) (int, error) { return 0, nil })

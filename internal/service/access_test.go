@@ -94,8 +94,8 @@ func TestTokens(t *testing.T) {
 	})
 }
 
-// TestTokenFollowsItsUser: what a token may do changes with its user, on the
-// very next request.
+// TestTokenFollowsItsUser checks that a change of a user's rights changes those of the user's tokens
+// at the next request.
 func TestTokenFollowsItsUser(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

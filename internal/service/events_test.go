@@ -10,7 +10,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// TestErasure: what happened to a deleted user stays, personal values do not.
+// TestErasure checks that the events of a deleted user stay, without personal values.
 func TestErasure(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -60,7 +60,7 @@ type eventRow struct {
 	changes                         string
 }
 
-// readEvents reads the table itself, in which nothing is masked or left out.
+// readEvents reads the table itself, where nothing is masked or left out.
 func readEvents(t *testing.T, engine, url string) []eventRow {
 	t.Helper()
 	db := apitest.OpenDatabase(t, engine, url)
@@ -151,7 +151,7 @@ func TestEveryChangeHasItsEvent(t *testing.T) {
 	})
 }
 
-// TestNothingHalfDone lets the last statement of each change fail: the event.
+// TestNothingHalfDone checks that no change is kept when its last statement, the event, fails.
 func TestNothingHalfDone(t *testing.T) {
 	t.Parallel()
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {

@@ -12,10 +12,9 @@ import (
 	"github.com/rosterhq/roster/internal/secret"
 )
 
-// TestFloodOfOneCaller: who keeps changing passwords in ninety loops at once takes the
-// places of others from nobody. It is about time, so it runs alone; that what cannot
-// succeed is not hashed, and who may take how many places, is tested without a clock in
-// TestWhatCannotSucceedIsNotHashed and in secret.TestFloodIsBounded.
+// TestFloodOfOneCaller checks that a caller who changes passwords in ninety loops does not block
+// others. It runs alone, as it needs the processors. TestWhatCannotSucceedIsNotHashed and
+// secret.TestFloodIsBounded check the rules behind it without load.
 func TestFloodOfOneCaller(t *testing.T) {
 	if apitest.RaceDetector {
 		t.Skip("under the race detector ninety loops leave no processor for anybody; .ci/run runs this test without it")
@@ -54,8 +53,8 @@ func TestFloodOfOneCaller(t *testing.T) {
 	})
 }
 
-// flood keeps patching in so many loops while fn runs, and returns how often each status
-// came. It looks at nothing else, for the processor is to be the server's.
+// flood sends PATCH in many loops while fn runs, and returns the number of answers by status. It does
+// nothing else, to leave the processors to the server.
 func flood(t *testing.T, s *apitest.Server, loops int, path, body, token string, fn func()) map[int]int {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: loops}}

@@ -9,8 +9,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// TestPermissionsOfLaterReleases: during an upgrade, this release changes groups
-// that have permissions it does not know.
+// TestPermissionsOfLaterReleases checks that this release keeps permissions that it does not know.
 func TestPermissionsOfLaterReleases(t *testing.T) {
 	t.Parallel()
 	apitest.EachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {

@@ -22,12 +22,13 @@ func guess(s *apitest.Server, email, address string) *apitest.Answer {
 	return s.TrySignIn(email, "WrongSecret1", apitest.NoToken(address))
 }
 
-// ask asks for a link to choose another password.
+// ask requests a link for a new password.
 func ask(s *apitest.Server, email, address string) {
 	s.Forgot(email, apitest.NoToken(address)).Want(http.StatusAccepted)
 }
 
-// TestExactlyFiveGuesses: of many guesses at once, on two instances, five are looked at.
+// TestExactlyFiveGuesses checks that of many simultaneous guesses on two instances exactly five are
+// compared.
 func TestExactlyFiveGuesses(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -44,7 +45,7 @@ func TestExactlyFiveGuesses(t *testing.T) {
 	})
 }
 
-// TestGuessesAroundTheMinute: a window has no edge around which twice as many pass.
+// TestGuessesAroundTheMinute checks that twice as many guesses cannot pass around the end of a window.
 func TestGuessesAroundTheMinute(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -69,7 +70,7 @@ func TestGuessesAroundTheMinute(t *testing.T) {
 	})
 }
 
-// TestGuessesWhileTheClockIsSetBack: what was tried before still counts.
+// TestGuessesWhileTheClockIsSetBack checks that earlier guesses still count.
 func TestGuessesWhileTheClockIsSetBack(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -92,7 +93,7 @@ func TestGuessesWhileTheClockIsSetBack(t *testing.T) {
 	})
 }
 
-// TestFiftyWrongCodesAnHour: and not fifty more every ten minutes.
+// TestFiftyWrongCodesAnHour checks that the limit is per hour, not per ten minutes.
 func TestFiftyWrongCodesAnHour(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -129,8 +130,8 @@ func TestFiftyWrongCodesAnHour(t *testing.T) {
 	})
 }
 
-// botnet has a hundred guesses made for an address, from many sources, and then some
-// more, also with the right password; it returns all answers in words.
+// botnet makes a hundred guesses from as many sources, then two hundred tries with the right password,
+// and returns all answers as text.
 func botnet(s *apitest.Server, email string) string {
 	var answers strings.Builder
 	told := func(answer *apitest.Answer) {
@@ -149,9 +150,8 @@ func botnet(s *apitest.Server, email string) string {
 	return answers.String()
 }
 
-// TestBotnetCannotLockTheOwnerOut: after a hundred failures in a day an account may be
-// tried only from where its user has signed in before, and nobody learns from that
-// whether there is such a user.
+// TestBotnetCannotLockTheOwnerOut checks that after a hundred failures in a day an account can be used
+// only from its known sources, and that the answers do not reveal whether it exists.
 func TestBotnetCannotLockTheOwnerOut(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -200,8 +200,8 @@ func TestBotnetCannotLockTheOwnerOut(t *testing.T) {
 	})
 }
 
-// TestRightPasswordsAreNoGuesses: who needs a second factor and gives up on it is not
-// one of the hundred.
+// TestRightPasswordsAreNoGuesses checks that an abandoned second factor is not one of the hundred
+// failures.
 func TestRightPasswordsAreNoGuesses(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -217,8 +217,8 @@ func TestRightPasswordsAreNoGuesses(t *testing.T) {
 	})
 }
 
-// TestHundredGuessesAtOnce: from many sources at once, on two instances, a hundred are
-// looked at and no more.
+// TestHundredGuessesAtOnce checks that of simultaneous guesses from many sources on two instances
+// exactly a hundred are compared.
 func TestHundredGuessesAtOnce(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -301,7 +301,7 @@ func TestNoticeOfANewSource(t *testing.T) {
 	})
 }
 
-// TestSignInIsAudited: each step of a sign-in is an event.
+// TestSignInIsAudited checks that each step of a sign-in is an event.
 func TestSignInIsAudited(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -349,8 +349,8 @@ func TestSignInIsAudited(t *testing.T) {
 	})
 }
 
-// TestOneClock: two instances whose own clocks are twenty minutes apart count, claim
-// and let expire together, for both go by the clock of the database.
+// TestOneClock checks that two instances whose clocks are twenty minutes apart count, claim and expire
+// together, by the clock of the database.
 func TestOneClock(t *testing.T) {
 	t.Parallel()
 	url := storetest.URL(t, "postgres")

@@ -12,8 +12,8 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// TestResetMailsDuringAnOutage: a repetition of a mail is no other link, so that no
-// number of them keeps a mail from arriving.
+// TestResetMailsDuringAnOutage checks that each repetition of a mail replaces its own link only, so
+// that repetitions do not use up the limit of links.
 func TestResetMailsDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -60,8 +60,8 @@ func TestResetMailsDuringAnOutage(t *testing.T) {
 	})
 }
 
-// TestNewPasswordTakesWaitingMailsBack: a mail that is still on its way when the
-// password changes brings no link and no code any more.
+// TestNewPasswordTakesWaitingMailsBack checks that a mail still in the outbox when the password
+// changes brings no link and no code.
 func TestNewPasswordTakesWaitingMailsBack(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -144,7 +144,7 @@ func TestForgottenPassword(t *testing.T) {
 	})
 }
 
-// TestForgottenByNobody: whether there is a user does not show.
+// TestForgottenByNobody checks that the answer does not show whether a user exists.
 func TestForgottenByNobody(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -170,7 +170,7 @@ func TestForgottenByNobody(t *testing.T) {
 	})
 }
 
-// TestForgottenTooOften: nobody is buried in mail, wherever it is asked for.
+// TestForgottenTooOften checks the limit of mails to one user, from one source and from many.
 func TestForgottenTooOften(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -31,7 +31,7 @@ func TestLongPasswordsAreComparedWhole(t *testing.T) {
 	})
 }
 
-// TestWhatCannotSucceedIsNotHashed: a password is hashed once all else has been checked.
+// TestWhatCannotSucceedIsNotHashed checks that a password is hashed only after all other checks.
 func TestWhatCannotSucceedIsNotHashed(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -108,7 +108,7 @@ func TestWhatCannotSucceedIsNotHashed(t *testing.T) {
 	})
 }
 
-// wantRefused checks that a password is refused for a reason.
+// wantRefused checks that a password is denied for a reason.
 func wantRefused(t *testing.T, answer *apitest.Answer, code string) {
 	t.Helper()
 	var problem struct{ Errors []struct{ Code string } }
@@ -118,7 +118,7 @@ func wantRefused(t *testing.T, answer *apitest.Answer, code string) {
 	}
 }
 
-// TestPersonalPasswords: nobody's password has in it what everyone knows of its owner.
+// TestPersonalPasswords checks that a password with the name or address of its user is denied.
 func TestPersonalPasswords(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -152,7 +152,7 @@ func TestPersonalPasswords(t *testing.T) {
 	})
 }
 
-// TestListedPasswords: a list of the operator's refuses more, wherever a password is set.
+// TestListedPasswords checks that the operator's list applies wherever a password is set.
 func TestListedPasswords(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{
@@ -213,7 +213,7 @@ func TestPasswordRules(t *testing.T) {
 	})
 }
 
-// TestNewPasswordEndsOtherSessions: one's own session goes on, all others end.
+// TestNewPasswordEndsOtherSessions checks that the caller's own session continues and all others end.
 func TestNewPasswordEndsOtherSessions(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -237,7 +237,7 @@ func TestNewPasswordEndsOtherSessions(t *testing.T) {
 	})
 }
 
-// TestCurrentPasswordIsNotGuessed: a stolen session gives five tries.
+// TestCurrentPasswordIsNotGuessed checks that a stolen session has five tries.
 func TestCurrentPasswordIsNotGuessed(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

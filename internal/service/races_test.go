@@ -52,7 +52,7 @@ func TestOneOfManyRepetitionsCreates(t *testing.T) {
 	})
 }
 
-// TestAdministratorsCannotBothGo: each of two relies on the other to stay.
+// TestAdministratorsCannotBothGo checks that two administrators who leave at once do not leave none.
 func TestAdministratorsCannotBothGo(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -83,8 +83,8 @@ func TestAdministratorsCannotBothGo(t *testing.T) {
 	})
 }
 
-// TestConditionalUpdatesAreNotLost: of updates of one version, one succeeds, and
-// unconditional ones all count.
+// TestConditionalUpdatesAreNotLost checks that one of several updates of the same version succeeds,
+// and that all unconditional updates count.
 func TestConditionalUpdatesAreNotLost(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -108,8 +108,8 @@ func TestConditionalUpdatesAreNotLost(t *testing.T) {
 	})
 }
 
-// TestTotalsUnderConcurrency: the counts per block are right after any mixture
-// of creations, deletions and changes at once.
+// TestTotalsUnderConcurrency checks that the counts per block are right after simultaneous creations,
+// deletions and changes.
 func TestTotalsUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -138,7 +138,7 @@ func TestTotalsUnderConcurrency(t *testing.T) {
 	})
 }
 
-// TestGroupCannotVanishUnderItsMembers: a group is deleted or joined, not both.
+// TestGroupCannotVanishUnderItsMembers checks that a group is either deleted or joined, not both.
 func TestGroupCannotVanishUnderItsMembers(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -160,7 +160,7 @@ func TestGroupCannotVanishUnderItsMembers(t *testing.T) {
 	})
 }
 
-// TestOneOfManyPutsCreates: calls for one record come one after another.
+// TestOneOfManyPutsCreates checks that simultaneous calls for one record create it once.
 func TestOneOfManyPutsCreates(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {

@@ -19,8 +19,8 @@ func refusals(s *apitest.Server, query string) []apitest.Event {
 	return list.Data
 }
 
-// TestEqualRefusalsAreOneEvent: four hundred refused reads, at two instances at
-// once, are one event that counts them all.
+// TestEqualRefusalsAreOneEvent checks that four hundred denied reads on two instances are one event
+// with their count.
 func TestEqualRefusalsAreOneEvent(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -57,8 +57,8 @@ func TestEqualRefusalsAreOneEvent(t *testing.T) {
 	})
 }
 
-// TestRefusalsOfOthersAreOtherEvents: a caller, a source, a reason or a minute
-// more makes another event; at the gate as behind it.
+// TestRefusalsOfOthersAreOtherEvents checks that another caller, source, reason or minute makes
+// another event, for tokens and for sign-ins.
 func TestRefusalsOfOthersAreOtherEvents(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -138,9 +138,8 @@ func TestRefusalsOfOthersAreOtherEvents(t *testing.T) {
 	})
 }
 
-// TestRefusalsByClocksThatDiffer: the count goes on where another instance's
-// clock is somewhat behind, and an event of a clock that was far ahead does not
-// collect what comes after it.
+// TestRefusalsByClocksThatDiffer checks that counting continues when the clock of another instance is
+// somewhat behind, and that an event of a clock far ahead does not count later denials.
 func TestRefusalsByClocksThatDiffer(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -163,7 +162,7 @@ func TestRefusalsByClocksThatDiffer(t *testing.T) {
 	})
 }
 
-// TestClientRequestID: what a client calls its request is kept beside our own id.
+// TestClientRequestID checks that the id of a client is kept beside our own.
 func TestClientRequestID(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -10,9 +10,9 @@ import (
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
-// holding runs fn against two instances on one PostgreSQL. hold locks a user as
-// another transaction would, waiting returns once so many transactions wait for
-// locks. (SQLite has one writer at a time: there nothing is read before its lock.)
+// holding runs fn against two instances on one PostgreSQL. hold locks a user as another transaction
+// does; waiting returns once n transactions wait for locks. SQLite needs no such test: it has one
+// writer at a time.
 func holding(t *testing.T,
 	fn func(t *testing.T, s [2]*apitest.Server, hold func(userID int64) (release func()), waiting func(n int)),
 ) {
@@ -42,9 +42,8 @@ func holding(t *testing.T,
 	fn(t, s, hold, waiting)
 }
 
-// TestRightsThatEndWhileARequestWaits: nothing that is read for a decision is
-// older than the lock it is read under. A transaction holds the user whom a
-// request wants to change; meanwhile the caller's rights end.
+// TestRightsThatEndWhileARequestWaits checks that data for a decision is read under its lock. A
+// transaction holds the user whom a request changes; meanwhile the rights of the caller end.
 func TestRightsThatEndWhileARequestWaits(t *testing.T) {
 	t.Parallel()
 	holding(t, func(t *testing.T, s [2]*apitest.Server, hold func(userID int64) (release func()), waiting func(n int)) {
@@ -93,9 +92,8 @@ func TestRightsThatEndWhileARequestWaits(t *testing.T) {
 	})
 }
 
-// TestMembershipsUnderALock: what a user is in is read after the lock is had. A
-// help desk must not set the password of somebody who has just become an
-// administrator, and no revocation that is answered is lost.
+// TestMembershipsUnderALock checks that groups are read under the lock: a help desk must not set the
+// password of a user who has just become an administrator, and no answered change is lost.
 func TestMembershipsUnderALock(t *testing.T) {
 	t.Parallel()
 	holding(t, func(t *testing.T, s [2]*apitest.Server, hold func(userID int64) (release func()), waiting func(n int)) {

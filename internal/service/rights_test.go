@@ -12,13 +12,13 @@ import (
 	"github.com/rosterhq/roster/internal/service"
 )
 
-// wantFresh checks that a session has to prove itself for a call.
+// wantFresh checks that a session has to authenticate again for a call.
 func wantFresh(s *apitest.Server, method, path string, body any, as apitest.Option) {
 	s.Do(method, path, body, as).WantProblem(http.StatusForbidden, "reauthentication_required")
 }
 
-// TestTokenIsNobody: a token that acts for a user has what its list says and
-// nothing by being that user.
+// TestTokenIsNobody checks that a token of a user has the rights of its list and none of the user's
+// own.
 func TestTokenIsNobody(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -72,8 +72,8 @@ func TestTokenIsNobody(t *testing.T) {
 	})
 }
 
-// TestTokenNeverTouchesItsUsersWayIn: also one whose list has users.update, and
-// that may do it to anybody else.
+// TestTokenNeverTouchesItsUsersWayIn checks this also for a token with users.update, which may change
+// all other users.
 func TestTokenNeverTouchesItsUsersWayIn(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -101,8 +101,8 @@ func TestTokenNeverTouchesItsUsersWayIn(t *testing.T) {
 	})
 }
 
-// TestNobodyBecomesWhomTheyMayNotSee: what somebody signs in with is touched only
-// by those who see unmasked data.
+// TestNobodyBecomesWhomTheyMayNotSee checks that only callers who see unmasked data can change the
+// credentials of others.
 func TestNobodyBecomesWhomTheyMayNotSee(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -143,8 +143,8 @@ func TestNobodyBecomesWhomTheyMayNotSee(t *testing.T) {
 	})
 }
 
-// TestCurrentPasswordIsNoOracle: it has no place in a change of somebody else,
-// whatever it holds, and costs no look at the password.
+// TestCurrentPasswordIsNoOracle checks that currentPassword for another user is always an error,
+// before any password is compared.
 func TestCurrentPasswordIsNoOracle(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -168,8 +168,7 @@ func TestCurrentPasswordIsNoOracle(t *testing.T) {
 	})
 }
 
-// TestFreshness: what could outlast a stolen session takes one that has just
-// proved who it is.
+// TestFreshness checks that changes that outlast a stolen session need a recent authentication.
 func TestFreshness(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -240,8 +239,7 @@ func TestFreshness(t *testing.T) {
 	})
 }
 
-// TestReauthenticateWithSecondFactor: a password alone is not all that a sign-in
-// of such a user takes.
+// TestReauthenticateWithSecondFactor checks that a user with a second factor needs it here too.
 func TestReauthenticateWithSecondFactor(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -294,7 +292,7 @@ func TestReauthenticateWithSecondFactor(t *testing.T) {
 	})
 }
 
-// TestMintedTokensStayWithinTheirMinter: permissions, masks, addresses and end.
+// TestMintedTokensStayWithinTheirMinter checks permissions, masks, addresses and end.
 func TestMintedTokensStayWithinTheirMinter(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -392,8 +390,8 @@ func TestMintedTokensStayWithinTheirMinter(t *testing.T) {
 	})
 }
 
-// TestTokensOutlastTheirIssuer, visibly: they are counted in the event, found by
-// filter and told of in the list.
+// TestTokensOutlastTheirIssuer checks that such tokens are counted in the event, found by a filter and
+// marked in the list.
 func TestTokensOutlastTheirIssuer(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -460,8 +458,8 @@ func TestTokensOutlastTheirIssuer(t *testing.T) {
 	})
 }
 
-// TestWildcard: only * holds what later releases bring, and only a holder of * can
-// give it or touch one who has it.
+// TestWildcard checks that only * covers the permissions of later releases, and that only a holder of
+// * can give it or change a user who has it.
 func TestWildcard(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -498,7 +496,7 @@ func TestWildcard(t *testing.T) {
 	})
 }
 
-// TestRequireTFA: a member without a second factor gets as far as enrolling one.
+// TestRequireTFA checks that a member without a second factor can only enrol one.
 func TestRequireTFA(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -558,8 +556,8 @@ func TestRequireTFA(t *testing.T) {
 	})
 }
 
-// TestConfiguredTokenEnds: ROSTER_ADMIN_TOKEN taken away or changed ends the old
-// one at the next start, and the token of a first start does not last for ever.
+// TestConfiguredTokenEnds checks that a removed or changed ROSTER_ADMIN_TOKEN ends at the next start,
+// and that the token of a first start expires.
 func TestConfiguredTokenEnds(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

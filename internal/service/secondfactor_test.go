@@ -11,7 +11,7 @@ import (
 	"github.com/rosterhq/roster/internal/delivery"
 )
 
-// anotherCode is a code that differs from code.
+// anotherCode returns a code that differs from code.
 func anotherCode(code string) string {
 	if code == "000000" {
 		return "000001"
@@ -50,8 +50,8 @@ func TestCodeByMail(t *testing.T) {
 	})
 }
 
-// TestRepeatedMailHasAnotherCode: a code is made when its mail is sent, so that
-// it is kept nowhere; the last mail counts.
+// TestRepeatedMailHasAnotherCode checks that the last mail counts: a code is made when its mail is
+// sent, and stored nowhere.
 func TestRepeatedMailHasAnotherCode(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -114,7 +114,7 @@ func TestChallengeEnds(t *testing.T) {
 	})
 }
 
-// TestCodesAreThrottled: new challenges do not give new tries.
+// TestCodesAreThrottled checks that new challenges do not give new tries.
 func TestCodesAreThrottled(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -209,8 +209,8 @@ func TestAuthenticator(t *testing.T) {
 	})
 }
 
-// TestOneCodeOneSignIn: a code is taken once, though it is sent many times at
-// once, for one challenge or for several, to two instances.
+// TestOneCodeOneSignIn checks that a code is accepted once, for one challenge or several, on two
+// instances.
 func TestOneCodeOneSignIn(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -297,8 +297,7 @@ func TestAuthenticatorRights(t *testing.T) {
 	})
 }
 
-// TestSixthCode: after five wrong codes the source has to wait, and the challenge
-// is over for everyone.
+// TestSixthCode checks that after five wrong codes the source has to wait and the challenge ends.
 func TestSixthCode(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -11,7 +11,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// TestSessions: everyone sees and ends one's own; administrators those of others.
+// TestSessions checks that users see and end their own sessions, and administrators those of others.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -93,7 +93,7 @@ func TestSessions(t *testing.T) {
 	})
 }
 
-// TestSessionsEnd 30 days after the sign-in, however much they are used.
+// TestSessionsEnd checks that sessions end 30 days after the sign-in, however much they are used.
 func TestSessionsEnd(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -118,7 +118,8 @@ func TestSessionsEnd(t *testing.T) {
 	})
 }
 
-// TestWhatEndsWhat: a new way in leaves nothing of the old one.
+// TestWhatEndsWhat checks that a new credential ends the sessions, links and challenges of the old
+// one.
 func TestWhatEndsWhat(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -211,8 +212,8 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-// TestOneRefreshWins: of many uses of a refresh token at once, on two instances,
-// one gets the next pair, and as the others show that two have it, nobody keeps it.
+// TestOneRefreshWins checks that one of many simultaneous uses of a refresh token succeeds, and that
+// the session then ends, as the token is in two hands.
 func TestOneRefreshWins(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -256,8 +257,8 @@ func TestSignOut(t *testing.T) {
 	})
 }
 
-// TestAccessEndsAtOnce: what takes a right away holds for the very next request
-// on each instance, whatever that instance remembers.
+// TestAccessEndsAtOnce checks that a removed right is gone at the next request on each instance,
+// whatever its cache has.
 func TestAccessEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {

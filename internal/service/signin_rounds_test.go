@@ -13,10 +13,9 @@ import (
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
-// TestSignInTakesTheSameTime: how long a refusal takes does not tell whether
-// there is a user, and in what state. It counts the rounds of bcrypt, which take
-// nearly all of the time and must be the same to the last one. It measures no time:
-// on a busy machine that tells of the machine.
+// TestSignInTakesTheSameTime checks that the time of a denial does not reveal whether a user exists,
+// or its state. It counts the rounds of bcrypt, which take nearly all of the time; a busy machine
+// makes measured times useless.
 func TestSignInTakesTheSameTime(t *testing.T) {
 	const cost, samples = 5, 5
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

@@ -49,7 +49,7 @@ func TestSignIn(t *testing.T) {
 	})
 }
 
-// TestSameRefusal: whatever is wrong, the answer is the same.
+// TestSameRefusal checks that all causes of a denial have the same answer.
 func TestSameRefusal(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -108,7 +108,7 @@ func TestAllowListAtSignIn(t *testing.T) {
 	})
 }
 
-// TestReactivation: who is let in again has to sign in again.
+// TestReactivation checks that a reactivated user has to sign in again.
 func TestReactivation(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -173,7 +173,7 @@ func TestBruteForce(t *testing.T) {
 	})
 }
 
-// TestManyAddressesFromOneSource bounds one password tried on everyone.
+// TestManyAddressesFromOneSource checks the limit for one password tried on many addresses.
 func TestManyAddressesFromOneSource(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -188,8 +188,8 @@ func TestManyAddressesFromOneSource(t *testing.T) {
 	})
 }
 
-// TestParallelGuesses: many guesses at once, on two instances, are no more than
-// one after another; and many good ones lock nobody out.
+// TestParallelGuesses checks that simultaneous guesses on two instances get no more tries than
+// sequential ones, and that many right passwords lock no user out.
 func TestParallelGuesses(t *testing.T) {
 	t.Parallel()
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
@@ -212,7 +212,7 @@ func TestParallelGuesses(t *testing.T) {
 	})
 }
 
-// TestCostUpgrade: a hash of a lower cost is replaced at the next sign-in.
+// TestCostUpgrade checks that a hash of a lower cost is replaced at the next sign-in.
 func TestCostUpgrade(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -8,9 +8,8 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// TestNoOtherSiteLocksOut: a page that a victim opens sends what browsers let it
-// send, by the victim's own address. Nothing of it counts as a try, so that the
-// victim can still sign in, and nobody is mailed.
+// TestNoOtherSiteLocksOut checks that requests that a page of another site makes from the victim's
+// browser do not count as tries and send no mail.
 func TestNoOtherSiteLocksOut(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -11,8 +11,8 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// TestOneMailboxHasOneUser: an address is the same one however its domain is
-// spelled, wherever addresses are compared.
+// TestOneMailboxHasOneUser checks that addresses are compared without regard to the spelling of the
+// domain.
 func TestOneMailboxHasOneUser(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -63,7 +63,8 @@ func TestOneMailboxHasOneUser(t *testing.T) {
 	})
 }
 
-// TestLabelsShowWhatTheyAre: names of groups and tokens are read by people, too.
+// TestLabelsShowWhatTheyAre checks that names of groups and tokens have no invisible or misleading
+// characters.
 func TestLabelsShowWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -87,7 +88,7 @@ func TestLabelsShowWhatTheyAre(t *testing.T) {
 	})
 }
 
-// TestClientTagsTogether: as many and as long as may be come back as they were.
+// TestClientTagsTogether checks that tags of 8 KiB in total are stored, and no more.
 func TestClientTagsTogether(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

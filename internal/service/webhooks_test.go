@@ -7,7 +7,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// TestWebhooksAreBounded: each one costs every change a row.
+// TestWebhooksAreBounded checks the maximum number: each webhook costs every change a row.
 func TestWebhooksAreBounded(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

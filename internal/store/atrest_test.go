@@ -17,8 +17,7 @@ import (
 
 type changes = map[string]any
 
-// TestNothingReadableAtRest gives out every kind of secret there is and looks for
-// each of them in all of the database.
+// TestNothingReadableAtRest creates every kind of secret and searches the whole database for each.
 func TestNothingReadableAtRest(t *testing.T) {
 	t.Parallel()
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
@@ -60,9 +59,8 @@ func TestNothingReadableAtRest(t *testing.T) {
 	})
 }
 
-// TestNothingPersonalAfterDeletion looks for what is personal of a user in all of
-// the database, before and after the deletion. The outbox is left out: messages
-// that are on their way may still arrive.
+// TestNothingPersonalAfterDeletion searches the whole database for personal data of a user, before and
+// after the deletion. It skips the outbox, whose messages may still have to arrive.
 func TestNothingPersonalAfterDeletion(t *testing.T) {
 	t.Parallel()
 	apitest.EachDatabase(t, func(t *testing.T, s *apitest.Server, engine string, db *sql.DB) {
@@ -163,8 +161,7 @@ func TestNothingPersonalAfterDeletion(t *testing.T) {
 	})
 }
 
-// TestDeletionKeepsItsOwnEvent: what the deletion says of itself is not erased
-// with the user.
+// TestDeletionKeepsItsOwnEvent checks that the event of a deletion is not erased with the user.
 func TestDeletionKeepsItsOwnEvent(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -186,8 +183,8 @@ func TestDeletionKeepsItsOwnEvent(t *testing.T) {
 	})
 }
 
-// TestOwnDeletionKeepsNoSource: the event of a deletion comes after the erasure, and
-// where the user did it, and with which token, is erased all the same.
+// TestOwnDeletionKeepsNoSource checks that the event of a user's own deletion has no source and no
+// token, though it is written after the erasure.
 func TestOwnDeletionKeepsNoSource(t *testing.T) {
 	t.Parallel()
 	apitest.EachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
@@ -207,8 +204,7 @@ func TestOwnDeletionKeepsNoSource(t *testing.T) {
 	})
 }
 
-// dump returns all of a database as text, values between bars, but for the
-// tables to skip.
+// dump returns the database as text, with bars between the values, without the tables to skip.
 func dump(t *testing.T, engine string, db *sql.DB, skip ...string) string {
 	t.Helper()
 	list := "SELECT name FROM sqlite_master WHERE type = 'table'"

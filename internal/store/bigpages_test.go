@@ -12,8 +12,8 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// fill inserts rows from 1 to n, which the statement finds in n(i). TEXT in it is a
-// text of so many letters, EPOCH a time.
+// fill inserts rows from 1 to n, as n(i) in the statement. It replaces TEXT by a text of so many
+// letters and EPOCH by a time.
 func fill(t *testing.T, engine, url string, n, letters int, insert string) {
 	t.Helper()
 	text := fmt.Sprintf("replace(hex(zeroblob(%d)), '00', 'x')", letters)
@@ -30,7 +30,7 @@ func fill(t *testing.T, engine, url string, n, letters int, insert string) {
 // epoch is a time as each engine keeps it.
 var epoch = map[string]string{"sqlite": "0", "postgres": "'1970-01-01 00:00:00+00'"}
 
-// fillEvents makes n events of 200 KB each, beside the one there is.
+// fillEvents inserts n events of 200 KB each, beside the existing one.
 func fillEvents(t *testing.T, engine, url string, n int) {
 	t.Helper()
 	fill(t, engine, url, n, 200_000, `INSERT INTO events (type, happened_at, actor_name, actor_token_id,
@@ -39,7 +39,7 @@ func fillEvents(t *testing.T, engine, url string, n int) {
 			'{"name":{"old":"","new":"' || TEXT || '"}}', '' FROM n`)
 }
 
-// TestBigEvents: however large events are, they are read page by page.
+// TestBigEvents checks that large events are read page by page.
 func TestBigEvents(t *testing.T) {
 	t.Parallel()
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
@@ -49,8 +49,8 @@ func TestBigEvents(t *testing.T) {
 	})
 }
 
-// TestBigEventsInMemory: six pages of events took 1.2 GB. It does not run beside
-// other tests, as it looks at what all of them take.
+// TestBigEventsInMemory checks the memory for a page: six pages once took 1.2 GB. It measures the
+// whole process, so it does not run in parallel.
 func TestBigEventsInMemory(t *testing.T) {
 	apitest.EachAlone(t, func(t *testing.T, s *apitest.Server, engine, url string) {
 		fillEvents(t, engine, url, 1000)
@@ -68,7 +68,7 @@ func TestBigEventsInMemory(t *testing.T) {
 	})
 }
 
-// TestBigRecords: the same by position.
+// TestBigRecords checks the same for pages by position.
 func TestBigRecords(t *testing.T) {
 	t.Parallel()
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
@@ -88,7 +88,8 @@ func TestBigRecords(t *testing.T) {
 	})
 }
 
-// TestDeliveriesDoNotLoadWhatTheySay: one page of deliveries took 220 MB.
+// TestDeliveriesDoNotLoadWhatTheySay checks the memory for a page, which once took 220 MB. It does not
+// run in parallel.
 func TestDeliveriesDoNotLoadWhatTheySay(t *testing.T) {
 	apitest.EachAlone(t, func(t *testing.T, s *apitest.Server, engine, url string) {
 		path, _ := s.CreateWebhook(apitest.NewReceiver(t).URL, changes{"active": false})
@@ -110,7 +111,7 @@ func TestDeliveriesDoNotLoadWhatTheySay(t *testing.T) {
 	})
 }
 
-// allocated returns how many bytes fn has asked for.
+// allocated returns how many bytes fn allocates.
 func allocated(fn func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -119,7 +120,7 @@ func allocated(fn func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// TestEventTotalIsBounded: so many events are counted and no more.
+// TestEventTotalIsBounded checks that the total counts so many events and no more.
 func TestEventTotalIsBounded(t *testing.T) {
 	t.Parallel()
 	const counted = 10_000

@@ -29,7 +29,7 @@ type link struct {
 	connections map[net.Conn]bool
 }
 
-// newLink returns a link and the database's URL over it.
+// newLink returns a link and the URL of the database over it.
 func newLink(t *testing.T, databaseURL string) (*link, string) {
 	t.Helper()
 	parsed, err := url.Parse(databaseURL)
@@ -155,8 +155,8 @@ func TestDatabaseAway(t *testing.T) {
 	}
 }
 
-// TestLostAnswers cuts the link after a statement was sent and before its answer
-// is there, where lib/pq would send a lone statement again.
+// TestLostAnswers cuts the link after a statement is sent and before its answer, where lib/pq sends a
+// single statement again.
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
 	l, databaseURL := newLink(t, storetest.URL(t, "postgres"))
@@ -186,7 +186,7 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-// TestReadOnlyDatabase: what only reads goes on, what writes is told to come back.
+// TestReadOnlyDatabase checks that reads go on and that writes fail with Retry-After.
 func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	databaseURL := storetest.URL(t, "postgres")
@@ -202,8 +202,8 @@ func TestReadOnlyDatabase(t *testing.T) {
 	readOnly.Do(http.MethodGet, "/readyz", nil).Want(http.StatusServiceUnavailable)
 }
 
-// TestWithoutPreparedStatements: behind a transaction pooler every query is sent
-// as text.
+// TestWithoutPreparedStatements checks the setting for transaction poolers, which sends every query as
+// text.
 func TestWithoutPreparedStatements(t *testing.T) {
 	t.Parallel()
 	for _, engine := range storetest.Engines {

@@ -108,10 +108,12 @@ func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 			AccessTokenTTL: time.Hour, RefreshTokenTTL: month, SessionTTL: month,
 			TrustedProxies: loopback(tb), WebhookAllowPrivate: loopback(tb), // the address of the tests
 		},
-		Logger:    slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Store:     db,
-		Clock:     clock.Now,
-		Passwords: secret.NewPasswords(secret.MinCost, 2),
+		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Store:  db,
+		Clock:  clock.Now,
+		// A busy machine fails no test: no password waits for another, and requests have time.
+		Passwords:      secret.NewPasswords(secret.MinCost, 32),
+		RequestTimeout: time.Minute,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var background sync.WaitGroup

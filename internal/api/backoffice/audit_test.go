@@ -79,7 +79,7 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-// walkEvents goes from page to page while events are added.
+// walkEvents follows the links of the list while events are added.
 func walkEvents(t *testing.T, s *apitest.Server, want int) {
 	t.Helper()
 	path, seen, last := apitest.EventsPath+"?limit=3", 0, int64(1<<62)

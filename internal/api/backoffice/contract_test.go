@@ -7,7 +7,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/backoffice"
 )
 
-// contractCalls are the calls of this dialect in its contract, as "METHOD path".
+// contractCalls returns the calls of this dialect in its contract, as "METHOD path".
 func contractCalls(t *testing.T) []string {
 	t.Helper()
 	calls, err := apitest.ContractCalls(backoffice.Prefix)

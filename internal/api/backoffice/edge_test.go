@@ -10,8 +10,8 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// TestRequestIDs: the id of a request is ours or a trusted proxy's. A stranger's
-// is kept beside it, for people to find, and cannot be taken for another's.
+// TestRequestIDs checks that the id of a request is ours or that of a trusted proxy. The id of another
+// client is kept beside it and cannot be mistaken for one of ours.
 func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	ours := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
@@ -64,7 +64,7 @@ func TestRequestIDs(t *testing.T) {
 	})
 }
 
-// logLine returns the line of a request.
+// logLine returns the line of the log about a request.
 func logLine(s *apitest.Server, id string) string {
 	for line := range strings.Lines(s.Log.String()) {
 		if strings.Contains(line, `"request_id":"`+id+`"`) {

@@ -12,10 +12,8 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// TestEventsKeepMaskedDataFromAuditors: a caller who sees masks reads
-// the events of others, and cannot tell an address of theirs: neither one that
-// they have come from, nor one that is in an allow-list, nor one that something
-// is called by.
+// TestEventsKeepMaskedDataFromAuditors checks that a caller who sees masks can list the events of
+// other users without learning their addresses, entries of allow-lists or labels.
 func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

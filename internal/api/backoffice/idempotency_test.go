@@ -15,7 +15,7 @@ import (
 	"github.com/rosterhq/roster/internal/service"
 )
 
-// TestSameRequest: what counts as the same request for an Idempotency-Key.
+// TestSameRequest checks which requests with an Idempotency-Key are the same.
 func TestSameRequest(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -55,8 +55,8 @@ func TestSameRequest(t *testing.T) {
 	})
 }
 
-// TestFingerprintTellsNothingOfThePassword: two creations that differ in their
-// passwords alone leave the same behind, and nothing of it is a plain digest.
+// TestFingerprintTellsNothingOfThePassword checks that two creations with different passwords have the
+// same fingerprint, which is no plain digest.
 func TestFingerprintTellsNothingOfThePassword(t *testing.T) {
 	t.Parallel()
 	apitest.EachDatabase(t, func(t *testing.T, s *apitest.Server, _ string, db *sql.DB) {
@@ -84,8 +84,8 @@ func TestFingerprintTellsNothingOfThePassword(t *testing.T) {
 	})
 }
 
-// TestKeptAnswerSurvivesNewKey: a repetition finds the answer after
-// ROSTER_SECRET_KEY has been set.
+// TestKeptAnswerSurvivesNewKey checks that a repetition finds its answer after ROSTER_SECRET_KEY is
+// set.
 func TestKeptAnswerSurvivesNewKey(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -109,7 +109,7 @@ func TestKeptAnswerSurvivesNewKey(t *testing.T) {
 	})
 }
 
-// TestKeptAnswersArePruned: what is over goes on time, and not only by the next
+// TestKeptAnswersArePruned checks that expired answers are deleted in time, and not only by the next
 // creation.
 func TestKeptAnswersArePruned(t *testing.T) {
 	t.Parallel()
@@ -132,8 +132,8 @@ func TestKeptAnswersArePruned(t *testing.T) {
 	})
 }
 
-// TestKeptAnswerIsNoWayAroundMasks: an answer that was kept for somebody who saw
-// unmasked data is not given to them once they see masks.
+// TestKeptAnswerIsNoWayAroundMasks checks that an answer with unmasked data is not repeated once the
+// caller sees masks.
 func TestKeptAnswerIsNoWayAroundMasks(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

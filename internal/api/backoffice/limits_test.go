@@ -9,7 +9,8 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// TestLimitsOfLists: a list in a body has the limit of identity, which no struct tag can name.
+// TestLimitsOfLists checks that lists in bodies have the limits of identity, which no struct tag can
+// name.
 func TestLimitsOfLists(t *testing.T) {
 	t.Parallel()
 	limits := map[string]int{

@@ -127,7 +127,7 @@ func TestListPages(t *testing.T) {
 	})
 }
 
-// TestWalkByCursor follows Link while rows come and go behind and before it.
+// TestWalkByCursor follows Link while rows are added and deleted on both sides of the cursor.
 func TestWalkByCursor(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -244,8 +244,8 @@ func TestBadQueries(t *testing.T) {
 	})
 }
 
-// TestListsLeadOn: a list by position has a link wherever more follows, with all
-// that was asked for.
+// TestListsLeadOn checks that a list by position has a link, with all its parameters, while rows
+// follow.
 func TestListsLeadOn(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

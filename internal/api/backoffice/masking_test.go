@@ -10,9 +10,10 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// secretValues of the user that the tests of masking look at.
+// secretValues are the values of the user that must be masked.
 var secretValues = []string{"mary@", "MARY@", "8043257762", "80432577", "79.24.241.198", "hidden@"}
 
+// wantMasked checks that an answer has none of secretValues.
 func wantMasked(t *testing.T, answer *apitest.Answer) {
 	t.Helper()
 	for _, value := range secretValues {
@@ -22,7 +23,7 @@ func wantMasked(t *testing.T, answer *apitest.Answer) {
 	}
 }
 
-// TestMasking looks through every answer that has a user in it.
+// TestMasking checks every answer that has a user in it.
 func TestMasking(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -96,7 +97,7 @@ func TestMasking(t *testing.T) {
 	})
 }
 
-// TestNoOracle: what is masked cannot be found out by asking.
+// TestNoOracle checks that queries do not reveal masked values.
 func TestNoOracle(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -142,8 +143,7 @@ func TestNoOracle(t *testing.T) {
 	})
 }
 
-// TestMasksOfOthers: a mask that is not that of the present value is an error,
-// and never stored.
+// TestMasksOfOthers checks that a mask of another value is an error and is never stored.
 func TestMasksOfOthers(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

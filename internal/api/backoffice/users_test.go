@@ -171,9 +171,8 @@ func TestCreateMinimal(t *testing.T) {
 	})
 }
 
-// TestInvalidFields has one wrong value per line, for creation and, where the
-// field may be changed, for update. The error must name the field, and nothing
-// may be stored.
+// TestInvalidFields sends one wrong value at a time to creation and, where the field can be changed,
+// to update. The error must name the field, and nothing may be stored.
 func TestInvalidFields(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 256)
