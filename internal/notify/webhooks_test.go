@@ -130,8 +130,8 @@ func TestOtherWaysToChangeUsers(t *testing.T) {
 				t.Errorf("no %s in %v", event, log)
 			}
 		}
-		id := s.Do(http.MethodPost, "/api/v1/users", changes{"email": "fly@example.com", "blocked": false}).
-			Want(http.StatusOK).Object()["data"].(map[string]any)["id"]
+		created := s.Do(http.MethodPost, "/api/v1/users", changes{"email": "fly@example.com", "blocked": false})
+		id := created.Want(http.StatusOK).Object()["data"].(map[string]any)["id"]
 		expect("USER_CREATED")
 		s.Do(http.MethodPut, fmt.Sprintf("/api/v1/users/%v", id),
 			changes{"email": "fly@example.com", "blocked": true, "blocked_code": "email_changed"}).Want(http.StatusOK)

@@ -99,7 +99,7 @@ func Query(tb testing.TB, db *sql.DB, text string) (lines []string) {
 // CountRows counts the rows of a table.
 func CountRows(tb testing.TB, engine, url, table, where string) (n int) {
 	tb.Helper()
-	query := "SELECT count(*) FROM " + table + " WHERE " + where //nolint:gosec // both are from tests
+	query := "SELECT count(*) FROM " + table + " WHERE " + where
 	if err := OpenDatabase(tb, engine, url).QueryRowContext(tb.Context(), query).Scan(&n); err != nil {
 		tb.Fatal(err)
 	}

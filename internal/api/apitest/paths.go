@@ -13,7 +13,7 @@ const (
 	UsersPath      = "/api/v2/users"
 	MePath         = UsersPath + "/me"
 	GroupsPath     = "/api/v2/groups"
-	TokensPath     = "/api/v2/tokens"
+	TokensPath     = "/api/v2/tokens" //nolint:gosec // a path, no credential
 	EventsPath     = "/api/v2/events"
 	IntrospectPath = "/api/v2/introspect"
 	ExplainPath    = "/api/v2/network/explain"
