@@ -67,7 +67,7 @@ type Message struct {
 	AttemptedAt time.Time // when the last one began; zero for none
 	Status      int       // HTTP status of the last answer; 0 for none
 	LastError   string
-	SettledAt   time.Time // zero while it is pending
+	CompletedAt time.Time // zero while it is pending
 }
 
 // Filter selects messages; all set fields must hold.

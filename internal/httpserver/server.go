@@ -31,8 +31,8 @@ type Options struct {
 	Dialects []api.Dialect
 	// Authenticate returns the caller that a credential stands for.
 	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
-	// Refused records what an authenticated caller was refused.
-	Refused func(ctx context.Context, actor identity.Actor, err error)
+	// Denied records what an authenticated caller was refused.
+	Denied func(ctx context.Context, actor identity.Actor, err error)
 	// Ready returns nil when requests can be served.
 	Ready func(context.Context) error
 	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id are
@@ -138,7 +138,7 @@ func guarded(scheme api.Scheme, public bool, next echo.HandlerFunc) echo.Handler
 }
 
 // authenticated finds the caller and hands it to the handler. It reports to
-// Options.Refused each Forbidden that the handler returns, for every route of every
+// Options.Denied each Forbidden that the handler returns, for every route of every
 // dialect, also where the answer has begun, the client has gone or the time is up.
 // There is nothing to report where no caller is known: Authenticate records the
 // tokens that it refuses itself, and so do the operations behind public routes.
@@ -157,7 +157,7 @@ func (s *Server) authenticated(scheme api.Scheme, next api.Handler) echo.Handler
 		if identity.KindOf(err) == identity.Forbidden {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), requestTimeout)
 			defer cancel()
-			s.options.Refused(ctx, actor, err)
+			s.options.Denied(ctx, actor, err)
 		}
 		return err
 	}

@@ -41,7 +41,7 @@ func stream(t *testing.T, timeout time.Duration, handler api.Handler) *streamed 
 		Authenticate: func(context.Context, string, identity.Origin) (identity.Actor, error) {
 			return identity.Actor{}, nil
 		},
-		Refused: func(ctx context.Context, _ identity.Actor, err error) {
+		Denied: func(ctx context.Context, _ identity.Actor, err error) {
 			s.refused, s.refusedCtx = err, ctx.Err()
 		},
 		Logger: slog.New(slog.NewJSONHandler(&s.log, nil)),

@@ -25,7 +25,7 @@ type Challenge struct {
 // MaxWrongCodes is how many wrong codes end a challenge.
 const MaxWrongCodes = 5
 
-// OverAt reports whether the challenge can be answered no more.
-func (c Challenge) OverAt(now time.Time) bool {
+// ExpiredAt reports whether the challenge can be answered no more.
+func (c Challenge) ExpiredAt(now time.Time) bool {
 	return c.WrongCodes >= MaxWrongCodes || !now.Before(c.ExpiresAt)
 }

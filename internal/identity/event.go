@@ -26,7 +26,7 @@ const (
 	UserReauthenticated EventType = "USER_REAUTHENTICATED"
 	UserTOTPEnabled     EventType = "USER_TOTP_ENABLED"
 	UserTOTPReset       EventType = "USER_TOTP_RESET"
-	UserAccessRefused   EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
+	UserAccessDenied    EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
 	UserSynced          EventType = "USER_SYNCED"         // another service has synchronised the user's accounts
 
 	UserSigninChallenged       EventType = "USER_SIGNIN_CHALLENGED"        // after a right password; with the provider
@@ -49,7 +49,7 @@ const (
 // EventTypes lists the types.
 var EventTypes = []EventType{
 	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
-	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserReauthenticated, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
+	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserReauthenticated, UserTOTPEnabled, UserTOTPReset, UserAccessDenied,
 	UserSigninChallenged, UserFactorUsed, UserPasswordResetRequested,
 	RecordCreated, RecordUpdated, RecordDeleted,
 	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated, WebhookTested, WebhookRedelivered,

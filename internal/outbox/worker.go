@@ -84,7 +84,7 @@ func (w *Worker) Run(ctx context.Context) {
 	}
 }
 
-// Once sends all that is due and returns when it has been settled.
+// Once sends all that is due and returns when it is recorded.
 func (w *Worker) Once(ctx context.Context) {
 	w.startDue(ctx)
 	w.work.Wait()
@@ -239,17 +239,17 @@ func settleIn(ctx context.Context, tx *store.Tx, a attempt, ending bool, now tim
 	m := a.Message
 	switch {
 	case a.expired:
-		return expired, tx.SettleMessage(ctx, m, delivery.Dead, now)
+		return expired, tx.CompleteMessage(ctx, m, delivery.Dead, now)
 	case a.err == nil && m.To.Channel == delivery.ChannelMail:
 		return sent, tx.DropMessage(ctx, m.ID) // what it said is nobody's business any more
 	case a.err == nil:
-		return sent, tx.SettleMessage(ctx, m, delivery.Done, now)
+		return sent, tx.CompleteMessage(ctx, m, delivery.Done, now)
 	case ending:
 		return released, tx.ReleaseMessage(ctx, m.ID, m.Attempts, now)
 	}
 	wait, again := delivery.RetryAfter(m.Attempts, rand.Float64()) //nolint:gosec // jitter, no secret
 	if !again || delivery.IsPermanent(a.err) {
-		return dead, tx.SettleMessage(ctx, m, delivery.Dead, now)
+		return dead, tx.CompleteMessage(ctx, m, delivery.Dead, now)
 	}
 	return failed, tx.RetryMessage(ctx, m, now.Add(wait))
 }

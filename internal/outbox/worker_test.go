@@ -128,7 +128,7 @@ func TestOutcomes(t *testing.T) {
 			if got := fmt.Sprint(m.State, " ", m.Attempts, " ", m.Status, " ", m.LastError); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
-			if pending := m.State == delivery.Pending; pending != m.SettledAt.IsZero() || !m.AttemptedAt.Equal(noon) || pending && !m.DueAt.After(noon.Add(3*time.Second)) {
+			if pending := m.State == delivery.Pending; pending != m.CompletedAt.IsZero() || !m.AttemptedAt.Equal(noon) || pending && !m.DueAt.After(noon.Add(3*time.Second)) {
 				t.Errorf("%s: %+v", name, m)
 			}
 		}

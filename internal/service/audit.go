@@ -44,9 +44,9 @@ func (s *Service) PruneEvents(ctx context.Context, olderThan time.Duration) (int
 	}
 }
 
-// Refused records that an authenticated caller was refused something. That it
+// Denied records that an authenticated caller was refused something. That it
 // cannot be recorded changes nothing about the refusal.
-func (s *Service) Refused(ctx context.Context, actor identity.Actor, cause error) {
+func (s *Service) Denied(ctx context.Context, actor identity.Actor, cause error) {
 	var refusal *identity.Error
 	if !errors.As(cause, &refusal) || refusal.Kind != identity.Forbidden {
 		return
@@ -66,7 +66,7 @@ const refusalPeriod = time.Minute
 // the table. It is the last step of its transaction.
 func refuse(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Time, reason string) error {
 	event := identity.Event{
-		Type: identity.UserAccessRefused, Time: now, Actor: actor, SubjectID: actor.UserID, Reason: reason,
+		Type: identity.UserAccessDenied, Time: now, Actor: actor, SubjectID: actor.UserID, Reason: reason,
 	}
 	// A lock first, then the look: of equal refusals at once, in any number of
 	// instances, one begins the event and the others see it.

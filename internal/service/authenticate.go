@@ -34,7 +34,7 @@ func (s *Service) Authenticate(ctx context.Context, credential string, origin id
 	actor.Credential = secret.Digest(credential)
 	if !allows(grant, origin.Source) {
 		err := errAddressNotAllowed()
-		s.Refused(ctx, actor, err)
+		s.Denied(ctx, actor, err)
 		return identity.Actor{}, err
 	}
 	if now.Sub(grant.Token.LastUsedAt) >= lastUseResolution {

@@ -96,7 +96,7 @@ func (s *Service) confirm(ctx context.Context, actor identity.Actor, user identi
 			return err
 		}
 		challenge, codeDigest, err := tx.ChallengeForUpdate(ctx, found.ID)
-		if identity.KindOf(err) == identity.NotFound || err == nil && challenge.OverAt(now) {
+		if identity.KindOf(err) == identity.NotFound || err == nil && challenge.ExpiredAt(now) {
 			return attempt.everywhere().succeed(ctx, tx)
 		}
 		if err != nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Once makes a create happen once however often it is asked for (the
+// Idempotency makes a create that is asked for several times happen once (the
 // Idempotency-Key of draft-ietf-httpapi-idempotency-key-header). The zero value
 // asks for nothing. Only success is remembered: what failed may be tried again.
-type Once struct {
+type Idempotency struct {
 	Key string
 	// Request is the request in a form that is the same for the same request, and
 	// without a password: another request may not have the same key.
@@ -22,7 +22,7 @@ type Once struct {
 	Render func(identity.User) []byte
 }
 
-// Answer is what a create is answered with, where Once had a key.
+// Answer is what a create is answered with, where Idempotency had a key.
 type Answer struct {
 	Replayed bool
 	UserID   int64
@@ -32,7 +32,7 @@ type Answer struct {
 // caller tells whose key it is: keys of different callers never meet, nor do those
 // of one who sees masks and has not always, for a kept answer is as masked as its
 // caller was.
-func (o Once) caller(actor identity.Actor) string {
+func (i Idempotency) caller(actor identity.Actor) string {
 	caller := "user " + strconv.FormatInt(actor.UserID, 10)
 	if actor.TokenID != 0 {
 		caller = "token " + strconv.FormatInt(actor.TokenID, 10)
@@ -44,16 +44,16 @@ func (o Once) caller(actor identity.Actor) string {
 }
 
 // purpose binds a fingerprint to its place.
-func (o Once) purpose(actor identity.Actor) string {
-	return "idempotency key " + o.caller(actor) + " " + o.Key
+func (i Idempotency) purpose(actor identity.Actor) string {
+	return "idempotency key " + i.caller(actor) + " " + i.Key
 }
 
 // replay returns the kept answer to an earlier use of the key, if there was one.
-func (s *Service) replay(ctx context.Context, actor identity.Actor, once Once, now time.Time) (Answer, error) {
-	if once.Key == "" {
+func (s *Service) replay(ctx context.Context, actor identity.Actor, idempotency Idempotency, now time.Time) (Answer, error) {
+	if idempotency.Key == "" {
 		return Answer{}, nil
 	}
-	kept, err := s.store.IdempotencyKey(ctx, once.caller(actor), once.Key, now.Add(-identity.IdempotencyPeriod))
+	kept, err := s.store.IdempotencyKey(ctx, idempotency.caller(actor), idempotency.Key, now.Add(-identity.IdempotencyPeriod))
 	if identity.KindOf(err) == identity.NotFound {
 		return Answer{}, nil
 	}
@@ -64,7 +64,7 @@ func (s *Service) replay(ctx context.Context, actor identity.Actor, once Once, n
 	if err != nil {
 		return Answer{}, err
 	}
-	if !sealer.VerifyMAC(kept.Fingerprint, once.purpose(actor), once.Request) {
+	if !sealer.VerifyMAC(kept.Fingerprint, idempotency.purpose(actor), idempotency.Request) {
 		return Answer{}, identity.Errorf(identity.Conflict, "idempotency_key_reused",
 			"This Idempotency-Key was used for another request.").WithField("Idempotency-Key")
 	}
@@ -72,13 +72,13 @@ func (s *Service) replay(ctx context.Context, actor identity.Actor, once Once, n
 }
 
 // keep stores the answer in the transaction of the create.
-func (o Once) keep(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, actor identity.Actor, user identity.User, now time.Time,
+func (i Idempotency) keep(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, actor identity.Actor, user identity.User, now time.Time,
 ) error {
-	if o.Key == "" {
+	if i.Key == "" {
 		return nil
 	}
 	return tx.InsertIdempotencyKey(ctx, store.IdempotencyKey{
-		Caller: o.caller(actor), Key: o.Key, Fingerprint: sealer.MAC(o.purpose(actor), o.Request), UserID: user.ID,
-		Answer: string(o.Render(user)), CreatedAt: now,
+		Caller: i.caller(actor), Key: i.Key, Fingerprint: sealer.MAC(i.purpose(actor), i.Request), UserID: user.ID,
+		Answer: string(i.Render(user)), CreatedAt: now,
 	}, now.Add(-identity.IdempotencyPeriod))
 }

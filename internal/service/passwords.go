@@ -68,7 +68,7 @@ type preparedPassword struct {
 	verifiedHash string // the current hash, where the current password was given and right
 }
 
-func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id int64, in UpdateUser) (preparedPassword, error) {
+func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id int64, in UserUpdate) (preparedPassword, error) {
 	var p preparedPassword
 	if in.Change.Password == nil && in.CurrentPassword == nil {
 		return p, nil

@@ -127,7 +127,7 @@ func (s *Service) sessionChallenge(ctx context.Context, tx *store.Tx, actor iden
 	}
 	if !anew {
 		kept, codeDigest, err := tx.SessionChallengeForUpdate(ctx, actor.SessionID)
-		if identity.KindOf(err) == identity.NotFound || err == nil && kept.OverAt(now) {
+		if identity.KindOf(err) == identity.NotFound || err == nil && kept.ExpiredAt(now) {
 			err = identity.InvalidField("code", "invalid_code", "has not been mailed, or is over; ask for one by sending no code")
 		}
 		return kept, codeDigest, err

@@ -57,11 +57,11 @@ type NewUser struct {
 	Notify bool
 }
 
-// CreateUser creates a user. Where once names a key that was used before for the
+// CreateUser creates a user. Where idempotency names a key that was used before for the
 // same request, it has no further effect and returns the first call's answer
 // and no user. The errors are Forbidden, Invalid (groups, password), Conflict,
 // TooManyRequests and Unavailable.
-func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUser, once Once) (identity.User, Answer, error) {
+func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUser, idempotency Idempotency) (identity.User, Answer, error) {
 	if err := actor.Require(identity.UsersCreate); err != nil {
 		return identity.User{}, Answer{}, err
 	}
@@ -69,20 +69,20 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 		return identity.User{}, Answer{}, err
 	}
 	now := s.now()
-	if answer, err := s.replay(ctx, actor, once, now); err != nil || answer.Replayed {
+	if answer, err := s.replay(ctx, actor, idempotency, now); err != nil || answer.Replayed {
 		return identity.User{}, answer, err
 	}
-	user, err := s.createUser(ctx, actor, in, once, now)
+	user, err := s.createUser(ctx, actor, in, idempotency, now)
 	if identity.KindOf(err) == identity.Conflict {
 		// The same request, sent twice at once, may have come first.
-		if answer, replayErr := s.replay(ctx, actor, once, now); replayErr != nil || answer.Replayed {
+		if answer, replayErr := s.replay(ctx, actor, idempotency, now); replayErr != nil || answer.Replayed {
 			return identity.User{}, answer, replayErr
 		}
 	}
 	return actor.Sees(user), Answer{}, err
 }
 
-func (s *Service) createUser(ctx context.Context, actor identity.Actor, in NewUser, once Once, now time.Time,
+func (s *Service) createUser(ctx context.Context, actor identity.Actor, in NewUser, idempotency Idempotency, now time.Time,
 ) (identity.User, error) {
 	// What cannot succeed must not cost a hash.
 	err := s.store.Peek(func(tx *store.Tx) error {
@@ -113,7 +113,7 @@ func (s *Service) createUser(ctx context.Context, actor identity.Actor, in NewUs
 		if user.ID, err = tx.InsertUser(ctx, user, hash); err != nil {
 			return err
 		}
-		if err := once.keep(ctx, tx, sealer, actor, actor.Sees(user), now); err != nil {
+		if err := idempotency.keep(ctx, tx, sealer, actor, actor.Sees(user), now); err != nil {
 			return err
 		}
 		if in.Notify {
@@ -146,8 +146,8 @@ func (s *Service) mayCreateUser(ctx context.Context, tx *store.Tx, actor identit
 	return actor, actor.RequireCover(permissions, in.User.CanViewMaskedData)
 }
 
-// UpdateUser is how a change is to be made.
-type UpdateUser struct {
+// UserUpdate holds the parameters of UpdateUser.
+type UserUpdate struct {
 	Change identity.UserChange
 	Match  identity.VersionMatch
 	// CurrentPassword is needed to change one's own password, and has no place in a
@@ -166,7 +166,7 @@ type UpdateUser struct {
 // unmasked data; one's own address and second factor take a fresh session. The
 // errors are Forbidden, NotFound, Invalid, Conflict, Precondition, TooManyRequests
 // and Unavailable.
-func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64, in UpdateUser) (identity.User, error) {
+func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64, in UserUpdate) (identity.User, error) {
 	if err := mayTryUpdate(actor, id, in); err != nil {
 		return identity.User{}, err
 	}
@@ -251,7 +251,7 @@ func countCreatedTokens(ctx context.Context, tx *store.Tx, userID int64, changes
 }
 
 // mayTryUpdate checks what can be told of a change without looking at the user.
-func mayTryUpdate(actor identity.Actor, id int64, in UpdateUser) error {
+func mayTryUpdate(actor identity.Actor, id int64, in UserUpdate) error {
 	self := actor.Is(id)
 	if !self || !in.Change.OnlyOwn() {
 		if err := actor.Require(identity.UsersUpdate); err != nil {
@@ -276,7 +276,7 @@ func mayTryUpdate(actor identity.Actor, id int64, in UpdateUser) error {
 // checkUpdate locks a user and returns it as it is and as a change leaves it, and the
 // caller as it is now, if the caller may make that change. password is nil before
 // anything was hashed.
-func (s *Service) checkUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, in UpdateUser,
+func (s *Service) checkUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, in UserUpdate,
 	password *preparedPassword,
 ) (before, after identity.User, now identity.Actor, err error) {
 	if before, err = tx.UserForUpdate(ctx, id); err != nil {
@@ -299,7 +299,7 @@ func (s *Service) checkUpdate(ctx context.Context, tx *store.Tx, actor identity.
 
 // mayUpdate checks a change against the locked state of what it touches, for the
 // caller as it is then.
-func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User, in UpdateUser,
+func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User, in UserUpdate,
 	password *preparedPassword,
 ) error {
 	if err := mayTryUpdate(actor, before.ID, in); err != nil {

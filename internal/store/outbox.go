@@ -39,7 +39,7 @@ type messageRow struct {
 	AttemptedAt timestamp `db:"attempted_at"`
 	Status      int       `db:"status"`
 	LastError   string    `db:"last_error"`
-	SettledAt   timestamp `db:"settled_at"`
+	CompletedAt timestamp `db:"settled_at"`
 }
 
 func (r messageRow) message() delivery.Message {
@@ -47,7 +47,7 @@ func (r messageRow) message() delivery.Message {
 		ID: r.ID, To: delivery.Destination{Channel: delivery.Channel(r.Channel), WebhookID: r.WebhookID},
 		Topic: r.Topic, UserID: r.UserID, Payload: r.Payload, State: delivery.State(r.State), Attempts: r.Attempts,
 		CreatedAt: r.CreatedAt.Time, DueAt: r.DueAt.Time, ExpiresAt: r.ExpiresAt.Time, AttemptedAt: r.AttemptedAt.Time, Status: r.Status,
-		LastError: r.LastError, SettledAt: r.SettledAt.Time,
+		LastError: r.LastError, CompletedAt: r.CompletedAt.Time,
 	}
 }
 
@@ -145,10 +145,10 @@ func (t *Tx) DropMessage(ctx context.Context, id int64) error {
 	return err
 }
 
-// SettleMessage records that a message is done or dead, and what its last attempt
+// CompleteMessage records that a message is done or dead, and what its last attempt
 // was answered with. What it said goes if its user is gone by now; that of a deletion
 // stays until it has been told.
-func (t *Tx) SettleMessage(ctx context.Context, m delivery.Message, state delivery.State, now time.Time) error {
+func (t *Tx) CompleteMessage(ctx context.Context, m delivery.Message, state delivery.State, now time.Time) error {
 	_, err := t.exec(ctx, `UPDATE outbox SET state = $2, status = $3, last_error = $4, settled_at = $5,
 			payload = CASE WHEN erase OR topic = 'USER_DELETED' AND $2 = 'done' THEN '' ELSE payload END
 		WHERE id = $1 AND state = 'pending'`,

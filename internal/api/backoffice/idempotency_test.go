@@ -90,8 +90,8 @@ func TestKeptAnswerSurvivesNewKey(t *testing.T) {
 				Store: s.Store, Clock: s.Clock.Now, Passwords: secret.NewPasswords(secret.MinCost, 1), SecretKey: key,
 			})
 			in := service.NewUser{User: identity.User{Name: "Mary", Email: "a@example.com", Active: true}, Password: password}
-			once := service.Once{Key: "key", Request: "{}", Render: func(identity.User) []byte { return []byte("kept") }}
-			_, answer, err := svc.CreateUser(t.Context(), identity.CommandLine(), in, once)
+			idempotency := service.Idempotency{Key: "key", Request: "{}", Render: func(identity.User) []byte { return []byte("kept") }}
+			_, answer, err := svc.CreateUser(t.Context(), identity.CommandLine(), in, idempotency)
 			if err != nil || answer.Replayed != (i > 0) || i > 0 && string(answer.Body) != "kept" {
 				t.Errorf("%q: %+v, %v", key, answer, err)
 			}
