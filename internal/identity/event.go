@@ -111,7 +111,7 @@ func (e Event) TokenUserID() int64 {
 		}
 		return 0
 	}
-	change := e.Changes["userId"]
+	change := e.Changes[FieldUserID]
 	return max(id(change.Old), id(change.New))
 }
 

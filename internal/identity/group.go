@@ -40,10 +40,10 @@ func (c GroupChange) Apply(g Group) Group {
 // Diff returns what differs between two states of a group, by wire name.
 func (g Group) Diff(after Group) Changes {
 	changes := Changes{}
-	changed(changes, "name", g.Name, after.Name)
-	changed(changes, "requireTfa", g.RequireTFA, after.RequireTFA)
+	changed(changes, FieldName, g.Name, after.Name)
+	changed(changes, FieldRequireTFA, g.RequireTFA, after.RequireTFA)
 	if g.Permissions != after.Permissions {
-		changes["permissions"] = Change{g.Permissions.Names(), after.Permissions.Names()}
+		changes[FieldPermissions] = Change{g.Permissions.Names(), after.Permissions.Names()}
 	}
 	return changes
 }

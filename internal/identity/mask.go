@@ -195,7 +195,7 @@ func (c Changes) Masked() Changes {
 // is about: a token has a name and an allow-list, too. It is nil for a field that is
 // shown in full. A value that is not of the type it should be is not shown at all.
 func maskOf(field string) func(any) any {
-	if field == "url" {
+	if field == FieldURL {
 		return maskURL
 	}
 	for _, f := range userFields {

@@ -39,17 +39,17 @@ func (t Token) ExpiredAt(now time.Time) bool {
 // Diff returns what differs between two states of a token, by wire name.
 func (t Token) Diff(after Token) Changes {
 	changes := Changes{}
-	changed(changes, "name", t.Name, after.Name)
-	changed(changes, "userId", t.UserID, after.UserID)
-	changed(changes, "canViewMaskedData", t.CanViewMaskedData, after.CanViewMaskedData)
+	changed(changes, FieldName, t.Name, after.Name)
+	changed(changes, FieldUserID, t.UserID, after.UserID)
+	changed(changes, FieldCanViewMaskedData, t.CanViewMaskedData, after.CanViewMaskedData)
 	if !t.ExpiresAt.Equal(after.ExpiresAt) {
-		changes["expiresAt"] = Change{timeOrNil(t.ExpiresAt), timeOrNil(after.ExpiresAt)}
+		changes[FieldExpiresAt] = Change{timeOrNil(t.ExpiresAt), timeOrNil(after.ExpiresAt)}
 	}
 	if t.Permissions != after.Permissions {
-		changes["permissions"] = Change{t.Permissions.Names(), after.Permissions.Names()}
+		changes[FieldPermissions] = Change{t.Permissions.Names(), after.Permissions.Names()}
 	}
 	if t.AllowList.String() != after.AllowList.String() {
-		changes["ipWhitelist"] = Change{t.AllowList, after.AllowList}
+		changes[FieldAllowList] = Change{t.AllowList, after.AllowList}
 	}
 	return changes
 }

@@ -7,47 +7,47 @@ import "slices"
 // The password is not among them, as it is not part of a User.
 var userFields = []userField{
 	fieldOf[Name]{
-		name: "name", own: true, mask: Name.Masked, maskText: maskText(Name.Masked),
+		name: FieldName, own: true, mask: Name.Masked, maskText: maskText(Name.Masked),
 		of: func(u *User) *Name { return &u.Name }, in: func(c *UserChange) **Name { return &c.Name },
 	},
 	fieldOf[Email]{
-		name: "email", mask: Email.Masked, maskText: maskText(Email.Masked),
+		name: FieldEmail, mask: Email.Masked, maskText: maskText(Email.Masked),
 		// Such an address can be real, so it is a mask only for a caller who reads masks.
 		isMask: func(e Email, readsMasks bool) bool { return readsMasks && e.IsMask() },
 		of:     func(u *User) *Email { return &u.Email }, in: func(c *UserChange) **Email { return &c.Email },
 	},
 	fieldOf[Phone]{
-		name: "phone", own: true, mask: Phone.Masked, maskText: maskText(Phone.Masked),
+		name: FieldPhone, own: true, mask: Phone.Masked, maskText: maskText(Phone.Masked),
 		isMask: func(p Phone, _ bool) bool { return p.IsMask() },
 		of:     func(u *User) *Phone { return &u.Phone }, in: func(c *UserChange) **Phone { return &c.Phone },
 	},
 	fieldOf[bool]{
-		name: "active",
+		name: FieldActive,
 		of:   func(u *User) *bool { return &u.Active }, in: func(c *UserChange) **bool { return &c.Active },
 	},
 	fieldOf[BlockedCode]{
-		name: "blockedCode",
+		name: FieldBlockedCode,
 		of:   func(u *User) *BlockedCode { return &u.BlockedCode }, in: func(c *UserChange) **BlockedCode { return &c.BlockedCode },
 	},
 	fieldOf[bool]{
-		name: "tfa",
+		name: FieldTFA,
 		of:   func(u *User) *bool { return &u.TFA }, in: func(c *UserChange) **bool { return &c.TFA },
 	},
 	fieldOf[[]int64]{
-		name: "groups", equal: slices.Equal[[]int64],
+		name: FieldGroups, equal: slices.Equal[[]int64],
 		of: func(u *User) *[]int64 { return &u.Groups }, in: func(c *UserChange) **[]int64 { return &c.Groups },
 	},
 	fieldOf[AllowList]{
-		name: "ipWhitelist", equal: slices.Equal[AllowList], mask: AllowList.Masked, maskText: maskList,
+		name: FieldAllowList, equal: slices.Equal[AllowList], mask: AllowList.Masked, maskText: maskList,
 		isMask: func(l AllowList, _ bool) bool { return slices.Contains(l, AddressRange{}) },
 		of:     func(u *User) *AllowList { return &u.AllowList }, in: func(c *UserChange) **AllowList { return &c.AllowList },
 	},
 	fieldOf[[]ClientTag]{
-		name: "clientTags", equal: func(a, b []ClientTag) bool { return slices.EqualFunc(a, b, ClientTag.Equal) },
+		name: FieldClientTags, equal: func(a, b []ClientTag) bool { return slices.EqualFunc(a, b, ClientTag.Equal) },
 		of: func(u *User) *[]ClientTag { return &u.ClientTags }, in: func(c *UserChange) **[]ClientTag { return &c.ClientTags },
 	},
 	fieldOf[bool]{
-		name: "canViewMaskedData",
+		name: FieldCanViewMaskedData,
 		of:   func(u *User) *bool { return &u.CanViewMaskedData }, in: func(c *UserChange) **bool { return &c.CanViewMaskedData },
 	},
 }

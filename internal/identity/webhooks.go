@@ -110,10 +110,10 @@ func (c WebhookChange) Apply(w Webhook) Webhook {
 func (w Webhook) Check() error {
 	var problems []FieldError
 	if len(w.Events) == 0 {
-		problems = append(problems, FieldError{Field: "events", Code: "required", Message: "must have at least one event"})
+		problems = append(problems, FieldError{Field: FieldEvents, Code: "required", Message: "must have at least one event"})
 	}
 	if w.Auth == WebhookAuthBearer && !w.HasToken {
-		problems = append(problems, FieldError{Field: "token", Code: "required", Message: "is required where auth is bearer"})
+		problems = append(problems, FieldError{Field: FieldToken, Code: "required", Message: "is required where auth is bearer"})
 	}
 	return InvalidFields(problems)
 }
@@ -122,14 +122,14 @@ func (w Webhook) Check() error {
 // a URL has in its query can be a secret, and is not told.
 func (w Webhook) Diff(after Webhook) Changes {
 	changes := Changes{}
-	changed(changes, "format", w.Format, after.Format)
-	changed(changes, "auth", w.Auth, after.Auth)
-	changed(changes, "active", w.Active, after.Active)
+	changed(changes, FieldFormat, w.Format, after.Format)
+	changed(changes, FieldAuth, w.Auth, after.Auth)
+	changed(changes, FieldActive, w.Active, after.Active)
 	if w.URL != after.URL {
-		changes["url"] = Change{w.URL.withoutQuery(), after.URL.withoutQuery()}
+		changes[FieldURL] = Change{w.URL.withoutQuery(), after.URL.withoutQuery()}
 	}
 	if !slices.Equal(w.Events, after.Events) {
-		changes["events"] = Change{w.Events, after.Events}
+		changes[FieldEvents] = Change{w.Events, after.Events}
 	}
 	return changes
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/delivery"
+	"github.com/rosterhq/roster/internal/identity"
 )
 
 //go:embed templates
@@ -31,10 +32,10 @@ var subjects = map[delivery.MailKind]string{
 
 // changes are the words for what MailAccountChanged can name.
 var changes = map[string]string{
-	"email":    "your e-mail address",
-	"password": "your password",
-	"tfa":      "the second step of signing in",
-	"active":   "whether your profile is active",
+	identity.FieldEmail:    "your e-mail address",
+	identity.FieldPassword: "your password",
+	identity.FieldTFA:      "the second step of signing in",
+	identity.FieldActive:   "whether your profile is active",
 }
 
 // letter is a mail in words.

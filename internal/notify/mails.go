@@ -36,7 +36,9 @@ func AccountChanged(ctx context.Context, tx *store.Tx, before, after identity.Us
 	now time.Time,
 ) error {
 	order := MailOrder{Kind: delivery.MailAccountChanged, UserID: after.ID}
-	for _, field := range []string{"email", "password", "tfa", "active"} {
+	for _, field := range []string{
+		identity.FieldEmail, identity.FieldPassword, identity.FieldTFA, identity.FieldActive,
+	} {
 		if _, changed := changes[field]; changed {
 			order.Changed = append(order.Changed, field)
 		}

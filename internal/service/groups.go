@@ -170,7 +170,7 @@ func lockGroups(ctx context.Context, tx *store.Tx, wanted, had []int64, exclusiv
 	for i, id := range wanted {
 		if !known[id] {
 			unknown = append(unknown, identity.FieldError{
-				Field: fmt.Sprintf("groups[%d]", i), Code: "unknown_group", Message: fmt.Sprintf("there is no group with the id %d", id),
+				Field: fmt.Sprintf("%s[%d]", identity.FieldGroups, i), Code: "unknown_group", Message: fmt.Sprintf("there is no group with the id %d", id),
 			})
 		}
 	}

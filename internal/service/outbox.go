@@ -52,7 +52,7 @@ func (s *Service) Redeliver(ctx context.Context, actor identity.Actor, webhookID
 	return s.requeue(ctx, actor, id, delivery.ToWebhook(webhook.ID), func(tx *store.Tx, now time.Time) error {
 		return emit(ctx, tx, identity.Event{
 			Type: identity.WebhookRedelivered, Time: now, Actor: actor, SubjectID: webhookID,
-			Changes: identity.Changes{"delivery": {New: id}},
+			Changes: identity.Changes{identity.FieldDelivery: {New: id}},
 		})
 	})
 }
@@ -110,7 +110,7 @@ func (s *Service) TestWebhook(ctx context.Context, actor identity.Actor, id int6
 		}
 		return emit(ctx, tx, identity.Event{
 			Type: identity.WebhookTested, Time: now, Actor: actor, SubjectID: id,
-			Changes: identity.Changes{"delivery": {New: messageID}},
+			Changes: identity.Changes{identity.FieldDelivery: {New: messageID}},
 		})
 	})
 	return message, err

@@ -136,11 +136,11 @@ func (s *Service) ResetPassword(ctx context.Context, actor identity.Actor, token
 		}
 		return emit(ctx, tx, identity.Event{
 			Type: identity.UserUpdated, Time: now, Actor: asUser(actor, user), SubjectID: userID,
-			Changes: identity.Changes{"password": identity.HiddenChange},
+			Changes: identity.Changes{identity.FieldPassword: identity.HiddenChange},
 		})
 	})
 }
 
 func errInvalidLink() error {
-	return identity.InvalidField("token", "invalid_token", "is unknown, over or used; ask for another one")
+	return identity.InvalidField(identity.FieldToken, "invalid_token", "is unknown, over or used; ask for another one")
 }

@@ -33,7 +33,7 @@ func (s *Service) checkPassword(password identity.Password, user identity.User) 
 	}
 	listed, err := s.options.PasswordList.Contains(password)
 	if err == nil && listed {
-		err = identity.InvalidField("password", "breached",
+		err = identity.InvalidField(identity.FieldPassword, "breached",
 			"is on a list of passwords that others know; choose another one")
 	}
 	return err
@@ -42,7 +42,7 @@ func (s *Service) checkPassword(password identity.Password, user identity.User) 
 func errPassword(err error) error {
 	var wrong *identity.ValueError
 	if errors.As(err, &wrong) {
-		err = identity.InvalidField("password", wrong.Code, wrong.Message)
+		err = identity.InvalidField(identity.FieldPassword, wrong.Code, wrong.Message)
 	}
 	return err
 }
@@ -83,7 +83,7 @@ func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id 
 		return p, err
 	}
 	if in.CurrentPassword != nil {
-		p.verifiedHash, err = s.verifyPassword(ctx, actor, before, *in.CurrentPassword, "currentPassword")
+		p.verifiedHash, err = s.verifyPassword(ctx, actor, before, *in.CurrentPassword, identity.FieldCurrentPassword)
 		if err != nil {
 			return p, err
 		}
@@ -126,7 +126,7 @@ func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user
 		})
 	})
 	if err == nil && !matches {
-		err = identity.InvalidField(field, "wrong_password", "is not the current password")
+		err = errWrongPassword(field)
 	}
 	return hash, err
 }
@@ -134,7 +134,11 @@ func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user
 func checkCurrentPassword(ctx context.Context, tx *store.Tx, id int64, password *preparedPassword) error {
 	hash, err := tx.PasswordHash(ctx, id)
 	if err == nil && hash != password.verifiedHash { // it has just been changed
-		err = identity.InvalidField("currentPassword", "wrong_password", "is not the current password")
+		err = errWrongPassword(identity.FieldCurrentPassword)
 	}
 	return err
+}
+
+func errWrongPassword(field string) error {
+	return identity.InvalidField(field, "wrong_password", "is not the current password")
 }

@@ -75,7 +75,7 @@ func (s *Service) PutRecord(ctx context.Context, actor identity.Actor, userID in
 			}
 			return emit(ctx, tx, identity.Event{
 				Type: identity.RecordCreated, Time: now, Actor: actor, SubjectID: userID,
-				Changes: identity.Changes{"record": {New: after.Name()}},
+				Changes: identity.Changes{identity.FieldRecord: {New: after.Name()}},
 			})
 		case err != nil:
 			return err
@@ -90,7 +90,7 @@ func (s *Service) PutRecord(ctx context.Context, actor identity.Actor, userID in
 		}
 		return emit(ctx, tx, identity.Event{
 			Type: identity.RecordUpdated, Time: now, Actor: actor, SubjectID: userID,
-			Changes: identity.Changes{"record": {Old: after.Name(), New: after.Name()}},
+			Changes: identity.Changes{identity.FieldRecord: {Old: after.Name(), New: after.Name()}},
 		})
 	})
 	return after, created, err
@@ -122,7 +122,7 @@ func (s *Service) DeleteRecord(ctx context.Context, actor identity.Actor, userID
 		}
 		return emit(ctx, tx, identity.Event{
 			Type: identity.RecordDeleted, Time: now, Actor: actor, SubjectID: userID,
-			Changes: identity.Changes{"record": {Old: record.Name()}},
+			Changes: identity.Changes{identity.FieldRecord: {Old: record.Name()}},
 		})
 	})
 }

@@ -110,7 +110,7 @@ func (s *Service) Refresh(ctx context.Context, actor identity.Actor, token strin
 			})
 		case !user.AllowList.Allows(actor.Source):
 			outcome = errAddressNotAllowed()
-			return refuse(ctx, tx, actor, now, "ip_not_allowed")
+			return recordDenial(ctx, tx, actor, now, codeAddressNotAllowed)
 		}
 		outcome = nil
 		if err := tx.UseRefreshToken(ctx, refresh.ID, now); err != nil {
@@ -185,7 +185,7 @@ func (s *Service) EndSession(ctx context.Context, actor identity.Actor, userID, 
 		}
 		return emit(ctx, tx, identity.Event{
 			Type: identity.UserSessionRevoked, Time: now, Actor: actor, SubjectID: userID,
-			Changes: identity.Changes{"session": {Old: id}},
+			Changes: identity.Changes{identity.FieldSession: {Old: id}},
 		})
 	})
 }

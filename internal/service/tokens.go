@@ -50,7 +50,7 @@ func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token i
 		return identity.Token{}, "", err
 	}
 	if token.Name == configuredTokenName {
-		return identity.Token{}, "", identity.InvalidField("name", "reserved", "is the name of the token that the configuration gives")
+		return identity.Token{}, "", identity.InvalidField(identity.FieldName, "reserved", "is the name of the token that the configuration gives")
 	}
 	now := s.now()
 	credential := secret.NewToken()
@@ -110,7 +110,7 @@ func lockActedFor(ctx context.Context, tx *store.Tx, id int64) (identity.User, i
 	}
 	user, err := tx.UserForUpdate(ctx, id)
 	if identity.KindOf(err) == identity.NotFound {
-		err = identity.InvalidField("userId", "unknown_user", fmt.Sprintf("there is no user with the id %d", id))
+		err = identity.InvalidField(identity.FieldUserID, "unknown_user", fmt.Sprintf("there is no user with the id %d", id))
 	}
 	if err != nil {
 		return user, 0, err
@@ -128,7 +128,7 @@ func allowListWithin(given identity.AllowList, creator store.Grant) (identity.Al
 		return own, nil
 	case !given.Within(own):
 		return nil, identity.ErrEscalation("The addresses of the token must be among those from which you may come yourself.").
-			WithField("ipWhitelist")
+			WithField(identity.FieldAllowList)
 	}
 	return given, nil
 }
@@ -153,11 +153,11 @@ func endWithin(wanted *time.Time, actor identity.Actor, creator identity.Token, 
 	case wanted.IsZero() && mayBeForEver:
 		return time.Time{}, nil
 	case wanted.IsZero() && ends, ends && end.After(creator.ExpiresAt):
-		return end, identity.ErrEscalation("The token must not last longer than the one that makes it.").WithField("expiresAt")
+		return end, identity.ErrEscalation("The token must not last longer than the one that makes it.").WithField(identity.FieldExpiresAt)
 	case wanted.IsZero():
-		return end, identity.ErrEscalation("Only those who hold every permission may make a token that lasts for ever.").WithField("expiresAt")
+		return end, identity.ErrEscalation("Only those who hold every permission may make a token that lasts for ever.").WithField(identity.FieldExpiresAt)
 	case !end.After(now) || end.After(now.Add(identity.MaxTokenPeriod)):
-		return end, identity.InvalidField("expiresAt", "out_of_range", "must be in the future, and at most 366 days away")
+		return end, identity.InvalidField(identity.FieldExpiresAt, "out_of_range", "must be in the future, and at most 366 days away")
 	}
 	return end, nil
 }

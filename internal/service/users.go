@@ -184,7 +184,7 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 		after = wanted
 		changes := before.Diff(after)
 		if in.Change.Password != nil {
-			changes["password"] = identity.HiddenChange
+			changes[identity.FieldPassword] = identity.HiddenChange
 		}
 		if len(changes) == 0 {
 			return nil
@@ -245,7 +245,7 @@ func ownSession(actor identity.Actor, userID int64) int64 {
 func countCreatedTokens(ctx context.Context, tx *store.Tx, userID int64, changes identity.Changes) error {
 	n, err := tx.TokenCount(ctx, userID)
 	if err == nil && n > 0 {
-		changes["createdTokens"] = identity.Change{New: n}
+		changes[identity.FieldCreatedTokens] = identity.Change{New: n}
 	}
 	return err
 }
@@ -259,10 +259,10 @@ func mayTryUpdate(actor identity.Actor, id int64, in UserUpdate) error {
 		}
 	}
 	if in.CurrentPassword != nil && !self {
-		return identity.InvalidField("currentPassword", "not_oneself", "is for changing your own password only")
+		return identity.InvalidField(identity.FieldCurrentPassword, "not_oneself", "is for changing your own password only")
 	}
 	if self && in.Change.Password != nil && in.CurrentPassword == nil {
-		return identity.InvalidField("currentPassword", "required", "is required to change your own password")
+		return identity.InvalidField(identity.FieldCurrentPassword, "required", "is required to change your own password")
 	}
 	if actor.ActsFor(id) && in.Change.Password != nil {
 		return actor.RequireSession(id)
@@ -337,7 +337,7 @@ func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, 
 	}
 	if actor.UserID == before.ID && in.Change.AllowList != nil && !in.Force && !after.AllowList.Allows(actor.Source) {
 		return identity.Errorf(identity.Conflict, "would_lock_out",
-			"This would shut you out: your own address is not in the list. Repeat with force=true to do it all the same.").WithField("ipWhitelist")
+			"This would shut you out: your own address is not in the list. Repeat with force=true to do it all the same.").WithField(identity.FieldAllowList)
 	}
 	return nil
 }

@@ -237,7 +237,7 @@ func (s *Service) mayKeep(actor identity.Actor, webhook identity.Webhook, in ide
 	if in.URL != nil && s.options.CheckWebhookURL != nil {
 		var refused *identity.ValueError
 		if err := s.options.CheckWebhookURL(webhook.URL); errors.As(err, &refused) {
-			return identity.InvalidField("url", refused.Code, refused.Message)
+			return identity.InvalidField(identity.FieldURL, refused.Code, refused.Message)
 		}
 	}
 	return webhook.Check()
@@ -246,10 +246,10 @@ func (s *Service) mayKeep(actor identity.Actor, webhook identity.Webhook, in ide
 func webhookChanges(before, after identity.Webhook, in identity.WebhookChange) identity.Changes {
 	changes := before.Diff(after)
 	if in.Token != nil || before.HasToken != after.HasToken {
-		changes["token"] = identity.HiddenChange
+		changes[identity.FieldToken] = identity.HiddenChange
 	}
 	if before.ID != 0 && in.Moves(before) {
-		changes["secret"] = identity.HiddenChange
+		changes[identity.FieldSecret] = identity.HiddenChange
 	}
 	return changes
 }

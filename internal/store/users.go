@@ -30,16 +30,16 @@ var (
 // userRow reads one row; none is sql.ErrNoRows.
 func (r reader) userRow(ctx context.Context, columns []userColumn, query string, args ...any) (*userRow, error) {
 	var row userRow
-	err := r.run(ctx, query, func(q queryer) error {
+	err := r.run(ctx, query, func(q queryer) (err error) {
 		found, err := q.QueryxContext(ctx, args...)
 		if err != nil {
 			return err
 		}
-		defer found.Close() //nolint:errcheck // what matters is found.Err
+		defer func() { err = cmp.Or(err, found.Close()) }() // reports what fails after the first row
 		if !found.Next() {
 			return cmp.Or(found.Err(), sql.ErrNoRows)
 		}
-		return cmp.Or(found.Scan(row.targets(columns)...), found.Close())
+		return found.Scan(row.targets(columns)...)
 	})
 	return &row, err
 }
