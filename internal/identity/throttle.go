@@ -19,12 +19,12 @@ type Try struct {
 	Failed bool
 }
 
-// ThrottleRule bounds attempts: no more than Most within any Window, and after Most
+// ThrottleRule bounds attempts: no more than Max within any Window, and after Max
 // failures none for the length of Lock, which may be 0. Attempts whose outcome is
 // not known yet count as well, so that many at once do not pass together, but they
 // lock nothing: they may all be good ones.
 type ThrottleRule struct {
-	Most   int // from 1 to 100: a throttle keeps the time of each
+	Max    int // from 1 to 100: a throttle keeps the time of each
 	Window time.Duration
 	Lock   time.Duration
 }
@@ -47,7 +47,7 @@ func (r ThrottleRule) Begin(t Throttle, now time.Time) (after Throttle, wait tim
 		return t, min(wait, r.Lock) // no longer than that, though a clock was set back
 	}
 	recent := r.recent(t, now)
-	if len(recent) < r.Most {
+	if len(recent) < r.Max {
 		return Throttle{Tries: append(recent, Try{At: now}), LatestAt: now, LockedUntil: t.LockedUntil}, 0
 	}
 	if slices.ContainsFunc(recent, func(try Try) bool { return !try.Failed }) {
@@ -69,7 +69,7 @@ func (r ThrottleRule) Fail(t Throttle, at time.Time) Throttle {
 		}
 	}
 	// What is kept lies within one window, that of the latest try.
-	if failures >= r.Most && r.Lock > 0 {
+	if failures >= r.Max && r.Lock > 0 {
 		t.LockedUntil = t.Clock(at).Add(r.Lock)
 	}
 	return t

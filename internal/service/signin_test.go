@@ -13,10 +13,9 @@ import (
 	"github.com/rosterhq/roster/internal/store/storetest"
 )
 
-// TestSignInTakesTheSameTime: how long a refusal takes does not tell whether
-// there is a user, and in what state. It counts the rounds of bcrypt, which take
-// nearly all of the time and must be the same to the last one. It measures no time:
-// on a busy machine that tells of the machine.
+// TestSignInTakesTheSameTime: the time of a failure does not depend on whether there is a
+// user, and in what state. It counts the rounds of bcrypt, which take nearly all of the
+// time. It measures no time, which depends on the load of the machine.
 func TestSignInTakesTheSameTime(t *testing.T) {
 	const cost, samples = 5, 5
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
