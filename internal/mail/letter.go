@@ -21,7 +21,7 @@ var (
 	pages = htmltemplate.Must(htmltemplate.ParseFS(files, "templates/*.html"))
 )
 
-// subjects name no person and no secret: they are shown on locked screens.
+// subjects have no name and no secret: they are shown on locked screens.
 var subjects = map[delivery.MailKind]string{
 	delivery.MailProfileCreated: "Your profile in Roster",
 	delivery.MailAccountChanged: "Your Roster profile has changed",
@@ -30,7 +30,7 @@ var subjects = map[delivery.MailKind]string{
 	delivery.MailNewSource:      "A new sign-in to your Roster profile",
 }
 
-// changes are the words for what MailAccountChanged can name.
+// changes has the text for each field of MailAccountChanged.
 var changes = map[string]string{
 	identity.FieldEmail:    "your e-mail address",
 	identity.FieldPassword: "your password",
@@ -38,10 +38,10 @@ var changes = map[string]string{
 	identity.FieldActive:   "whether your profile is active",
 }
 
-// letter is a mail in words.
+// letter is the text of a mail.
 type letter struct{ subject, text, html string }
 
-// moment is a time in words, "" for none.
+// moment returns a time as text, "" for the zero time.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -49,7 +49,7 @@ func moment(t time.Time) string {
 	return t.UTC().Format("15:04 UTC on 2 January 2006")
 }
 
-// write puts a mail into words. site is where Roster is reached, or "".
+// write writes the text of a mail. site is the URL of Roster, or "".
 func write(m delivery.Mail, site string) (letter, error) {
 	subject, ok := subjects[m.Kind]
 	if !ok {

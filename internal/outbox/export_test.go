@@ -2,4 +2,5 @@ package outbox
 
 import "time"
 
-func init() { renewInterval = 10 * time.Millisecond }
+// SetRenewInterval sets how often the worker renews a claim.
+func (w *Worker) SetRenewInterval(d time.Duration) { w.renewInterval = d }

@@ -46,6 +46,7 @@ func newBench(t *testing.T, s *store.Store, send func(delivery.Message) (int, er
 		Store: s, Clock: b.clock, Logger: slog.New(slog.DiscardHandler),
 		Senders: map[delivery.Channel]outbox.Sender{delivery.ChannelMail: sender, delivery.ChannelWebhook: sender},
 	})
+	b.SetRenewInterval(10 * time.Millisecond)
 	return b
 }
 
@@ -100,7 +101,8 @@ func TestOutcomes(t *testing.T) {
 			"inside":           {0, errors.New("pq: 10.0.0.7 says secret")},
 			"inside, for good": {0, &delivery.Permanent{Cause: errors.New("secret")}},
 			"cut off":          {0, fmt.Errorf("%w: %w", delivery.Error("it was interrupted"), errors.New("by 10.0.0.7"))},
-			"away":             {0, identity.Errorf(identity.Unavailable, "x", "The database is away.").WithCause(errors.New("10.0.0.7 refused"))},
+			"away": {0, identity.Errorf(identity.Unavailable, "x", "The database is away.").
+				WithCause(errors.New("10.0.0.7 refused"))},
 		}
 		b := newBench(t, s, func(m delivery.Message) (int, error) {
 			outcome := outcomes[m.Payload]
@@ -111,7 +113,8 @@ func TestOutcomes(t *testing.T) {
 			ids[name] = b.enqueue(delivery.Message{To: delivery.ToWebhook(7), Payload: name})
 		}
 		ids["late"] = b.enqueue(delivery.Message{To: delivery.ToWebhook(7), Payload: "late", ExpiresAt: noon})
-		ids["strange"] = b.enqueue(delivery.Message{To: delivery.Destination{Channel: "pigeon", WebhookID: 1}, Payload: "strange"})
+		pigeon := delivery.Destination{Channel: "pigeon", WebhookID: 1}
+		ids["strange"] = b.enqueue(delivery.Message{To: pigeon, Payload: "strange"})
 		mail := b.enqueue(delivery.Message{To: delivery.ToMail(), Payload: "good"})
 		if got := b.sent(); got != "away bad cut off good good inside inside, for good never" {
 			t.Errorf("sent %s", got)
@@ -128,7 +131,9 @@ func TestOutcomes(t *testing.T) {
 			if got := fmt.Sprint(m.State, " ", m.Attempts, " ", m.Status, " ", m.LastError); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
-			if pending := m.State == delivery.Pending; pending != m.CompletedAt.IsZero() || !m.AttemptedAt.Equal(noon) || pending && !m.DueAt.After(noon.Add(3*time.Second)) {
+			pending := m.State == delivery.Pending
+			if pending != m.CompletedAt.IsZero() || !m.AttemptedAt.Equal(noon) ||
+				pending && !m.DueAt.After(noon.Add(3*time.Second)) {
 				t.Errorf("%s: %+v", name, m)
 			}
 		}
@@ -149,7 +154,7 @@ func TestOutcomes(t *testing.T) {
 	})
 }
 
-// TestDestinations: each destination has four messages on their way at once, whatever goes on in
+// TestDestinations: four messages at once are sent to each destination, whatever happens to
 // the others.
 func TestDestinations(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
@@ -177,7 +182,7 @@ func TestDestinations(t *testing.T) {
 				}
 			}
 			mu.Unlock()
-			<-reached // nobody goes on before all destinations are full
+			<-reached // waits until all destinations are full
 			mu.Lock()
 			defer mu.Unlock()
 			active[m.To]--
@@ -223,8 +228,8 @@ func TestTwoWorkers(t *testing.T) {
 	})
 }
 
-// TestLateFailure: who has lost a message to another worker, because the lease was
-// over, has no say in when it is tried again.
+// TestLateFailure: a worker that has lost a message to another one, because its lease has
+// expired, does not change when the message is tried again.
 func TestLateFailure(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		begun, fail := make(chan struct{}), make(chan struct{})
@@ -242,7 +247,7 @@ func TestLateFailure(t *testing.T) {
 			first.Wait()
 			m, err := s.Message(t.Context(), id)
 			if err != nil || m.Attempts != 2 || m.DueAt.Before(noon.Add(time.Minute)) || m.LastError != "" {
-				t.Errorf("put off by who is late: %+v %v", m, err)
+				t.Errorf("put off by the late worker: %+v %v", m, err)
 			}
 			return 0, nil
 		})
@@ -259,7 +264,8 @@ func TestRollback(t *testing.T) {
 		b := newBench(t, s, func(delivery.Message) (int, error) { return 0, nil })
 		undone := errors.New("undone")
 		err := s.InTx(t.Context(), func(tx *store.Tx) error {
-			if _, err := tx.Enqueue(t.Context(), delivery.Message{To: delivery.ToMail(), Payload: "x", CreatedAt: noon}); err != nil {
+			message := delivery.Message{To: delivery.ToMail(), Payload: "x", CreatedAt: noon}
+			if _, err := tx.Enqueue(t.Context(), message); err != nil {
 				return err
 			}
 			return undone
@@ -273,20 +279,21 @@ func TestRollback(t *testing.T) {
 	})
 }
 
-// TestEnd: Run ends when it is told to, with nothing in hand, and gives back what
-// was interrupted.
+// TestEnd: Run returns when its context ends, and releases the message that was
+// interrupted.
 func TestEnd(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		sending := make(chan struct{})
+		sender := func(ctx context.Context, _ delivery.Message) (int, error) {
+			close(sending)
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}
 		worker := outbox.New(outbox.Options{
 			Store: s, Clock: func() time.Time { return noon }, Logger: slog.New(slog.DiscardHandler),
-			Senders: map[delivery.Channel]outbox.Sender{delivery.ChannelMail: func(ctx context.Context, _ delivery.Message) (int, error) {
-				close(sending)
-				<-ctx.Done()
-				return 0, ctx.Err()
-			}},
+			Senders: map[delivery.Channel]outbox.Sender{delivery.ChannelMail: sender},
 		})
 		b := newBench(t, s, nil)
 		var running sync.WaitGroup
@@ -301,7 +308,7 @@ func TestEnd(t *testing.T) {
 	})
 }
 
-// TestSlowAttempt: as long as an attempt takes, nobody else gets the message.
+// TestSlowAttempt: while an attempt runs, no other worker gets the message.
 func TestSlowAttempt(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		var b *bench
@@ -311,7 +318,7 @@ func TestSlowAttempt(t *testing.T) {
 			b.mu.Lock()
 			b.now = b.now.Add(4 * time.Second)
 			b.mu.Unlock()
-			for b.message(id).DueAt.Equal(claimed) { // it ends with the test's time if nobody renews
+			for b.message(id).DueAt.Equal(claimed) { // without a renewal it ends when the test times out
 				if t.Context().Err() != nil {
 					return 0, t.Context().Err()
 				}
@@ -328,7 +335,7 @@ func TestSlowAttempt(t *testing.T) {
 	})
 }
 
-// TestRenewal: a claim can be put off by who has it, and by nobody else.
+// TestRenewal: only the worker that holds a claim can renew it.
 func TestRenewal(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		b := newBench(t, s, func(delivery.Message) (int, error) { return 0, nil })
@@ -353,7 +360,7 @@ func TestRenewal(t *testing.T) {
 			t.Errorf("due at %v", got)
 		}
 		if got := renew(end, end.Add(time.Hour)); !got.Equal(end.Add(time.Second)) {
-			t.Errorf("put off by who has it no more: %v", got)
+			t.Errorf("renewed by a worker that no longer holds it: %v", got)
 		}
 	})
 }
