@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
 )
 
@@ -17,12 +19,17 @@ import (
 // it started and restored GOMAXPROCS.
 func TestRun(t *testing.T) { //nolint:paralleltest // GOMAXPROCS belongs to the process
 	processors := runtime.GOMAXPROCS(0)
+	mails := make(chan identity.Mail, 1)
 	a, err := app.New(t.Context(), app.Options{
 		Config: &config.Config{
 			DatabaseURL: "sqlite:" + filepath.Join(t.TempDir(), "roster.db"), Migrate: true,
 			PreparedStatements: true, BcryptCost: secret.MinCost, MetricsAddr: "127.0.0.1:0",
 		},
 		Logger: slog.New(slog.DiscardHandler),
+		Deliver: func(_ context.Context, m identity.Mail) error {
+			mails <- m
+			return nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -36,18 +43,23 @@ func TestRun(t *testing.T) { //nolint:paralleltest // GOMAXPROCS belongs to the 
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	url := "http://" + a.Addr().String() + "/api/v2/users"
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(
+		`{"name":"Mary","email":"mary@example.com","password":"MySecret123","active":true,"groups":[1],"sendNotify":true}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		t.Errorf("status %d", response.StatusCode)
+	if response.StatusCode != http.StatusCreated {
+		t.Fatalf("status %d", response.StatusCode)
+	}
+	if mail, want := <-mails, "http://"+a.Addr().String(); mail.Link != want || a.URL() != want {
+		t.Errorf("the mail leads to %s, the app says %s, want %s with the real port", mail.Link, a.URL(), want)
 	}
 	if got := runtime.GOMAXPROCS(0); got != 2*processors {
 		t.Errorf("GOMAXPROCS %d while it serves, want %d", got, 2*processors)

@@ -97,9 +97,9 @@ func (s *Service) compose(ctx context.Context, messageID int64, order mailOrder,
 	case identity.MailPasswordReset:
 		return s.composeReset(ctx, messageID, user, mail, now)
 	case identity.MailNewSource:
-		mail.Source, mail.At, mail.Link = order.Source, order.At, s.options.BaseURL+ResetPath
+		mail.Source, mail.At, mail.Link = order.Source, order.At, s.options.BaseURL()+ResetPath
 	case identity.MailProfileCreated, identity.MailAccountChanged:
-		mail.Link = s.options.BaseURL
+		mail.Link = s.options.BaseURL()
 	}
 	return true, nil
 }

@@ -31,9 +31,9 @@ type Options struct {
 	// SecretKey is what secrets are sealed with; "" for a key that the database
 	// itself has.
 	SecretKey string
-	// BaseURL is where people reach the service, for the links in mails; without
+	// BaseURL returns where people reach the service, for the links in mails; without
 	// a slash at the end.
-	BaseURL string
+	BaseURL func() string
 	// CheckWebhookURL refuses a URL whose address may not be reached, with an
 	// *identity.ValueError; nil refuses none, for what sends checks again.
 	CheckWebhookURL func(identity.WebhookURL) error

@@ -35,6 +35,9 @@ func (s Setup) administrator() identity.User {
 // may have this name.
 const configuredTokenName = "ROSTER_ADMIN_TOKEN"
 
+// firstTokenName names the token of a first start.
+const firstTokenName = "first administrator"
+
 // firstTokenPeriod is how long the token of a first start lasts: long enough to set
 // up what takes its place.
 const firstTokenPeriod = 30 * 24 * time.Hour
@@ -69,6 +72,21 @@ func (s *Service) SetUp(ctx context.Context, setup Setup) (newToken string, err 
 	return newToken, nil
 }
 
+// OnlyFirstToken reports that nothing but the token of the first start exists, and that no
+// one has used it: it may be lost, because it is shown once.
+func (s *Service) OnlyFirstToken(ctx context.Context) (bool, error) {
+	return s.store.OnlyUnusedToken(ctx, firstTokenName)
+}
+
+// HasAccount reports that a user has this e-mail address.
+func (s *Service) HasAccount(ctx context.Context, email identity.Email) (bool, error) {
+	_, _, err := s.store.UserByEmail(ctx, string(email))
+	if identity.KindOf(err) == identity.NotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor, setup Setup, hash string) (newToken string, err error) {
 	// One instance at a time.
 	administrators, err := tx.GroupForDeletion(ctx, identity.AdministratorsID)
@@ -100,7 +118,7 @@ func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor,
 		return "", emit(ctx, tx, actor, now, identity.UserCreated, user.ID, identity.User{}.Diff(user))
 	case setup.Token == "":
 		newToken = secret.NewToken()
-		token := administratorToken("first administrator")
+		token := administratorToken(firstTokenName)
 		token.ExpiresAt = now.Add(firstTokenPeriod).Truncate(time.Second)
 		_, err = insertToken(ctx, tx, actor, token, newToken, now)
 	}
