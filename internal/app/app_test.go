@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -44,7 +45,7 @@ func TestRun(t *testing.T) { //nolint:paralleltest // GOMAXPROCS belongs to the 
 	go func() { ended <- a.Run(ctx) }()
 	url := "http://" + a.Addr().String() + "/api/v2/users"
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(
-		`{"name":"Mary","email":"mary@example.com","password":"MySecret123","active":true,"groups":[1],"sendNotify":true}`))
+		`{"name":"Mary","email":"mary@example.com","password":"MySecret123","active":true,"tfa":false,"groups":[1],"sendNotify":true}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,9 +55,10 @@ func TestRun(t *testing.T) { //nolint:paralleltest // GOMAXPROCS belongs to the 
 	if err != nil {
 		t.Fatal(err)
 	}
+	body, _ := io.ReadAll(response.Body)
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusCreated {
-		t.Fatalf("status %d", response.StatusCode)
+		t.Fatalf("status %d: %s", response.StatusCode, body)
 	}
 	if mail, want := <-mails, "http://"+a.Addr().String(); mail.Link != want || a.URL() != want {
 		t.Errorf("the mail leads to %s, the app says %s, want %s with the real port", mail.Link, a.URL(), want)

@@ -9,9 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
-	"go.opentelemetry.io/otel"
-
 	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
@@ -106,10 +103,7 @@ func (a *App) startTracing(ctx context.Context) error {
 	if a.config.OTLPEndpoint == "" {
 		return nil
 	}
-	// Otherwise OpenTelemetry writes its own lines, which are no JSON, to the log.
-	otel.SetLogger(logr.FromSlogHandler(a.logger.Handler()))
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { a.logger.Warn("tracing", "error", err) }))
-	stop, err := httpserver.StartTracing(ctx, a.config.OTLPEndpoint, Version())
+	stop, err := httpserver.StartTracing(ctx, a.config.OTLPEndpoint, Version(), a.logger)
 	if err != nil {
 		return err
 	}
