@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -138,7 +139,7 @@ func freeAddr(t *testing.T) string {
 }
 
 // waiting reads the log of a process until it says that it waits for the database.
-func waiting(t *testing.T, r *running, stderr interface{ Read([]byte) (int, error) }) {
+func waiting(t *testing.T, r *running, stderr io.Reader) {
 	t.Helper()
 	buffer := make([]byte, 1024)
 	for !strings.Contains(r.errors.String(), "waiting for the database") {
@@ -154,15 +155,15 @@ func waiting(t *testing.T, r *running, stderr interface{ Read([]byte) (int, erro
 // starts later, say so without the password, and can be stopped meanwhile.
 func TestWaitingForTheDatabase(t *testing.T) {
 	t.Parallel()
-	real := storetest.EmptyURL(t, "postgres")
-	u, err := url.Parse(real)
+	server := storetest.EmptyURL(t, "postgres")
+	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := freeAddr(t)
 	u.Host, u.User, u.RawQuery = addr, url.UserPassword(u.User.Username(), "hunter2"), "sslmode=disable"
 	env := []string{"DATABASE_URL=" + u.String()}
-	launch := func(args ...string) (*running, interface{ Read([]byte) (int, error) }) {
+	launch := func(args ...string) *running {
 		r := &running{Cmd: roster(t, t.TempDir(), env, args...), errors: &lockedBuffer{}}
 		stderr, err := r.StderrPipe()
 		if err != nil {
@@ -173,18 +174,18 @@ func TestWaitingForTheDatabase(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = r.Process.Kill() })
 		waiting(t, r, stderr)
-		return r, stderr
+		return r
 	}
-	stopped, _ := launch("serve")
+	stopped := launch("serve")
 	if err := stopped.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	if err := stopped.Wait(); err == nil {
 		t.Error("stopped while it waited, and all is well")
 	}
-	migrate, _ := launch("migrate")
-	list, _ := launch("token", "list")
-	storetest.Proxy(t, real, addr)
+	migrate := launch("migrate")
+	list := launch("token", "list")
+	storetest.Proxy(t, server, addr)
 	for _, r := range []*running{migrate, list} {
 		if err := r.Wait(); err != nil {
 			t.Errorf("%v: %v, %s", r.Args, err, r.errors)

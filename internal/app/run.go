@@ -76,8 +76,8 @@ func localURL(addr string, listening ...net.Addr) string {
 		host = "localhost"
 	}
 	for _, l := range listening {
-		if _, real, err := net.SplitHostPort(l.String()); err == nil {
-			port = real
+		if _, p, err := net.SplitHostPort(l.String()); err == nil {
+			port = p
 		}
 	}
 	return "http://" + net.JoinHostPort(host, port)

@@ -21,7 +21,7 @@ type answer []byte
 
 func (a answer) message(kind byte, body string) answer {
 	a = append(a, kind)
-	a = binary.BigEndian.AppendUint32(a, uint32(len(body)+4)) //nolint:gosec // short
+	a = binary.BigEndian.AppendUint32(a, uint32(len(body)+4))
 	return append(a, body...)
 }
 
