@@ -30,6 +30,9 @@ type Route struct {
 	Handler Handler
 	// Public routes take no credential: their caller is anonymous.
 	Public bool
+	// Scheme is how the callers of this route say who they are; nil for the
+	// dialect's scheme.
+	Scheme *Scheme
 	// MaxBody bounds the request body, in bytes; 0 for the default.
 	MaxBody int64
 	// Timeout bounds the work on a request; 0 for the default of a few seconds.
@@ -41,6 +44,14 @@ const (
 	MaxPublicBody = 16 << 10 // of a public route, which anybody may call
 	MaxBody       = 1 << 20  // of any other
 )
+
+// SchemeOf returns the scheme of a route.
+func (d Dialect) SchemeOf(r Route) Scheme {
+	if r.Scheme != nil {
+		return *r.Scheme
+	}
+	return d.Scheme
+}
 
 // BodyLimit is the most bytes that the body of a request may have.
 func (r Route) BodyLimit() int64 {

@@ -49,7 +49,7 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 		{Method: http.MethodPost, Path: "/tokens", Handler: h.createToken},
 		{Method: http.MethodGet, Path: "/tokens/:tokenId", Handler: h.getToken},
 		{Method: http.MethodDelete, Path: "/tokens/:tokenId", Handler: h.revokeToken},
-		{Method: http.MethodPost, Path: "/introspect", Handler: h.introspect},
+		{Method: http.MethodPost, Path: "/introspect", Handler: h.introspect, Scheme: &api.BearerOrBasic},
 		{Method: http.MethodPost, Path: "/network/explain", Handler: h.explainNetwork},
 		{Method: http.MethodGet, Path: "/events", Handler: h.listEvents},
 
@@ -83,6 +83,8 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 	for i := range routes {
 		routes[i].Handler = requireJSONAccepted(routes[i].Handler)
 	}
+	// A proxy asks with the Accept header of the browser.
+	routes = append(routes, api.Route{Method: http.MethodGet, Path: "/auth", Handler: h.forwardAuth})
 	return api.Dialect{
 		Name: "backoffice", Prefix: Prefix, Contract: roster.OpenAPI, Routes: routes, Scheme: api.Bearer,
 		WriteError: writeError,

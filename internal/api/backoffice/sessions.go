@@ -41,6 +41,7 @@ func (h *handlers) listSessions(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	h.setNext(c, page, len(sessions), total)
 	body := list[sessionBody]{Total: &total, Data: make([]sessionBody, len(sessions))}
 	for i, session := range sessions {
 		body.Data[i] = sessionFrom(session, actor)
