@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"internal/mail":           {"internal/identity"},
 	"internal/webhook":        {"internal/identity", "pkg/webhooksig"},
 	"internal/config":         {"internal/identity", "internal/secret"},
+	"pkg/rosterhttp":          {"pkg/client"},
 }
 
 // free holds the prefixes of the packages that only tests and benchmarks use.
