@@ -13,7 +13,7 @@ import (
 // Example creates a user, changes her unless somebody else was faster, and lists all who are active.
 func Example() {
 	ctx := context.Background()
-	c, err := client.New("http://localhost:8080", client.Token(os.Getenv("ROSTER_TOKEN")))
+	c, err := client.New(os.Getenv("ROSTER_URL"), client.Token(os.Getenv("ROSTER_TOKEN")))
 	if err != nil {
 		log.Fatal(err)
 	}

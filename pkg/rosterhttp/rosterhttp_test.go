@@ -1,6 +1,7 @@
 package rosterhttp_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +32,7 @@ func protected(g *rosterhttp.Guard, permissions ...string) http.Handler {
 type request struct{ token, peer, forwarded string }
 
 func ask(h http.Handler, r request) *httptest.ResponseRecorder {
-	answer, asked := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+	answer, asked := httptest.NewRecorder(), httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
 	if r.token != "" {
 		asked.Header.Set("Authorization", "Bearer "+r.token)
 	}
@@ -123,7 +124,7 @@ func TestGuardThatMayNotAsk(t *testing.T) {
 func TestRepeatedAuthorization(t *testing.T) {
 	t.Parallel()
 	fake := &fakeRoster{}
-	asked := httptest.NewRequest(http.MethodGet, "/", nil)
+	asked := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
 	asked.Header["Authorization"] = []string{"Bearer good", "Bearer other"}
 	answer := httptest.NewRecorder()
 	protected(fake.guard(t)).ServeHTTP(answer, asked)
