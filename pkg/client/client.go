@@ -1,7 +1,7 @@
 // Package client is a client of Roster's API at /api/v2.
 //
 //	c, err := client.New("https://roster.example.com", client.Token(token))
-//	mary, err := c.Users.Create(ctx, client.UserCreate{Name: "Mary", Email: "mary@example.com", Password: "…", Active: true})
+//	mary, err := c.Users.Create(ctx, client.UserCreate{Name: "Mary", Email: "mary@example.com", Password: "…"})
 //	for user, err := range c.Users.List(ctx, client.UserList{Status: "active"}) { … }
 //
 // Every field of an answer can be read as it is: where the API has null, the client has the zero value. What Roster
@@ -62,7 +62,7 @@ func New(address string, options ...Option) (*Client, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("the address of Roster: %w", err)
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.User != nil, u.RawQuery != "", u.Fragment != "":
 		return nil, errors.New("the address of Roster must be one such as https://roster.example.com")
 	}
 	const patience, retries = 30 * time.Second, 3

@@ -47,7 +47,8 @@ func TestUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(mary.ClientTags) != 3 || mary.ClientTags[0].Text != "tag" || *mary.ClientTags[1].ID != 0 || mary.ClientTags[2].Name != "y" {
+		if len(mary.ClientTags) != 3 || mary.ClientTags[0].Text != "tag" || *mary.ClientTags[1].ID != 0 ||
+			mary.ClientTags[2].Name != "y" {
 			t.Errorf("%+v", mary.ClientTags)
 		}
 		if mary.Phone != "+15550100" || mary.CreateTime.IsZero() || !mary.LastSigninTime.IsZero() || mary.Groups == nil {
@@ -56,14 +57,16 @@ func TestUsers(t *testing.T) {
 		_, err = c.Users.Create(ctx, client.UserCreate{Name: "Mary", Email: "mary@example.com", Password: password, Active: true})
 		wantCode(t, err, http.StatusConflict, "email_taken")
 		_, err = c.Users.Create(ctx, client.UserCreate{})
-		if e := wantCode(t, err, http.StatusBadRequest, "validation_failed"); len(e.Fields) != 3 || e.Fields[0].Message == "" {
+		if e := wantCode(t, err, http.StatusBadRequest, "validation_failed"); len(e.Fields) != 3 ||
+			e.Fields[0].Message == "" {
 			t.Errorf("%+v", e.Fields)
 		}
 		_, err = c.Users.Create(ctx, client.UserCreate{Name: "Ann", Email: "ann@example.com", Password: password}, client.IdempotencyKey("order-17"))
 		wantStatus(t, err, http.StatusConflict)
 
 		changed, err := c.Users.Update(ctx, mary.ID, client.UserUpdate{Phone: new(""), ClientTags: new([]client.Tag{})}, client.IfVersion(mary.Version))
-		if err != nil || changed.Phone != "" || len(changed.ClientTags) != 0 || changed.Name != "Mary" || changed.Version != mary.Version+1 {
+		if err != nil || changed.Phone != "" || len(changed.ClientTags) != 0 || changed.Name != "Mary" ||
+			changed.Version != mary.Version+1 {
 			t.Errorf("%v %+v", err, changed)
 		}
 		_, err = c.Users.Update(ctx, mary.ID, client.UserUpdate{Name: new("Ann")}, client.IfVersion(mary.Version))
@@ -171,10 +174,12 @@ func TestGroupsTokensWebhooks(t *testing.T) {
 			t.Fatalf("%v %+v", err, token)
 		}
 		end := s.Clock.Now().Add(time.Hour)
-		if limited, err := c.Tokens.Create(ctx, client.TokenCreate{Name: "limited", ExpiresAt: end}); err != nil || !limited.ExpiresAt.Equal(end) {
+		if limited, err := c.Tokens.Create(ctx, client.TokenCreate{Name: "limited", ExpiresAt: end}); err != nil ||
+			!limited.ExpiresAt.Equal(end) {
 			t.Errorf("%v %+v", err, limited)
 		}
-		if got, err := c.Tokens.Introspect(ctx, token.Secret, "192.0.2.1"); err != nil || !got.Active || !got.IPAllowed || got.Scope != "users.view" {
+		if got, err := c.Tokens.Introspect(ctx, token.Secret, "192.0.2.1"); err != nil || !got.Active ||
+			!got.IPAllowed || got.Scope != "users.view" {
 			t.Errorf("%v %+v", err, got)
 		}
 		if err := c.Tokens.Delete(ctx, token.ID); err != nil {
@@ -193,10 +198,12 @@ func TestGroupsTokensWebhooks(t *testing.T) {
 			t.Errorf("%v %+v", err, hook)
 		}
 		ping, err := c.Webhooks.Test(ctx, hook.ID)
-		if err != nil || ping.Topic != "PING" || ping.State != "pending" || ping.DueTime.IsZero() || !ping.SettleTime.IsZero() {
+		if err != nil || ping.Topic != "PING" || ping.State != "pending" || ping.DueTime.IsZero() ||
+			!ping.SettleTime.IsZero() {
 			t.Errorf("%v %+v", err, ping)
 		}
-		if all, err := client.Collect(c.Outbox.List(ctx, client.DeliveryList{State: "pending"})); err != nil || len(all) != 1 || all[0].ID != ping.ID {
+		if all, err := client.Collect(c.Outbox.List(ctx, client.DeliveryList{State: "pending"})); err != nil ||
+			len(all) != 1 || all[0].ID != ping.ID {
 			t.Errorf("%v %+v", err, all)
 		}
 	})
@@ -224,13 +231,15 @@ func TestSessions(t *testing.T) {
 		if user, err := mary.Users.Get(ctx, client.Me); err != nil || user.ID != id {
 			t.Errorf("%v %+v", err, user)
 		}
-		if all, err := client.Collect(mary.Sessions.List(ctx, client.Me, client.Page{Size: 1})); err != nil || len(all) != 2 {
+		if all, err := client.Collect(mary.Sessions.List(ctx, client.Me, client.Page{Size: 1})); err != nil ||
+			len(all) != 2 {
 			t.Errorf("%v %+v", err, all)
 		}
 		if err := mary.Sessions.EndAll(ctx, client.Me); err != nil {
 			t.Error(err)
 		}
-		if all, err := client.Collect(mary.Sessions.List(ctx, id, client.Page{})); err != nil || len(all) != 1 || !all[0].Current {
+		if all, err := client.Collect(mary.Sessions.List(ctx, id, client.Page{})); err != nil || len(all) != 1 ||
+			!all[0].Current {
 			t.Errorf("%v %+v", err, all)
 		}
 		if err := mary.Sessions.SignOut(ctx); err != nil {

@@ -17,13 +17,16 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	mary, err := c.Users.Create(ctx, client.UserCreate{Name: "Mary", Email: "mary@example.com", Password: "MySecret123", Active: true})
+	mary, err := c.Users.Create(ctx, client.UserCreate{
+		Name: "Mary", Email: "mary@example.com", Password: "MySecret123", Active: true,
+	})
 	if e, ok := errors.AsType[*client.Error](err); ok && e.Code == "email_taken" {
 		log.Fatal("There is a Mary already.")
 	} else if err != nil {
 		log.Fatal(err)
 	}
-	if _, err = c.Users.Update(ctx, mary.ID, client.UserUpdate{Name: new("Mary Ann")}, client.IfVersion(mary.Version)); err != nil {
+	change := client.UserUpdate{Name: new("Mary Ann")}
+	if _, err = c.Users.Update(ctx, mary.ID, change, client.IfVersion(mary.Version)); err != nil {
 		log.Fatal(err)
 	}
 	for user, err := range c.Users.List(ctx, client.UserList{Status: "active"}) {

@@ -99,11 +99,13 @@ func TestRetriesAreTheSameCall(t *testing.T) {
 		keys := map[string]int{}
 		for i, r := range a.requests {
 			keys[r.Header.Get("Idempotency-Key")]++
-			if a.bodies[i] != a.bodies[0] || r.URL.Path != "/below/api/v2/users" || r.Header.Get("Authorization") != "Bearer rst_secret" {
+			if a.bodies[i] != a.bodies[0] || r.URL.Path != "/below/api/v2/users" ||
+				r.Header.Get("Authorization") != "Bearer rst_secret" {
 				t.Errorf("%s %s %v", r.URL, a.bodies[i], r.Header)
 			}
 		}
-		if len(a.requests) != 4 || len(keys) != 2 || keys[a.requests[0].Header.Get("Idempotency-Key")] != 3 || keys[""] != 0 {
+		if len(a.requests) != 4 || len(keys) != 2 || keys[a.requests[0].Header.Get("Idempotency-Key")] != 3 ||
+			keys[""] != 0 {
 			t.Errorf("%v", keys)
 		}
 	})

@@ -128,7 +128,8 @@ func (s *Webhooks) Deliveries(ctx context.Context, id int64, which DeliveryList)
 
 // Redeliver sends a delivery once more.
 func (s *Webhooks) Redeliver(ctx context.Context, id, deliveryID int64) (Delivery, error) {
-	return one[Delivery](ctx, s.c, newCall(http.MethodPost, path("webhooks", id, "deliveries", deliveryID, "redeliver"), nil))
+	where := path("webhooks", id, "deliveries", deliveryID, "redeliver")
+	return one[Delivery](ctx, s.c, newCall(http.MethodPost, where, nil))
 }
 
 // Outbox is the part of the API about what has not arrived, mails and posts.

@@ -7,9 +7,9 @@
 //
 //	caller := rosterhttp.CallerFrom(r.Context())
 //
-// The guard asks Roster what the bearer token of a request stands for (RFC 7662), and whether it may be used from the
-// client's address. Its own token, that of the client, needs tokens.introspect and canViewMaskedData; without the second
-// one Roster does not tell whether an address is allowed.
+// The guard asks Roster what the bearer token of a request stands for (RFC 7662), and whether it may be used from
+// the client's address. Its own token, that of the client, needs tokens.introspect and canViewMaskedData; without
+// the second one Roster does not tell whether an address is allowed.
 //
 // Answers are kept for a few seconds; see [TTL]. For so long a token that was revoked, or a right that was taken away,
 // still counts. While Roster cannot be asked, the guard answers 503 and lets nobody through.

@@ -93,7 +93,8 @@ func TestGuard(t *testing.T) {
 			if answer.Code != c.status || !strings.Contains(answer.Body.String(), c.body) {
 				t.Errorf("%s: got %d %s, want %d %s", name, answer.Code, answer.Body, c.status, c.body)
 			}
-			if challenge := answer.Header().Get("WWW-Authenticate"); c.status == 401 && !strings.HasPrefix(challenge, "Bearer ") {
+			if challenge := answer.Header().Get("WWW-Authenticate"); c.status == 401 &&
+				!strings.HasPrefix(challenge, "Bearer ") {
 				t.Errorf("%s: the challenge is %q", name, challenge)
 			}
 		}
@@ -135,7 +136,8 @@ func TestRepeatedAuthorization(t *testing.T) {
 
 func TestCallerOfNoGuard(t *testing.T) {
 	t.Parallel()
-	if caller := rosterhttp.CallerFrom(t.Context()); caller.Has("users.view") || caller.Has("") || caller.Subject != "" {
+	if caller := rosterhttp.CallerFrom(t.Context()); caller.Has("users.view") || caller.Has("") ||
+		caller.Subject != "" {
 		t.Errorf("%+v", caller)
 	}
 }
@@ -231,7 +233,8 @@ func TestRosterIsAway(t *testing.T) {
 		fake.away.Store(true)
 		time.Sleep(10 * time.Second)
 		for range 2 {
-			if answer := ask(h, request{"good", here, ""}); answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
+			if answer := ask(h, request{"good", here, ""}); answer.Code != http.StatusServiceUnavailable ||
+				answer.Header().Get("Retry-After") == "" {
 				t.Errorf("%d %v", answer.Code, answer.Header())
 			}
 		}

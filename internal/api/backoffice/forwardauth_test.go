@@ -57,7 +57,8 @@ func TestForwardAuthOfTokens(t *testing.T) {
 		} {
 			answer := s.Do(http.MethodGet, auth+"?permission=users.view", nil, apitest.As(token)).Want(http.StatusNoContent)
 			var tokenID int64
-			if n, err := fmt.Sscanf(answer.Header.Get("X-Roster-User"), "token:%d", &tokenID); n != 1 || err != nil || tokenID < 1 {
+			if n, err := fmt.Sscanf(answer.Header.Get("X-Roster-User"), "token:%d", &tokenID); n != 1 || err != nil ||
+				tokenID < 1 {
 				t.Errorf("%v", answer.Header)
 			}
 			if answer.Header.Get("X-Roster-Name") != "billing" || answer.Header.Get("X-Roster-Groups") != "" {
