@@ -61,10 +61,12 @@ func TestUsers(t *testing.T) {
 			e.Fields[0].Message == "" {
 			t.Errorf("%+v", e.Fields)
 		}
-		_, err = c.Users.Create(ctx, client.UserCreate{Name: "Ann", Email: "ann@example.com", Password: password}, client.IdempotencyKey("order-17"))
+		ann := client.UserCreate{Name: "Ann", Email: "ann@example.com", Password: password}
+		_, err = c.Users.Create(ctx, ann, client.IdempotencyKey("order-17"))
 		wantStatus(t, err, http.StatusConflict)
 
-		changed, err := c.Users.Update(ctx, mary.ID, client.UserUpdate{Phone: new(""), ClientTags: new([]client.Tag{})}, client.IfVersion(mary.Version))
+		empty := client.UserUpdate{Phone: new(""), ClientTags: new([]client.Tag{})}
+		changed, err := c.Users.Update(ctx, mary.ID, empty, client.IfVersion(mary.Version))
 		if err != nil || changed.Phone != "" || len(changed.ClientTags) != 0 || changed.Name != "Mary" ||
 			changed.Version != mary.Version+1 {
 			t.Errorf("%v %+v", err, changed)
@@ -124,7 +126,8 @@ func TestUserLists(t *testing.T) {
 		}
 		_, err := client.Collect(c.Users.List(ctx, client.UserList{SortBy: "phone"}))
 		wantCode(t, err, http.StatusBadRequest, "validation_failed")
-		if all, err := client.Collect(c.Events.List(ctx, client.EventList{Type: "USER_CREATED", Size: 2, Since: time.Unix(1, 0)})); err != nil || len(all) != many {
+		created := c.Events.List(ctx, client.EventList{Type: "USER_CREATED", Size: 2, Since: time.Unix(1, 0)})
+		if all, err := client.Collect(created); err != nil || len(all) != many {
 			t.Errorf("%v, %d events", err, len(all))
 		}
 	})
@@ -189,7 +192,9 @@ func TestGroupsTokensWebhooks(t *testing.T) {
 			t.Errorf("%v %+v", err, got)
 		}
 
-		hook, err := c.Webhooks.Create(ctx, client.WebhookCreate{URL: "http://127.0.0.1:9/hook", Events: []string{"USER_CREATED"}, Auth: "bearer", Token: "t"})
+		hook, err := c.Webhooks.Create(ctx, client.WebhookCreate{
+			URL: "http://127.0.0.1:9/hook", Events: []string{"USER_CREATED"}, Auth: "bearer", Token: "t",
+		})
 		if err != nil || !hook.Active {
 			t.Fatalf("%v %+v", err, hook)
 		}

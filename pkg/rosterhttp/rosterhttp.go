@@ -152,15 +152,16 @@ func (g *Guard) check(r *http.Request, permissions []string) (Caller, *refusal) 
 	}
 	switch {
 	case !found.Active:
-		return Caller{}, &refusal{http.StatusUnauthorized, realm + `, error="invalid_token"`, "The access token is unknown, expired or revoked."}
+		return Caller{}, &refusal{
+			http.StatusUnauthorized, realm + `, error="invalid_token"`, "The access token is unknown, expired or revoked.",
+		}
 	case !found.IPAllowed:
 		return Caller{}, &refusal{http.StatusForbidden, "", "The access token may not be used from your address."}
 	}
 	for _, permission := range permissions {
 		if !caller.Has(permission) {
-			return Caller{}, &refusal{
-				http.StatusForbidden, realm + `, error="insufficient_scope"`, fmt.Sprintf("This needs the permission %s.", permission),
-			}
+			message := fmt.Sprintf("This needs the permission %s.", permission)
+			return Caller{}, &refusal{http.StatusForbidden, realm + `, error="insufficient_scope"`, message}
 		}
 	}
 	return caller, nil
