@@ -2,7 +2,7 @@ TOOL     = go tool -modfile=tools/go.mod
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint fmt generate bench fuzz build ci
+.PHONY: help run test race lint fmt bench fuzz build ci
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,9 +22,6 @@ lint: ## run go vet and golangci-lint
 
 fmt: ## format the code
 	$(TOOL) gofumpt -w .
-
-generate: ## regenerate files, such as the client from openapi.yaml
-	go generate ./...
 
 bench: ## measure the service under load
 	go run ./test/bench

@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"internal/mail":           {"internal/identity", "internal/delivery"},
 	"internal/webhook":        {"internal/identity", "internal/delivery", "pkg/webhooksig"},
 	"internal/config":         {"internal/identity", "internal/secret"},
+	"pkg/rosterhttp":          {"pkg/client"},
 }
 
 // free holds the prefixes of the packages that only tests and benchmarks use.
@@ -63,7 +64,6 @@ var foreign = map[string][]string{
 	"github.com/go-playground":     {"internal/api"},
 	"github.com/prometheus":        {"internal/httpserver", "internal/store", "internal/outbox"},
 	"github.com/alecthomas/kong":   {"cmd/roster"},
-	"github.com/oapi-codegen":      {"pkg/client"},
 	"go.opentelemetry.io":          {"internal/httpserver"},
 	"github.com/XSAM/otelsql":      {"internal/store"},
 	"github.com/wneessen/go-mail":  {"internal/mail"},
@@ -116,6 +116,9 @@ func checkImport(t *testing.T, name, imported string) {
 	}
 	if name == "internal/identity" && strings.Contains(imported, ".") && imported != "golang.org/x/net/idna" {
 		t.Errorf("identity imports the standard library and golang.org/x/net/idna only, not %s", imported)
+	}
+	if strings.HasPrefix(name, "pkg/") && strings.Contains(imported, ".") {
+		t.Errorf("%s is for other programs: it imports the standard library only, not %s", name, imported)
 	}
 	for prefix, users := range foreign {
 		if strings.HasPrefix(imported, prefix) && !slices.Contains(users, name) {

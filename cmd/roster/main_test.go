@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -519,33 +519,30 @@ func TestClient(t *testing.T) {
 	t.Parallel()
 	service := start(t, t.TempDir())
 	defer service.stop(t)
-	c, err := client.NewClientWithResponses(service.base, client.WithToken(service.token()))
+	c, err := client.New(service.base, client.Token(service.token()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	created, err := c.CreateUserWithResponse(ctx, nil, client.UserCreate{
+	created, err := c.Users.Create(ctx, client.UserCreate{
 		Name: "Mary", Email: "mary@example.com", Password: "MySecret123", Active: true, Groups: []int64{1},
 	})
-	if err != nil || created.JSON201 == nil {
-		t.Fatalf("%v %v", err, created)
+	if err != nil {
+		t.Fatal(err)
 	}
-	id := fmt.Sprint(created.JSON201.ID)
-	match := &client.UpdateUserParams{IfMatch: new(created.HTTPResponse.Header.Get("ETag"))}
-	updated, err := c.UpdateUserWithResponse(ctx, id, match, client.UserUpdate{Name: new("Ann")})
-	if err != nil || updated.JSON200 == nil || updated.JSON200.Name != "Ann" {
-		t.Errorf("%v %v", err, updated)
+	updated, err := c.Users.Update(ctx, created.ID, client.UserUpdate{Name: new("Ann")}, client.IfVersion(created.Version))
+	if err != nil || updated.Name != "Ann" {
+		t.Errorf("%v %+v", err, updated)
 	}
-	listed, err := c.ListUsersWithResponse(ctx, &client.ListUsersParams{FilterName: new("AN"), Limit: new(10)})
-	if err != nil || listed.JSON200 == nil || len(listed.JSON200.Data) != 1 {
+	listed, err := client.Collect(c.Users.List(ctx, client.UserList{Name: "AN"}))
+	if err != nil || len(listed) != 1 {
 		t.Errorf("%v %v", err, listed)
 	}
-	deleted, err := c.DeleteUserWithResponse(ctx, id, nil)
-	if err != nil || deleted.StatusCode() != http.StatusNoContent {
-		t.Errorf("%v %v", err, deleted)
+	if err := c.Users.Delete(ctx, created.ID); err != nil {
+		t.Error(err)
 	}
-	gone, err := c.GetUserWithResponse(ctx, id)
-	if err != nil || gone.JSONDefault == nil || gone.JSONDefault.Code != "not_found" {
-		t.Errorf("%v %v", err, gone)
+	_, err = c.Users.Get(ctx, created.ID)
+	if e, ok := errors.AsType[*client.Error](err); !ok || e.Code != "not_found" {
+		t.Errorf("%v", err)
 	}
 }

@@ -46,6 +46,9 @@ type Route struct {
 	Handler Handler
 	// Public routes read no credential: their caller is anonymous.
 	Public bool
+	// Scheme is how the callers of this route say who they are; nil for the
+	// dialect's scheme.
+	Scheme *Scheme
 	// MaxBody bounds the request body, in bytes; 0 for the default.
 	MaxBody int64
 	// Timeout bounds the work on a request; 0 for the default of a few seconds.
@@ -57,6 +60,14 @@ const (
 	MaxPublicBody = 16 << 10 // of a public route
 	MaxBody       = 1 << 20  // of any other route
 )
+
+// SchemeOf returns the scheme of a route.
+func (d Dialect) SchemeOf(r Route) Scheme {
+	if r.Scheme != nil {
+		return *r.Scheme
+	}
+	return d.Scheme
+}
 
 // BodyLimit returns the maximum size of a request body, in bytes.
 func (r Route) BodyLimit() int64 {

@@ -79,7 +79,13 @@ func FailureFrom(err error) Failure {
 func (d Dialect) Answer(c echo.Context, err error) error {
 	f := FailureFrom(err)
 	header := c.Response().Header()
-	if challenge := d.Scheme.Challenge(f); challenge != "" {
+	scheme := d.Scheme
+	for _, route := range d.Routes {
+		if route.Scheme != nil && c.Path() == d.Prefix+route.Path {
+			scheme = *route.Scheme
+		}
+	}
+	if challenge := scheme.Challenge(f); challenge != "" {
 		header.Set(echo.HeaderWWWAuthenticate, challenge)
 	}
 	if f.RetryAfter > 0 {

@@ -108,6 +108,12 @@ func (q *Query) Get(name string) (string, bool) {
 	return values[0], true
 }
 
+// All returns the values of a parameter that may be repeated.
+func (q *Query) All(name string) []string {
+	q.read[name] = true
+	return q.values[name]
+}
+
 // Text returns a parameter of at most maxLength characters, "" where it is absent.
 func (q *Query) Text(name string, maxLength int) string {
 	s, _ := q.Get(name)

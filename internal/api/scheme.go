@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -25,6 +26,37 @@ type Scheme struct {
 // Bearer is the scheme of RFC 6750: a token in the Authorization header.
 var Bearer = Scheme{Credential: bearerToken, Challenge: bearerChallenge, Guard: guardPublic}
 
+// BearerOrBasic is Bearer, or the token as the password of HTTP Basic, as clients of
+// OAuth 2.0 send their secrets (RFC 6749 §2.3.1).
+var BearerOrBasic = Scheme{Credential: bearerOrBasicToken, Challenge: bearerOrBasicChallenge, Guard: guardPublic}
+
+// bearerOrBasicToken reads the token of a request. The user of HTTP Basic says nothing:
+// the token alone tells whose it is. The token is encoded as in a form.
+func bearerOrBasicToken(r *http.Request) (string, error) {
+	_, password, ok := r.BasicAuth()
+	if !ok || len(r.Header.Values(echo.HeaderAuthorization)) > 1 {
+		return bearerToken(r)
+	}
+	token, err := url.QueryUnescape(password)
+	if err != nil {
+		return "", identity.InvalidField(echo.HeaderAuthorization, "malformed_credentials",
+			"must have the token encoded as in a form (RFC 6749, 2.3.1)")
+	}
+	if token == "" {
+		return "", errMissingToken()
+	}
+	return token, nil
+}
+
+// bearerOrBasicChallenge names both schemes where no token or a bad one was sent.
+func bearerOrBasicChallenge(f Failure) string {
+	bearer := bearerChallenge(f)
+	if f.Kind != identity.Unauthenticated {
+		return bearer
+	}
+	return bearer + `, Basic realm="roster"`
+}
+
 // bearerToken reads the token of a request from the Authorization header (RFC 6750
 // §2.1). It returns Unauthenticated where there is none and Invalid where the header is
 // repeated.
@@ -40,8 +72,11 @@ func bearerToken(r *http.Request) (string, error) {
 			return credential, nil
 		}
 	}
-	return "", identity.Errorf(identity.Unauthenticated, "missing_token",
-		"Send an access token: Authorization: Bearer <token>.")
+	return "", errMissingToken()
+}
+
+func errMissingToken() error {
+	return identity.Errorf(identity.Unauthenticated, "missing_token", "Send an access token: Authorization: Bearer <token>.")
 }
 
 // bearerChallenge returns the challenge of RFC 6750 §3, with an error only if the

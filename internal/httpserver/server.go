@@ -76,7 +76,7 @@ func New(options Options) *Server {
 	registerPages(e, options.Dialects)
 	for _, dialect := range options.Dialects {
 		for _, route := range dialect.Routes {
-			handler := s.handler(dialect.Scheme, route)
+			handler := s.handler(dialect.SchemeOf(route), route)
 			e.Add(route.Method, dialect.Prefix+route.Path, handler)
 			if route.Method == http.MethodGet { // RFC 9110 §9.1: GET implies HEAD
 				e.Add(http.MethodHead, dialect.Prefix+route.Path, handler)

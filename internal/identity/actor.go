@@ -81,6 +81,15 @@ func (a Actor) ActsFor(userID int64) bool {
 	return a.SessionID == 0 && a.UserID == userID && userID != 0
 }
 
+// RequireEnrolled returns a Forbidden error if the actor still has to enrol a second
+// factor.
+func (a Actor) RequireEnrolled() error {
+	if a.MustEnrol {
+		return errMustEnrol()
+	}
+	return nil
+}
+
 // Require returns a Forbidden error unless the actor holds the permission.
 func (a Actor) Require(p Permission) error {
 	switch {

@@ -14,6 +14,9 @@ type Introspection struct {
 	Token      identity.Token
 	Actor      identity.Actor       // with the rights that hold now
 	ClientTags []identity.ClientTag // of the user; nil for a service
+	// Username is the user's address; "" for a service, and for callers who see masks:
+	// two users can have the same mask, and a username is to tell them apart.
+	Username identity.Email
 	// AddressAllowed says whether the token may be used from the given address.
 	AddressAllowed bool
 }
@@ -46,10 +49,35 @@ func (s *Service) Introspect(ctx context.Context, actor identity.Actor, credenti
 	if err != nil {
 		return Introspection{}, err
 	}
-	return Introspection{
+	i := Introspection{
 		Active: true, Token: grant.Token, Actor: actorOf(grant, now), ClientTags: user.ClientTags,
 		AddressAllowed: allows(grant, ip),
-	}, nil
+	}
+	if i.Actor.MustEnrol { // it may enrol a second factor here, and nothing elsewhere
+		return Introspection{}, nil
+	}
+	if actor.SeesUnmasked(user.ID) {
+		i.Username = user.Email
+	}
+	return i, nil
+}
+
+// Vouch tells a proxy who the caller is, if the caller has all the permissions: the
+// user of a session, or the zero User for a service token, also for one that acts
+// for a user, which is nobody by that. The error is Forbidden.
+func (s *Service) Vouch(ctx context.Context, actor identity.Actor, needed ...identity.Permission) (identity.User, error) {
+	if err := actor.RequireEnrolled(); err != nil {
+		return identity.User{}, err
+	}
+	for _, p := range needed {
+		if err := actor.Require(p); err != nil {
+			return identity.User{}, err
+		}
+	}
+	if actor.SessionID == 0 {
+		return identity.User{}, nil
+	}
+	return s.store.User(ctx, actor.UserID)
 }
 
 // ExplainNetwork reports whether a user may come from an address, and returns the entry

@@ -2,61 +2,37 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
+	"log"
+	"os"
 
 	"github.com/rosterhq/roster/pkg/client"
 )
 
-func ExampleNewClientWithResponses() {
-	server := httptest.NewServer(http.HandlerFunc(roster))
-	defer server.Close()
-
+// Example creates a user, changes her unless somebody else was faster, and lists all who are active.
+func Example() {
 	ctx := context.Background()
-	c, err := client.NewClientWithResponses(server.URL, client.WithToken("rst_secret"))
+	c, err := client.New(os.Getenv("ROSTER_URL"), client.Token(os.Getenv("ROSTER_TOKEN")))
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
-
-	created, err := c.CreateUserWithResponse(ctx, &client.CreateUserParams{IdempotencyKey: new("order-17")}, client.UserCreate{
-		Name: "Mary", Email: "email@website.com", Password: "MySecret123", Active: true, Groups: []int64{1},
+	mary, err := c.Users.Create(ctx, client.UserCreate{
+		Name: "Mary", Email: "mary@example.com", Password: "MySecret123", Active: true,
 	})
-	if err != nil {
-		fmt.Println(err)
-		return
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Code == "email_taken" {
+		log.Fatal("There is a Mary already.")
+	} else if err != nil {
+		log.Fatal(err)
 	}
-	if created.JSON201 == nil {
-		fmt.Println(created.Status(), created.JSONDefault)
-		return
+	change := client.UserUpdate{Name: new("Mary Ann")}
+	if _, err = c.Users.Update(ctx, mary.ID, change, client.IfVersion(mary.Version)); err != nil {
+		log.Fatal(err)
 	}
-	fmt.Println("created:", created.JSON201.ID, created.HTTPResponse.Header.Get("ETag"))
-
-	// Whoever has this address, or nobody.
-	found, err := c.ListUsersWithResponse(ctx, &client.ListUsersParams{FilterEmail: new("email@website.com")})
-	if err != nil {
-		fmt.Println(err)
-		return
+	for user, err := range c.Users.List(ctx, client.UserList{Status: "active"}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(user.ID, user.Name, user.Email)
 	}
-	if found.JSON200 == nil {
-		fmt.Println(found.Status(), found.JSONDefault)
-		return
-	}
-	fmt.Println("found:", len(found.JSON200.Data), found.JSON200.Data[0].Name)
-
-	// Remove the phone number, unless somebody else was faster.
-	updated, err := c.UpdateUserWithResponse(ctx, "1", &client.UpdateUserParams{IfMatch: new(`"1"`)}, client.UserUpdate{
-		Phone: client.Null[string](),
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println("refused:", updated.JSONDefault)
-
-	// Output:
-	// created: 1 "1"
-	// found: 1 Mary
-	// refused: This has been changed since: it is at version 2 now. (412 stale_version)
 }

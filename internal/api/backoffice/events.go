@@ -102,11 +102,11 @@ func eventQuery(c echo.Context) (identity.EventQuery, error) {
 		Limit:  limitOf(q),
 		Offset: q.Int("offset", 0, maxInt64, 0),
 	}
-	query.After = cursorOf(q, query.Filter.Sort(), true)
 	query.Filter.ActorUserID, query.Filter.ActorTokenID = userOrToken(q, "filter[actor]")
 	if q.Has("filter[type]") {
 		query.Filter.Type = oneOf(q, "filter[type]", identity.EventTypes...)
 	}
+	query.After = cursorOf(q, query.Filter.Sort(), true) // the order depends on all filters
 	return query, q.Err()
 }
 

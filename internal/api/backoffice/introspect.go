@@ -17,7 +17,10 @@ import (
 type introspectionBody struct {
 	Active            bool                 `json:"active"`
 	TokenType         string               `json:"token_type"`
-	Subject           string               `json:"sub,omitempty"` // the user's id
+	Subject           string               `json:"sub"`
+	Username          identity.Email       `json:"username,omitempty"`
+	ClientID          string               `json:"client_id,omitempty"` // the service token's id
+	TokenID           string               `json:"jti"`
 	Scope             string               `json:"scope"`
 	IssuedAt          int64                `json:"iat"`
 	ExpiresAt         int64                `json:"exp,omitempty"`
@@ -59,14 +62,18 @@ func (h *handlers) introspect(c echo.Context, actor identity.Actor) error {
 
 func introspectionFrom(i service.Introspection, ip netip.Addr) introspectionBody {
 	body := introspectionBody{
-		Active: true, TokenType: "Bearer", Scope: i.Actor.Permissions.Scope(), IssuedAt: i.Token.CreatedAt.Unix(),
+		Active: true, TokenType: "Bearer", Subject: subjectOf(i.Actor), Username: i.Username,
+		TokenID: strconv.FormatInt(i.Token.ID, 10), Scope: i.Actor.Permissions.Scope(), IssuedAt: i.Token.CreatedAt.Unix(),
 		Permissions: i.Actor.Permissions.Names(), CanViewMaskedData: i.Actor.CanViewMaskedData, ClientTags: i.ClientTags,
 	}
 	if !i.Token.ExpiresAt.IsZero() {
 		body.ExpiresAt = i.Token.ExpiresAt.Unix()
 	}
 	if id := i.Actor.UserID; id != 0 {
-		body.UserID, body.Subject = &id, strconv.FormatInt(id, 10)
+		body.UserID = &id
+	}
+	if id := i.Actor.TokenID; id != 0 {
+		body.ClientID = strconv.FormatInt(id, 10)
 	}
 	if body.ClientTags == nil {
 		body.ClientTags = []identity.ClientTag{}
@@ -76,6 +83,17 @@ func introspectionFrom(i service.Introspection, ip netip.Addr) introspectionBody
 	}
 	return body
 }
+
+// subjectOf is who a token stands for: the id of the user that it acts for, or
+// token:ID for a service, as in filter[actor].
+func subjectOf(actor identity.Actor) string {
+	if actor.UserID != 0 {
+		return strconv.FormatInt(actor.UserID, 10)
+	}
+	return tokenSubject(actor.TokenID)
+}
+
+func tokenSubject(id int64) string { return "token:" + strconv.FormatInt(id, 10) }
 
 // parseIP reads an address. It returns the zero Addr where it is absent.
 func parseIP(q *api.Query, name string) netip.Addr {

@@ -34,6 +34,8 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 	for i := range routes {
 		routes[i].Handler = requireJSONAccepted(routes[i].Handler)
 	}
+	// A proxy asks with the Accept header of the browser.
+	routes = append(routes, api.Route{Method: http.MethodGet, Path: "/auth", Handler: h.forwardAuth})
 	return api.Dialect{
 		Name: "backoffice", Prefix: Prefix, Contract: roster.OpenAPI, Routes: routes, Scheme: api.Bearer,
 		WriteError: writeError, Webhook: renderWebhook, WebhookFormat: identity.WebhookFormatV2,
@@ -79,7 +81,7 @@ func (h *handlers) tokenRoutes() []api.Route {
 		{Method: http.MethodPost, Path: "/tokens", Handler: h.createToken},
 		{Method: http.MethodGet, Path: "/tokens/:tokenId", Handler: h.getToken},
 		{Method: http.MethodDelete, Path: "/tokens/:tokenId", Handler: h.revokeToken},
-		{Method: http.MethodPost, Path: "/introspect", Handler: h.introspect},
+		{Method: http.MethodPost, Path: "/introspect", Handler: h.introspect, Scheme: &api.BearerOrBasic},
 		{Method: http.MethodPost, Path: "/network/explain", Handler: h.explainNetwork},
 	}
 }

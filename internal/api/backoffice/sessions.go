@@ -42,6 +42,7 @@ func (h *handlers) listSessions(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	h.setNext(c, page, len(sessions), total)
 	data := dataFrom(sessions, func(s identity.Session) sessionBody { return sessionFrom(s, actor) })
 	return c.JSON(http.StatusOK, list[sessionBody]{Total: &total, Data: data})
 }
