@@ -192,7 +192,7 @@ func TestDestinations(t *testing.T) {
 				}
 			}
 			mu.Unlock()
-			<-reached // nobody goes on before all destinations are full
+			<-reached // no attempt ends before all destinations are full
 			mu.Lock()
 			defer mu.Unlock()
 			active[m.To]--
@@ -331,7 +331,7 @@ func TestSlowAttempt(t *testing.T) {
 			b.mu.Lock()
 			b.now = b.now.Add(4 * time.Second)
 			b.mu.Unlock()
-			for b.message(id).DueAt.Equal(claimed) { // it ends with the test's time if nobody renews
+			for b.message(id).DueAt.Equal(claimed) { // without a renewal it ends when the test times out
 				if t.Context().Err() != nil {
 					return 0, t.Context().Err()
 				}
