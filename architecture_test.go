@@ -186,6 +186,91 @@ func TestNoWireNamesInTheCore(t *testing.T) {
 	}
 }
 
+// TestFieldNamesAreConstants checks that service and store name fields by the constants of
+// identity. It looks at the places that take the name of a field; a literal of two words,
+// such as expiresAt, is such a name anywhere.
+func TestFieldNamesAreConstants(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"service", "store"} {
+		files, err := filepath.Glob(filepath.Join("internal", folder, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", folder, err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			set := token.NewFileSet()
+			tree, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, literal := range fieldLiterals(tree) {
+				t.Errorf("%s: %s: use a constant of internal/identity/fields.go", set.Position(literal.Pos()), literal.Value)
+			}
+		}
+	}
+}
+
+var (
+	fieldName    = regexp.MustCompile(`^"[a-z][A-Za-z]*(\[.*)?"$`)
+	twoWordsName = regexp.MustCompile(`^"[a-z]+([A-Z][a-z]*)+"$`)
+)
+
+// fieldLiterals returns the literals of a file that name a field.
+func fieldLiterals(tree ast.Node) []*ast.BasicLit {
+	var found []*ast.BasicLit
+	check := func(pattern *regexp.Regexp, expressions ...ast.Expr) {
+		for _, expression := range expressions {
+			literal, ok := expression.(*ast.BasicLit)
+			if ok && literal.Kind == token.STRING && pattern.MatchString(literal.Value) && !slices.Contains(found, literal) {
+				found = append(found, literal)
+			}
+		}
+	}
+	ast.Inspect(tree, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.CallExpr:
+			switch nameOf(node.Fun) {
+			case "InvalidField", "WithField":
+				check(fieldName, node.Args[0])
+			case "verifyPassword", "errWrongPassword":
+				check(fieldName, node.Args[len(node.Args)-1])
+			}
+		case *ast.IndexExpr:
+			if nameOf(node.X) == "changes" || nameOf(node.X) == "Changes" {
+				check(fieldName, node.Index)
+			}
+		case *ast.CompositeLit:
+			for _, element := range node.Elts {
+				pair, ok := element.(*ast.KeyValueExpr)
+				switch {
+				case !ok:
+				case nameOf(node.Type) == "Changes":
+					check(fieldName, pair.Key)
+				case nameOf(pair.Key) == "Field":
+					check(fieldName, pair.Value)
+				}
+			}
+		case *ast.BasicLit:
+			check(twoWordsName, node)
+		}
+		return true
+	})
+	return found
+}
+
+// nameOf returns the last name of an expression such as identity.Changes, or "".
+func nameOf(expression ast.Expr) string {
+	switch expression := expression.(type) {
+	case *ast.Ident:
+		return expression.Name
+	case *ast.SelectorExpr:
+		return expression.Sel.Name
+	}
+	return ""
+}
+
 func structTags(tree ast.Node) []string {
 	var tags []string
 	ast.Inspect(tree, func(node ast.Node) bool {

@@ -45,7 +45,7 @@ func (u userCreateCommand) Run(ctx context.Context, svc *service.Service, env en
 			Name: u.Name, Email: u.Email, Phone: u.Phone, Active: !u.Inactive, TFA: u.TFA, Groups: u.Group,
 			AllowList: u.IPWhitelist, CanViewMaskedData: u.CanViewMaskedData,
 		},
-	}, service.Once{})
+	}, service.Idempotency{})
 	if err != nil {
 		return err
 	}

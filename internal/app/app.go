@@ -129,7 +129,7 @@ func (a *App) newServer(o Options) *httpserver.Server {
 	return httpserver.New(httpserver.Options{
 		Dialects:       Dialects(a.Service, c.PublicURL),
 		Authenticate:   o.Authenticate,
-		Denied:         a.Service.Refused,
+		Denied:         a.Service.Denied,
 		Ready:          a.Store.Ready,
 		TrustedProxies: c.TrustedProxies,
 		Secure:         c.PublicURL != nil && c.PublicURL.Scheme == "https",

@@ -6,29 +6,29 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// MailKind says what a mail is about; there is one template for each.
+// MailKind is the kind of a mail. Each kind has a template.
 type MailKind string
 
 // The kinds of mail.
 const (
-	MailProfileCreated MailKind = "profile_created" // someone has made a profile for you
+	MailProfileCreated MailKind = "profile_created" // a profile was created for the user
 	MailAccountChanged MailKind = "account_changed" // e-mail, password, tfa or active has changed
 	MailSigninCode     MailKind = "signin_code"     // the second factor before an authenticator is enrolled
 	MailPasswordReset  MailKind = "password_reset"  // a link to choose a new password
-	MailNewSource      MailKind = "new_source"      // someone has signed in from where the user never has of late
+	MailNewSource      MailKind = "new_source"      // a sign-in from a source that is new for the user
 )
 
-// Mail is what a mail to one person says. Which fields matter depends on Kind.
+// Mail is the content of a mail to one person. Which fields it uses depends on Kind.
 type Mail struct {
 	Kind MailKind
-	ID   string // stable over repetitions, for the Message-ID
+	ID   string // the same at each attempt, for the Message-ID
 	To   identity.Email
-	Name identity.Name // of the person; "" where it is not to be told
+	Name identity.Name // of the person; "" to leave it out
 
 	Changed   []string  // MailAccountChanged: email, password, tfa, active; never empty
 	Code      string    // MailSigninCode: six digits
 	Link      string    // MailPasswordReset, MailNewSource: absolute; MailProfileCreated: where to sign in, or ""
 	ExpiresAt time.Time // of Code or Link
-	Source    string    // MailNewSource: the address that it came from
-	At        time.Time // MailNewSource: when it was
+	Source    string    // MailNewSource: the address of the sign-in
+	At        time.Time // MailNewSource: the time of the sign-in
 }

@@ -1,5 +1,5 @@
-// Package delivery is what leaves Roster: the messages of the outbox, the mails and
-// webhook posts that they become, and the rules of when to try again. It sends nothing.
+// Package delivery has the types of what Roster sends: the messages of the outbox, the mails
+// and webhook posts that they become, and the rules of retries. It sends nothing.
 package delivery
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Channel is a way out.
+// Channel is the medium of a message.
 type Channel string
 
 // The channels.
@@ -19,8 +19,8 @@ const (
 	ChannelWebhook Channel = "webhook"
 )
 
-// Destination is where a message goes: to the mail server, or to one webhook. Each
-// destination is served for itself, so that a slow one delays no other.
+// Destination is the receiver of a message: the mail server, or one webhook. The messages
+// of each destination are sent separately, so that a slow one delays no other.
 type Destination struct {
 	Channel   Channel
 	WebhookID int64 // 0 for mail
@@ -40,14 +40,14 @@ func (d Destination) String() string {
 	return string(d.Channel) + "/" + strconv.FormatInt(d.WebhookID, 10)
 }
 
-// State is how far a message has got.
+// State is the state of a message.
 type State string
 
 // The states of a message.
 const (
 	Pending State = "pending"
 	Done    State = "done"
-	Dead    State = "dead" // given up; can be queued again by hand
+	Dead    State = "dead" // failed or expired; can be queued again by a call
 )
 
 // Message is one message in the outbox.
@@ -56,18 +56,18 @@ type Message struct {
 	To        Destination
 	Topic     string // the type of the event, or the kind of mail
 	UserID    int64  // the user that it is about; 0 for none
-	Address   string // the Key of the user's address, where only that is known; else ""
+	Address   string // the Key of the user's address, if only that is known; else ""
 	Payload   string // JSON; "" once it has been erased
 	State     State
 	Attempts  int
 	CreatedAt time.Time
 	DueAt     time.Time
-	ExpiresAt time.Time // when it is of no use any more; zero for never
-	// What came of the attempts.
-	AttemptedAt time.Time // when the last one began; zero for none
+	ExpiresAt time.Time // zero for never
+	// The last attempt.
+	AttemptedAt time.Time // when it began; zero for none
 	Status      int       // HTTP status of the last answer; 0 for none
 	LastError   string
-	SettledAt   time.Time // zero while it is pending
+	CompletedAt time.Time // zero while it is pending
 }
 
 // Filter selects messages; all set fields must hold.
@@ -76,7 +76,7 @@ type Filter struct {
 	States []State     // any of these; nil for all
 }
 
-// Queueable returns why a message cannot be put into the queue again, or nil.
+// Queueable returns a Conflict if a message cannot be queued again, or nil.
 func (m Message) Queueable(now time.Time) error {
 	switch {
 	case m.State == Pending:
@@ -90,11 +90,11 @@ func (m Message) Queueable(now time.Time) error {
 	return nil
 }
 
-// KeepPeriod is how long a message is kept after it was settled, to be looked at and
-// sent again.
+// KeepPeriod is how long a message is stored after it is complete, so that it can be read
+// and sent again.
 const KeepPeriod = 30 * 24 * time.Hour
 
-// Backlog is how many messages of a channel are in a state.
+// Backlog counts the messages of a channel in a state.
 type Backlog struct {
 	Channel Channel
 	State   State // Pending or Dead
@@ -109,9 +109,9 @@ var retryWaits = [...]time.Duration{
 	time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 12 * time.Hour, 12 * time.Hour, 12 * time.Hour, 20 * time.Hour,
 }
 
-// RetryAfter returns how long to wait after a number of failed attempts, at least one,
-// or false when it is time to give up. chance, from 0 to 1, spreads the waits over
-// ±20 %: messages that failed together do not come back together.
+// RetryAfter returns how long to wait after a number of failed attempts, at least one, or
+// false if there is no further attempt. chance, from 0 to 1, spreads the waits over ±20 %,
+// so that messages that failed together are not sent again together.
 func RetryAfter(failedAttempts int, chance float64) (time.Duration, bool) {
 	if failedAttempts > len(retryWaits) {
 		return 0, false

@@ -7,13 +7,13 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// WebhookMessage is what a webhook says, before a dialect puts it into its format.
+// WebhookMessage is the content of a webhook, before a dialect writes it in its format.
 type WebhookMessage struct {
 	ID          int64 // the same at each attempt
 	Type        identity.EventType
-	Time        time.Time       // when it happened
-	User        identity.User   // as the event left the user, or found the one that it deleted; zero for WebhookPing
-	Connections json.RawMessage // what was synchronised: a JSON array; only for UserSynced
+	Time        time.Time       // of the event
+	User        identity.User   // after the event, or before a deletion; zero for WebhookPing
+	Connections json.RawMessage // the synchronised connections, a JSON array; only for UserSynced
 }
 
 // WebhookRenderer returns the body of a message in one format.
@@ -31,6 +31,5 @@ type WebhookPost struct {
 	At      time.Time            // for standard and bi_signature: now; it is signed
 }
 
-// ErrWebhookGone is the cause of the Permanent error of a delivery whose receiver
-// wants no more messages.
+// ErrWebhookGone is the cause of the Permanent error if the receiver answers 410.
 const ErrWebhookGone = Error("HTTP 410: the receiver is gone for good")

@@ -8,19 +8,23 @@ import (
 func TestMasks(t *testing.T) {
 	t.Parallel()
 	for email, want := range map[Email]Email{
-		"mary@website.com": "m***@website.com", "m@x.io": "m***@x.io", "élan@x.io": "é***@x.io", "": "", "m***@website.com": "m***@website.com",
+		"mary@website.com": "m***@website.com", "m@x.io": "m***@x.io", "élan@x.io": "é***@x.io", "": "",
+		"m***@website.com": "m***@website.com",
 	} {
 		if got := email.Masked(); got != want {
 			t.Errorf("%s: %s, want %s", email, got, want)
 		}
 	}
-	for name, want := range map[Name]Name{"Mary Ann": "Mary Ann", "mary@website.com": "m***@website.com", "J@mes": "J@mes"} {
+	for name, want := range map[Name]Name{
+		"Mary Ann": "Mary Ann", "mary@website.com": "m***@website.com", "J@mes": "J@mes",
+	} {
 		if got := name.Masked(); got != want || name.Key() != Fold(string(want)) {
 			t.Errorf("%s: %s, %s", name, got, name.Key())
 		}
 	}
 	for phone, want := range map[Phone]Phone{
-		"+18043257762": "+1*******62", "+37120000000": "+3*******00", "+12345678": "+1*******78", "+1234567": "+*******", "+12": "+*******", "": "",
+		"+18043257762": "+1*******62", "+37120000000": "+3*******00", "+12345678": "+1*******78", "+1234567": "+*******",
+		"+12": "+*******", "": "",
 	} {
 		got := phone.Masked()
 		if got != want {

@@ -3,11 +3,10 @@ package identity
 import "net/netip"
 
 // Actor is the caller of an operation: who acts, from where, with which
-// permissions. Every operation takes it explicitly and checks it first.
+// permissions. Every operation takes it as a parameter and checks it first.
 //
-// A person is a session: only somebody who has signed in is "oneself". A service
-// token that acts for a user has what its list says and nothing by being that
-// user.
+// Only a session is a user in person. A service token that acts for a user has the
+// permissions in its list, and none because it acts for that user.
 type Actor struct {
 	Name              string // of the token, or of the command line
 	TokenID           int64  // the service token used; 0 for none
@@ -15,37 +14,36 @@ type Actor struct {
 	UserID            int64  // the user who acts or is acted for; 0 for a service
 	Permissions       Permissions
 	CanViewMaskedData bool
-	// Fresh says that the session has proved a moment ago who it is.
+	// Fresh says that the user of the session has signed in or reauthenticated lately.
 	Fresh bool
-	// MustEnrol says that the user needs a second factor and has none: the session
-	// may enrol one and do nothing else.
+	// MustEnrol says that the user needs a second factor and has none: the session can only
+	// enrol one.
 	MustEnrol bool
-	// Credential is the digest of the token that was presented, by which an
-	// operation looks again at what the caller may do; "" for the command line.
+	// Credential is the digest of the token that was presented. An operation reads the
+	// caller's rights again by it. "" for the command line.
 	Credential string
-	Source     netip.Addr // zero where it could not be told
+	Source     netip.Addr // zero if it is unknown
 	RequestID  string     // ours, or a trusted proxy's
-	// ClientRequestID is what a client that is not trusted calls the request; "" for none.
+	// ClientRequestID is the id that an untrusted client has given the request; "" for none.
 	ClientRequestID string
-	Client          string // what the client calls itself; at most MaxClientLength characters
+	Client          string // the name of the client (User-Agent); at most MaxClientLength characters
 }
 
 // MaxRequestIDLength bounds a request's id, in bytes.
 const MaxRequestIDLength = 128
 
-// Origin is where a request comes from and what it is called, as far as that is
-// known before its caller is.
+// Origin is what is known of a request before its caller is known; see Actor.
 type Origin struct {
-	Source          netip.Addr // zero where it could not be told
-	RequestID       string     // ours, or a trusted proxy's
-	ClientRequestID string     // what a client that is not trusted calls it; "" for none
-	Client          string     // what the client calls itself; at most MaxClientLength characters
+	Source          netip.Addr
+	RequestID       string
+	ClientRequestID string
+	Client          string
 }
 
-// MaxClientLength bounds what is kept of a client's name (User-Agent).
+// MaxClientLength bounds the stored name of a client (User-Agent).
 const MaxClientLength = 200 // characters
 
-// Anonymous is a caller of what needs no credential.
+// Anonymous returns a caller without a credential.
 func Anonymous(o Origin) Actor { return Actor{}.From(o) }
 
 // From returns the actor as the caller of one request.
@@ -54,8 +52,8 @@ func (a Actor) From(o Origin) Actor {
 	return a
 }
 
-// Forgotten returns the actor as events keep it after its user is deleted: without where
-// the user was, what the user's client called the request and what the token is called.
+// Forgotten returns the actor as events have it after its user is deleted: without the
+// source, the client's id of the request and the name of the token.
 func (a Actor) Forgotten() Actor {
 	a.Source, a.ClientRequestID = netip.Addr{}, ""
 	if a.TokenID != 0 {
@@ -64,13 +62,14 @@ func (a Actor) Forgotten() Actor {
 	return a
 }
 
-// CommandLine may run the binary beside its database, and so may do everything.
+// CommandLine returns the caller on the command line, which has all rights: it runs the
+// binary beside its database.
 func CommandLine() Actor {
 	return Actor{Name: "command line", Permissions: AllPermissions, CanViewMaskedData: true}
 }
 
-// Is reports whether the actor is this user in person: a session that has shown
-// all that a sign-in of the user takes.
+// Is reports whether the actor is this user in person: a session whose sign-in is
+// complete.
 func (a Actor) Is(userID int64) bool { return a.owns(userID) && !a.MustEnrol }
 
 // owns reports whether the actor is a session of this user, also one that still
@@ -105,8 +104,8 @@ func (a Actor) RequireAll() error {
 	return Errorf(Forbidden, "permission_denied", "This needs every permission there is: only administrators may do it.")
 }
 
-// RequireCover returns a Forbidden error unless the actor itself holds all that
-// is touched: nobody may give, take or act on what they do not hold.
+// RequireCover returns a Forbidden error unless the actor itself holds the permissions
+// that an operation gives, takes or acts on.
 func (a Actor) RequireCover(p Permissions, canViewMaskedData bool) error {
 	if a.Permissions.Contains(p) && (a.CanViewMaskedData || !canViewMaskedData) {
 		return nil
@@ -114,8 +113,8 @@ func (a Actor) RequireCover(p Permissions, canViewMaskedData bool) error {
 	return ErrEscalation("This would touch permissions that you do not hold yourself.")
 }
 
-// RequireWayIn returns a Forbidden error unless the actor may touch what somebody
-// else signs in with: somebody who sees masks could become the one who is masked.
+// RequireWayIn returns a Forbidden error unless the actor may change how another user
+// signs in. Otherwise a caller who sees masks could sign in as a user who is masked.
 func (a Actor) RequireWayIn() error {
 	if a.CanViewMaskedData {
 		return nil
@@ -133,22 +132,24 @@ func (a Actor) RequireSession(userID int64) error {
 	return Errorf(Forbidden, "session_required", "Only the user in person may do this, after signing in.")
 }
 
-// RequireFresh returns a Forbidden error if the actor is a session that has not
-// proved lately who it is. Service tokens have nothing to prove.
+// RequireFresh returns a Forbidden error if the actor is a session that is not fresh.
+// Service tokens always pass.
 func (a Actor) RequireFresh() error {
 	if a.SessionID == 0 || a.Fresh {
 		return nil
 	}
-	return Errorf(Forbidden, "reauthentication_required", "This needs a proof of who you are from the last 15 minutes: reauthenticate first.")
+	return Errorf(Forbidden, "reauthentication_required",
+		"This needs a proof of who you are from the last 15 minutes: reauthenticate first.")
 }
 
-// IsAdministrator reports whether the actor is a service that holds every
-// permission: as long as its token lasts, someone can administer.
+// IsAdministrator reports whether the actor is a service with every permission: it can
+// administer without any user.
 func (a Actor) IsAdministrator() bool {
 	return a.UserID == 0 && a.Permissions == AllPermissions && a.CanViewMaskedData
 }
 
-// ErrEscalation is the refusal to give, take or act on more than the caller has.
+// ErrEscalation returns the Forbidden error for an operation that gives, takes or acts on
+// more than the caller has.
 func ErrEscalation(message string) *Error {
 	return Errorf(Forbidden, "escalation_denied", "%s", message)
 }

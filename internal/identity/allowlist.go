@@ -9,11 +9,14 @@ import (
 // MaxAllowListEntries bounds an allow-list.
 const MaxAllowListEntries = 256
 
-// ParseAddress reads a single address; the error is a *ValueError. IPv4-mapped
-// IPv6 is IPv4.
+// maxRangeBytes bounds the text of an address or prefix: the longest spelling of an IPv6
+// prefix has 49.
+const maxRangeBytes = 64
+
+// ParseAddress reads a single address; the error is a *ValueError. An IPv4-mapped IPv6
+// address becomes an IPv4 address.
 func ParseAddress(s string) (netip.Addr, error) {
-	const most = 64 // bytes
-	if len(s) <= most {
+	if len(s) <= maxRangeBytes {
 		if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
 			return addr.Unmap(), nil
 		}
@@ -22,14 +25,13 @@ func ParseAddress(s string) (netip.Addr, error) {
 }
 
 // AddressRange is one entry of an allow-list: a prefix whose host bits are
-// zero, or a single address. IPv4-mapped IPv6 is kept as IPv4. The zero value
-// holds no address: it is what a mask shows in place of a range.
+// zero, or a single address. IPv4-mapped IPv6 is stored as IPv4. The zero value
+// contains no address: it is the mask of a range.
 type AddressRange struct{ prefix netip.Prefix }
 
 // ParseAddressRange reads an address or a CIDR prefix; the error is a *ValueError.
 func ParseAddressRange(s string) (AddressRange, error) {
-	const most = 64 // bytes: the longest spelling of an IPv6 prefix has 49
-	if len(s) <= most {
+	if len(s) <= maxRangeBytes {
 		if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
 			addr = addr.Unmap()
 			return AddressRange{netip.PrefixFrom(addr, addr.BitLen())}, nil
@@ -37,12 +39,14 @@ func ParseAddressRange(s string) (AddressRange, error) {
 		if prefix, err := netip.ParsePrefix(s); err == nil {
 			prefix, ok := unmapPrefix(prefix)
 			if !ok || prefix != prefix.Masked() {
-				return AddressRange{}, invalid("host_bits_set", "must have no bits set after the prefix length; did you mean %s?", prefix.Masked())
+				return AddressRange{}, invalid("host_bits_set",
+					"must have no bits set after the prefix length; did you mean %s?", prefix.Masked())
 			}
 			return AddressRange{prefix}, nil
 		}
 	}
-	return AddressRange{}, invalid("invalid_address", "must be an IPv4 or IPv6 address or a CIDR prefix such as 10.0.0.0/8")
+	return AddressRange{}, invalid("invalid_address",
+		"must be an IPv4 or IPv6 address or a CIDR prefix such as 10.0.0.0/8")
 }
 
 // unmapPrefix turns ::ffff:10.0.0.0/104 into 10.0.0.0/8. It reports false for a
@@ -62,12 +66,12 @@ func unmapPrefix(p netip.Prefix) (netip.Prefix, bool) {
 // Contains reports whether the address is in the range.
 func (r AddressRange) Contains(addr netip.Addr) bool { return r.prefix.Contains(addr.Unmap()) }
 
-// Prefix returns the range as a prefix, /32 or /128 for a single address; the
-// zero Prefix, which has no address in it, for the zero range.
+// Prefix returns the range as a prefix, /32 or /128 for a single address; the zero Prefix,
+// which contains no address, for the zero range.
 func (r AddressRange) Prefix() netip.Prefix { return r.prefix }
 
-// String returns the canonical form: a bare address for a single one, *** for
-// the zero value, which stands for what is not to be seen.
+// String returns the canonical form: a bare address for a single one, *** for the zero
+// value.
 func (r AddressRange) String() string {
 	if r == (AddressRange{}) {
 		return mask
@@ -90,8 +94,8 @@ func (r *AddressRange) UnmarshalText(text []byte) (err error) {
 // AllowList is a set of source addresses. The empty list allows every address.
 type AllowList []AddressRange
 
-// Allows reports whether a request may come from addr. The zero Addr, a source
-// that could not be told, passes only the empty list.
+// Allows reports whether a request may come from addr. The zero Addr, an unknown source,
+// passes only the empty list.
 func (l AllowList) Allows(addr netip.Addr) bool {
 	if len(l) == 0 {
 		return true
@@ -119,8 +123,8 @@ func (r AddressRange) within(list AllowList) bool {
 	})
 }
 
-// Intersect returns a list of the addresses that both lists allow. They must have
-// one in common: no list says "nobody".
+// Intersect returns a list of the addresses that both lists allow. They must have one in
+// common: there is no list that allows no address.
 func (l AllowList) Intersect(other AllowList) AllowList {
 	if len(l) == 0 {
 		return other
@@ -159,8 +163,8 @@ func ParseAddressRangeOrMask(s string) (AddressRange, error) {
 	return ParseAddressRange(s)
 }
 
-// AllowListFrom reads what String writes. An entry that cannot be read is an
-// error: to pass over it could open the list to everyone.
+// AllowListFrom reads the text that String returns. It returns an error for an entry that it
+// cannot read: to skip it could leave the empty list, which allows every address.
 func AllowListFrom(text string) (AllowList, error) {
 	list := AllowList{}
 	for entry := range strings.FieldsSeq(text) {

@@ -11,7 +11,8 @@ const (
 	ProviderTOTP  Provider = "totp"  // an authenticator app (RFC 6238), or a recovery code
 )
 
-// Challenge is a sign-in, or the proof of a session, that waits for its second factor.
+// Challenge is a sign-in, or a reauthentication of a session, that waits for its second
+// factor.
 type Challenge struct {
 	ID         int64
 	UserID     int64
@@ -25,7 +26,8 @@ type Challenge struct {
 // MaxWrongCodes is how many wrong codes end a challenge.
 const MaxWrongCodes = 5
 
-// OverAt reports whether the challenge can be answered no more.
-func (c Challenge) OverAt(now time.Time) bool {
+// ExpiredAt reports whether the challenge can no longer be answered: it is too old, or had
+// too many wrong codes.
+func (c Challenge) ExpiredAt(now time.Time) bool {
 	return c.WrongCodes >= MaxWrongCodes || !now.Before(c.ExpiresAt)
 }

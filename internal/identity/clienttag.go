@@ -10,12 +10,12 @@ import (
 const (
 	MaxClientTags      = 64
 	MaxClientTagLength = 255     // characters
-	MaxClientTagsBytes = 8 << 10 // of all tags of a user together, as they are kept
+	MaxClientTagsBytes = 8 << 10 // of all tags of a user together, as they are stored
 )
 
-// ClientTag marks a user with a client. The Back Office documentation calls a
-// tag an object, its sample sends a string: both are taken, and come back as
-// they were given. Exactly one of Text and (ID or Name) is set.
+// ClientTag marks a user with a client. In the documentation of the Back Office a tag is
+// an object, in its sample a string: both are accepted and returned as they were given.
+// Exactly one of Text and (ID or Name) is set.
 type ClientTag struct {
 	Text *string
 	ID   *int64
@@ -43,7 +43,7 @@ func (t *ClientTag) UnmarshalJSON(raw []byte) error {
 	*t = ClientTag{}
 	var err error
 	switch {
-	case len(raw) > MaxClientTagsBytes: // far more than the longest tag, and not worth reading
+	case len(raw) > MaxClientTagsBytes: // far longer than any valid tag
 		err = invalid("too_long", "must have at most %d bytes", MaxClientTagsBytes)
 	case bytes.HasPrefix(raw, []byte(`"`)):
 		t.Text, err = parseTagText(raw)
@@ -99,7 +99,7 @@ func parseTagText(raw []byte) (*string, error) {
 	return s, nil
 }
 
-// Equal reports whether both tags say the same in the same form.
+// Equal reports whether both tags have the same form and values.
 func (t ClientTag) Equal(other ClientTag) bool {
 	return equalPtr(t.Text, other.Text) && equalPtr(t.ID, other.ID) && equalPtr(t.Name, other.Name)
 }
@@ -120,13 +120,13 @@ func (tags ClientTags) Check() error {
 	return err
 }
 
-// ClientTagsText returns the tags as a JSON array, as they are kept.
+// ClientTagsText returns the tags as a JSON array, as they are stored.
 func ClientTagsText(tags []ClientTag) (string, error) {
 	raw, err := json.Marshal(append([]ClientTag{}, tags...))
 	return string(raw), err
 }
 
-// ClientTagsFrom reads what ClientTagsText writes.
+// ClientTagsFrom reads the text that ClientTagsText returns.
 func ClientTagsFrom(text string) ([]ClientTag, error) {
 	tags := []ClientTag{}
 	err := json.Unmarshal([]byte(text), &tags)

@@ -17,7 +17,7 @@ const (
 	maxLabelBytes = 63 // RFC 1035 §2.3.4
 )
 
-// Email is one mail address as its owner spells it: a dot-atom of RFC 5322
+// Email is one mail address as it was given: a dot-atom of RFC 5322
 // (letters beyond ASCII as in RFC 6531) at a domain of two labels or more. No
 // display name, quoted local part, comment or address literal. The domain has an
 // ASCII form (UTS 46).
@@ -46,8 +46,8 @@ func ParseEmail(s string) (Email, error) {
 	return Email(s), nil
 }
 
-// isAddress reports whether a text is spelled like an address, whether or not
-// its domain can exist.
+// isAddress reports whether a text has the form of an address. It does not check whether
+// its domain has an ASCII form.
 func isAddress(s string) bool {
 	local, domain, found := strings.Cut(s, "@")
 	return found && len(s) <= MaxEmailBytes && utf8.ValidString(s) && len(local) <= maxLocalBytes && isDotAtom(local) &&
@@ -71,7 +71,7 @@ func (e Email) Key() string { return EmailKey(string(e)) }
 func EmailKey(s string) string {
 	s = FoldASCII(s)
 	local, domain, found := strings.Cut(s, "@")
-	if !found || len(s) > MaxEmailBytes { // longer is no address, and not worth the work
+	if !found || len(s) > MaxEmailBytes { // bounds the work
 		return s
 	}
 	if ascii, ok := asciiDomain(domain); ok {

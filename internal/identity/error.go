@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Kind says what went wrong in the domain's words. The set is closed: each
-// dialect has one table from Kind to status, and what has no kind is Internal.
+// Kind is the kind of a failure. The set is closed: each dialect has one table from Kind to
+// status. An error without a kind is Internal.
 type Kind int
 
 // The kinds of failure.
@@ -30,23 +30,22 @@ var Kinds = []Kind{
 	Internal, Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Precondition, TooManyRequests, Unavailable,
 }
 
-// Error is a failure that may be told to the caller: Code, Message and Fields
-// are safe to show; the wrapped cause is not.
+// Error is a failure that may be shown to the caller: Code, Message and Fields are safe to
+// show, the wrapped cause is not.
 type Error struct {
 	Kind    Kind
 	Code    string // stable, machine-readable, snake_case
 	Message string // one sentence for a person
 	Fields  []FieldError
-	// RetryAfter is how long to wait before trying again; only for
-	// TooManyRequests and Unavailable, and 0 there means the dialect's default.
+	// RetryAfter is how long to wait before trying again, for TooManyRequests and Unavailable
+	// only; 0 is the dialect's default.
 	RetryAfter time.Duration
 
 	cause error
 }
 
-// FieldError says what is wrong with one field. Field is a JSON path such as
-// ipWhitelist[1], or the name of a parameter or header; "" for the entry that
-// says how many more are wrong (see Problems).
+// FieldError says what is wrong with one field. Field is a name, or a JSON path such as
+// ipWhitelist[1]; "" in the entry that counts the fields that are not listed (see Problems).
 type FieldError struct {
 	Field   string
 	Code    string
@@ -92,9 +91,8 @@ func (e *Error) WithField(field string) *Error {
 // MaxFieldErrors is how many wrong fields an error lists.
 const MaxFieldErrors = 20
 
-// Problems collects what is wrong with the fields of one request. It keeps the
-// first MaxFieldErrors and counts the others, so that a request costs the same
-// memory however much of it is wrong. The zero value is empty.
+// Problems collects the wrong fields of one request. It keeps the first MaxFieldErrors and
+// counts the others, so that the memory of a request is bounded. The zero value is empty.
 type Problems struct {
 	listed []FieldError
 	more   int
@@ -109,9 +107,8 @@ func (p *Problems) Add(field, code, message string) {
 	p.listed = append(p.listed, FieldError{Field: field, Code: code, Message: message})
 }
 
-// Err returns one Invalid error for all that was added, or nil for nothing. Where
-// more was added than is listed, the last entry has no field, the code
-// more_errors, and a message that says how many more values are wrong.
+// Err returns one Invalid error for all added fields, or nil for none. If some are only
+// counted, the last entry has no field, the code more_errors, and the count in its message.
 func (p *Problems) Err() error {
 	if len(p.listed) == 0 {
 		return nil
@@ -154,8 +151,8 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
-// ValueError is what the parsers of this package return: a value breaks a rule,
-// whichever field it came from.
+// ValueError is the error of the parsers of this package: a value breaks a rule. It does
+// not name the field.
 type ValueError struct {
 	Code    string
 	Message string

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// EventType says what happened. The names are those of the webhooks.
+// EventType is the type of an event. The names are those of the webhooks.
 type EventType string
 
 // The types of events.
@@ -22,16 +22,16 @@ const (
 	UserSignedIn        EventType = "USER_SIGNED_IN"
 	UserSigninFailed    EventType = "USER_SIGNIN_FAILED"
 	UserSignedOut       EventType = "USER_SIGNED_OUT"
-	UserSessionRevoked  EventType = "USER_SESSION_REVOKED" // by the user or an administrator, or a refresh token was presented twice
+	UserSessionRevoked  EventType = "USER_SESSION_REVOKED" // by a caller, or because a refresh token was used twice
 	UserReauthenticated EventType = "USER_REAUTHENTICATED"
 	UserTOTPEnabled     EventType = "USER_TOTP_ENABLED"
 	UserTOTPReset       EventType = "USER_TOTP_RESET"
-	UserAccessRefused   EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
+	UserAccessDenied    EventType = "USER_ACCESS_REFUSED" // a good credential that may not do this, or not from here
 	UserSynced          EventType = "USER_SYNCED"         // another service has synchronised the user's accounts
 
 	UserSigninChallenged       EventType = "USER_SIGNIN_CHALLENGED"        // after a right password; with the provider
 	UserFactorUsed             EventType = "USER_FACTOR_USED"              // totp, email or recovery_code
-	UserPasswordResetRequested EventType = "USER_PASSWORD_RESET_REQUESTED" // of no user where nobody has the address
+	UserPasswordResetRequested EventType = "USER_PASSWORD_RESET_REQUESTED" // of no user if no user has the address
 
 	RecordCreated EventType = "RECORD_CREATED"
 	RecordUpdated EventType = "RECORD_UPDATED"
@@ -49,15 +49,16 @@ const (
 // EventTypes lists the types.
 var EventTypes = []EventType{
 	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
-	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserReauthenticated, UserTOTPEnabled, UserTOTPReset, UserAccessRefused,
+	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserReauthenticated, UserTOTPEnabled,
+	UserTOTPReset, UserAccessDenied,
 	UserSigninChallenged, UserFactorUsed, UserPasswordResetRequested,
 	RecordCreated, RecordUpdated, RecordDeleted,
 	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated, WebhookTested, WebhookRedelivered,
 	MessageRetried,
 }
 
-// SubjectType returns what events of this type happen to: user, group, token,
-// webhook or message. What happens to a record happens to its user.
+// SubjectType returns the type of the subject of an event: user, group, token, webhook or
+// message. The subject of an event of a record is its user.
 func (t EventType) SubjectType() string {
 	subject, _, _ := strings.Cut(strings.ToLower(string(t)), "_")
 	if subject == "record" {
@@ -66,8 +67,8 @@ func (t EventType) SubjectType() string {
 	return subject
 }
 
-// Event is what happened: who did what to what, from where. SubjectID is the id
-// of the user, group, token, webhook or message, as Type says; 0 where nobody knows.
+// Event records who did what, to which subject, from where. SubjectID is the id of the
+// user, group, token, webhook or message, depending on Type; 0 if it is unknown.
 type Event struct {
 	ID        int64
 	Type      EventType
@@ -75,17 +76,17 @@ type Event struct {
 	Actor     Actor
 	SubjectID int64
 	Changes   Changes
-	Reason    string // why something was refused or failed, in one word such as wrong_password
-	Count     int64  // how often it happened: equal refusals within a minute are one event
-	// SourceMasked: there is a source, but not for the caller to see.
+	Reason    string // why something was denied or failed, in one word such as wrong_password
+	Count     int64  // how often it happened: equal denials within a minute are one event
+	// SourceMasked says that there is a source that the caller may not see.
 	SourceMasked bool
 
 	// For webhooks only, and not stored with the event.
-	User        *User  // as the event left the user, or found the one that it deleted; nil for the stored one
-	Connections []byte // what was synchronised: a JSON array; only for UserSynced
+	User        *User  // after the event, or before a deletion; nil for the stored user
+	Connections []byte // the synchronised connections, a JSON array; only for UserSynced
 }
 
-// SourceText returns the source as it is shown; "" for none.
+// SourceText returns the source as text, or its mask; "" for none.
 func (e Event) SourceText() string {
 	switch {
 	case e.SourceMasked:
@@ -96,8 +97,8 @@ func (e Event) SourceText() string {
 	return ""
 }
 
-// TokenUserID returns, of what happened to a token, the user that the token acts
-// for; 0 for nobody. What the event tells of the token, it tells of that user.
+// TokenUserID returns the user that the token of an event acts for, whose data the event
+// reveals; 0 for none.
 func (e Event) TokenUserID() int64 {
 	if e.Type.SubjectType() != "token" {
 		return 0
@@ -106,12 +107,12 @@ func (e Event) TokenUserID() int64 {
 		switch v := value.(type) {
 		case int64:
 			return v
-		case float64: // as it is read back from JSON
+		case float64: // read from JSON
 			return int64(v)
 		}
 		return 0
 	}
-	change := e.Changes["userId"]
+	change := e.Changes[FieldUserID]
 	return max(id(change.Old), id(change.New))
 }
 
@@ -133,9 +134,8 @@ type EventQuery struct {
 	After  *Cursor // the event after which the page starts
 }
 
-// Sort returns the order in which the events are listed, always the latest
-// first: by id, or, where nothing but a time selects them, by time, because only
-// in that order one index has the first match and the next ones.
+// Sort returns the order in which the events are listed, always the latest first: by id, or
+// by time if the filter has only times, because then one index has all matches in order.
 func (f EventFilter) Sort() UserSort {
 	selection := f
 	selection.Since, selection.Until = time.Time{}, time.Time{}
@@ -145,7 +145,7 @@ func (f EventFilter) Sort() UserSort {
 	return SortByID
 }
 
-// CursorAfter returns the cursor of the page that goes on behind an event.
+// CursorAfter returns the cursor of the page that starts after an event.
 func (f EventFilter) CursorAfter(e Event) *Cursor {
 	cursor := Cursor{Sort: f.Sort(), Descending: true, ID: e.ID}
 	if cursor.Sort == SortByCreation {
@@ -158,22 +158,22 @@ func (f EventFilter) CursorAfter(e Event) *Cursor {
 type EventPage struct {
 	Events []Event
 	Total  int64 // all matches; not counted (0) for a page after a cursor
-	// TotalIsLowerBound: there are more matches than Total, so many that they are
-	// not counted.
+	// TotalIsLowerBound says that there are more matches than Total, too many to count.
 	TotalIsLowerBound bool
 	Next              *Cursor // nil on the last page
 }
 
-// Changes are the changed fields by wire name. Never a secret, not even a hash.
+// Changes are the changed fields by name (see fields.go). They never have a secret, not even
+// a hash.
 type Changes map[string]Change
 
 // Change is a field's value before and after; nil for none.
 type Change struct{ Old, New any }
 
-// HiddenChange stands for the change of a secret.
-var HiddenChange = Change{Old: "***", New: "***"}
+// HiddenChange replaces the change of a secret.
+var HiddenChange = Change{Old: mask, New: mask}
 
-// changed records a field that differs; the zero value is recorded as none.
+// changed adds a field to the changes if its values differ.
 func changed[T comparable](changes Changes, field string, before, after T) {
 	if before != after {
 		changes[field] = Change{before, after}

@@ -11,8 +11,8 @@ type Group struct {
 	ID          int64
 	Name        Label // unique without regard to case
 	Permissions Permissions
-	// RequireTFA lets members without a second factor get, after their password,
-	// no further than to enrolling one.
+	// RequireTFA says that members without a second factor can only enrol one after they have
+	// signed in.
 	RequireTFA bool
 	CreatedAt  time.Time
 	UpdatedAt  time.Time // zero until the first change
@@ -26,7 +26,7 @@ type GroupChange struct {
 	RequireTFA  *bool
 }
 
-// TouchesRights reports whether the change is one of what members may do or need.
+// TouchesRights reports whether the change is about what members may do or need.
 func (c GroupChange) TouchesRights() bool { return c.Permissions != nil || c.RequireTFA != nil }
 
 // Apply returns g as it is after the change.
@@ -37,13 +37,13 @@ func (c GroupChange) Apply(g Group) Group {
 	return g
 }
 
-// Diff returns what differs between two states of a group, by wire name.
+// Diff returns the fields that differ between two states of a group.
 func (g Group) Diff(after Group) Changes {
 	changes := Changes{}
-	changed(changes, "name", g.Name, after.Name)
-	changed(changes, "requireTfa", g.RequireTFA, after.RequireTFA)
+	changed(changes, FieldName, g.Name, after.Name)
+	changed(changes, FieldRequireTFA, g.RequireTFA, after.RequireTFA)
 	if g.Permissions != after.Permissions {
-		changes["permissions"] = Change{g.Permissions.Names(), after.Permissions.Names()}
+		changes[FieldPermissions] = Change{g.Permissions.Names(), after.Permissions.Names()}
 	}
 	return changes
 }

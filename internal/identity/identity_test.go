@@ -12,7 +12,10 @@ import (
 
 func TestFoldAgreesWithEqualFold(t *testing.T) {
 	t.Parallel()
-	words := []string{"straße", "STRASSE", "ſtraße", "ΌΣΟΣ", "όσος", "Kelvin", "\u212Aelvin", "mike", "mıke", "MİKE", "Éa", "éA", "ǅ", "ǆ", "", "ẞ", "ß"}
+	words := []string{
+		"straße", "STRASSE", "ſtraße", "ΌΣΟΣ", "όσος", "Kelvin", "\u212Aelvin", "mike", "mıke", "MİKE", "Éa", "éA", "ǅ",
+		"ǆ", "", "ẞ", "ß",
+	}
 	for _, a := range words {
 		for _, b := range words {
 			if got, want := Fold(a) == Fold(b), strings.EqualFold(a, b); got != want {
@@ -43,7 +46,10 @@ func FuzzFold(f *testing.F) {
 }
 
 func FuzzParseEmail(f *testing.F) {
-	for _, seed := range []string{"mary@example.com", "a.b+c@x.io", "ä@ö.example", `"a b"@x.io`, "a@b", "@", "a@1.2.3.4", "a@x.io\r\nBcc: b@x.io", strings.Repeat("(", 300)} {
+	for _, seed := range []string{
+		"mary@example.com", "a.b+c@x.io", "ä@ö.example", `"a b"@x.io`, "a@b", "@", "a@1.2.3.4",
+		"a@x.io\r\nBcc: b@x.io", strings.Repeat("(", 300),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -51,7 +57,8 @@ func FuzzParseEmail(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if string(email) != s || len(s) > MaxEmailBytes || strings.Count(s, "@") != 1 || strings.ContainsAny(s, " \t\r\n,;<>()[]\"\x00") {
+		if string(email) != s || len(s) > MaxEmailBytes || strings.Count(s, "@") != 1 ||
+			strings.ContainsAny(s, " \t\r\n,;<>()[]\"\x00") {
 			t.Errorf("accepted %q", s)
 		}
 		if again, err := ParseEmail(email.Key()); err != nil || again.Key() != email.Key() {
@@ -61,7 +68,10 @@ func FuzzParseEmail(f *testing.F) {
 }
 
 func FuzzParseAddressRange(f *testing.F) {
-	for _, seed := range []string{"10.0.0.1", "10.0.0.0/8", "::ffff:10.0.0.0/104", "::ffff:1.2.3.4", "2001:db8::/32", "fe80::1%eth0", "0.0.0.0/0", "::/0", "1.2.3.4/8", "::ffff:0:0/95"} {
+	for _, seed := range []string{
+		"10.0.0.1", "10.0.0.0/8", "::ffff:10.0.0.0/104", "::ffff:1.2.3.4", "2001:db8::/32", "fe80::1%eth0", "0.0.0.0/0",
+		"::/0", "1.2.3.4/8", "::ffff:0:0/95",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -90,7 +100,8 @@ func TestAllowList(t *testing.T) {
 		t.Fatal(err)
 	}
 	for address, want := range map[string]bool{
-		"10.255.0.1": true, "::ffff:10.0.0.1": true, "11.0.0.1": false, "2001:db8::1": true, "2001:db8::2": false, "::a00:1": false,
+		"10.255.0.1": true, "::ffff:10.0.0.1": true, "11.0.0.1": false, "2001:db8::1": true, "2001:db8::2": false,
+		"::a00:1": false,
 	} {
 		if got := list.Allows(netip.MustParseAddr(address)); got != want {
 			t.Errorf("%s: %v", address, got)
@@ -122,7 +133,8 @@ func FuzzParseCursor(f *testing.F) {
 func TestCursorRefusesTimesThatNoDatabaseHolds(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[string]bool{
-		TimeKey(time.Time{}): true, TimeKey(time.Now()): true, "9223372036854775807": false, "-9223372036854775808": false, "x": false, "": false,
+		TimeKey(time.Time{}): true, TimeKey(time.Now()): true, "9223372036854775807": false,
+		"-9223372036854775808": false, "x": false, "": false,
 	} {
 		_, err := ParseCursor(Cursor{Sort: SortByCreation, ID: 1, Key: key}.String())
 		if (err == nil) != want {
@@ -137,7 +149,8 @@ func TestPermissions(t *testing.T) {
 	if got := set.String(); got != "users.view audit.view" {
 		t.Errorf("%s", got)
 	}
-	if PermissionsFrom(set.String()+" from.the.future") != set || PermissionsFrom("*") != AllPermissions || AllPermissions.String() != "*" {
+	if PermissionsFrom(set.String()+" from.the.future") != set || PermissionsFrom("*") != AllPermissions ||
+		AllPermissions.String() != "*" {
 		t.Error("what is stored does not read back")
 	}
 	if !AllPermissions.Contains(set) || set.Contains(AllPermissions) || !set.Contains(0) || set.Has(UsersDelete) {
@@ -149,7 +162,10 @@ func TestPasswordNeverShows(t *testing.T) {
 	t.Parallel()
 	password := Password("MySecret123")
 	wrapped := struct{ P *Password }{&password}
-	for _, shown := range []string{fmt.Sprint(password), fmt.Sprintf("%v %+v %s %q %#v", password, password, password, password, password), fmt.Sprintf("%+v", wrapped)} {
+	for _, shown := range []string{
+		fmt.Sprint(password), fmt.Sprintf("%v %+v %s %q %#v", password, password, password, password, password),
+		fmt.Sprintf("%+v", wrapped),
+	} {
 		if strings.Contains(shown, "MySecret") {
 			t.Error(shown)
 		}

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// What a caller without CanViewMaskedData sees of other people. The masks have
-// a fixed width: how long a value is says something about it, too.
+// The masks of data of other users, for a caller without CanViewMaskedData. They have a
+// fixed width, so that they do not reveal the length of a value.
 const (
 	mask      = "***"
 	phoneMask = "*******"
@@ -24,11 +24,10 @@ func (e Email) Masked() Email {
 	return e[:size] + mask + e[at:]
 }
 
-// IsMask reports whether the address could be one that Masked has made.
+// IsMask reports whether the address equals its own mask.
 func (e Email) IsMask() bool { return e != "" && e.Masked() == e }
 
-// Masked returns the name, or, where the name is an address, as that of a user
-// whose address is all that is known of them, the mask of that.
+// Masked returns the name, or the mask of an address if the name is an address.
 func (n Name) Masked() Name {
 	if isAddress(string(n)) {
 		return Name(Email(n).Masked())
@@ -36,24 +35,24 @@ func (n Name) Masked() Name {
 	return n
 }
 
-// Key returns the form in which names are searched and ordered, without regard
-// to case. An address is not to be found out by either, so it goes by its mask.
+// Key returns the form in which names are searched and ordered, without regard to case. For
+// an address it is that of the mask, so that neither reveals the address.
 func (n Name) Key() string { return Fold(string(n.Masked())) }
 
 // Masked returns the number as +1*******62: its first digit and its last two,
-// unless it is so short that little else would remain.
+// unless it is so short that this would show most of it.
 func (p Phone) Masked() Phone {
-	const shown, least = 3, 8 // digits
+	const shown, minDigits = 3, 8
 	switch {
 	case p == "":
 		return ""
-	case len(p) < 1+least:
+	case len(p) < 1+minDigits:
 		return "+" + phoneMask
 	}
 	return p[:2] + phoneMask + p[len(p)-shown+1:]
 }
 
-// IsMask reports whether the number is one that Masked has made.
+// IsMask reports whether the number is the mask of a number.
 func (p Phone) IsMask() bool { return strings.Contains(string(p), phoneMask) }
 
 // ParsePhoneOrMask reads a phone number, or the mask of one.
@@ -68,8 +67,8 @@ func ParsePhoneOrMask(s string) (Phone, error) {
 	return ParsePhone(s)
 }
 
-// Masked returns a list that shows only that there is one. The zero
-// AddressRange is the mask of one: it holds no address and is written ***.
+// Masked returns a list that shows only whether the list is empty. The mask of a range is
+// the zero AddressRange, which contains no address and is written ***.
 func (l AllowList) Masked() AllowList {
 	if len(l) == 0 {
 		return l
@@ -85,7 +84,7 @@ func (u User) Masked() User {
 	return u
 }
 
-// Sees returns the user as the actor may see it; oneself is never masked.
+// Sees returns the user as the actor may see it. Users see themselves unmasked.
 func (a Actor) Sees(u User) User {
 	if a.SeesUnmasked(u.ID) {
 		return u
@@ -98,9 +97,9 @@ func (a Actor) SeesUnmasked(userID int64) bool {
 	return a.CanViewMaskedData || a.Is(userID)
 }
 
-// SeesToken returns a token as the actor may see it. Its allow-list can be that of
-// the user who made it, so without CanViewMaskedData one sees only those of tokens
-// that one has made in person.
+// SeesToken returns a token as the actor may see it. The allow-list can be that of the user
+// who created the token. So without CanViewMaskedData it is masked, unless the actor has
+// created the token in person.
 func (a Actor) SeesToken(t Token) Token {
 	if !a.CanViewMaskedData && !(t.CreatedBy.TokenID == 0 && a.Is(t.CreatedBy.UserID)) {
 		t.AllowList = t.AllowList.Masked()
@@ -108,9 +107,9 @@ func (a Actor) SeesToken(t Token) Token {
 	return t
 }
 
-// Unmasked returns the change without the values that the caller has read and sends
-// back: they mean "as it is". The mask of another value is Invalid: who sends it has
-// not seen what it would replace.
+// Unmasked returns the change without the masks that the caller has read and sends back:
+// those fields stay as they are. The mask of another value is Invalid: the caller has not
+// seen the value that it would replace.
 func (c UserChange) Unmasked(before User, actor Actor) (UserChange, error) {
 	seen, readsMasks := actor.Sees(before), !actor.SeesUnmasked(before.ID)
 	var problems []FieldError
@@ -124,40 +123,41 @@ func (c UserChange) Unmasked(before User, actor Actor) (UserChange, error) {
 	return c, InvalidFields(problems)
 }
 
-// RequireNoMask returns which fields of a new user are masks, as an Invalid error:
-// there is no present value that they could stand for.
+// RequireNoMask returns an Invalid error for the fields of a new user that are masks.
 func (u User) RequireNoMask(actor Actor) error {
 	var problems []FieldError
 	for _, field := range userFields {
 		if field.holdsMask(&u, !actor.CanViewMaskedData) {
-			problems = append(problems, FieldError{Field: field.fieldName(), Code: "masked_value", Message: "is a mask, not a value"})
+			problems = append(problems, FieldError{
+				Field: field.fieldName(), Code: "masked_value", Message: "is a mask, not a value",
+			})
 		}
 	}
 	return InvalidFields(problems)
 }
 
-// SeesEvent returns an event as the actor may see it: without CanViewMaskedData
-// nothing in it tells of other people what is masked elsewhere.
+// SeesEvent returns an event as the actor may see it. Without CanViewMaskedData it masks
+// the data of other users that is masked elsewhere.
 func (a Actor) SeesEvent(e Event) Event {
 	if a.CanViewMaskedData {
 		return e
 	}
 	isOther := func(userID int64) bool { return userID != 0 && !a.Is(userID) }
 	if !a.seesSourceOf(e) {
-		// What a client calls its request is that person's text, too.
+		// The client's id of a request is a text of that person.
 		e.SourceMasked, e.Actor.Source = e.Actor.Source.IsValid(), netip.Addr{}
 		if e.Actor.ClientRequestID != "" {
 			e.Actor.ClientRequestID = mask
 		}
 	}
-	e.Actor.Name = string(Name(e.Actor.Name).Masked()) // tokens may be called by an address
+	e.Actor.Name = string(Name(e.Actor.Name).Masked()) // the name of a token may be an address
 	var hide bool
 	switch e.Type.SubjectType() {
 	case "user":
 		hide = isOther(e.SubjectID)
 	case "token": // its allow-list can be that of its user, or of its creator
 		hide = isOther(e.TokenUserID()) || isOther(e.Actor.UserID)
-	case "webhook": // a path can be a secret: its receiver is known by its host
+	case "webhook": // the path of a URL can be a secret
 		hide = true
 	}
 	if hide {
@@ -166,8 +166,8 @@ func (a Actor) SeesEvent(e Event) Event {
 	return e
 }
 
-// seesSourceOf reports whether the actor may see the address that an event came
-// from without CanViewMaskedData. That of a person tells of the allow-list.
+// seesSourceOf reports whether the actor may see the source of an event without
+// CanViewMaskedData. The source of a person reveals a part of the allow-list.
 func (a Actor) seesSourceOf(e Event) bool {
 	switch {
 	case e.Actor.UserID != 0:
@@ -175,11 +175,11 @@ func (a Actor) seesSourceOf(e Event) bool {
 	case e.Type.SubjectType() == "user" && e.SubjectID != 0:
 		return a.Is(e.SubjectID)
 	}
-	return e.Actor.TokenID != 0 // a service; otherwise a person, though nobody knows which one
+	return e.Actor.TokenID != 0 // a service; otherwise an unknown person
 }
 
-// Masked returns the changes that an event tells of, as they are read back from
-// it, as others see them without CanViewMaskedData.
+// Masked returns the changes of a stored event as a caller without CanViewMaskedData sees
+// them.
 func (c Changes) Masked() Changes {
 	masked := make(Changes, len(c))
 	for field, change := range c {
@@ -191,11 +191,11 @@ func (c Changes) Masked() Changes {
 	return masked
 }
 
-// maskOf returns the mask of a field in the changes of an event, whatever the event
-// is about: a token has a name and an allow-list, too. It is nil for a field that is
-// shown in full. A value that is not of the type it should be is not shown at all.
+// maskOf returns the mask of a field in the changes of an event of any type: a token has a
+// name and an allow-list as well. It is nil for a field that is shown in full. A mask
+// shows nothing of a value of an unexpected type.
 func maskOf(field string) func(any) any {
-	if field == "url" {
+	if field == FieldURL {
 		return maskURL
 	}
 	for _, f := range userFields {
@@ -206,7 +206,7 @@ func maskOf(field string) func(any) any {
 	return nil
 }
 
-// maskURL shows of a URL the scheme and the host.
+// maskURL returns the scheme and the host of a URL.
 func maskURL(value any) any {
 	text, _ := value.(string)
 	u, err := url.Parse(text)

@@ -16,26 +16,25 @@ const (
 	MaxPageSize     = 1000
 )
 
-// Page asks for a part of a short list by position.
+// Page selects a part of a short list by position.
 type Page struct {
 	Limit  int
 	Offset int64
 }
 
-// Cursor is a place in an ordered list of users: the last row that was given
-// out. It stays right while rows come and go, and costs the same at any depth.
+// Cursor is a place in an ordered list of users: the last row that was returned. It stays
+// valid while rows are added and deleted, and costs the same at any depth.
 type Cursor struct {
 	Sort       UserSort
 	Descending bool
-	// Broad says that the first page found so many matches that walking the
-	// order beats searching first. A hint: it changes the cost, never the rows.
+	// Broad says that the first page had many matches, so that to read rows in order costs
+	// less than to search first. It changes only the cost, never the rows.
 	Broad bool
 	ID    int64
 	Key   string // the row's sort key; "" where Sort is SortByID
 }
 
-// maxCursorBytes is more than the longest key needs: 255 characters of 4 bytes
-// in base64, and the rest.
+// maxCursorBytes bounds a cursor. The longest key has 255 characters of 4 bytes, in base64.
 const maxCursorBytes = 2048
 
 // String returns the cursor as the opaque text that ParseCursor reads.
@@ -44,8 +43,8 @@ func (c Cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join(fields, " ")))
 }
 
-// ParseCursor reads a cursor; the error is a *ValueError. What it returns is
-// safe to use whoever wrote the text: it can only name a place in the list.
+// ParseCursor reads a cursor; the error is a *ValueError. A forged cursor does no harm: it
+// can only name a place in the list.
 func ParseCursor(s string) (Cursor, error) {
 	errInvalid := invalid("invalid_cursor", "must be taken from a previous page")
 	if len(s) > maxCursorBytes {
@@ -60,7 +59,9 @@ func ParseCursor(s string) (Cursor, error) {
 	if len(fields) != fieldCount {
 		return Cursor{}, errInvalid
 	}
-	c := Cursor{Sort: UserSort(fields[0]), Descending: fields[1] == flag(true), Broad: fields[2] == flag(true), Key: fields[4]}
+	c := Cursor{
+		Sort: UserSort(fields[0]), Descending: fields[1] == flag(true), Broad: fields[2] == flag(true), Key: fields[4],
+	}
 	c.ID, err = strconv.ParseInt(fields[3], 10, 64)
 	if err != nil || !slices.Contains(UserSorts, c.Sort) || c.String() != s {
 		return Cursor{}, errInvalid
@@ -76,8 +77,8 @@ func ParseCursor(s string) (Cursor, error) {
 // TimeKey returns the Key of a cursor for a list in the order of a time.
 func TimeKey(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
 
-// Time returns the time that TimeKey wrote. It has to be one that a database
-// can hold: of the years 1 to 9999.
+// Time returns the time of a Key that TimeKey has returned. It returns an error outside of
+// the years 1 to 9999, which databases cannot store.
 func (c Cursor) Time() (time.Time, error) {
 	micros, err := strconv.ParseInt(c.Key, 10, 64)
 	if err != nil {

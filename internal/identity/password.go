@@ -11,13 +11,12 @@ import (
 // Bounds of a password.
 const (
 	MinPasswordLength = 8 // characters
-	// MaxPasswordBytes is bcrypt's limit: it reads no further, so that a longer
-	// password would be accepted by its first 72 bytes alone.
+	// MaxPasswordBytes is the limit of bcrypt, which ignores what follows: the first 72 bytes
+	// of a longer password would be enough to sign in.
 	MaxPasswordBytes = 72
 )
 
-// Password is a password in clear, on its way to being hashed or compared. It
-// never shows itself when printed or logged.
+// Password is a password in clear. It is hidden when it is printed or logged.
 type Password string
 
 // commonPasswordsText has those of at least MinPasswordLength characters, in lower
@@ -27,12 +26,12 @@ type Password string
 //go:embed common_passwords.txt
 var commonPasswordsText string
 
-// commonPasswords is the list in the order of its bytes.
+// commonPasswords returns the list in byte order.
 var commonPasswords = sync.OnceValue(func() []string { return strings.Fields(commonPasswordsText) })
 
-// ParsePassword checks a new password by the rules of NIST SP 800-63B §3.1.1:
-// its length, and that it is not among the first that everyone would try. There
-// are no rules on its composition. The error is a *ValueError.
+// ParsePassword checks a new password by the rules of NIST SP 800-63B §3.1.1: its length,
+// and that it is not one of the most common passwords. There are no rules on its
+// composition. The error is a *ValueError.
 func ParsePassword(s string) (Password, error) {
 	switch {
 	case len(s) > MaxPasswordBytes:
@@ -50,17 +49,16 @@ func isCommon(s string) bool {
 	return found
 }
 
-// productName is what everyone who attacks this service tries first.
+// productName may not be in a password: attackers of this service try it first.
 const productName = "roster"
 
-// minPersonalWord is how long a word is at least that no password may contain: shorter
-// ones are in many passwords by chance.
+// minPersonalWord is the minimum length of a word that a password may not contain: shorter
+// words are in many passwords by chance.
 const minPersonalWord = 4 // characters
 
-// CheckPersonal checks that a new password contains nothing that is known of its owner
-// and this service (NIST SP 800-63B §3.1.1.2): the name, with or without its spaces, what
-// stands before the @ of the address, or the name of the product, without regard to
-// case. The error is a *ValueError.
+// CheckPersonal checks that a new password contains no data of its owner or this service
+// (NIST SP 800-63B §3.1.1.2): the name, with or without spaces, the local part of the
+// address, or the name of the product, without regard to case. The error is a *ValueError.
 func (p Password) CheckPersonal(name Name, email Email) error {
 	local, _, _ := strings.Cut(string(email), "@")
 	folded := Fold(string(p))

@@ -14,7 +14,7 @@ const (
 	UsersCreate
 	UsersUpdate
 	UsersDelete
-	UsersSelf // what a token may do to the user that it acts for, and to nobody else
+	UsersSelf // the rights of a token on the user that it acts for only
 	GroupsView
 	GroupsManage
 	TokensManage
@@ -23,11 +23,11 @@ const (
 	RecordsManage
 	AuditView
 
-	// Everything stands for all permissions, those of later releases too.
+	// Everything includes all permissions, also those of later releases.
 	Everything Permission = 31
 )
 
-// everythingName is how Everything is written.
+// everythingName is the name of Everything.
 const everythingName = "*"
 
 var permissionNames = [...]string{
@@ -57,8 +57,8 @@ func (p *Permission) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Permissions is a set of permissions. A set is closed: to create, change or
-// delete users includes to view them, and Everything includes all.
+// Permissions is a set of permissions. A set is closed: users.create, users.update and
+// users.delete include users.view, and Everything includes all.
 type Permissions uint32
 
 // everyNamed holds every permission that this release knows.
@@ -110,8 +110,8 @@ func (s Permissions) Names() []string {
 // Scope returns the names separated by spaces, as RFC 6749 §3.3 writes scopes.
 func (s Permissions) Scope() string { return strings.Join(s.Names(), " ") }
 
-// String is how a set is kept: "*" where it holds Everything, else Scope. So a
-// later release adds nothing to a set that only lists all the names of this one.
+// String returns a set as it is stored: "*" if it holds Everything, else Scope. So a set of
+// all names of this release does not get those of later releases.
 func (s Permissions) String() string {
 	if s.Has(Everything) {
 		return everythingName
@@ -119,8 +119,8 @@ func (s Permissions) String() string {
 	return s.Scope()
 }
 
-// PermissionsFrom reads what String writes. Names that this release does not
-// know are passed over: they may have been stored by a newer one.
+// PermissionsFrom reads the text that String returns. It ignores unknown names, which a
+// newer release may have stored.
 func PermissionsFrom(text string) Permissions {
 	var list []Permission
 	for name := range strings.FieldsSeq(text) {

@@ -6,11 +6,11 @@ import "strings"
 // first not 0. The empty Phone means none.
 type Phone string
 
-// ParsePhone strips spaces, dashes and brackets and checks what is left; the
-// error is a *ValueError.
+// ParsePhone strips spaces, dashes and brackets and checks the result; the error is a
+// *ValueError.
 func ParsePhone(s string) (Phone, error) {
-	const most = 64 // bytes: far more than any spelling of 15 digits
-	if len(s) > most {
+	const maxBytes = 64 // far more than any spelling of 15 digits
+	if len(s) > maxBytes {
 		return "", invalid("invalid_phone", "must be a phone number such as +18043257762")
 	}
 	s = strings.Map(func(r rune) rune {

@@ -16,8 +16,8 @@ const (
 	MaxAttributesBytes = 64 << 10 // without white space
 )
 
-// Record is something that a service holds for a user, as that service
-// describes it. It belongs to the user and goes with them.
+// Record is an object that a service holds for a user, as that service describes it. It is
+// deleted with the user.
 type Record struct {
 	Type       RecordType
 	ID         RecordID // unique among the user's records of this type
@@ -26,7 +26,7 @@ type Record struct {
 	UpdatedAt  time.Time // zero until the first change
 }
 
-// Name is how events speak of a record. What is in it is the service's business.
+// Name returns the name of the record in events, which do not have its attributes.
 func (r Record) Name() string { return string(r.Type) + "/" + string(r.ID) }
 
 // RecordType is the kind of a record, one of RecordTypes.
@@ -49,22 +49,23 @@ func ParseRecordType(s string) (RecordType, error) {
 	return "", invalid("unknown_record_type", "must be one of %s", strings.Join(names, ", "))
 }
 
-// RecordID is the id that a service has given to a record: 1 to
-// MaxRecordIDLength visible characters that can stand in a path.
+// RecordID is the id that a service has given to a record: 1 to MaxRecordIDLength visible
+// characters without a slash.
 type RecordID string
 
-// ParseRecordID checks an id; the error is a *ValueError. The names . and ..
-// are none: clients take them out of a path.
+// ParseRecordID checks an id; the error is a *ValueError. It refuses . and .., which clients
+// remove from a path.
 func ParseRecordID(s string) (RecordID, error) {
 	isOdd := func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' || r == '/' }
-	if !utf8.ValidString(s) || s == "" || s == "." || s == ".." || utf8.RuneCountInString(s) > MaxRecordIDLength || strings.ContainsFunc(s, isOdd) {
+	if !utf8.ValidString(s) || s == "" || s == "." || s == ".." ||
+		utf8.RuneCountInString(s) > MaxRecordIDLength || strings.ContainsFunc(s, isOdd) {
 		return "", invalid("invalid_id", "must have 1 to %d visible characters without a slash", MaxRecordIDLength)
 	}
 	return RecordID(s), nil
 }
 
-// Attributes describe a record: a JSON object without white space around its
-// parts, else as the service has written it, numbers to the last digit.
+// Attributes are the content of a record: a JSON object as the service has written it, with
+// all digits of its numbers, but without white space between its parts.
 type Attributes string
 
 // UnmarshalJSON takes an object; the error is a *ValueError.

@@ -2,11 +2,11 @@ package identity
 
 import "time"
 
-// SourcePeriod is how long the source of a sign-in is remembered after the last one.
+// SourcePeriod is how long a source is stored after the last sign-in from it.
 const SourcePeriod = 90 * 24 * time.Hour
 
-// FreshPeriod is how long a session is fresh after its user has shown all that a
-// sign-in takes.
+// FreshPeriod is how long a session is fresh after its user has signed in or
+// reauthenticated.
 const FreshPeriod = 15 * time.Minute
 
 // Session is one sign-in of a user.
@@ -15,13 +15,13 @@ type Session struct {
 	CreatedAt  time.Time
 	LastUsedAt time.Time // to the minute
 	ExpiresAt  time.Time // when it ends unless it is used
-	FreshUntil time.Time // zero for sessions that never were
-	Source     string    // the address of its last use; "***" for who may not see it, "" where it is not known
-	Client     string    // what its client called itself at the sign-in; "" for nothing
+	FreshUntil time.Time // zero for sessions that never were fresh
+	Source     string    // the address of its last use; "***" if it is masked, "" if it is unknown
+	Client     string    // the name of its client at the sign-in; "" for none
 }
 
-// Masked returns the session as others see it without CanViewMaskedData: where
-// somebody comes from tells of the allow-list.
+// Masked returns the session as others see it without CanViewMaskedData: the source of a
+// user reveals a part of the allow-list.
 func (s Session) Masked() Session {
 	if s.Source != "" {
 		s.Source = mask
@@ -29,15 +29,15 @@ func (s Session) Masked() Session {
 	return s
 }
 
-// IssuedToken is a token as it is given out, this once.
+// IssuedToken is a new token, with its secret.
 type IssuedToken struct {
 	Token     string
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
 
-// TokenPair is what a user works with after signing in: Access authenticates
-// requests for a short time, Refresh gets the next pair, once.
+// TokenPair has the tokens of a session: Access authenticates requests for a short time,
+// Refresh gets the next pair, once.
 type TokenPair struct {
 	Access  IssuedToken
 	Refresh IssuedToken

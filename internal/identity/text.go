@@ -12,9 +12,8 @@ const (
 	MaxLabelLength = 100 // characters; names of groups and tokens
 )
 
-// Name is a person's name: 1 to MaxNameLength characters, trimmed, at least one
-// of them visible. It has no control characters and none of those that change
-// how a line reads without being seen (see isInvisible).
+// Name is a person's name: 1 to MaxNameLength characters, trimmed, at least one of them
+// visible, without control characters and invisible characters (see isInvisible).
 type Name string
 
 // ParseName trims and checks a name; the error is a *ValueError.
@@ -44,13 +43,13 @@ func (l *Label) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-func parseLine(s string, most int) (string, error) {
+func parseLine(s string, maxLength int) (string, error) {
 	s = strings.TrimSpace(s)
 	switch {
 	case s == "":
 		return "", invalid("required", "must not be empty")
-	case utf8.RuneCountInString(s) > most:
-		return "", invalid("too_long", "must have at most %d characters", most)
+	case utf8.RuneCountInString(s) > maxLength:
+		return "", invalid("too_long", "must have at most %d characters", maxLength)
 	case !utf8.ValidString(s):
 		return "", invalid("invalid_text", "must be valid UTF-8")
 	case strings.ContainsFunc(s, unicode.IsControl):
@@ -66,7 +65,7 @@ func parseLine(s string, most int) (string, error) {
 const (
 	zeroWidthNonJoiner = '\u200C' // Persian and Indic names need both joiners, emoji the second
 	zeroWidthJoiner    = '\u200D'
-	brailleBlank       = '\u2800' // a symbol by its category, and looks like a space
+	brailleBlank       = '\u2800' // a symbol by its category that looks like a space
 )
 
 // isInvisible reports whether a character is refused in names because two texts
@@ -83,7 +82,7 @@ func isInvisible(r rune) bool {
 		unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-// isVisible reports whether a character shows something when it stands alone.
+// isVisible reports whether a character is visible when it stands alone.
 func isVisible(r rune) bool {
 	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) && !isInvisible(r)
 }

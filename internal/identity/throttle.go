@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Throttle is what was tried of late. It is kept in the database, so that all
+// Throttle has the recent attempts of one key. It is stored in the database, so that all
 // instances count together.
 type Throttle struct {
 	Tries       []Try     // the oldest first
@@ -19,19 +19,19 @@ type Try struct {
 	Failed bool
 }
 
-// ThrottleRule bounds attempts: no more than Most within any Window, and after Most
+// ThrottleRule bounds attempts: no more than Max within any Window, and after Max
 // failures none for the length of Lock, which may be 0. Attempts whose outcome is
 // not known yet count as well, so that many at once do not pass together, but they
 // lock nothing: they may all be good ones.
 type ThrottleRule struct {
-	Most   int // from 1 to 100: a throttle keeps the time of each
+	Max    int // from 1 to 100: a throttle keeps the time of each
 	Window time.Duration
 	Lock   time.Duration
 }
 
 // Clock returns now, or the time of the latest try where that is later. A throttle
-// counts by this clock, which never goes back: a clock that was set back, or that of
-// another instance, does not make what was tried before count for nothing.
+// counts by this clock, which never goes back: earlier tries count also after a clock was
+// set back, or if that of another instance is behind.
 func (t Throttle) Clock(now time.Time) time.Time {
 	if t.LatestAt.After(now) {
 		return t.LatestAt
@@ -44,14 +44,14 @@ func (t Throttle) Clock(now time.Time) time.Time {
 func (r ThrottleRule) Begin(t Throttle, now time.Time) (after Throttle, wait time.Duration) {
 	now = t.Clock(now)
 	if wait := t.LockedUntil.Sub(now); wait > 0 {
-		return t, min(wait, r.Lock) // no longer than that, though a clock was set back
+		return t, min(wait, r.Lock) // also after a clock was set back
 	}
 	recent := r.recent(t, now)
-	if len(recent) < r.Most {
+	if len(recent) < r.Max {
 		return Throttle{Tries: append(recent, Try{At: now}), LatestAt: now, LockedUntil: t.LockedUntil}, 0
 	}
 	if slices.ContainsFunc(recent, func(try Try) bool { return !try.Failed }) {
-		return t, time.Second // it may turn out to be a good one at any moment
+		return t, time.Second // a pending try may succeed at any moment
 	}
 	return t, recent[0].At.Add(r.Window).Sub(now)
 }
@@ -68,8 +68,8 @@ func (r ThrottleRule) Fail(t Throttle, at time.Time) Throttle {
 			failures++
 		}
 	}
-	// What is kept lies within one window, that of the latest try.
-	if failures >= r.Most && r.Lock > 0 {
+	// All stored tries lie within the window of the latest one.
+	if failures >= r.Max && r.Lock > 0 {
 		t.LockedUntil = t.Clock(at).Add(r.Lock)
 	}
 	return t
@@ -89,8 +89,8 @@ func (r ThrottleRule) recent(t Throttle, now time.Time) []Try {
 	return slices.DeleteFunc(slices.Clone(t.Tries), func(try Try) bool { return now.Sub(try.At) >= r.Window })
 }
 
-// pending returns the index of an attempt that was counted at a time and whose
-// outcome is not known yet, or -1: it is too long ago.
+// pending returns the index of an attempt that was counted at a time and whose outcome is
+// not known yet, or -1 if it is no longer stored.
 func (t Throttle) pending(at time.Time) int {
 	return slices.IndexFunc(t.Tries, func(try Try) bool { return !try.Failed && try.At.Equal(at) })
 }

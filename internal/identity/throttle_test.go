@@ -10,7 +10,7 @@ var day0 = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func TestThrottle(t *testing.T) {
 	t.Parallel()
-	rule := ThrottleRule{Most: 3, Window: time.Minute, Lock: 10 * time.Minute}
+	rule := ThrottleRule{Max: 3, Window: time.Minute, Lock: 10 * time.Minute}
 	now := day0
 	var throttle Throttle
 	begin := func(want time.Duration) {
@@ -50,7 +50,7 @@ func TestThrottle(t *testing.T) {
 // TestThrottleHasNoEdge: a fixed window lets twice as many through around its edge.
 func TestThrottleHasNoEdge(t *testing.T) {
 	t.Parallel()
-	rule := ThrottleRule{Most: 5, Window: time.Minute}
+	rule := ThrottleRule{Max: 5, Window: time.Minute}
 	var throttle Throttle
 	var checked []time.Time
 	for second := range 600 {
@@ -70,10 +70,10 @@ func TestThrottleHasNoEdge(t *testing.T) {
 	}
 }
 
-// TestThrottleLocks: Most failures within a window lock, whenever they began.
+// TestThrottleLocks: Max failures within a window lock, whenever they began.
 func TestThrottleLocks(t *testing.T) {
 	t.Parallel()
-	rule := ThrottleRule{Most: 3, Window: time.Hour, Lock: 2 * time.Hour}
+	rule := ThrottleRule{Max: 3, Window: time.Hour, Lock: 2 * time.Hour}
 	var throttle Throttle
 	at := func(minutes int) time.Time { return day0.Add(time.Duration(minutes) * time.Minute) }
 	for _, minute := range []int{0, 10, 59} {
@@ -96,7 +96,7 @@ func TestThrottleLocks(t *testing.T) {
 // TestThrottleTakesItsOwnBack: whose outcome is known first does not matter.
 func TestThrottleTakesItsOwnBack(t *testing.T) {
 	t.Parallel()
-	rule := ThrottleRule{Most: 3, Window: time.Minute, Lock: time.Hour}
+	rule := ThrottleRule{Max: 3, Window: time.Minute, Lock: time.Hour}
 	var throttle Throttle
 	times := []time.Time{day0, day0.Add(30 * time.Second), day0.Add(40 * time.Second)}
 	for _, at := range times {
@@ -168,14 +168,14 @@ func walkThrottle(t *testing.T, rule ThrottleRule, steps []int16) []time.Time {
 					n++
 				}
 			}
-			if n < rule.Most {
+			if n < rule.Max {
 				t.Fatalf("step %d: refused after %d", i, n)
 			}
 		}
 		if len(open) > 2 {
 			throttle, open = rule.Fail(throttle, open[0]), open[1:]
 		}
-		if len(throttle.Tries) > rule.Most {
+		if len(throttle.Tries) > rule.Max {
 			t.Fatalf("step %d keeps %d", i, len(throttle.Tries))
 		}
 	}
@@ -183,16 +183,16 @@ func walkThrottle(t *testing.T, rule ThrottleRule, steps []int16) []time.Time {
 }
 
 // TestThrottleProperty: whatever the times, also backwards, there are never more than
-// Most within any window of the throttle's clock.
+// Max within any window of the throttle's clock.
 func TestThrottleProperty(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, rule := range []ThrottleRule{
-		{Most: 5, Window: time.Minute, Lock: 10 * time.Minute},
-		{Most: 50, Window: time.Hour, Lock: time.Hour},
-		{Most: 100, Window: 24 * time.Hour},
-		{Most: 1, Window: time.Second, Lock: time.Second},
-		{Most: 3, Window: time.Hour, Lock: time.Second},
+		{Max: 5, Window: time.Minute, Lock: 10 * time.Minute},
+		{Max: 50, Window: time.Hour, Lock: time.Hour},
+		{Max: 100, Window: 24 * time.Hour},
+		{Max: 1, Window: time.Second, Lock: time.Second},
+		{Max: 3, Window: time.Hour, Lock: time.Second},
 	} {
 		for range 30 {
 			steps := make([]int16, 500)
@@ -202,7 +202,7 @@ func TestThrottleProperty(t *testing.T) {
 					steps[i] = int16(random.IntN(8000) - 4000)
 				}
 			}
-			if most := mostWithin(walkThrottle(t, rule, steps), rule.Window); most > rule.Most {
+			if most := mostWithin(walkThrottle(t, rule, steps), rule.Window); most > rule.Max {
 				t.Fatalf("%+v: %d within a window", rule, most)
 			}
 		}
@@ -213,7 +213,7 @@ func TestThrottleProperty(t *testing.T) {
 // minutes apart.
 func TestThrottleOfClocksThatDiffer(t *testing.T) {
 	t.Parallel()
-	rule := ThrottleRule{Most: 5, Window: time.Minute, Lock: 10 * time.Minute}
+	rule := ThrottleRule{Max: 5, Window: time.Minute, Lock: 10 * time.Minute}
 	var throttle Throttle
 	checked := 0
 	for i := range 60 {
@@ -234,14 +234,14 @@ func FuzzThrottle(f *testing.F) {
 	f.Add(uint8(1), uint16(1), uint16(0), []byte{128, 127, 0})
 	f.Fuzz(func(t *testing.T, most uint8, window, lock uint16, deltas []byte) {
 		rule := ThrottleRule{
-			Most: 1 + int(most)%100, Window: time.Duration(1+int(window)) * time.Second,
+			Max: 1 + int(most)%100, Window: time.Duration(1+int(window)) * time.Second,
 			Lock: time.Duration(lock) * time.Second,
 		}
 		steps := make([]int16, min(len(deltas), 500))
 		for i := range steps {
 			steps[i] = int16(int8(deltas[i])) * int16(1+i%40)
 		}
-		if got := mostWithin(walkThrottle(t, rule, steps), rule.Window); got > rule.Most {
+		if got := mostWithin(walkThrottle(t, rule, steps), rule.Window); got > rule.Max {
 			t.Fatalf("%+v: %d within a window", rule, got)
 		}
 	})

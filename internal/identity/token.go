@@ -2,20 +2,20 @@ package identity
 
 import "time"
 
-// MaxTokenPeriod is how long a token lasts at most, unless it lasts for ever.
+// MaxTokenPeriod is the longest lifetime of a token that expires.
 const MaxTokenPeriod = 366 * 24 * time.Hour
 
-// Creator is who made a token: a person in a session (UserID), a service token
+// Creator is the creator of a token: a user in a session (UserID), a service token
 // (TokenID), or one that acts for a user (both). It is the zero value for the
-// command line. Either can be gone since.
+// command line. Both may have been deleted since.
 type Creator struct{ UserID, TokenID int64 }
 
 // TokenFilter selects service tokens; all set fields must hold.
 type TokenFilter struct{ CreatedBy Creator }
 
-// Token is a service token: a credential of a service, or of one that acts for
-// a user. The access token of a session is one, too, with all the user's rights.
-// The secret itself is not part of it, nor is its digest.
+// Token is a service token: the credential of a service, which may act for a user. The
+// access token of a session is a Token as well, with all the user's rights. It has neither
+// the secret nor its digest.
 type Token struct {
 	ID                int64
 	Name              Label
@@ -28,28 +28,28 @@ type Token struct {
 	ExpiresAt         time.Time // zero for never
 	LastUsedAt        time.Time // to the minute; zero until the first use
 	CreatedBy         Creator
-	IssuerGone        bool // who made it has been deleted, deactivated or revoked since
+	IssuerGone        bool // the creator has been deleted, deactivated or revoked since
 }
 
-// ExpiredAt reports whether the token is over at the given time.
+// ExpiredAt reports whether the token has expired at the given time.
 func (t Token) ExpiredAt(now time.Time) bool {
 	return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
 }
 
-// Diff returns what differs between two states of a token, by wire name.
+// Diff returns the fields that differ between two states of a token.
 func (t Token) Diff(after Token) Changes {
 	changes := Changes{}
-	changed(changes, "name", t.Name, after.Name)
-	changed(changes, "userId", t.UserID, after.UserID)
-	changed(changes, "canViewMaskedData", t.CanViewMaskedData, after.CanViewMaskedData)
+	changed(changes, FieldName, t.Name, after.Name)
+	changed(changes, FieldUserID, t.UserID, after.UserID)
+	changed(changes, FieldCanViewMaskedData, t.CanViewMaskedData, after.CanViewMaskedData)
 	if !t.ExpiresAt.Equal(after.ExpiresAt) {
-		changes["expiresAt"] = Change{timeOrNil(t.ExpiresAt), timeOrNil(after.ExpiresAt)}
+		changes[FieldExpiresAt] = Change{timeOrNil(t.ExpiresAt), timeOrNil(after.ExpiresAt)}
 	}
 	if t.Permissions != after.Permissions {
-		changes["permissions"] = Change{t.Permissions.Names(), after.Permissions.Names()}
+		changes[FieldPermissions] = Change{t.Permissions.Names(), after.Permissions.Names()}
 	}
 	if t.AllowList.String() != after.AllowList.String() {
-		changes["ipWhitelist"] = Change{t.AllowList, after.AllowList}
+		changes[FieldAllowList] = Change{t.AllowList, after.AllowList}
 	}
 	return changes
 }

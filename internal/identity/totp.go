@@ -6,6 +6,6 @@ import "time"
 type TOTP struct {
 	UserID      int64
 	Secret      string
-	ConfirmedAt time.Time // zero until a first code has shown that it works
-	LastStep    int64     // of the last code that was taken (RFC 6238 §5.2: once only)
+	ConfirmedAt time.Time // zero until a first code has confirmed it
+	LastStep    int64     // of the last accepted code, which works only once (RFC 6238 §5.2)
 }

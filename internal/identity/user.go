@@ -8,10 +8,10 @@ import (
 // MaxGroupsPerUser bounds the groups that one request may name.
 const MaxGroupsPerUser = 256
 
-// User is a person who works in the back office. The password hash is not part
-// of it: it never leaves the store but to be compared.
+// User is a person who works in the back office. It does not have the password hash, which
+// leaves the store only to be compared.
 type User struct {
-	ID                int64 // ≥ 1, assigned by the store, never given out again
+	ID                int64 // ≥ 1, assigned by the store, never reused
 	Name              Name
 	Email             Email
 	Phone             Phone // "" for none
@@ -28,16 +28,16 @@ type User struct {
 	Version           int64     // 1, and one more per change
 }
 
-// BlockedCode is a reason for a user to be inactive, as far as programs know one.
+// BlockedCode is the reason of a user to be inactive, for programs.
 type BlockedCode string
 
-// The reasons. Most of the inactive have none.
+// The reasons. Most inactive users have none.
 const (
 	NoBlockedCode BlockedCode = ""
-	EmailChanged  BlockedCode = "email_changed" // and the new address is yet to be confirmed
+	EmailChanged  BlockedCode = "email_changed" // the new address is not confirmed yet
 )
 
-// IdempotencyPeriod is how long the answer to a creation is kept for a repetition.
+// IdempotencyPeriod is how long the answer to a creation is stored for a repetition.
 const IdempotencyPeriod = 24 * time.Hour
 
 // IsAdministrator reports whether the user is an active member of Administrators.
@@ -60,8 +60,8 @@ type UserChange struct {
 	CanViewMaskedData *bool
 }
 
-// OnlyOwn reports whether the change is confined to what users may change of
-// themselves: the password and the fields that are declared as own.
+// OnlyOwn reports whether the change has only what users may change of themselves: the
+// password and the fields that are declared as own.
 func (c UserChange) OnlyOwn() bool {
 	c.Password = nil
 	for _, field := range userFields {
@@ -72,8 +72,8 @@ func (c UserChange) OnlyOwn() bool {
 	return c == UserChange{} // a field that is not in the table is not own either
 }
 
-// Apply returns u as it is after the change, the password aside. An active user has
-// no reason to be inactive.
+// Apply returns u after the change, without the password. It clears the BlockedCode of an
+// active user.
 func (c UserChange) Apply(u User) User {
 	for _, field := range userFields {
 		field.apply(&c, &u)
@@ -90,7 +90,8 @@ func set[T any](field, value *T) {
 	}
 }
 
-// Diff returns what differs between two states of a user, by the names of the fields. For a creation before is the zero User, for a deletion after is.
+// Diff returns the fields that differ between two states of a user. For a creation u is the
+// zero User.
 func (u User) Diff(after User) Changes {
 	changes := Changes{}
 	for _, field := range userFields {
@@ -109,7 +110,7 @@ type UserFilter struct {
 	TFA         *bool
 	Group       int64 // member of; 0 for any
 	Active      *bool
-	// None selects no user: filters of a request exclude each other.
+	// None selects no user, for a request whose filters exclude each other.
 	None bool
 }
 
@@ -122,7 +123,7 @@ const (
 	SortByName       UserSort = "name"
 	SortByEmail      UserSort = "email"
 	SortByCreation   UserSort = "createTime"
-	SortByLastSignin UserSort = "lastSigninTime" // who never signed in comes first
+	SortByLastSignin UserSort = "lastSigninTime" // users who never signed in come first
 )
 
 // UserSorts lists the orders.
@@ -133,7 +134,7 @@ type UserQuery struct {
 	Filter     UserFilter
 	Sort       UserSort
 	Descending bool
-	Limit      int     // ≥ 1; how many at the most is each dialect's business
+	Limit      int     // ≥ 1; each dialect has a maximum of its own
 	Offset     int64   // ≥ 0; ignored where After is set
 	After      *Cursor // the row after which the page starts
 	// Brief reads only ID, Email, Active, BlockedCode, CreatedAt, UpdatedAt and, of

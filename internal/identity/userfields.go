@@ -2,53 +2,56 @@ package identity
 
 import "slices"
 
-// userFields declares each field of a user that can be changed, once: what is done
-// with all fields (apply, compare, mask, tell of them in events) walks this table.
-// The password is not among them, as it is not part of a User.
+// userFields declares each field of a user that can be changed, once. All operations on all
+// fields (apply, compare, mask, write to events) use this table. The password is not in it,
+// because a User does not have it.
 var userFields = []userField{
 	fieldOf[Name]{
-		name: "name", own: true, mask: Name.Masked, maskText: maskText(Name.Masked),
+		name: FieldName, own: true, mask: Name.Masked, maskText: maskText(Name.Masked),
 		of: func(u *User) *Name { return &u.Name }, in: func(c *UserChange) **Name { return &c.Name },
 	},
 	fieldOf[Email]{
-		name: "email", mask: Email.Masked, maskText: maskText(Email.Masked),
+		name: FieldEmail, mask: Email.Masked, maskText: maskText(Email.Masked),
 		// Such an address can be real, so it is a mask only for a caller who reads masks.
 		isMask: func(e Email, readsMasks bool) bool { return readsMasks && e.IsMask() },
 		of:     func(u *User) *Email { return &u.Email }, in: func(c *UserChange) **Email { return &c.Email },
 	},
 	fieldOf[Phone]{
-		name: "phone", own: true, mask: Phone.Masked, maskText: maskText(Phone.Masked),
+		name: FieldPhone, own: true, mask: Phone.Masked, maskText: maskText(Phone.Masked),
 		isMask: func(p Phone, _ bool) bool { return p.IsMask() },
 		of:     func(u *User) *Phone { return &u.Phone }, in: func(c *UserChange) **Phone { return &c.Phone },
 	},
 	fieldOf[bool]{
-		name: "active",
+		name: FieldActive,
 		of:   func(u *User) *bool { return &u.Active }, in: func(c *UserChange) **bool { return &c.Active },
 	},
 	fieldOf[BlockedCode]{
-		name: "blockedCode",
-		of:   func(u *User) *BlockedCode { return &u.BlockedCode }, in: func(c *UserChange) **BlockedCode { return &c.BlockedCode },
+		name: FieldBlockedCode,
+		of:   func(u *User) *BlockedCode { return &u.BlockedCode },
+		in:   func(c *UserChange) **BlockedCode { return &c.BlockedCode },
 	},
 	fieldOf[bool]{
-		name: "tfa",
+		name: FieldTFA,
 		of:   func(u *User) *bool { return &u.TFA }, in: func(c *UserChange) **bool { return &c.TFA },
 	},
 	fieldOf[[]int64]{
-		name: "groups", equal: slices.Equal[[]int64],
+		name: FieldGroups, equal: slices.Equal[[]int64],
 		of: func(u *User) *[]int64 { return &u.Groups }, in: func(c *UserChange) **[]int64 { return &c.Groups },
 	},
 	fieldOf[AllowList]{
-		name: "ipWhitelist", equal: slices.Equal[AllowList], mask: AllowList.Masked, maskText: maskList,
+		name: FieldAllowList, equal: slices.Equal[AllowList], mask: AllowList.Masked, maskText: maskList,
 		isMask: func(l AllowList, _ bool) bool { return slices.Contains(l, AddressRange{}) },
 		of:     func(u *User) *AllowList { return &u.AllowList }, in: func(c *UserChange) **AllowList { return &c.AllowList },
 	},
 	fieldOf[[]ClientTag]{
-		name: "clientTags", equal: func(a, b []ClientTag) bool { return slices.EqualFunc(a, b, ClientTag.Equal) },
-		of: func(u *User) *[]ClientTag { return &u.ClientTags }, in: func(c *UserChange) **[]ClientTag { return &c.ClientTags },
+		name: FieldClientTags, equal: func(a, b []ClientTag) bool { return slices.EqualFunc(a, b, ClientTag.Equal) },
+		of: func(u *User) *[]ClientTag { return &u.ClientTags },
+		in: func(c *UserChange) **[]ClientTag { return &c.ClientTags },
 	},
 	fieldOf[bool]{
-		name: "canViewMaskedData",
-		of:   func(u *User) *bool { return &u.CanViewMaskedData }, in: func(c *UserChange) **bool { return &c.CanViewMaskedData },
+		name: FieldCanViewMaskedData,
+		of:   func(u *User) *bool { return &u.CanViewMaskedData },
+		in:   func(c *UserChange) **bool { return &c.CanViewMaskedData },
 	},
 }
 
@@ -73,9 +76,8 @@ type fieldOf[T any] struct {
 	own  bool                  // in person, users may change it themselves
 	// equal compares two values; nil for ==.
 	equal func(a, b T) bool
-	// mask returns the value as others see it without CanViewMaskedData, maskText does
-	// so for a value that is read back from an event. Both are nil for a field that is
-	// shown in full.
+	// mask returns the value as others see it without CanViewMaskedData, maskText does so for
+	// a value of a stored event. Both are nil for a field that is shown in full.
 	mask     func(T) T
 	maskText func(any) any
 	// isMask reports whether a value that is sent can only be a mask; nil for never.
@@ -116,8 +118,8 @@ func (f fieldOf[T]) holdsMask(u *User, readsMasks bool) bool {
 	return f.isMask != nil && f.isMask(*f.of(u), readsMasks)
 }
 
-// unmask takes a value out of the change that equals what the caller sees. It
-// reports false where the value is the mask of something else.
+// unmask removes a value from the change that equals the one that the caller sees. It
+// returns false for the mask of another value.
 func (f fieldOf[T]) unmask(c *UserChange, seen *User, readsMasks bool) (ok bool) {
 	value := f.in(c)
 	switch {
@@ -130,8 +132,7 @@ func (f fieldOf[T]) unmask(c *UserChange, seen *User, readsMasks bool) (ok bool)
 	return f.isMask == nil || !f.isMask(**value, readsMasks)
 }
 
-// maskText returns a mask for values of a text type as JSON has them. A value of
-// another type is not shown at all.
+// maskText returns a mask for JSON strings. It shows nothing of a value of another type.
 func maskText[T ~string](mask func(T) T) func(any) any {
 	return func(value any) any {
 		text, _ := value.(string)
@@ -139,7 +140,7 @@ func maskText[T ~string](mask func(T) T) func(any) any {
 	}
 }
 
-// maskList shows of a list only whether it is empty.
+// maskList returns a list that shows only whether the list is empty.
 func maskList(value any) any {
 	if list, _ := value.([]any); len(list) == 0 {
 		return []any{}

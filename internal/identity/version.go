@@ -2,8 +2,8 @@ package identity
 
 import "slices"
 
-// VersionMatch is the caller's condition on the version of what it changes
-// (If-Match of RFC 9110 §13.1.1). The zero value holds for every version.
+// VersionMatch is a condition on the version of what the caller changes. The zero value
+// matches every version.
 type VersionMatch struct {
 	Conditional bool
 	Versions    []int64 // one of these; none of them when Conditional and empty

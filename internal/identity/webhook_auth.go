@@ -2,7 +2,7 @@ package identity
 
 import "slices"
 
-// WebhookAuth is how a receiver knows that a webhook comes from Roster.
+// WebhookAuth is the way in which a receiver authenticates a webhook.
 type WebhookAuth string
 
 // The ways to authenticate a webhook.

@@ -13,8 +13,7 @@ const MaxWebhookURLBytes = 2048
 
 // WebhookURL is where a webhook is posted to: an absolute http or https URL,
 // printable ASCII, without user name, password or fragment. Its host is a name or
-// an IP address in its usual spelling. Whether that address may be reached is
-// not known here.
+// an IP address in its usual spelling. It may be an address that must not be reached.
 type WebhookURL string
 
 // ParseWebhookURL checks a URL; the error is a *ValueError. The length is checked
@@ -23,8 +22,8 @@ func ParseWebhookURL(s string) (WebhookURL, error) {
 	if len(s) > MaxWebhookURLBytes {
 		return "", invalid("too_long", "must have at most %d bytes", MaxWebhookURLBytes)
 	}
-	// What browsers and libraries read in different ways is refused: a receiver
-	// that one of them would not find is a mistake, or an attempt.
+	// Refuses what browsers and libraries read in different ways: it is a mistake, or an
+	// attempt to reach another host.
 	u, err := url.Parse(s)
 	if err != nil || strings.ContainsFunc(s, isNoURLText) || u.Opaque != "" || u.Host == "" {
 		return "", invalid("invalid_url", "must be an absolute URL such as https://example.com/hook")
@@ -37,16 +36,17 @@ func ParseWebhookURL(s string) (WebhookURL, error) {
 	case strings.Contains(s, "#"):
 		return "", invalid("fragment_not_allowed", "must have no fragment")
 	case !isURLHost(u.Host, u.Hostname()):
-		return "", invalid("invalid_host", "must have a host name of ASCII letters, or an IP address as in 192.0.2.1 or [2001:db8::1]")
+		return "", invalid("invalid_host",
+			"must have a host name of ASCII letters, or an IP address as in 192.0.2.1 or [2001:db8::1]")
 	case !isURLPort(u.Host, u.Port()):
 		return "", invalid("invalid_port", "must have a port between 1 and 65535, or none")
 	}
 	return WebhookURL(s), nil
 }
 
-// Origin returns scheme, host and port in one spelling: two URLs with the same
-// origin lead to the same receiver. The default port is told, the host is in lower
-// case and without the dot at its end. It is "" for what is no URL.
+// Origin returns scheme, host and port in one spelling: two URLs with the same origin have
+// the same receiver. It includes the default port. The host is in lower case and without
+// the dot at its end. It is "" for an invalid URL.
 func (w WebhookURL) Origin() string {
 	u, err := url.Parse(string(w))
 	if err != nil || u.Host == "" {
@@ -73,8 +73,8 @@ func isNoURLText(r rune) bool {
 	return r <= ' ' || r > '~' || strings.ContainsRune(`"<>\^`+"`{|}", r)
 }
 
-// isURLHost tells names and addresses from what only some resolvers take for an
-// address: 2130706433, 0x7f.1 and 127.1 all mean 127.0.0.1 to them.
+// isURLHost reports whether a host is a name or an address. It refuses names that some
+// resolvers read as an address: 2130706433, 0x7f.1 and 127.1 are 127.0.0.1 for them.
 func isURLHost(host, name string) bool {
 	if strings.HasPrefix(host, "[") {
 		addr, err := netip.ParseAddr(name)
@@ -92,7 +92,8 @@ func isURLHost(host, name string) bool {
 		}
 	}
 	last := FoldASCII(labels[len(labels)-1])
-	return len(name) <= maxNameBytes && !strings.HasPrefix(last, "0x") && strings.ContainsFunc(last, func(r rune) bool { return r < '0' || r > '9' })
+	isNoDigit := func(r rune) bool { return r < '0' || r > '9' }
+	return len(name) <= maxNameBytes && !strings.HasPrefix(last, "0x") && strings.ContainsFunc(last, isNoDigit)
 }
 
 func isNoHostText(r rune) bool { return !isASCIIAlnum(r) && r != '-' && r != '_' }

@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// WebhookEvents lists the events that webhooks can be subscribed to.
+// WebhookEvents lists the events that webhooks can subscribe to.
 var WebhookEvents = []EventType{UserCreated, UserUpdated, UserDeleted, UserSynced}
 
-// WebhookPing is the type of a message that tries a webhook out. It is no event:
-// nothing has happened.
+// WebhookPing is the type of a message that tests a webhook. It is not the type of an event.
 const WebhookPing EventType = "PING"
 
 // ParseWebhookEvent reads one of WebhookEvents; the error is a *ValueError.
@@ -40,8 +39,8 @@ func (f *WebhookFormat) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// RevealsMaskedData reports whether bodies of this format have what is masked
-// for a caller without CanViewMaskedData.
+// RevealsMaskedData reports whether bodies of this format have data that is masked for a
+// caller without CanViewMaskedData.
 func (f WebhookFormat) RevealsMaskedData() bool { return f != WebhookFormatPowens }
 
 // WebhookToken is the fixed token of a webhook: visible ASCII characters.
@@ -52,22 +51,23 @@ const MaxWebhookTokenBytes = 1024
 
 // UnmarshalText checks a token; the error is a *ValueError.
 func (t *WebhookToken) UnmarshalText(text []byte) error {
-	if len(text) == 0 || len(text) > MaxWebhookTokenBytes || strings.ContainsFunc(string(text), func(r rune) bool { return r <= ' ' || r > '~' }) {
+	isInvalid := func(r rune) bool { return r <= ' ' || r > '~' }
+	if len(text) == 0 || len(text) > MaxWebhookTokenBytes || strings.ContainsFunc(string(text), isInvalid) {
 		return invalid("invalid_token", "must have 1 to %d visible ASCII characters", MaxWebhookTokenBytes)
 	}
 	*t = WebhookToken(text)
 	return nil
 }
 
-// Webhook is where events are posted to, and how. Its secrets are not part of
-// it: they leave the store but to sign.
+// Webhook is a URL that events are posted to, with its settings. It does not have the
+// secrets, which leave the store only to sign.
 type Webhook struct {
 	ID        int64
 	URL       WebhookURL
 	Events    []EventType // in the order of WebhookEvents, without duplicates
 	Format    WebhookFormat
 	Auth      WebhookAuth
-	Active    bool // messages wait while it is not, and no new ones come
+	Active    bool // while it is false, messages wait and no new ones are added
 	HasToken  bool
 	CreatedAt time.Time
 	UpdatedAt time.Time // zero until the first change
@@ -85,11 +85,11 @@ type WebhookChange struct {
 	Token  *WebhookToken
 }
 
-// Moves reports whether the change takes w to another origin, which has no claim
-// to the secrets that are shared with this one.
+// Moves reports whether the change gives w another origin, which must not get the secrets
+// that are shared with this one.
 func (c WebhookChange) Moves(w Webhook) bool { return c.URL != nil && c.URL.Origin() != w.URL.Origin() }
 
-// Apply returns w as it is after the change. The token does not move with it.
+// Apply returns w after the change. A change to another origin deletes the token.
 func (c WebhookChange) Apply(w Webhook) Webhook {
 	if c.Moves(w) {
 		w.HasToken = false
@@ -102,34 +102,38 @@ func (c WebhookChange) Apply(w Webhook) Webhook {
 	if c.Token != nil {
 		w.HasToken = *c.Token != ""
 	}
-	w.Events = slices.DeleteFunc(slices.Clone(WebhookEvents), func(e EventType) bool { return !slices.Contains(w.Events, e) })
+	w.Events = slices.DeleteFunc(slices.Clone(WebhookEvents), func(e EventType) bool { return !w.Subscribes(e) })
 	return w
 }
 
-// Check returns what is wrong with the fields together, as an Invalid error.
+// Check returns an Invalid error for fields that do not fit together.
 func (w Webhook) Check() error {
 	var problems []FieldError
 	if len(w.Events) == 0 {
-		problems = append(problems, FieldError{Field: "events", Code: "required", Message: "must have at least one event"})
+		problems = append(problems, FieldError{
+			Field: FieldEvents, Code: "required", Message: "must have at least one event",
+		})
 	}
 	if w.Auth == WebhookAuthBearer && !w.HasToken {
-		problems = append(problems, FieldError{Field: "token", Code: "required", Message: "is required where auth is bearer"})
+		problems = append(problems, FieldError{
+			Field: FieldToken, Code: "required", Message: "is required where auth is bearer",
+		})
 	}
 	return InvalidFields(problems)
 }
 
-// Diff returns what differs between two states of a webhook, by wire name. What
-// a URL has in its query can be a secret, and is not told.
+// Diff returns the fields that differ between two states of a webhook. It leaves out the
+// query of a URL, which can be a secret.
 func (w Webhook) Diff(after Webhook) Changes {
 	changes := Changes{}
-	changed(changes, "format", w.Format, after.Format)
-	changed(changes, "auth", w.Auth, after.Auth)
-	changed(changes, "active", w.Active, after.Active)
+	changed(changes, FieldFormat, w.Format, after.Format)
+	changed(changes, FieldAuth, w.Auth, after.Auth)
+	changed(changes, FieldActive, w.Active, after.Active)
 	if w.URL != after.URL {
-		changes["url"] = Change{w.URL.withoutQuery(), after.URL.withoutQuery()}
+		changes[FieldURL] = Change{w.URL.withoutQuery(), after.URL.withoutQuery()}
 	}
 	if !slices.Equal(w.Events, after.Events) {
-		changes["events"] = Change{w.Events, after.Events}
+		changes[FieldEvents] = Change{w.Events, after.Events}
 	}
 	return changes
 }
@@ -142,8 +146,8 @@ func (w WebhookURL) withoutQuery() string {
 	return path
 }
 
-// Reads returns what the receiver of the webhook comes to see, as the rights that
-// it takes to see it: permissions, and whether CanViewMaskedData.
+// Reads returns the rights that it takes to see what the receiver of the webhook sees:
+// permissions, and whether CanViewMaskedData.
 func (w Webhook) Reads() (p Permissions, canViewMaskedData bool) {
 	p = PermissionSet(UsersView)
 	if w.Subscribes(UserSynced) { // the accounts of the user
@@ -152,5 +156,5 @@ func (w Webhook) Reads() (p Permissions, canViewMaskedData bool) {
 	return p, w.Format.RevealsMaskedData()
 }
 
-// Subscribes reports whether the webhook wants events of a type.
+// Subscribes reports whether the webhook has subscribed to events of a type.
 func (w Webhook) Subscribes(event EventType) bool { return slices.Contains(w.Events, event) }

@@ -15,14 +15,14 @@ import (
 
 const (
 	codeTemporaryAuth = 454
-	codeNeedsAuth     = 530 // up to here and from here on, the configuration's fault
+	codeNeedsAuth     = 530
 	codeBadAuth       = 535
 	codeEncryptFirst  = 538
 	firstPermanent    = 500
 )
 
-// explainConnect says why there is no connection over which a mail could be sent.
-// The server's own words stay out of it: it has just been told the password.
+// explainConnect returns the reason why there is no usable connection. It leaves out the text
+// of the server, which may repeat the password.
 func explainConnect(err error) error {
 	var (
 		reply       *textproto.Error
@@ -50,8 +50,8 @@ func explainConnect(err error) error {
 		"check host, port, encryption and ways to sign in")
 }
 
-// refusal says what the server refused, by its codes. Its words can repeat the
-// recipient, what is in the message and whatever it likes.
+// refusal returns what the server has refused, with its codes. It leaves out the text of the
+// server, which may repeat the recipient and the content of the message.
 func refusal(what string, err error) error {
 	var reply *textproto.Error
 	if !errors.As(err, &reply) {
@@ -63,13 +63,13 @@ func refusal(what string, err error) error {
 	return delivery.Errorf("the server refused %s: %d", what, reply.Code)
 }
 
-// unwritable is the failure of a mail that cannot be put into words; why is for the log.
+// unwritable returns the error for a mail that cannot be written. The cause is only logged.
 func unwritable(cause error) error {
 	return &delivery.Permanent{Cause: fmt.Errorf("%w: %w", delivery.Error("the mail cannot be written"), cause)}
 }
 
-// permanent marks a refusal that was for good. That a user and password are
-// wanted says nothing about the mail.
+// permanent makes a refusal permanent if the server's code is. A demand for user and
+// password is not: it is not about the mail.
 func permanent(refusal, err error) error {
 	var reply *textproto.Error
 	if errors.As(err, &reply) && reply.Code >= firstPermanent && reply.Code != codeNeedsAuth {
@@ -82,7 +82,7 @@ func permanent(refusal, err error) error {
 // three digits.
 var enhanced = regexp.MustCompile(`^[245]\.[0-9]{1,3}\.[0-9]{1,3}$`)
 
-// enhancedCode returns the enhanced code that an answer starts with, or "".
+// enhancedCode returns the enhanced code at the start of an answer, or "".
 func enhancedCode(text string) string {
 	word, _, _ := strings.Cut(text, " ")
 	if !enhanced.MatchString(word) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/delivery"
+	"github.com/rosterhq/roster/internal/identity"
 )
 
 //go:embed templates
@@ -20,7 +21,7 @@ var (
 	pages = htmltemplate.Must(htmltemplate.ParseFS(files, "templates/*.html"))
 )
 
-// subjects name no person and no secret: they are shown on locked screens.
+// subjects have no name and no secret: they are shown on locked screens.
 var subjects = map[delivery.MailKind]string{
 	delivery.MailProfileCreated: "Your profile in Roster",
 	delivery.MailAccountChanged: "Your Roster profile has changed",
@@ -29,18 +30,18 @@ var subjects = map[delivery.MailKind]string{
 	delivery.MailNewSource:      "A new sign-in to your Roster profile",
 }
 
-// changes are the words for what MailAccountChanged can name.
+// changes has the text for each field of MailAccountChanged.
 var changes = map[string]string{
-	"email":    "your e-mail address",
-	"password": "your password",
-	"tfa":      "the second step of signing in",
-	"active":   "whether your profile is active",
+	identity.FieldEmail:    "your e-mail address",
+	identity.FieldPassword: "your password",
+	identity.FieldTFA:      "the second step of signing in",
+	identity.FieldActive:   "whether your profile is active",
 }
 
-// letter is a mail in words.
+// letter is the text of a mail.
 type letter struct{ subject, text, html string }
 
-// moment is a time in words, "" for none.
+// moment returns a time as text, "" for the zero time.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -48,7 +49,7 @@ func moment(t time.Time) string {
 	return t.UTC().Format("15:04 UTC on 2 January 2006")
 }
 
-// write puts a mail into words. site is where Roster is reached, or "".
+// write writes the text of a mail. site is the URL of Roster, or "".
 func write(m delivery.Mail, site string) (letter, error) {
 	subject, ok := subjects[m.Kind]
 	if !ok {

@@ -8,26 +8,26 @@ import (
 	"github.com/rosterhq/roster/internal/delivery"
 )
 
-// Log stands in for a Sender where no SMTP server is configured. It is for
-// development: codes and links, which are secrets, are in what it logs.
+// Log replaces a Sender if no SMTP server is configured. It is for development only: it logs
+// codes and links, which are secrets.
 type Log struct {
 	logger *slog.Logger
 	site   string
 }
 
-// NewLog returns a Log. publicURL is where Roster is reached, as the mails tell;
-// may be nil.
+// NewLog returns a Log. publicURL is the URL of Roster in the mails; may be nil.
 func NewLog(logger *slog.Logger, publicURL *url.URL) *Log {
 	return &Log{logger: logger, site: site(publicURL)}
 }
 
-// Send writes the mail's text to the log, at level Info. The error is a
-// *delivery.Permanent: the mail cannot be written.
+// Send logs the mail's text at level Info. It returns a *delivery.Permanent if the mail
+// cannot be written.
 func (l *Log) Send(ctx context.Context, m delivery.Mail) error {
 	letter, err := write(m, l.site)
 	if err != nil {
 		return unwritable(err)
 	}
-	l.logger.InfoContext(ctx, "mail not sent, for no SMTP server is configured", "id", m.ID, "to", string(m.To), "subject", letter.subject, "text", letter.text)
+	l.logger.InfoContext(ctx, "mail not sent, for no SMTP server is configured",
+		"id", m.ID, "to", string(m.To), "subject", letter.subject, "text", letter.text)
 	return nil
 }

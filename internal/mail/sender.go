@@ -1,6 +1,6 @@
-// Package mail puts mails into words and hands them to an SMTP server. What it
-// says when that fails is for logs and operators: no body, code, link, password or
-// address is ever in it, and no word of the server. When to try again is not decided here.
+// Package mail writes the texts of mails and sends them to an SMTP server. Its errors are for
+// logs and operators: they have no body, code, link, password or address, and no text of the
+// server. It does not retry.
 package mail
 
 import (
@@ -25,26 +25,26 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// timeout is for one mail as a whole, from the look-up of the server on.
+// timeout bounds the sending of one mail, including the look-up of the server.
 const timeout = 10 * time.Second
 
-// Config says how mails are sent.
+// Config has the settings of a Sender.
 type Config struct {
 	// URL names the SMTP server: smtp://user:password@host:port, with user and
 	// password percent-encoded, or smtps:// for TLS from the first byte. The
 	// default ports are 465 for smtps, 587 with a user, and 25.
 	//
-	// On smtp, encryption is used when it is offered, and the server's certificate
-	// is then not checked: who could forge it could as well hide the offer. With a
-	// user, or ?starttls=require, it has to be offered, and the certificate has to
-	// be good; with ?starttls=never it is not used at all.
+	// With smtp, encryption is used if it is offered, and the server's certificate is not
+	// checked: an attacker who could forge it could also hide the offer. With a user, or
+	// ?starttls=require, encryption and a valid certificate are required. With
+	// ?starttls=never it is not used.
 	URL string
-	// From is one address, also as in "Roster <roster@example.com>"; "" is roster
-	// at the host of PublicURL, or at localhost.
+	// From is one address, with or without a name as in "Roster <roster@example.com>"; "" is
+	// roster at the host of PublicURL, or at localhost.
 	From string
-	// PublicURL is where Roster is reached, as the mails tell; may be nil.
+	// PublicURL is the URL of Roster in the mails; may be nil.
 	PublicURL *url.URL
-	// Roots are the authorities that may vouch for the server; nil is the system's.
+	// Roots are the authorities for the server's certificate; nil is those of the system.
 	Roots *x509.CertPool
 }
 
@@ -60,8 +60,8 @@ type Sender struct {
 	timeout time.Duration
 }
 
-// New checks the configuration; the error says what is wrong with it, without the
-// password. No connection is made.
+// New checks the configuration and returns a Sender. The error does not have the password. It
+// makes no connection.
 func New(c Config) (*Sender, error) {
 	s := &Sender{self: publicHost(c.PublicURL), site: site(c.PublicURL), roots: c.Roots, timeout: timeout}
 	var err error
@@ -72,13 +72,14 @@ func New(c Config) (*Sender, error) {
 		c.From = "roster@" + s.self
 	}
 	if s.from, err = netmail.ParseAddress(c.From); err != nil {
-		return nil, errors.New("the sender must be one mail address such as roster@example.com or Roster <roster@example.com>")
+		return nil, errors.New("the sender must be one mail address such as roster@example.com " +
+			"or Roster <roster@example.com>")
 	}
 	s.domain = s.from.Address[strings.LastIndexByte(s.from.Address, '@')+1:]
 	return s, nil
 }
 
-// publicHost is the name of this service in mail: addresses are not names.
+// publicHost returns the host name of this service; localhost for an address.
 func publicHost(public *url.URL) string {
 	if public == nil || public.Hostname() == "" {
 		return "localhost"
@@ -96,10 +97,9 @@ func site(public *url.URL) string {
 	return public.String()
 }
 
-// Send sends one mail, which takes at most 10 seconds. The error is a
-// *delivery.Permanent if the server has refused this recipient or message
-// for good (5xx), or if it cannot be written at all; any other failure may pass.
-// After an error the mail may still arrive, as it may after a lost connection.
+// Send sends one mail, in at most 10 seconds. The error is a *delivery.Permanent if the
+// server has refused this recipient or message for good (5xx), or if the mail cannot be
+// written. After an error the mail may still arrive, for example after a lost connection.
 func (s *Sender) Send(ctx context.Context, m delivery.Mail) error {
 	message, err := s.message(m)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *Sender) Send(ctx context.Context, m delivery.Mail) error {
 	return err
 }
 
-// message is the mail as it goes over the wire.
+// message returns the mail as it is sent.
 func (s *Sender) message(m delivery.Mail) (*gomail.Msg, error) {
 	if !isID(m.ID) {
 		return nil, errors.New("the mail has no id that a Message-ID could have")
@@ -143,10 +143,10 @@ func (s *Sender) message(m delivery.Mail) (*gomail.Msg, error) {
 	return message, nil
 }
 
-// isID keeps what is not made for a header out of it.
+// isID reports whether an id is safe in a header.
 func isID(id string) bool {
-	const most = 128
-	return id != "" && len(id) <= most && !strings.ContainsFunc(id, func(r rune) bool {
+	const maxLength = 128
+	return id != "" && len(id) <= maxLength && !strings.ContainsFunc(id, func(r rune) bool {
 		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	})
 }
@@ -161,8 +161,8 @@ func address(e identity.Email) string {
 	return string(e)
 }
 
-// transmit has the conversation with the server. Which step failed matters for
-// what a code means, hence no DialAndSend, which does not tell.
+// transmit sends a message. It does not use DialAndSend, which does not return which step has
+// failed: the meaning of a code depends on the step.
 func (s *Sender) transmit(ctx context.Context, message *gomail.Msg, to string) error {
 	client, hangUp, err := s.connect(ctx)
 	if err != nil {
@@ -174,10 +174,10 @@ func (s *Sender) transmit(ctx context.Context, message *gomail.Msg, to string) e
 			return &delivery.Permanent{Cause: delivery.Error("the server takes no addresses beyond ASCII")}
 		}
 	} else {
-		client.SkipSMTPUTF8(true) // or a later server without it could refuse
+		client.SkipSMTPUTF8(true) // a later server without the extension could refuse it
 	}
 	if err := client.Mail((&netmail.Address{Address: s.from.Address}).String()); err != nil {
-		return refusal("the sender", err) // the same for every mail: to be mended in the configuration
+		return refusal("the sender", err) // not permanent: the configuration is wrong, not the mail
 	}
 	if err := client.Rcpt((&netmail.Address{Address: to}).String()); err != nil {
 		return permanent(refusal("the recipient", err), err)
@@ -192,12 +192,12 @@ func (s *Sender) transmit(ctx context.Context, message *gomail.Msg, to string) e
 	if err := content.Close(); err != nil {
 		return permanent(refusal("the message", err), err)
 	}
-	_ = client.Quit() // the mail is the server's by now, whatever becomes of the goodbye
+	_ = client.Quit() // the server has accepted the mail
 	return nil
 }
 
-// connect returns a greeted, and where it has to be an encrypted and signed-in
-// connection, which the end of ctx closes, and so must the caller.
+// connect returns a connection after the greeting, and after encryption and sign-in if they
+// are configured. The caller must call hangUp; the end of ctx closes the connection as well.
 func (s *Sender) connect(ctx context.Context) (client *smtp.Client, hangUp func(), err error) {
 	var conn net.Conn
 	hangUp = func() {
@@ -216,14 +216,14 @@ func (s *Sender) connect(ctx context.Context) (client *smtp.Client, hangUp func(
 			conn = nil
 			return nil, err
 		}
-		// The client moves its own deadlines on, step by step; this one stays.
+		// The client extends its own deadlines at each step. This one is for all steps.
 		opened := conn
 		context.AfterFunc(ctx, func() { _ = opened.Close() })
 		return opened, nil
 	}
 	options := append(
 		s.server.options(),
-		gomail.WithTimeout(2*s.timeout), // later than ctx ends, or it were a matter of luck which of them is seen
+		gomail.WithTimeout(2*s.timeout), // later than ctx ends, so that the error is always that of ctx
 		gomail.WithHELO(s.self),
 		gomail.WithTLSConfig(s.tlsConfig()),
 		gomail.WithDialContextFunc(dial),
@@ -241,11 +241,12 @@ func (s *Sender) connect(ctx context.Context) (client *smtp.Client, hangUp func(
 }
 
 func (s *Sender) tlsConfig() *tls.Config {
+	opportunistic := !s.server.implicitTLS && s.server.starttls == gomail.TLSOpportunistic
 	return &tls.Config{
 		ServerName:         s.server.host,
 		RootCAs:            s.roots,
 		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: !s.server.implicitTLS && s.server.starttls == gomail.TLSOpportunistic, //nolint:gosec // the alternative is no encryption; see Config.URL
+		InsecureSkipVerify: opportunistic, //nolint:gosec // the alternative is no encryption; see Config.URL
 	}
 }
 

@@ -55,11 +55,23 @@ func TestSend(t *testing.T) {
 		"plain":                       {},
 		"plain, never encrypted":      {server: mailtest.Config{Encryption: mailtest.StartTLS}, query: "?starttls=never"},
 		"encrypted for it is offered": {server: mailtest.Config{Encryption: mailtest.StartTLS}, encrypted: true},
-		"encrypted for it has to be":  {server: mailtest.Config{Encryption: mailtest.StartTLS}, query: "?starttls=require", trusted: true, encrypted: true},
-		"signed in":                   {server: mailtest.Config{Encryption: mailtest.StartTLS, User: "roster", Password: password}, trusted: true, encrypted: true},
-		"signed in, in clear":         {server: mailtest.Config{User: "roster", Password: password}, query: "?starttls=never"},
-		"smtps":                       {server: mailtest.Config{Encryption: mailtest.Implicit}, trusted: true, encrypted: true},
-		"smtps, signed in":            {server: mailtest.Config{Encryption: mailtest.Implicit, User: "roster", Password: password}, trusted: true, encrypted: true},
+		"encrypted for it has to be": {
+			server: mailtest.Config{Encryption: mailtest.StartTLS}, query: "?starttls=require", trusted: true, encrypted: true,
+		},
+		"signed in": {
+			server:  mailtest.Config{Encryption: mailtest.StartTLS, User: "roster", Password: password},
+			trusted: true, encrypted: true,
+		},
+		"signed in, in clear": {
+			server: mailtest.Config{User: "roster", Password: password}, query: "?starttls=never",
+		},
+		"smtps": {
+			server: mailtest.Config{Encryption: mailtest.Implicit}, trusted: true, encrypted: true,
+		},
+		"smtps, signed in": {
+			server:  mailtest.Config{Encryption: mailtest.Implicit, User: "roster", Password: password},
+			trusted: true, encrypted: true,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +85,8 @@ func TestSend(t *testing.T) {
 				t.Fatal(err)
 			}
 			message := server.Wait(t, 1)[0]
-			if message.From != "roster@roster.example.com" || !slices.Equal(message.To, []string{"zoe@example.com"}) || message.Encrypted != test.encrypted {
+			if message.From != "roster@roster.example.com" || !slices.Equal(message.To, []string{"zoe@example.com"}) ||
+				message.Encrypted != test.encrypted {
 				t.Errorf("from %q to %q, encrypted %v", message.From, message.To, message.Encrypted)
 			}
 		})
@@ -82,6 +95,7 @@ func TestSend(t *testing.T) {
 
 func TestMessage(t *testing.T) {
 	t.Parallel()
+	begun := time.Now().Truncate(time.Second)
 	server := mailtest.Start(t, mailtest.Config{})
 	s := newSender(t, Config{URL: server.URL(), From: "Roßter <no-reply@mail.example.com>", PublicURL: public})
 	for _, m := range mails {
@@ -109,31 +123,38 @@ func TestMessage(t *testing.T) {
 				t.Errorf("%s: %q", name, got)
 			}
 		}
+		names := []string{
+			"Message-Id", "Auto-Submitted", "Mime-Version", "Date", "Subject", "From", "To", "Content-Type",
+		}
 		for name := range message.Header {
-			if !slices.Contains([]string{"Message-Id", "Auto-Submitted", "Mime-Version", "Date", "Subject", "From", "To", "Content-Type"}, name) {
+			if !slices.Contains(names, name) {
 				t.Errorf("there is a header %s", name)
 			}
 		}
-		if to, err := message.Header.AddressList("To"); err != nil || len(to) != 1 || *to[0] != (netmail.Address{Name: string(m.Name), Address: string(m.To)}) {
+		if to, err := message.Header.AddressList("To"); err != nil || len(to) != 1 ||
+			*to[0] != (netmail.Address{Name: string(m.Name), Address: string(m.To)}) {
 			t.Errorf("to %v, %v", to, err)
 		}
-		if from, err := message.Header.AddressList("From"); err != nil || len(from) != 1 || *from[0] != (netmail.Address{Name: "Roßter", Address: "no-reply@mail.example.com"}) {
+		if from, err := message.Header.AddressList("From"); err != nil || len(from) != 1 ||
+			*from[0] != (netmail.Address{Name: "Roßter", Address: "no-reply@mail.example.com"}) {
 			t.Errorf("from %v, %v", from, err)
 		}
-		if date, err := message.Header.Date(); err != nil || time.Since(date).Abs() > time.Minute {
+		if date, err := message.Header.Date(); err != nil || date.Before(begun) || date.After(time.Now()) {
 			t.Errorf("date %v, %v", date, err)
 		}
 	}
 }
 
-// TestNothingGetsIntoTheHeader: what a name or an id says stays there.
+// TestNothingGetsIntoTheHeader: a name or an id adds nothing else to the header.
 func TestNothingGetsIntoTheHeader(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Config{})
 	s := newSender(t, Config{URL: server.URL(), PublicURL: public})
 	names := []string{
-		"x\r\nBcc: y@example.com", "x\nBcc: y@example.com", "x\rBcc: y@example.com", "x\r\n\r\n<html>", "\r\n.\r\nMAIL FROM:<y@example.com>",
-		`"<y@example.com>, "`, "x@example.com, y", "=?utf-8?q?=0D=0ABcc:_y?=", "x\x00y", strings.Repeat("株", 255), strings.Repeat(`"\`, 127),
+		"x\r\nBcc: y@example.com", "x\nBcc: y@example.com", "x\rBcc: y@example.com", "x\r\n\r\n<html>",
+		"\r\n.\r\nMAIL FROM:<y@example.com>",
+		`"<y@example.com>, "`, "x@example.com, y", "=?utf-8?q?=0D=0ABcc:_y?=", "x\x00y", strings.Repeat("株", 255),
+		strings.Repeat(`"\`, 127),
 	}
 	for i, name := range names {
 		m := codeMail()
@@ -143,7 +164,8 @@ func TestNothingGetsIntoTheHeader(t *testing.T) {
 		}
 		message := server.Wait(t, i+1)[i]
 		to, err := message.Header.AddressList("To")
-		if err != nil || len(to) != 1 || to[0].Address != "zoe@example.com" || len(message.Header["To"]) != 1 || message.Header["Bcc"] != nil || len(message.Header) != 8 {
+		if err != nil || len(to) != 1 || to[0].Address != "zoe@example.com" || len(message.Header["To"]) != 1 ||
+			message.Header["Bcc"] != nil || len(message.Header) != 8 {
 			t.Errorf("%q: %v, %v, %v", name, to, err, message.Header)
 		}
 		if !slices.Equal(message.To, []string{"zoe@example.com"}) {
@@ -275,14 +297,18 @@ func TestRefusalInWords(t *testing.T) {
 	}
 }
 
+const notAsConfigured = "the server does not speak SMTP as configured: " +
+	"check host, port, encryption and ways to sign in"
+
 func TestNoServer(t *testing.T) {
 	t.Parallel()
 	start := func(c mailtest.Config) *mailtest.Server { return mailtest.Start(t, c) }
 	withUser := func(u string) string { return strings.Replace(u, "://", "://roster:"+url.QueryEscape(password)+"@", 1) }
 	hanging := start(mailtest.Config{})
 	hanging.Hang(mailtest.StepData)
-	plain, encrypted, closed := start(mailtest.Config{}), start(mailtest.Config{Encryption: mailtest.StartTLS}), start(mailtest.Config{User: "roster", Password: "other", Encryption: mailtest.StartTLS})
-	const notSent, notAsConfigured = "the mail was not sent within 500ms", "the server does not speak SMTP as configured: check host, port, encryption and ways to sign in"
+	plain, encrypted := start(mailtest.Config{}), start(mailtest.Config{Encryption: mailtest.StartTLS})
+	closed := start(mailtest.Config{User: "roster", Password: "other", Encryption: mailtest.StartTLS})
+	const notSent = "the mail was not sent within 500ms"
 	tests := map[string]struct {
 		url, text string
 	}{
@@ -297,7 +323,9 @@ func TestNoServer(t *testing.T) {
 		"no ways to sign in":  {withUser(plain.URL()) + "?starttls=never", notAsConfigured},
 		"untrusted":           {encrypted.URL() + "?starttls=require", "the server's certificate is not to be trusted"},
 		"untrusted, user":     {withUser(encrypted.URL()), "the server's certificate is not to be trusted"},
-		"wrong password":      {withUser(strings.Replace(closed.URL(), "roster:other@", "", 1)), "the server did not accept user and password (535)"},
+		"wrong password": {
+			withUser(strings.Replace(closed.URL(), "roster:other@", "", 1)), "the server did not accept user and password (535)",
+		},
 		"signing in is needed": {
 			strings.Replace(closed.URL(), "roster:other@", "", 1), "the server refused the sender: 530 5.7.0",
 		},
@@ -313,16 +341,13 @@ func TestNoServer(t *testing.T) {
 			if test.text == notSent {
 				s.timeout = 500 * time.Millisecond
 			}
-			begun := time.Now()
 			err := s.Send(t.Context(), codeMail())
 			if err == nil || delivery.IsPermanent(err) || err.Error() != test.text {
 				t.Fatalf("%v, permanent %v", err, delivery.IsPermanent(err))
 			}
-			if strings.Contains(err.Error(), password) || strings.Contains(err.Error(), url.QueryEscape(password)) || strings.Contains(err.Error(), code) {
+			if strings.Contains(err.Error(), password) || strings.Contains(err.Error(), url.QueryEscape(password)) ||
+				strings.Contains(err.Error(), code) {
 				t.Errorf("a secret is in %q", err)
-			}
-			if took := time.Since(begun); took > 8*time.Second {
-				t.Errorf("took %s", took)
 			}
 		})
 	}
@@ -375,15 +400,24 @@ func TestConfig(t *testing.T) {
 		url  string
 		port int
 	}{
-		{"smtp://mail.example.com", 25}, {"smtp://mail.example.com:2525/", 2525}, {"smtp://u:p@mail.example.com", 587}, {"smtps://mail.example.com", 465}, {"smtps://u:p@[::1]:1", 1},
+		{"smtp://mail.example.com", 25},
+		{"smtp://mail.example.com:2525/", 2525},
+		{"smtp://u:p@mail.example.com", 587},
+		{"smtps://mail.example.com", 465},
+		{"smtps://u:p@[::1]:1", 1},
 	}
 	for _, test := range good {
-		if s, err := New(Config{URL: test.url}); err != nil || s.server.port != test.port || s.from.Address != "roster@localhost" {
+		if s, err := New(Config{URL: test.url}); err != nil || s.server.port != test.port ||
+			s.from.Address != "roster@localhost" {
 			t.Errorf("%s: %+v, %v", test.url, s, err)
 		}
 	}
-	for host, want := range map[string]string{"roster.example.com:8443": "roster@roster.example.com", "127.0.0.1:8080": "roster@localhost", "[::1]:8080": "roster@localhost"} {
-		if s, err := New(Config{URL: "smtp://localhost", PublicURL: &url.URL{Scheme: "http", Host: host}}); err != nil || s.from.Address != want {
+	for host, want := range map[string]string{
+		"roster.example.com:8443": "roster@roster.example.com", "127.0.0.1:8080": "roster@localhost",
+		"[::1]:8080": "roster@localhost",
+	} {
+		if s, err := New(Config{URL: "smtp://localhost", PublicURL: &url.URL{Scheme: "http", Host: host}}); err != nil ||
+			s.from.Address != want {
 			t.Errorf("%s: %+v, %v", host, s, err)
 		}
 	}
@@ -406,8 +440,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestHostileServer: a server that puts what must not be told into everything that
-// it says, at each step, gets none of it into the error.
+// TestHostileServer: a server puts private text into each of its answers, at each step, and
+// none of it is in the error.
 func TestHostileServer(t *testing.T) {
 	t.Parallel()
 	const words = "2.0.0 hidden zoe@example.com 10.1.2.3 " + code
@@ -415,8 +449,10 @@ func TestHostileServer(t *testing.T) {
 		codes string // of the replies, from the greeting on; then the server hangs up
 		want  string
 	}{
-		"greeting":      {"554", "the server answered 554 before any mail"},
-		"no greeting":   {"hidden", "the server does not speak SMTP as configured: check host, port, encryption and ways to sign in"},
+		"greeting": {"554", "the server answered 554 before any mail"},
+		"no greeting": {
+			"hidden", "the server does not speak SMTP as configured: check host, port, encryption and ways to sign in",
+		},
 		"unknown hello": {"220|502|502 5.5.1", "the server answered 502 before any mail"},
 		"sender":        {"220|250|550 5.1.8", "the server refused the sender: 550 5.1.8"},
 		"recipient":     {"220|250|250|550 5.1.1", "the server refused the recipient: 550 5.1.1"},
@@ -430,7 +466,8 @@ func TestHostileServer(t *testing.T) {
 			var replies []string
 			for reply := range strings.SplitSeq(test.codes, "|") {
 				code, _, _ := strings.Cut(reply, " ")
-				replies = append(replies, code+"-"+strings.TrimSpace(strings.TrimPrefix(reply, code)+" "+words)+"\r\n"+reply+" "+words)
+				first := code + "-" + strings.TrimSpace(strings.TrimPrefix(reply, code)+" "+words)
+				replies = append(replies, first+"\r\n"+reply+" "+words)
 			}
 			err := newSender(t, Config{URL: scripted(t, replies) + "?starttls=never"}).Send(t.Context(), codeMail())
 			var ours delivery.Error

@@ -10,14 +10,14 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// server is an SMTP URL, read.
+// server is a parsed SMTP URL.
 type server struct {
 	host        string
 	port        int
 	implicitTLS bool
 	starttls    gomail.TLSPolicy
 	user        string            // with a password, or not at all
-	password    identity.Password // of that type because it hides itself
+	password    identity.Password // a type that is hidden in logs
 }
 
 const (
@@ -29,10 +29,15 @@ const (
 // parseServer reads an SMTP URL. No error repeats any part of it.
 func parseServer(text string) (server, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.Fragment != "" {
-		return server{}, errors.New("the SMTP URL must be like smtp://user:password@host:587 or smtps://…, with special characters in user and password percent-encoded")
+	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" ||
+		u.Path != "" && u.Path != "/" || u.Fragment != "" {
+		return server{}, errors.New("the SMTP URL must be like smtp://user:password@host:587 or smtps://…, " +
+			"with special characters in user and password percent-encoded")
 	}
-	s := server{host: u.Hostname(), port: portRelay, starttls: gomail.TLSOpportunistic, implicitTLS: u.Scheme == "smtps", user: u.User.Username()}
+	s := server{
+		host: u.Hostname(), port: portRelay, starttls: gomail.TLSOpportunistic, implicitTLS: u.Scheme == "smtps",
+		user: u.User.Username(),
+	}
 	password, _ := u.User.Password()
 	s.password = identity.Password(password)
 	if (s.user == "") != (s.password == "") {
@@ -80,9 +85,14 @@ func (s *server) options() []gomail.Option {
 	if s.user == "" {
 		return options
 	}
-	mechanisms := []gomail.SMTPAuthType{gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin, gomail.SMTPAuthCramMD5}
-	if s.starttls == gomail.NoTLS { // whoever says never sends the password in clear
-		mechanisms = []gomail.SMTPAuthType{gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthCramMD5, gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc}
+	mechanisms := []gomail.SMTPAuthType{
+		gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin, gomail.SMTPAuthCramMD5,
 	}
-	return append(options, gomail.WithOpportunisticSMTPAuth(mechanisms...), gomail.WithUsername(s.user), gomail.WithPassword(string(s.password)))
+	if s.starttls == gomail.NoTLS { // starttls=never allows the password in clear
+		mechanisms = []gomail.SMTPAuthType{
+			gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthCramMD5, gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc,
+		}
+	}
+	return append(options, gomail.WithOpportunisticSMTPAuth(mechanisms...), gomail.WithUsername(s.user),
+		gomail.WithPassword(string(s.password)))
 }

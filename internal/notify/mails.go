@@ -24,19 +24,21 @@ type MailOrder struct {
 	At          time.Time
 }
 
-// ProfileCreated mails a user that there is a profile now.
+// ProfileCreated mails a user that the profile was created.
 func ProfileCreated(ctx context.Context, tx *store.Tx, user identity.User, now time.Time) error {
 	return enqueueMail(ctx, tx, MailOrder{Kind: delivery.MailProfileCreated, UserID: user.ID}, now, time.Time{})
 }
 
 // AccountChanged mails a user which of e-mail, password, tfa and active have changed, if
-// any. The old address is told of a new one as well: a user who loses an account that
-// way would not hear of it otherwise.
+// any. A change of the address is mailed to the old address as well: a user whose account
+// was taken over has no other notice.
 func AccountChanged(ctx context.Context, tx *store.Tx, before, after identity.User, changes identity.Changes,
 	now time.Time,
 ) error {
 	order := MailOrder{Kind: delivery.MailAccountChanged, UserID: after.ID}
-	for _, field := range []string{"email", "password", "tfa", "active"} {
+	for _, field := range []string{
+		identity.FieldEmail, identity.FieldPassword, identity.FieldTFA, identity.FieldActive,
+	} {
 		if _, changed := changes[field]; changed {
 			order.Changed = append(order.Changed, field)
 		}
@@ -54,14 +56,14 @@ func AccountChanged(ctx context.Context, tx *store.Tx, before, after identity.Us
 	return enqueueMail(ctx, tx, order, now, time.Time{})
 }
 
-// SigninCode mails the user of a challenge a code for it, as long as it lasts.
+// SigninCode mails the user of a challenge a code for it, unless it has expired before.
 func SigninCode(ctx context.Context, tx *store.Tx, challenge identity.Challenge, now time.Time) error {
 	order := MailOrder{Kind: delivery.MailSigninCode, UserID: challenge.UserID, ChallengeID: challenge.ID}
 	return enqueueMail(ctx, tx, order, now, challenge.ExpiresAt)
 }
 
-// NewSource mails a user that somebody has signed in from a new source. It goes to the
-// address of this moment: who has got in may change it next.
+// NewSource mails a user about a sign-in from a new source. It goes to the present address:
+// an intruder may change it next.
 func NewSource(ctx context.Context, tx *store.Tx, user identity.User, source string, now time.Time) error {
 	return enqueueMail(ctx, tx, MailOrder{
 		Kind: delivery.MailNewSource, UserID: user.ID, To: string(user.Email), Source: source, At: now,
@@ -95,7 +97,7 @@ func mailMessage(order MailOrder, now, expiresAt time.Time) (delivery.Message, e
 	}, err
 }
 
-// ParseMailOrder reads back what a mail's message says.
+// ParseMailOrder reads the payload of a mail's message.
 func ParseMailOrder(m delivery.Message) (MailOrder, error) {
 	var order MailOrder
 	if err := json.Unmarshal([]byte(m.Payload), &order); err != nil {
@@ -104,7 +106,7 @@ func ParseMailOrder(m delivery.Message) (MailOrder, error) {
 	return order, nil
 }
 
-// Mail returns the mail of a message to a user, without code and link.
+// Mail returns the mail of a message to a user. It has neither code nor link.
 func (o MailOrder) Mail(messageID int64, user identity.User) delivery.Mail {
 	mail := delivery.Mail{
 		Kind: o.Kind, ID: strconv.FormatInt(messageID, 10), Name: user.Name, To: identity.Email(o.To),

@@ -1,6 +1,7 @@
-// Package notify decides who is told of what has happened, and of what: it puts mails
-// and the messages of webhooks into the outbox, in the transaction of the change, and
-// reads them back when they are sent. It checks no rights and sends nothing.
+// Package notify decides which users and webhooks get a message about an event, and with
+// what content. It puts mails and the messages of webhooks into the outbox, in the
+// transaction of the change, and reads them when they are sent. It checks no rights and
+// sends nothing.
 package notify
 
 import (
@@ -15,7 +16,7 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// webhookOrder is the payload of a webhook's message: the moment as it was, in no wire
+// webhookOrder is the payload of a webhook's message: the event and its user, in no wire
 // format. A dialect writes the body when the message is sent.
 type webhookOrder struct {
 	Type        identity.EventType
@@ -24,9 +25,8 @@ type webhookOrder struct {
 	Connections json.RawMessage
 }
 
-// Webhooks puts an event into the outbox, once for each active webhook that has
-// subscribed to it. A user that the event does not have is read as the transaction has
-// left it.
+// Webhooks puts an event into the outbox, once for each active webhook that has subscribed
+// to it. If the event has no user, it reads the user in the transaction.
 func Webhooks(ctx context.Context, tx *store.Tx, event identity.Event) error {
 	if !slices.Contains(identity.WebhookEvents, event.Type) {
 		return nil
@@ -59,7 +59,7 @@ func Webhooks(ctx context.Context, tx *store.Tx, event identity.Event) error {
 	return nil
 }
 
-// Ping puts a message that tries a webhook out into the outbox, and returns its id.
+// Ping puts a message that tests a webhook into the outbox, and returns its id.
 func Ping(ctx context.Context, tx *store.Tx, webhookID int64, now time.Time) (id int64, err error) {
 	return enqueueWebhook(ctx, tx, webhookID, 0, webhookOrder{Type: identity.WebhookPing, Time: now})
 }
@@ -76,7 +76,7 @@ func enqueueWebhook(ctx context.Context, tx *store.Tx, webhookID, userID int64, 
 	})
 }
 
-// WebhookMessage reads back what a message of a webhook says.
+// WebhookMessage reads the payload of a webhook's message.
 func WebhookMessage(m delivery.Message) (delivery.WebhookMessage, error) {
 	var order webhookOrder
 	if err := json.Unmarshal([]byte(m.Payload), &order); err != nil {

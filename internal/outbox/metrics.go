@@ -10,20 +10,20 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// outcome is what became of an attempt.
+// outcome is the result of an attempt.
 type outcome string
 
 const (
 	sent     outcome = "sent"
-	failed   outcome = "failed"   // and is tried again
+	failed   outcome = "failed"   // to be tried again
 	dead     outcome = "dead"     // failed for good
-	expired  outcome = "expired"  // not tried: of no use any more
+	expired  outcome = "expired"  // not tried
 	released outcome = "released" // interrupted by the end of the process
-	unknown  outcome = "unknown"  // could not be recorded: it is sent again when the lease is over
+	unknown  outcome = "unknown"  // not recorded: the message is sent again when the lease has expired
 )
 
-// Metrics are the figures of the outbox: what this process has tried, and what
-// waits in the database, which is looked up when somebody asks.
+// Metrics collects the metrics of the outbox: the attempts of this process, and the backlog
+// in the database, which each collection reads.
 type Metrics struct {
 	store    *store.Store
 	clock    func() time.Time
@@ -39,24 +39,26 @@ func NewMetrics(s *store.Store, clock func() time.Time) *Metrics {
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roster_outbox_attempts_total", Help: "Attempts of this process to deliver a message.",
 		}, []string{"kind", "outcome"}),
-		messages: prometheus.NewDesc("roster_outbox_messages", "Messages that have not arrived: pending, or dead.", []string{"kind", "state"}, nil),
-		oldest:   prometheus.NewDesc("roster_outbox_oldest_pending_seconds", "Age of the oldest pending message.", []string{"kind"}, nil),
+		messages: prometheus.NewDesc("roster_outbox_messages",
+			"Messages that have not arrived: pending, or dead.", []string{"kind", "state"}, nil),
+		oldest: prometheus.NewDesc("roster_outbox_oldest_pending_seconds",
+			"Age of the oldest pending message.", []string{"kind"}, nil),
 	}
 }
 
-// Describe is a prometheus.Collector's.
+// Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
 	m.attempts.Describe(descriptions)
 	descriptions <- m.messages
 	descriptions <- m.oldest
 }
 
-// Collect is a prometheus.Collector's. While the database is away there is no
-// figure rather than a wrong one.
+// Collect implements prometheus.Collector. While the database is unavailable it leaves the
+// backlog out.
 func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	m.attempts.Collect(metrics)
-	const patience = 2 * time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	const timeout = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	backlog, err := m.store.Backlog(ctx)
 	if err != nil {
@@ -81,7 +83,7 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// count may be called on nil.
+// count counts an attempt. It may be called on nil.
 func (m *Metrics) count(channel delivery.Channel, o outcome) {
 	if m != nil {
 		m.attempts.WithLabelValues(string(channel), string(o)).Inc()

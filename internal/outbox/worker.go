@@ -1,5 +1,5 @@
-// Package outbox sends what transactions have put into the outbox: it claims
-// messages for a while, hands them to the sender of their channel and settles them.
+// Package outbox sends the messages that transactions have put into the outbox: it claims
+// messages for a while, passes them to the sender of their channel and completes them.
 // Delivery is at least once. Any number of workers may share one database.
 package outbox
 
@@ -17,13 +17,12 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Sender delivers one message, and tells what HTTP status it was answered with,
-// 0 for none. After an error it is tried again later, unless delivery.IsPermanent
-// says that this is of no use. An delivery.Error or *identity.Error in it is
-// shown with the message.
+// Sender delivers one message and returns the HTTP status of the answer, 0 for none. After
+// an error the message is tried again later, unless delivery.IsPermanent is true. A
+// delivery.Error or *identity.Error in the error is shown with the message.
 type Sender func(ctx context.Context, m delivery.Message) (status int, err error)
 
-// Options are what a worker is made of.
+// Options are the parts of a Worker.
 type Options struct {
 	Store   *store.Store
 	Senders map[delivery.Channel]Sender
@@ -39,7 +38,7 @@ type Worker struct {
 	options Options
 
 	mu   sync.Mutex
-	busy map[delivery.Destination]bool // what this worker is sending to
+	busy map[delivery.Destination]bool // the destinations that this worker sends to
 	work sync.WaitGroup
 
 	database chan struct{} // a place for each transaction that runs at once
@@ -48,16 +47,16 @@ type Worker struct {
 const (
 	// sendTimeout bounds one attempt.
 	sendTimeout = 12 * time.Second
-	// lease is how long a message is claimed for, and so how long it waits after
-	// its worker has died; it is renewed as long as an attempt takes.
+	// lease is how long a message is claimed for, and so how long it waits after its worker
+	// has died. It is renewed while an attempt runs.
 	lease = 5 * time.Second
-	// perDestination is how many messages to one destination are on their way at once.
+	// perDestination bounds the messages that are sent to one destination at once.
 	perDestination = 4
-	// transactions is how many transactions a worker has at once at the most, and
-	// transactionTimeout how long each may take.
+	// transactions bounds the transactions of a worker at once, transactionTimeout the time
+	// of each.
 	transactions       = 2
 	transactionTimeout = 3 * time.Second
-	// pollInterval is how often to look for messages that have become due.
+	// pollInterval is how often the worker looks for messages that have become due.
 	pollInterval = time.Second
 	// renewInterval is how often a claim is renewed by default.
 	renewInterval = 2 * time.Second
@@ -69,9 +68,9 @@ func New(options Options) *Worker {
 	return &Worker{options: options, busy: map[delivery.Destination]bool{}, database: make(chan struct{}, transactions)}
 }
 
-// Run sends messages as they become due, until ctx ends and what is on its way
-// has been settled. Each destination is served for itself, so that a slow one delays
-// no other.
+// Run sends messages as they become due until ctx ends, and returns when the attempts that
+// have begun are complete. The messages of each destination are sent separately, so that a
+// slow one delays no other.
 func (w *Worker) Run(ctx context.Context) {
 	defer w.work.Wait()
 	ticker := time.NewTicker(pollInterval)
@@ -87,7 +86,7 @@ func (w *Worker) Run(ctx context.Context) {
 	}
 }
 
-// Once sends all that is due and returns when it has been settled.
+// Once sends all due messages and returns when the attempts are complete.
 func (w *Worker) Once(ctx context.Context) {
 	w.startDue(ctx)
 	w.work.Wait()
@@ -109,7 +108,7 @@ func (w *Worker) startDue(ctx context.Context) {
 	}
 }
 
-// drain sends what is due to one destination, some at a time.
+// drain sends the due messages of one destination, perDestination at a time.
 func (w *Worker) drain(ctx context.Context, to delivery.Destination) {
 	defer func() {
 		w.mu.Lock()
@@ -143,12 +142,12 @@ func (w *Worker) drain(ctx context.Context, to delivery.Destination) {
 			close(sent)
 		}()
 		w.keep(ctx, to, messages, now.Add(lease), sent)
-		w.settle(ctx, to, attempts)
+		w.complete(ctx, to, attempts)
 	}
 }
 
-// inTx runs a transaction as one of a few at a time: what is to be sent can wait,
-// requests should not notice.
+// inTx runs a transaction. It waits while others of this worker run, so that they do not
+// delay requests.
 func (w *Worker) inTx(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error) error {
 	w.database <- struct{}{}
 	defer func() { <-w.database }()
@@ -178,7 +177,7 @@ func (w *Worker) keep(ctx context.Context, to delivery.Destination, messages []d
 			}
 			return nil
 		})
-		if err != nil { // another worker may send them once more
+		if err != nil { // another worker may send them as well
 			w.options.Logger.WarnContext(ctx, "renewing the claim of messages", "to", to.String(), "error", err)
 			continue
 		}
@@ -186,12 +185,12 @@ func (w *Worker) keep(ctx context.Context, to delivery.Destination, messages []d
 	}
 }
 
-// attempt is what became of sending a message once.
+// attempt is one attempt to send a message, with its result.
 type attempt struct {
 	delivery.Message // with the status and the error of the attempt
 
 	err     error
-	expired bool // it was of no use any more, and not sent
+	expired bool // the message had expired and was not sent
 }
 
 // try sends one message.
@@ -212,53 +211,54 @@ func (w *Worker) try(ctx context.Context, m delivery.Message) attempt {
 	return a
 }
 
-// settle records what became of the attempts.
-func (w *Worker) settle(ctx context.Context, to delivery.Destination, attempts []attempt) {
+// complete records the results of the attempts.
+func (w *Worker) complete(ctx context.Context, to delivery.Destination, attempts []attempt) {
 	ending := ctx.Err() != nil
-	became := make([]outcome, len(attempts))
+	outcomes := make([]outcome, len(attempts))
 	err := w.inTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *store.Tx) (err error) {
 		now := w.options.Clock()
 		for i, a := range attempts {
-			if became[i], err = settleIn(ctx, tx, a, ending, now); err != nil {
+			if outcomes[i], err = completeIn(ctx, tx, a, ending, now); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	for i := range attempts {
-		if err != nil { // the lease ends, and it will be sent again
-			became[i] = unknown
+		if err != nil { // the lease expires, and the message is sent again
+			outcomes[i] = unknown
 		}
-		w.options.Metrics.count(to.Channel, became[i])
+		w.options.Metrics.count(to.Channel, outcomes[i])
 	}
 	if err != nil {
-		w.options.Logger.WarnContext(ctx, "settling messages", "to", to.String(), "error", err)
+		w.options.Logger.WarnContext(ctx, "completing messages", "to", to.String(), "error", err)
 	}
 }
 
-// settleIn decides what an attempt means for its message. ending says that we are
-// about to end, so that a failure is no fault of the receiver.
-func settleIn(ctx context.Context, tx *store.Tx, a attempt, ending bool, now time.Time) (outcome, error) {
+// completeIn updates the message of an attempt. ending says that the process ends, which may
+// be the reason of a failure: then the attempt does not count.
+func completeIn(ctx context.Context, tx *store.Tx, a attempt, ending bool, now time.Time) (outcome, error) {
 	m := a.Message
 	switch {
 	case a.expired:
-		return expired, tx.SettleMessage(ctx, m, delivery.Dead, now)
+		return expired, tx.CompleteMessage(ctx, m, delivery.Dead, now)
 	case a.err == nil && m.To.Channel == delivery.ChannelMail:
-		return sent, tx.DropMessage(ctx, m.ID) // what it said is nobody's business any more
+		return sent, tx.DropMessage(ctx, m.ID) // its content is personal and no longer needed
 	case a.err == nil:
-		return sent, tx.SettleMessage(ctx, m, delivery.Done, now)
+		return sent, tx.CompleteMessage(ctx, m, delivery.Done, now)
 	case ending:
 		return released, tx.ReleaseMessage(ctx, m.ID, m.Attempts, now)
 	}
 	wait, again := delivery.RetryAfter(m.Attempts, rand.Float64()) //nolint:gosec // jitter, no secret
 	if !again || delivery.IsPermanent(a.err) {
-		return dead, tx.SettleMessage(ctx, m, delivery.Dead, now)
+		return dead, tx.CompleteMessage(ctx, m, delivery.Dead, now)
 	}
 	return failed, tx.RetryMessage(ctx, m, now.Add(wait))
 }
 
-// explain is an error for those who look at a message, who may be people that must
-// not see what is in it or around it: words of ours, or none. The rest is for the log.
+// explain returns the text of an error that is shown with a message. Its readers may not see
+// the content of the message, so it returns only the texts of delivery.Error and
+// identity.Error. Other errors are only logged.
 func explain(err error) string {
 	var ours *identity.Error
 	if errors.As(err, &ours) {

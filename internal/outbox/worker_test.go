@@ -141,7 +141,7 @@ func TestOutcomes(t *testing.T) {
 			if got := fmt.Sprint(m.State, " ", m.Attempts, " ", m.Status, " ", m.LastError); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
-			if pending := m.State == delivery.Pending; pending != m.SettledAt.IsZero() || !m.AttemptedAt.Equal(noon) ||
+			if pending := m.State == delivery.Pending; pending != m.CompletedAt.IsZero() || !m.AttemptedAt.Equal(noon) ||
 				pending && !m.DueAt.After(noon.Add(3*time.Second)) {
 				t.Errorf("%s: %+v", name, m)
 			}
@@ -192,7 +192,7 @@ func TestDestinations(t *testing.T) {
 				}
 			}
 			mu.Unlock()
-			<-reached // no attempt ends before all destinations are full
+			<-reached // waits until all destinations are full
 			mu.Lock()
 			defer mu.Unlock()
 			active[m.To]--
@@ -260,7 +260,7 @@ func TestLateFailure(t *testing.T) {
 			first.Wait()
 			m, err := s.Message(t.Context(), id)
 			if err != nil || m.Attempts != 2 || m.DueAt.Before(noon.Add(time.Minute)) || m.LastError != "" {
-				t.Errorf("put off by who is late: %+v %v", m, err)
+				t.Errorf("put off by the late worker: %+v %v", m, err)
 			}
 			return 0, nil
 		})
@@ -298,15 +298,14 @@ func TestEnd(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		sending := make(chan struct{})
+		sender := func(ctx context.Context, _ delivery.Message) (int, error) {
+			close(sending)
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}
 		worker := outbox.New(outbox.Options{
 			Store: s, Clock: func() time.Time { return noon }, Logger: slog.New(slog.DiscardHandler),
-			Senders: map[delivery.Channel]outbox.Sender{delivery.ChannelMail: func(ctx context.Context,
-				_ delivery.Message,
-			) (int, error) {
-				close(sending)
-				<-ctx.Done()
-				return 0, ctx.Err()
-			}},
+			Senders: map[delivery.Channel]outbox.Sender{delivery.ChannelMail: sender},
 		})
 		b := newBench(t, s, nil)
 		var running sync.WaitGroup
@@ -373,7 +372,7 @@ func TestRenewal(t *testing.T) {
 			t.Errorf("due at %v", got)
 		}
 		if got := renew(end, end.Add(time.Hour)); !got.Equal(end.Add(time.Second)) {
-			t.Errorf("put off by who has it no more: %v", got)
+			t.Errorf("renewed by a worker that no longer holds it: %v", got)
 		}
 	})
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Events returns a page of the events that match, the latest first, with other
-// people's data masked for a caller who may not see it.
+// Events returns a page of the events that match, the latest first. Data of other
+// users is masked for a caller without CanViewMaskedData.
 func (s *Service) Events(ctx context.Context, actor identity.Actor, q identity.EventQuery) (identity.EventPage, error) {
 	if err := actor.Require(identity.AuditView); err != nil {
 		return identity.EventPage{}, err
@@ -25,11 +25,11 @@ func (s *Service) Events(ctx context.Context, actor identity.Actor, q identity.E
 	return page, err
 }
 
-// PruneEvents deletes the events from before a time, some at a time, and tells
-// how many there were. It is for whoever may run the binary beside its database.
+// PruneEvents deletes the events that are older than a period, in batches, and returns
+// how many it has deleted. It checks no caller: it is for the command line.
 func (s *Service) PruneEvents(ctx context.Context, olderThan time.Duration) (int64, error) {
 	before := s.now().Add(-olderThan)
-	const batch = 1000 // lest others wait for it
+	const batch = 1000 // short transactions, so that others do not wait long
 	var total int64
 	for {
 		var deleted int64
@@ -44,37 +44,37 @@ func (s *Service) PruneEvents(ctx context.Context, olderThan time.Duration) (int
 	}
 }
 
-// Refused records that an authenticated caller was refused something. That it
-// cannot be recorded changes nothing about the refusal.
-func (s *Service) Refused(ctx context.Context, actor identity.Actor, cause error) {
-	var refusal *identity.Error
-	if !errors.As(cause, &refusal) || refusal.Kind != identity.Forbidden {
+// Denied records that an authenticated caller was denied something. A failure to
+// record it is logged: the denial stands.
+func (s *Service) Denied(ctx context.Context, actor identity.Actor, cause error) {
+	var denial *identity.Error
+	if !errors.As(cause, &denial) || denial.Kind != identity.Forbidden {
 		return
 	}
 	now := s.now()
-	err := s.store.InTx(ctx, func(tx *store.Tx) error { return refuse(ctx, tx, actor, now, refusal.Code) })
+	err := s.store.InTx(ctx, func(tx *store.Tx) error { return recordDenial(ctx, tx, actor, now, denial.Code) })
 	if err != nil {
-		slog.WarnContext(ctx, "recording a refusal", "error", err)
+		slog.WarnContext(ctx, "recording a denial", "error", err)
 	}
 }
 
-// refusalPeriod is how long equal refusals are counted in one event.
-const refusalPeriod = time.Minute
+// denialPeriod is how long equal denials are counted in one event.
+const denialPeriod = time.Minute
 
-// refuse records a refusal. Equal ones, of one caller from one source for one
-// reason, are one event with a count: a caller who is refused must not be able to fill
-// the table. It is the last step of its transaction.
-func refuse(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Time, reason string) error {
+// recordDenial records a denial. Equal ones, of one caller from one source for one
+// reason, are one event with a count, so that a denied caller cannot fill the table.
+// It is the last step of its transaction.
+func recordDenial(ctx context.Context, tx *store.Tx, actor identity.Actor, now time.Time, reason string) error {
 	event := identity.Event{
-		Type: identity.UserAccessRefused, Time: now, Actor: actor, SubjectID: actor.UserID, Reason: reason,
+		Type: identity.UserAccessDenied, Time: now, Actor: actor, SubjectID: actor.UserID, Reason: reason,
 	}
-	// A lock first, then the look: of equal refusals at once, in any number of
-	// instances, one begins the event and the others see it.
+	// Lock first, then read: of equal denials at the same time, in any number of
+	// instances, one starts the event and the others see it.
 	key := fmt.Sprintf("refusal %d %d %q %s %s", actor.TokenID, actor.UserID, actor.Name, actor.Source, reason)
 	if _, err := tx.LockThrottle(ctx, secret.Digest(key)); err != nil {
 		return err
 	}
-	counted, err := tx.CountRefusal(ctx, event, refusalPeriod)
+	counted, err := tx.CountRefusal(ctx, event, denialPeriod)
 	if err != nil || counted {
 		return err
 	}

@@ -14,10 +14,10 @@ import (
 // lastUseResolution is how exact a token's last use is recorded.
 const lastUseResolution = time.Minute
 
-// Authenticate returns the caller that a bearer token stands for. What decides,
-// on every request and as things are now: the token exists and has not expired,
-// its user (if it acts for one) is active, and both allow-lists hold the source.
-// The errors are Unauthenticated and, for the address, Forbidden.
+// Authenticate returns the caller of a bearer token. It checks on every request that the
+// token exists and has not expired, that its user (if it acts for one) is active, and
+// that both allow-lists contain the source. The errors are Unauthenticated and, for the
+// address, Forbidden.
 func (s *Service) Authenticate(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error) {
 	now := s.now()
 	grant, err := s.store.Grant(ctx, secret.Digest(credential))
@@ -34,7 +34,7 @@ func (s *Service) Authenticate(ctx context.Context, credential string, origin id
 	actor.Credential = secret.Digest(credential)
 	if !allows(grant, origin.Source) {
 		err := errAddressNotAllowed()
-		s.Refused(ctx, actor, err)
+		s.Denied(ctx, actor, err)
 		return identity.Actor{}, err
 	}
 	if now.Sub(grant.Token.LastUsedAt) >= lastUseResolution {
@@ -43,18 +43,18 @@ func (s *Service) Authenticate(ctx context.Context, credential string, origin id
 	return actor, nil
 }
 
-// current returns the caller as it is now, seen from inside a transaction. An
-// operation calls it once it holds its locks: rights that were taken away while
-// it waited are gone. The errors are those of Authenticate.
+// current returns the caller with the rights that it has now, read in the transaction. An
+// operation calls it after it has its locks, so that rights that were taken away while
+// it waited no longer count. The errors are those of Authenticate.
 func (s *Service) current(ctx context.Context, tx *store.Tx, actor identity.Actor) (identity.Actor, error) {
 	now, _, err := s.regrant(ctx, tx, actor)
 	return now, err
 }
 
-// lockTouched locks a user whom an operation touches, and returns the caller as it is
-// then. may says who may try; a caller who is not that user in person needs every
-// permission of the user, too. The errors are those of current and may, Forbidden and
-// NotFound.
+// lockTouched locks the user that an operation changes, and returns the caller as current
+// does. may checks whether the caller may try; a caller who is not that user in person
+// needs every permission of the user as well. The errors are those of current and may,
+// Forbidden and NotFound.
 func (s *Service) lockTouched(ctx context.Context, tx *store.Tx, actor identity.Actor, userID int64,
 	may func(identity.Actor) error,
 ) (identity.Actor, error) {
@@ -75,9 +75,10 @@ func (s *Service) lockTouched(ctx context.Context, tx *store.Tx, actor identity.
 	return actor, actor.RequireCover(permissions, user.CanViewMaskedData)
 }
 
-// regrant is current, and returns what was looked up; the zero Grant for callers
-// without a credential.
-func (s *Service) regrant(ctx context.Context, tx *store.Tx, actor identity.Actor) (identity.Actor, store.Grant, error) {
+// regrant is current, and also returns the grant that it has read; the zero Grant for a
+// caller without a credential.
+func (s *Service) regrant(ctx context.Context, tx *store.Tx, actor identity.Actor,
+) (identity.Actor, store.Grant, error) {
 	if actor.Credential == "" { // the command line
 		return actor, store.Grant{}, nil
 	}
@@ -97,7 +98,7 @@ func (s *Service) regrant(ctx context.Context, tx *store.Tx, actor identity.Acto
 	return actor, grant, nil
 }
 
-// usable reports whether a token still stands for someone.
+// usable reports whether a token has not expired and its user, if any, is active.
 func usable(grant store.Grant, now time.Time) bool {
 	return !grant.Token.ExpiredAt(now) && (grant.Token.UserID == 0 || grant.UserActive)
 }
@@ -107,7 +108,7 @@ func allows(grant store.Grant, source netip.Addr) bool {
 	return grant.Token.AllowList.Allows(source) && grant.UserAllowList.Allows(source)
 }
 
-// actorOf returns the caller that a token stands for, and what that caller may do.
+// actorOf returns the caller of a token, with the rights that it has at a time.
 func actorOf(grant store.Grant, now time.Time) identity.Actor {
 	token := grant.Token
 	actor := identity.Actor{
@@ -115,11 +116,11 @@ func actorOf(grant store.Grant, now time.Time) identity.Actor {
 		Permissions: token.Permissions, CanViewMaskedData: token.CanViewMaskedData,
 	}
 	if token.UserID != 0 { // it acts for the user, so never beyond the user's own rights
-		// What users.self gives is about oneself, so that every user has it.
+		// users.self is about the user alone, so every user has it.
 		actor.Permissions &= grant.UserPermissions | identity.PermissionSet(identity.UsersSelf)
 		actor.CanViewMaskedData = actor.CanViewMaskedData && grant.UserCanViewMaskedData
 	}
-	if token.SessionID != 0 { // its access tokens come and go; it is the user who acts
+	if token.SessionID != 0 { // events name the user, not one of many access tokens
 		actor.TokenID = 0
 		actor.Fresh = now.Before(grant.SessionFreshUntil)
 		actor.MustEnrol = grant.UserMustEnrol
@@ -134,21 +135,22 @@ func errInvalidToken() error {
 	return identity.Errorf(identity.Unauthenticated, "invalid_token", "The access token is unknown, expired or revoked.")
 }
 
-// touch records the use of a token. That it fails, say because the database
-// takes no writes, is no reason to refuse a request that may only read.
+// touch records the use of a token. A failure is logged: a database that takes no writes
+// must not stop requests that only read.
 func (s *Service) touch(ctx context.Context, token identity.Token, source netip.Addr, now time.Time) {
-	const patience = time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	const timeout = time.Second
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
-		return tx.TouchToken(ctx, token.ID, token.SessionID, sourceText(source), now, now.Add(-lastUseResolution))
+		before := now.Add(-lastUseResolution)
+		return tx.TouchToken(ctx, token.ID, token.SessionID, sourceText(source), now, before)
 	})
 	if err != nil {
 		slog.WarnContext(ctx, "recording the use of a token", "token_id", token.ID, "error", err)
 	}
 }
 
-// sourceText is how an address is kept; "" where it could not be told.
+// sourceText returns an address as it is stored; "" if it is unknown.
 func sourceText(source netip.Addr) string {
 	if !source.IsValid() {
 		return ""

@@ -16,8 +16,8 @@ import (
 // challengeTTL is how long a sign-in waits for its second factor.
 const challengeTTL = 10 * time.Minute
 
-// challenge asks a user, whose password was tried at a time and was right, for a second
-// factor: a code of the authenticator, or one by mail as long as there is none.
+// challenge asks a user, whose right password was tried at triedAt, for a second factor:
+// a code of the authenticator, or one by mail if there is no authenticator.
 func (s *Service) challenge(ctx context.Context, tx *store.Tx, actor identity.Actor, user identity.User,
 	triedAt, now time.Time,
 ) (SignIn, error) {
@@ -43,7 +43,7 @@ func (s *Service) challenge(ctx context.Context, tx *store.Tx, actor identity.Ac
 	})
 }
 
-// providerOf returns where the codes of a user's second factor come from.
+// providerOf returns the provider of the codes of a user's second factor.
 func providerOf(ctx context.Context, tx *store.Tx, userID int64) (identity.Provider, error) {
 	totp, err := tx.TOTP(ctx, userID)
 	switch {
@@ -55,11 +55,12 @@ func providerOf(ctx context.Context, tx *store.Tx, userID int64) (identity.Provi
 	return identity.ProviderTOTP, nil
 }
 
-// ConfirmSignIn answers a challenge with a code: of the authenticator, a
-// recovery code in its place, or the one that was mailed. Every code works once.
-// The errors are Unauthenticated (invalid_token, invalid_code), TooManyRequests
-// and, for the address, Forbidden.
-func (s *Service) ConfirmSignIn(ctx context.Context, actor identity.Actor, token, code string) (identity.TokenPair, error) {
+// ConfirmSignIn answers a challenge with a code of the authenticator, a recovery code in
+// its place, or the code that was mailed. Every code works once. The errors are
+// Unauthenticated (invalid_token, invalid_code), TooManyRequests and, for the address,
+// Forbidden.
+func (s *Service) ConfirmSignIn(ctx context.Context, actor identity.Actor, token, code string,
+) (identity.TokenPair, error) {
 	now := s.now()
 	found, err := s.store.Challenge(ctx, secret.Digest(token))
 	if err == nil {
@@ -74,95 +75,120 @@ func (s *Service) ConfirmSignIn(ctx context.Context, actor identity.Actor, token
 	return identity.TokenPair{}, err
 }
 
-func (s *Service) confirm(ctx context.Context, actor identity.Actor, user identity.User, found identity.Challenge, code string, now time.Time,
+// codeAnswer is a code that a user gives for a challenge.
+type codeAnswer struct {
+	code    string
+	sealer  *secret.Sealer
+	attempt attempt // what the guess has counted for
+	at      time.Time
+}
+
+func (s *Service) confirm(ctx context.Context, actor identity.Actor, user identity.User, found identity.Challenge,
+	code string, now time.Time,
 ) (identity.TokenPair, error) {
 	sealer, err := s.sealing(ctx)
 	if err != nil {
 		return identity.TokenPair{}, err
 	}
-	attempt := codeAttempt(user, actor.Source)
-	if err := s.begin(ctx, &attempt, now); err != nil {
+	answer := codeAnswer{code: code, sealer: sealer, attempt: codeAttempt(user, actor.Source), at: now}
+	if err := s.begin(ctx, &answer.attempt, now); err != nil {
 		return identity.TokenPair{}, err
 	}
 	var pair identity.TokenPair
-	var outcome error
-	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		pair, outcome = identity.TokenPair{}, errInvalidToken()
-		user, err := usableUser(ctx, tx, user.ID) // locked: one answer of a user at a time
-		if errors.Is(err, errNoUsableUser) {
-			return attempt.everywhere().succeed(ctx, tx) // no code was looked at
-		}
-		if err != nil {
-			return err
-		}
-		challenge, codeDigest, err := tx.ChallengeForUpdate(ctx, found.ID)
-		if identity.KindOf(err) == identity.NotFound || err == nil && challenge.OverAt(now) {
-			return attempt.everywhere().succeed(ctx, tx)
-		}
-		if err != nil {
-			return err
-		}
-		if !user.AllowList.Allows(actor.Source) {
-			outcome = errAddressNotAllowed()
-			if err := attempt.everywhere().succeed(ctx, tx); err != nil {
-				return err
-			}
-			return refuse(ctx, tx, asUser(actor, user), now, "ip_not_allowed")
-		}
-		factor, err := checkCode(ctx, tx, sealer, challenge, codeDigest, code, now)
-		if err != nil {
-			return err
-		}
-		if factor == "" {
-			outcome = identity.Errorf(identity.Unauthenticated, "invalid_code", "The code is wrong, or was used before.")
-			return countWrongCode(ctx, tx, actor, challenge, attempt, now)
-		}
-		outcome = nil
-		if err := tx.DeleteChallenge(ctx, challenge.ID); err != nil {
-			return err
-		}
-		if err := attempt.succeed(ctx, tx); err != nil {
-			return err
-		}
-		// The password counted, too, until now.
-		password := signinAttempt(string(user.Email), actor.Source).here()
-		password.at = challenge.TriedAt
-		if err := password.succeed(ctx, tx); err != nil {
-			return err
-		}
-		if err := factorUsed(ctx, tx, asUser(actor, user), factor, now); err != nil {
-			return err
-		}
-		pair, err = s.openSession(ctx, tx, asUser(actor, user), user, now)
-		return err
+	err = s.decide(ctx, func(tx *store.Tx) (denied, err error) {
+		pair, denied, err = s.answerChallenge(ctx, tx, actor, found, answer)
+		return denied, err
 	})
-	if err == nil {
-		err = outcome
-	}
 	return pair, err
 }
 
-func countWrongCode(ctx context.Context, tx *store.Tx, actor identity.Actor, challenge identity.Challenge, attempt attempt, now time.Time) error {
+// answerChallenge is the transaction of ConfirmSignIn. denied is the answer to a caller
+// who does not get in; the transaction commits all the same.
+func (s *Service) answerChallenge(ctx context.Context, tx *store.Tx, actor identity.Actor, found identity.Challenge,
+	answer codeAnswer,
+) (pair identity.TokenPair, denied, err error) {
+	account := answer.attempt.everywhere()
+	user, challenge, codeDigest, err := lockChallenge(ctx, tx, found, answer.at)
+	if errors.Is(err, errNoUsableUser) || errors.Is(err, errNoChallenge) { // no code was looked at
+		return pair, errInvalidToken(), account.succeed(ctx, tx)
+	}
+	if err != nil {
+		return pair, nil, err
+	}
+	if !user.AllowList.Allows(actor.Source) {
+		return pair, errAddressNotAllowed(), denyAddress(ctx, tx, actor, user, account, answer.at)
+	}
+	factor, err := answer.check(ctx, tx, challenge, codeDigest)
+	if err != nil {
+		return pair, nil, err
+	}
+	if factor == "" {
+		denied = identity.Errorf(identity.Unauthenticated, codeInvalidCode, "The code is wrong, or was used before.")
+		return pair, denied, countWrongCode(ctx, tx, actor, challenge, answer)
+	}
+	if err := tx.DeleteChallenge(ctx, challenge.ID); err != nil {
+		return pair, nil, err
+	}
+	if err := answer.attempt.succeed(ctx, tx); err != nil {
+		return pair, nil, err
+	}
+	// The password has counted as a try until now.
+	password := signinAttempt(string(user.Email), actor.Source).here()
+	password.at = challenge.TriedAt
+	if err := password.succeed(ctx, tx); err != nil {
+		return pair, nil, err
+	}
+	if err := factorUsed(ctx, tx, asUser(actor, user), factor, answer.at); err != nil {
+		return pair, nil, err
+	}
+	pair, err = s.openSession(ctx, tx, asUser(actor, user), user, answer.at)
+	return pair, nil, err
+}
+
+var errNoChallenge = errors.New("no challenge that can be answered")
+
+// lockChallenge locks the user of a challenge, so that one answer of a user is checked
+// at a time, then the challenge, and returns both. It returns errNoUsableUser, and
+// errNoChallenge if the challenge is gone or expired.
+func lockChallenge(ctx context.Context, tx *store.Tx, found identity.Challenge, now time.Time,
+) (user identity.User, challenge identity.Challenge, codeDigest string, err error) {
+	if user, err = usableUser(ctx, tx, found.UserID); err != nil {
+		return user, challenge, "", err
+	}
+	challenge, codeDigest, err = tx.ChallengeForUpdate(ctx, found.ID)
+	if identity.KindOf(err) == identity.NotFound || err == nil && challenge.ExpiredAt(now) {
+		err = errNoChallenge
+	}
+	return user, challenge, codeDigest, err
+}
+
+// countWrongCode counts a wrong code and records it.
+func countWrongCode(ctx context.Context, tx *store.Tx, actor identity.Actor, challenge identity.Challenge,
+	answer codeAnswer,
+) error {
 	if err := tx.CountWrongCode(ctx, challenge.ID); err != nil {
 		return err
 	}
-	if err := attempt.fail(ctx, tx); err != nil {
+	if err := answer.attempt.fail(ctx, tx); err != nil {
 		return err
 	}
 	return emit(ctx, tx, identity.Event{
-		Type: identity.UserSigninFailed, Time: now, Actor: actor, SubjectID: challenge.UserID, Reason: "wrong_code",
+		Type: identity.UserSigninFailed, Time: answer.at, Actor: actor, SubjectID: challenge.UserID, Reason: "wrong_code",
 	})
 }
 
-// factorRecoveryCode is what checkCode calls a recovery code; any other code it calls
-// by its provider.
+// codeInvalidCode is the code of the error for a wrong code of a second factor.
+const codeInvalidCode = "invalid_code"
+
+// factorRecoveryCode is the factor of a recovery code; that of another code is its
+// provider.
 const factorRecoveryCode = "recovery_code"
 
-// checkCode tells what kind of code answers a challenge, "" where this one does not,
-// and uses it up.
-func checkCode(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, challenge identity.Challenge, codeDigest, code string, now time.Time,
+// check returns the factor that the code proves, "" for a wrong code, and uses the code
+// up. codeDigest is that of the code that was mailed; "" for none.
+func (a codeAnswer) check(ctx context.Context, tx *store.Tx, challenge identity.Challenge, codeDigest string,
 ) (factor string, err error) {
-	code = secret.PlainCode(code)
+	code := secret.PlainCode(a.code)
 	if challenge.Provider == identity.ProviderEmail {
 		got := mailedCodeDigest(challenge.ID, code)
 		right := codeDigest != "" && subtle.ConstantTimeCompare([]byte(got), []byte(codeDigest)) == 1
@@ -175,11 +201,11 @@ func checkCode(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, challen
 	if err != nil {
 		return "", err
 	}
-	seed, err := sealer.Open(totp.Secret, totpPurpose(challenge.UserID))
+	seed, err := a.sealer.Open(totp.Secret, totpPurpose(challenge.UserID))
 	if err != nil {
 		return "", err
 	}
-	if step, valid := secret.TOTPStep(seed, code, now); valid {
+	if step, valid := secret.TOTPStep(seed, code, a.at); valid {
 		right, err := tx.UseTOTPStep(ctx, challenge.UserID, step)
 		return factorIf(right, string(identity.ProviderTOTP)), err
 	}
@@ -194,7 +220,7 @@ func factorIf(right bool, factor string) string {
 	return ""
 }
 
-// factorUsed records that a user has shown a factor, as checkCode calls it.
+// factorUsed records that a user has proved a factor.
 func factorUsed(ctx context.Context, tx *store.Tx, actor identity.Actor, factor string, now time.Time) error {
 	return emit(ctx, tx, identity.Event{
 		Type: identity.UserFactorUsed, Time: now, Actor: actor, SubjectID: actor.UserID, Reason: factor,

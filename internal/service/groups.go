@@ -9,7 +9,7 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Group returns a group.
+// Group returns a group, or NotFound.
 func (s *Service) Group(ctx context.Context, actor identity.Actor, id int64) (identity.Group, error) {
 	if err := actor.Require(identity.GroupsView); err != nil {
 		return identity.Group{}, err
@@ -18,7 +18,8 @@ func (s *Service) Group(ctx context.Context, actor identity.Actor, id int64) (id
 }
 
 // Groups returns a page of the groups by id, and how many there are.
-func (s *Service) Groups(ctx context.Context, actor identity.Actor, page identity.Page) ([]identity.Group, int64, error) {
+func (s *Service) Groups(ctx context.Context, actor identity.Actor, page identity.Page,
+) ([]identity.Group, int64, error) {
 	if err := actor.Require(identity.GroupsView); err != nil {
 		return nil, 0, err
 	}
@@ -62,9 +63,11 @@ func (s *Service) CreateGroup(ctx context.Context, actor identity.Actor, group i
 	return group, err
 }
 
-// UpdateGroup changes a group whose permissions, before and after, the caller
-// holds; a session has to be fresh to change what members may do or need. The errors are Forbidden, NotFound, Conflict and Precondition.
-func (s *Service) UpdateGroup(ctx context.Context, actor identity.Actor, id int64, change identity.GroupChange, match identity.VersionMatch,
+// UpdateGroup changes a group whose permissions, before and after, the caller holds. A
+// session has to be fresh to change what members may do or need. The errors are
+// Forbidden, NotFound, Conflict and Precondition.
+func (s *Service) UpdateGroup(ctx context.Context, actor identity.Actor, id int64, change identity.GroupChange,
+	match identity.VersionMatch,
 ) (identity.Group, error) {
 	if err := actor.Require(identity.GroupsManage); err != nil {
 		return identity.Group{}, err
@@ -128,9 +131,10 @@ func (s *Service) DeleteGroup(ctx context.Context, actor identity.Actor, id int6
 	})
 }
 
-// mayChangeGroup locks a group and checks that the caller, as it is then, may
-// touch it.
-func (s *Service) mayChangeGroup(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, match identity.VersionMatch,
+// mayChangeGroup locks a group and checks that the caller, as current returns it, may
+// change the group.
+func (s *Service) mayChangeGroup(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64,
+	match identity.VersionMatch,
 ) (identity.Group, identity.Actor, error) {
 	group, err := tx.GroupForDeletion(ctx, id)
 	if err != nil {
@@ -143,7 +147,8 @@ func (s *Service) mayChangeGroup(ctx context.Context, tx *store.Tx, actor identi
 		return group, actor, err
 	}
 	if id == identity.AdministratorsID {
-		return group, actor, identity.Errorf(identity.Conflict, "group_protected", "Administrators can be neither changed nor deleted.")
+		return group, actor, identity.Errorf(identity.Conflict, "group_protected",
+			"Administrators can be neither changed nor deleted.")
 	}
 	if err := match.Check(group.Version); err != nil {
 		return group, actor, err
@@ -151,11 +156,11 @@ func (s *Service) mayChangeGroup(ctx context.Context, tx *store.Tx, actor identi
 	return group, actor, actor.RequireCover(group.Permissions, false)
 }
 
-// lockGroups locks the groups that a user has and gets, and returns all the
-// permissions in them. exclusively is for changes that take an administrator
-// away, so that they happen one after another. Unknown groups among the wanted
-// ones are Invalid.
-func lockGroups(ctx context.Context, tx *store.Tx, wanted, had []int64, exclusively bool) (identity.Permissions, error) {
+// lockGroups locks the groups that a user has and gets, and returns all their
+// permissions. A change that removes an administrator locks exclusively, so that two of
+// them run one after the other. Unknown groups among the wanted ones are Invalid.
+func lockGroups(ctx context.Context, tx *store.Tx, wanted, had []int64, exclusively bool,
+) (identity.Permissions, error) {
 	groups, err := tx.LockGroups(ctx, sortedSet(slices.Concat(wanted, had)), exclusively)
 	if err != nil {
 		return 0, err
@@ -170,7 +175,8 @@ func lockGroups(ctx context.Context, tx *store.Tx, wanted, had []int64, exclusiv
 	for i, id := range wanted {
 		if !known[id] {
 			unknown = append(unknown, identity.FieldError{
-				Field: fmt.Sprintf("groups[%d]", i), Code: "unknown_group", Message: fmt.Sprintf("there is no group with the id %d", id),
+				Field: fmt.Sprintf("%s[%d]", identity.FieldGroups, i), Code: "unknown_group",
+				Message: fmt.Sprintf("there is no group with the id %d", id),
 			})
 		}
 	}

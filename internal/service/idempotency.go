@@ -10,28 +10,28 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Once makes a create happen once, however often it is requested with the same key.
-// The zero value has no effect. Only success is remembered: what failed may be tried again.
-type Once struct {
+// Idempotency makes a create happen once, however often it is requested with the same
+// key. The zero value has no effect. Only success is stored: what failed may be tried again.
+type Idempotency struct {
 	Key string
-	// Request is the request in a form that is the same for the same request, and
-	// without a password: another request may not have the same key.
+	// Request is the request in a canonical form without the password. A different request
+	// with the same key is a Conflict.
 	Request string
-	// Render returns the answer to keep; it runs inside the transaction and must not fail.
+	// Render returns the answer to store; it runs inside the transaction and must not fail.
 	Render func(identity.User) []byte
 }
 
-// Answer is what a create is answered with, where Once had a key.
+// Answer is the stored answer to an earlier create with the same key, if Replayed.
 type Answer struct {
 	Replayed bool
 	UserID   int64
 	Body     []byte
 }
 
-// caller tells whose key it is: keys of different callers never meet, nor do those
-// of one who sees masks and has not always, for a kept answer is as masked as its
-// caller was.
-func (o Once) caller(actor identity.Actor) string {
+// caller returns the caller whose key it is, as it is stored: callers do not share keys. A
+// caller who sees masks is another one than the same caller without masks, because a
+// stored answer is masked as its caller saw it.
+func (i Idempotency) caller(actor identity.Actor) string {
 	caller := "user " + strconv.FormatInt(actor.UserID, 10)
 	if actor.TokenID != 0 {
 		caller = "token " + strconv.FormatInt(actor.TokenID, 10)
@@ -42,17 +42,19 @@ func (o Once) caller(actor identity.Actor) string {
 	return caller
 }
 
-// purpose binds a fingerprint to its place.
-func (o Once) purpose(actor identity.Actor) string {
-	return "idempotency key " + o.caller(actor) + " " + o.Key
+// purpose returns what a fingerprint is made for: it does not verify for another key.
+func (i Idempotency) purpose(actor identity.Actor) string {
+	return "idempotency key " + i.caller(actor) + " " + i.Key
 }
 
-// replay returns the kept answer to an earlier use of the key, if there was one.
-func (s *Service) replay(ctx context.Context, actor identity.Actor, once Once, now time.Time) (Answer, error) {
-	if once.Key == "" {
+// replay returns the stored answer to an earlier use of the key, or the zero Answer.
+func (s *Service) replay(ctx context.Context, actor identity.Actor, idempotency Idempotency, now time.Time,
+) (Answer, error) {
+	if idempotency.Key == "" {
 		return Answer{}, nil
 	}
-	kept, err := s.store.IdempotencyKey(ctx, once.caller(actor), once.Key, now.Add(-identity.IdempotencyPeriod))
+	since := now.Add(-identity.IdempotencyPeriod)
+	kept, err := s.store.IdempotencyKey(ctx, idempotency.caller(actor), idempotency.Key, since)
 	if identity.KindOf(err) == identity.NotFound {
 		return Answer{}, nil
 	}
@@ -63,21 +65,22 @@ func (s *Service) replay(ctx context.Context, actor identity.Actor, once Once, n
 	if err != nil {
 		return Answer{}, err
 	}
-	if !sealer.VerifyMAC(kept.Fingerprint, once.purpose(actor), once.Request) {
+	if !sealer.VerifyMAC(kept.Fingerprint, idempotency.purpose(actor), idempotency.Request) {
 		return Answer{}, identity.Errorf(identity.Conflict, "idempotency_key_reused",
-			"This key was used for another request.").WithField("key")
+			"This key was used for another request.").WithField(identity.FieldKey)
 	}
 	return Answer{Replayed: true, UserID: kept.UserID, Body: []byte(kept.Answer)}, nil
 }
 
 // keep stores the answer in the transaction of the create.
-func (o Once) keep(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, actor identity.Actor, user identity.User, now time.Time,
+func (i Idempotency) keep(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, actor identity.Actor,
+	user identity.User, now time.Time,
 ) error {
-	if o.Key == "" {
+	if i.Key == "" {
 		return nil
 	}
 	return tx.InsertIdempotencyKey(ctx, store.IdempotencyKey{
-		Caller: o.caller(actor), Key: o.Key, Fingerprint: sealer.MAC(o.purpose(actor), o.Request), UserID: user.ID,
-		Answer: string(o.Render(user)), CreatedAt: now,
+		Caller: i.caller(actor), Key: i.Key, Fingerprint: sealer.MAC(i.purpose(actor), i.Request), UserID: user.ID,
+		Answer: string(i.Render(user)), CreatedAt: now,
 	}, now.Add(-identity.IdempotencyPeriod))
 }

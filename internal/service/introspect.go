@@ -8,21 +8,22 @@ import (
 	"github.com/rosterhq/roster/internal/secret"
 )
 
-// Introspection is what a token stands for at the moment (RFC 7662).
+// Introspection describes a token and its rights at the moment (RFC 7662).
 type Introspection struct {
 	Active     bool
 	Token      identity.Token
 	Actor      identity.Actor       // with the rights that hold now
 	ClientTags []identity.ClientTag // of the user; nil for a service
-	// AddressAllowed says whether the address that was asked about may use it.
+	// AddressAllowed says whether the token may be used from the given address.
 	AddressAllowed bool
 }
 
-// Introspect tells another service what a token stands for that it was shown. A
-// token that would be refused, for whatever reason but the address, is not
-// active. Asking about an address takes seeing unmasked data where the token is a
-// user's: asking often enough would spell the allow-list out. The error is Forbidden.
-func (s *Service) Introspect(ctx context.Context, actor identity.Actor, credential string, ip netip.Addr) (Introspection, error) {
+// Introspect describes a token that another service has received. A token that
+// Authenticate would refuse for any reason but the address is not active. An address
+// together with the token of a user needs CanViewMaskedData: many such calls reveal the
+// allow-list. The error is Forbidden.
+func (s *Service) Introspect(ctx context.Context, actor identity.Actor, credential string, ip netip.Addr,
+) (Introspection, error) {
 	if err := actor.Require(identity.TokensIntrospect); err != nil {
 		return Introspection{}, err
 	}
@@ -32,7 +33,8 @@ func (s *Service) Introspect(ctx context.Context, actor identity.Actor, credenti
 		return Introspection{}, nil
 	}
 	if err == nil && ip.IsValid() && grant.Token.UserID != 0 && !actor.CanViewMaskedData {
-		return Introspection{}, errMasked("Asking about addresses would spell out the user's allow-list, which is masked for you.")
+		return Introspection{}, errMasked(
+			"Asking about addresses would spell out the user's allow-list, which is masked for you.")
 	}
 	var user identity.User
 	if err == nil && grant.Token.UserID != 0 {
@@ -45,15 +47,17 @@ func (s *Service) Introspect(ctx context.Context, actor identity.Actor, credenti
 		return Introspection{}, err
 	}
 	return Introspection{
-		Active: true, Token: grant.Token, Actor: actorOf(grant, now), ClientTags: user.ClientTags, AddressAllowed: allows(grant, ip),
+		Active: true, Token: grant.Token, Actor: actorOf(grant, now), ClientTags: user.ClientTags,
+		AddressAllowed: allows(grant, ip),
 	}, nil
 }
 
-// ExplainNetwork tells whether a user may come from an address, and which entry
-// of the user's allow-list says so; the zero range where none does or the list
-// is empty. To ask about others takes users.view, and seeing unmasked data:
-// asking often enough would spell the list out.
-func (s *Service) ExplainNetwork(ctx context.Context, actor identity.Actor, userID int64, ip netip.Addr) (allowed bool, match identity.AddressRange, err error) {
+// ExplainNetwork reports whether a user may come from an address, and returns the entry
+// of the user's allow-list that matches; the zero range for no match or an empty list.
+// For other users the caller needs users.view and CanViewMaskedData: many such calls
+// reveal the list.
+func (s *Service) ExplainNetwork(ctx context.Context, actor identity.Actor, userID int64, ip netip.Addr,
+) (allowed bool, match identity.AddressRange, err error) {
 	user, err := s.User(ctx, actor, userID)
 	if err != nil {
 		return false, match, err

@@ -10,9 +10,10 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// MailSender returns what sends mails: it makes the mail that was ordered, with the code
-// or link that it needs, and delivers it.
-func (s *Service) MailSender(deliver func(context.Context, delivery.Mail) error) func(context.Context, delivery.Message) (int, error) {
+// MailSender returns the sender of mails for the outbox: it composes the mail of a message,
+// with the code or link that it needs, and calls deliver.
+func (s *Service) MailSender(deliver func(context.Context, delivery.Mail) error,
+) func(context.Context, delivery.Message) (int, error) {
 	return func(ctx context.Context, m delivery.Message) (int, error) {
 		order, err := notify.ParseMailOrder(m)
 		if err != nil {
@@ -26,8 +27,8 @@ func (s *Service) MailSender(deliver func(context.Context, delivery.Mail) error)
 	}
 }
 
-// compose returns the mail of a message, and reports false when it is not to be sent:
-// there is no such user any more, or never was.
+// compose returns the mail of a message. wanted is false if it must not be sent, for
+// example because the user does not exist.
 func (s *Service) compose(ctx context.Context, messageID int64, order notify.MailOrder,
 ) (mail delivery.Mail, wanted bool, err error) {
 	var user identity.User
@@ -56,8 +57,8 @@ func (s *Service) compose(ctx context.Context, messageID int64, order notify.Mai
 	return mail, wanted, err
 }
 
-// composeCode makes a code for a challenge. A repetition of the mail has another
-// one, and only that one counts.
+// composeCode makes a code for a challenge and stores its digest. Each attempt to send the
+// mail makes another code, and only the last one counts.
 func (s *Service) composeCode(ctx context.Context, challengeID int64, mail *delivery.Mail) (bool, error) {
 	code := secret.NewCode()
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
@@ -69,7 +70,7 @@ func (s *Service) composeCode(ctx context.Context, challengeID int64, mail *deli
 		return tx.SetChallengeCode(ctx, challenge.ID, mailedCodeDigest(challenge.ID, code))
 	})
 	mail.Code = code
-	if identity.KindOf(err) == identity.NotFound { // it has been answered, or is over
+	if identity.KindOf(err) == identity.NotFound { // it was answered, or has expired
 		return false, nil
 	}
 	return err == nil, err

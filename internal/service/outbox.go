@@ -20,9 +20,9 @@ func (s *Service) Messages(ctx context.Context, actor identity.Actor, filter del
 	return s.store.Messages(ctx, filter, page)
 }
 
-// RetryMessage puts a message that is dead, or that should arrive once more, into
-// the queue again, with all its attempts before it, and returns it. The errors are
-// Forbidden, NotFound and Conflict: it is on its way, erased or of no use any more.
+// RetryMessage queues a message that is dead or done again, with a new set of attempts,
+// and returns it. The errors are Forbidden, NotFound and Conflict: it is pending, erased
+// or expired.
 func (s *Service) RetryMessage(ctx context.Context, actor identity.Actor, id int64) (delivery.Message, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return delivery.Message{}, err
@@ -34,7 +34,8 @@ func (s *Service) RetryMessage(ctx context.Context, actor identity.Actor, id int
 
 // Deliveries returns a page of the messages of a webhook, the latest first, and
 // how many there are. The errors are Forbidden and NotFound.
-func (s *Service) Deliveries(ctx context.Context, actor identity.Actor, webhookID int64, states []delivery.State, page identity.Page,
+func (s *Service) Deliveries(ctx context.Context, actor identity.Actor, webhookID int64, states []delivery.State,
+	page identity.Page,
 ) ([]delivery.Message, int64, error) {
 	webhook, err := s.Webhook(ctx, actor, webhookID)
 	if err != nil {
@@ -43,7 +44,7 @@ func (s *Service) Deliveries(ctx context.Context, actor identity.Actor, webhookI
 	return s.store.Messages(ctx, delivery.Filter{To: delivery.ToWebhook(webhook.ID), States: states}, page)
 }
 
-// Redeliver is RetryMessage of a message of one webhook.
+// Redeliver is RetryMessage for a message of one webhook.
 func (s *Service) Redeliver(ctx context.Context, actor identity.Actor, webhookID, id int64) (delivery.Message, error) {
 	webhook, err := s.Webhook(ctx, actor, webhookID)
 	if err != nil {
@@ -52,13 +53,15 @@ func (s *Service) Redeliver(ctx context.Context, actor identity.Actor, webhookID
 	return s.requeue(ctx, actor, id, delivery.ToWebhook(webhook.ID), func(tx *store.Tx, now time.Time) error {
 		return emit(ctx, tx, identity.Event{
 			Type: identity.WebhookRedelivered, Time: now, Actor: actor, SubjectID: webhookID,
-			Changes: identity.Changes{"delivery": {New: id}},
+			Changes: identity.Changes{identity.FieldDelivery: {New: id}},
 		})
 	})
 }
 
-// requeue makes a message due again and records that. to is where the message must go; zero for anywhere.
-func (s *Service) requeue(ctx context.Context, actor identity.Actor, id int64, to delivery.Destination, record func(*store.Tx, time.Time) error,
+// requeue makes a message due again and calls record. A message with another destination
+// than to is NotFound; the zero Destination allows any.
+func (s *Service) requeue(ctx context.Context, actor identity.Actor, id int64, to delivery.Destination,
+	record func(*store.Tx, time.Time) error,
 ) (delivery.Message, error) {
 	now := s.now()
 	var message delivery.Message
@@ -75,7 +78,8 @@ func (s *Service) requeue(ctx context.Context, actor identity.Actor, id int64, t
 			return err
 		}
 		if to != (delivery.Destination{}) && message.To != to {
-			return identity.Errorf(identity.NotFound, "not_found", "There is no delivery of this webhook with the id %d.", id)
+			return identity.Errorf(identity.NotFound, "not_found",
+				"There is no delivery of this webhook with the id %d.", id)
 		}
 		if err := message.Queueable(now); err != nil {
 			return err
@@ -110,7 +114,7 @@ func (s *Service) TestWebhook(ctx context.Context, actor identity.Actor, id int6
 		}
 		return emit(ctx, tx, identity.Event{
 			Type: identity.WebhookTested, Time: now, Actor: actor, SubjectID: id,
-			Changes: identity.Changes{"delivery": {New: messageID}},
+			Changes: identity.Changes{identity.FieldDelivery: {New: messageID}},
 		})
 	})
 	return message, err

@@ -14,18 +14,17 @@ import (
 const (
 	// resetTTL is how long a link to choose a new password works.
 	resetTTL = time.Hour
-	// maxResets is how many links a user is sent in that time: who asks for them
-	// may be someone else.
+	// maxResets is how many links a user gets in that time: the caller may be a stranger.
 	maxResets = 5
-	// ResetPath is where the link leads, relative to BaseURL; the token follows
-	// as the fragment, which browsers send to nobody.
+	// ResetPath is the path of the link, relative to BaseURL. The token follows as the
+	// fragment, which browsers do not send.
 	ResetPath = "/password/reset"
 )
 
-// ForgotPassword asks for a link by mail to choose a new password. Whether there
-// is a user with this address is found out when the mail is to be sent, so that
-// neither the answer nor its time tells. Who asks too often is told nothing else,
-// and nobody is mailed for it. The error can only be the database's.
+// ForgotPassword mails a link to choose a new password. The user is looked up when the
+// mail is sent, so that neither the answer nor its time reveals whether the address has
+// a user. After too many calls it returns nil as well, and mails nothing. The error can
+// only be that of the database.
 func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, email identity.Email) error {
 	now := s.now()
 	attempt := newAttempt("forgot", string(email), actor.Source)
@@ -37,7 +36,7 @@ func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, emai
 		return err
 	}
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
-		if err := attempt.fail(ctx, tx); err != nil { // each one counts
+		if err := attempt.fail(ctx, tx); err != nil { // each call counts
 			return err
 		}
 		userID, err := notify.PasswordReset(ctx, tx, email, now, now.Add(resetTTL))
@@ -50,9 +49,9 @@ func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, emai
 	})
 }
 
-// composeReset makes the link of a message for a user who may sign in. A repetition of
-// the message has another link, and only that one counts: so it is messages that are
-// bounded, not attempts to deliver them.
+// composeReset makes the link of a message and stores its digest. It returns false if the
+// user is not active or has got maxResets links. Each attempt to send a message makes
+// another link, and only the last one counts: maxResets bounds messages, not attempts.
 func (s *Service) composeReset(ctx context.Context, messageID int64, user identity.User, mail *delivery.Mail,
 	now time.Time,
 ) (bool, error) {
@@ -66,7 +65,7 @@ func (s *Service) composeReset(ctx context.Context, messageID int64, user identi
 		if _, err := tx.UserForUpdate(ctx, user.ID); err != nil {
 			return err
 		}
-		// A password that was changed since the message was taken has taken it back.
+		// A change of the password deletes the message, also while it is being sent.
 		if _, err := tx.Message(ctx, messageID); err != nil {
 			return err
 		}
@@ -87,10 +86,10 @@ func (s *Service) composeReset(ctx context.Context, messageID int64, user identi
 	return sent, err
 }
 
-// ResetPassword gives a user the password that was chosen with a mailed link,
-// and ends all sessions of the user. The error is Invalid (token) for a link
-// that is unknown, over or used.
-func (s *Service) ResetPassword(ctx context.Context, actor identity.Actor, token string, password identity.Password) error {
+// ResetPassword sets the password of the user who got a link, and ends all sessions of
+// the user. The error is Invalid (token) for a link that is unknown, expired or used.
+func (s *Service) ResetPassword(ctx context.Context, actor identity.Actor, token string, password identity.Password,
+) error {
 	now := s.now()
 	digest := secret.Digest(token)
 	userID, err := s.store.PasswordReset(ctx, digest, now) // what cannot succeed must not cost a hash
@@ -120,7 +119,7 @@ func (s *Service) ResetPassword(ctx context.Context, actor identity.Actor, token
 		if err != nil {
 			return err
 		}
-		if !used { // someone was faster
+		if !used { // another call has used it meanwhile
 			return errInvalidLink()
 		}
 		after := user
@@ -136,11 +135,11 @@ func (s *Service) ResetPassword(ctx context.Context, actor identity.Actor, token
 		}
 		return emit(ctx, tx, identity.Event{
 			Type: identity.UserUpdated, Time: now, Actor: asUser(actor, user), SubjectID: userID,
-			Changes: identity.Changes{"password": identity.HiddenChange},
+			Changes: identity.Changes{identity.FieldPassword: identity.HiddenChange},
 		})
 	})
 }
 
 func errInvalidLink() error {
-	return identity.InvalidField("token", "invalid_token", "is unknown, over or used; ask for another one")
+	return identity.InvalidField(identity.FieldToken, "invalid_token", "is unknown, over or used; ask for another one")
 }

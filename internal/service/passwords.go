@@ -10,8 +10,8 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// hashingCaller names the caller whose password is hashed: one caller gets some of the places
-// only. Who has no credential is told by the source.
+// hashingCaller returns the key by which hashing is shared out: one caller gets only some
+// of the places. For a caller without a credential it is the source.
 func hashingCaller(actor identity.Actor) string {
 	switch {
 	case actor.TokenID != 0:
@@ -22,8 +22,8 @@ func hashingCaller(actor identity.Actor) string {
 	return "source " + sourceKey(actor.Source)
 }
 
-// checkPassword checks a new password of a user, as the user will be, by what the
-// password alone does not tell. The error is Invalid (password).
+// checkPassword checks a new password against its user, as the user will be, and against
+// the list of passwords. The error is Invalid (password).
 func (s *Service) checkPassword(password identity.Password, user identity.User) error {
 	if err := password.CheckPersonal(user.Name, user.Email); err != nil {
 		return errPassword(err)
@@ -33,7 +33,7 @@ func (s *Service) checkPassword(password identity.Password, user identity.User) 
 	}
 	listed, err := s.options.PasswordList.Contains(password)
 	if err == nil && listed {
-		err = identity.InvalidField("password", "breached",
+		err = identity.InvalidField(identity.FieldPassword, "breached",
 			"is on a list of passwords that others know; choose another one")
 	}
 	return err
@@ -42,14 +42,14 @@ func (s *Service) checkPassword(password identity.Password, user identity.User) 
 func errPassword(err error) error {
 	var wrong *identity.ValueError
 	if errors.As(err, &wrong) {
-		err = identity.InvalidField("password", wrong.Code, wrong.Message)
+		err = identity.InvalidField(identity.FieldPassword, wrong.Code, wrong.Message)
 	}
 	return err
 }
 
-// newPasswordHash checks and hashes the new password of a user, as the user will be; ""
-// is one that nobody knows. What cannot succeed must not cost a hash: what else the
-// caller needs for it has been checked before.
+// newPasswordHash checks and hashes the new password of a user, as the user will be; for
+// "" it hashes a random one. The caller has checked the rights before: what cannot succeed
+// must not cost a hash.
 func (s *Service) newPasswordHash(ctx context.Context, actor identity.Actor, password identity.Password,
 	user identity.User,
 ) (string, error) {
@@ -65,10 +65,11 @@ func (s *Service) newPasswordHash(ctx context.Context, actor identity.Actor, pas
 // transaction.
 type preparedPassword struct {
 	newHash      string
-	verifiedHash string // the current hash, where the current password was given and right
+	verifiedHash string // the current hash, if the current password was given and right
 }
 
-func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id int64, in UpdateUser) (preparedPassword, error) {
+func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id int64, in UserUpdate,
+) (preparedPassword, error) {
 	var p preparedPassword
 	if in.Change.Password == nil && in.CurrentPassword == nil {
 		return p, nil
@@ -83,7 +84,7 @@ func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id 
 		return p, err
 	}
 	if in.CurrentPassword != nil {
-		p.verifiedHash, err = s.verifyPassword(ctx, actor, before, *in.CurrentPassword, "currentPassword")
+		p.verifiedHash, err = s.verifyPassword(ctx, actor, before, *in.CurrentPassword, identity.FieldCurrentPassword)
 		if err != nil {
 			return p, err
 		}
@@ -94,9 +95,10 @@ func (s *Service) preparePassword(ctx context.Context, actor identity.Actor, id 
 	return p, err
 }
 
-// verifyPassword returns the hash of a user's password if this is it; else the error
-// names the field. It bounds guesses as SignIn does, and together with it.
-func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user identity.User, password identity.Password, field string,
+// verifyPassword returns the hash of a user's password if the given one is right, or
+// Invalid for the field. Guesses count together with those of SignIn.
+func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user identity.User,
+	password identity.Password, field string,
 ) (string, error) {
 	now := s.now()
 	attempt := signinAttempt(string(user.Email), actor.Source)
@@ -126,15 +128,20 @@ func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user
 		})
 	})
 	if err == nil && !matches {
-		err = identity.InvalidField(field, "wrong_password", "is not the current password")
+		err = errWrongPassword(field)
 	}
 	return hash, err
 }
 
+// checkCurrentPassword checks that the verified password has not been changed since.
 func checkCurrentPassword(ctx context.Context, tx *store.Tx, id int64, password *preparedPassword) error {
 	hash, err := tx.PasswordHash(ctx, id)
-	if err == nil && hash != password.verifiedHash { // it has just been changed
-		err = identity.InvalidField("currentPassword", "wrong_password", "is not the current password")
+	if err == nil && hash != password.verifiedHash {
+		err = errWrongPassword(identity.FieldCurrentPassword)
 	}
 	return err
+}
+
+func errWrongPassword(field string) error {
+	return identity.InvalidField(field, "wrong_password", "is not the current password")
 }

@@ -7,12 +7,12 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Records are for the services that hold them and for administrators:
-// records.manage is needed to read them, too. That someone may see a user does
-// not mean that they may see the user's accounts.
+// Records are for the services that hold them and for administrators. Reading them
+// takes records.manage as well: users.view does not include the user's accounts.
 
 // Record returns a record of a user. The errors are Forbidden and NotFound.
-func (s *Service) Record(ctx context.Context, actor identity.Actor, userID int64, recordType identity.RecordType, id identity.RecordID,
+func (s *Service) Record(ctx context.Context, actor identity.Actor, userID int64, recordType identity.RecordType,
+	id identity.RecordID,
 ) (identity.Record, error) {
 	if err := actor.Require(identity.RecordsManage); err != nil {
 		return identity.Record{}, err
@@ -20,10 +20,11 @@ func (s *Service) Record(ctx context.Context, actor identity.Actor, userID int64
 	return s.store.Record(ctx, userID, recordType, id)
 }
 
-// RecordPage returns a page of a user's records by type and id, and how many
-// there are; those of one type, or with "" of all. The errors are Forbidden and
-// NotFound, where there is no such user.
-func (s *Service) RecordPage(ctx context.Context, actor identity.Actor, userID int64, recordType identity.RecordType, page identity.Page,
+// RecordPage returns a page of a user's records by type and id, and how many there are;
+// those of one type, or of all types for "". The errors are Forbidden and NotFound, if
+// there is no such user.
+func (s *Service) RecordPage(ctx context.Context, actor identity.Actor, userID int64, recordType identity.RecordType,
+	page identity.Page,
 ) ([]identity.Record, int64, error) {
 	if err := actor.Require(identity.RecordsManage); err != nil {
 		return nil, 0, err
@@ -36,16 +37,17 @@ func (s *Service) RecordPage(ctx context.Context, actor identity.Actor, userID i
 
 // Records returns all records of a user that are of these types, by type and
 // id; none for a user that does not exist.
-func (s *Service) Records(ctx context.Context, actor identity.Actor, userID int64, types []identity.RecordType) ([]identity.Record, error) {
+func (s *Service) Records(ctx context.Context, actor identity.Actor, userID int64, types []identity.RecordType,
+) ([]identity.Record, error) {
 	if err := actor.Require(identity.RecordsManage); err != nil {
 		return nil, err
 	}
 	return s.store.Records(ctx, userID, types)
 }
 
-// PutRecord creates or replaces a record of a user and tells which; what is the
-// same already is no change. The errors are Forbidden and NotFound, where there
-// is no such user.
+// PutRecord creates or replaces a record of a user, and reports whether it has created it.
+// Equal attributes are no change. The errors are Forbidden and NotFound, if there is no
+// such user.
 func (s *Service) PutRecord(ctx context.Context, actor identity.Actor, userID int64, record identity.Record,
 ) (after identity.Record, created bool, err error) {
 	if err := actor.Require(identity.RecordsManage); err != nil {
@@ -53,7 +55,7 @@ func (s *Service) PutRecord(ctx context.Context, actor identity.Actor, userID in
 	}
 	now := s.now()
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		// Locking the user makes two calls for one record come one after another.
+		// The lock on the user makes two calls for one record run one after the other.
 		if _, err := tx.UserForUpdate(ctx, userID); err != nil {
 			return err
 		}
@@ -75,7 +77,7 @@ func (s *Service) PutRecord(ctx context.Context, actor identity.Actor, userID in
 			}
 			return emit(ctx, tx, identity.Event{
 				Type: identity.RecordCreated, Time: now, Actor: actor, SubjectID: userID,
-				Changes: identity.Changes{"record": {New: after.Name()}},
+				Changes: identity.Changes{identity.FieldRecord: {New: after.Name()}},
 			})
 		case err != nil:
 			return err
@@ -90,14 +92,16 @@ func (s *Service) PutRecord(ctx context.Context, actor identity.Actor, userID in
 		}
 		return emit(ctx, tx, identity.Event{
 			Type: identity.RecordUpdated, Time: now, Actor: actor, SubjectID: userID,
-			Changes: identity.Changes{"record": {Old: after.Name(), New: after.Name()}},
+			Changes: identity.Changes{identity.FieldRecord: {Old: after.Name(), New: after.Name()}},
 		})
 	})
 	return after, created, err
 }
 
 // DeleteRecord deletes a record of a user. The errors are Forbidden and NotFound.
-func (s *Service) DeleteRecord(ctx context.Context, actor identity.Actor, userID int64, recordType identity.RecordType, id identity.RecordID) error {
+func (s *Service) DeleteRecord(ctx context.Context, actor identity.Actor, userID int64,
+	recordType identity.RecordType, id identity.RecordID,
+) error {
 	if err := actor.Require(identity.RecordsManage); err != nil {
 		return err
 	}
@@ -122,7 +126,7 @@ func (s *Service) DeleteRecord(ctx context.Context, actor identity.Actor, userID
 		}
 		return emit(ctx, tx, identity.Event{
 			Type: identity.RecordDeleted, Time: now, Actor: actor, SubjectID: userID,
-			Changes: identity.Changes{"record": {Old: record.Name()}},
+			Changes: identity.Changes{identity.FieldRecord: {Old: record.Name()}},
 		})
 	})
 }

@@ -1,9 +1,9 @@
-// Package service is what Roster does: who may, by which rules, in what
-// transaction, with which event. It speaks the words of identity only; HTTP,
-// wire names and dialects are its callers' business.
+// Package service has the operations of Roster: who may call them, by which rules, in
+// which transaction, with which event. It uses the terms of identity only; HTTP, wire
+// names and dialects belong to its callers.
 //
-// Every operation takes the caller first and checks it first, and works before
-// the transaction on what is slow (hashing).
+// Every operation takes the caller as its first parameter and checks it first. Slow work
+// (hashing) happens before the transaction.
 package service
 
 import (
@@ -17,30 +17,28 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Options are what a service is made of.
+// Options are the parts and settings of a Service.
 type Options struct {
 	Store     *store.Store // migrated
 	Passwords *secret.Passwords
 	Clock     func() time.Time // the database's, so that all instances agree
-	// PasswordList has more passwords that are refused; may be nil.
+	// PasswordList has breached passwords, which are refused; may be nil.
 	PasswordList *secret.PasswordList
-	// AccessTTL and RefreshTTL are how long a session's tokens live, SessionTTL how
-	// long a session lasts however much it is used.
+	// AccessTTL and RefreshTTL are the lifetimes of a session's tokens. SessionTTL is the
+	// lifetime of a session, also of one that is used.
 	AccessTTL  time.Duration
 	RefreshTTL time.Duration
 	SessionTTL time.Duration
-	// SecretKey is what secrets are sealed with; "" for a key that the database
-	// itself has.
+	// SecretKey is the key that secrets are sealed with; "" for the key in the database.
 	SecretKey string
-	// BaseURL is where people reach the service, for the links in mails; without
-	// a slash at the end.
+	// BaseURL is the URL of the service in the links of mails; without a slash at the end.
 	BaseURL string
-	// CheckWebhookURL refuses a URL whose address may not be reached, with an
-	// *identity.ValueError; nil refuses none, for what sends checks again.
+	// CheckWebhookURL returns an *identity.ValueError for a URL whose address may not be
+	// reached. If it is nil, only the sender checks.
 	CheckWebhookURL func(identity.WebhookURL) error
 }
 
-// Service has the operations. It is safe for concurrent use.
+// Service implements the operations. It is safe for concurrent use.
 type Service struct {
 	options   Options
 	store     *store.Store
@@ -53,10 +51,10 @@ func New(options Options) *Service {
 	return &Service{options: options, store: options.Store, passwords: options.Passwords}
 }
 
-// now is asked once per operation.
+// now returns the time of an operation, which calls it once.
 func (s *Service) now() time.Time { return s.options.Clock().UTC().Truncate(time.Microsecond) }
 
-// sealing returns what secrets are sealed with.
+// sealing returns the sealer of secrets.
 func (s *Service) sealing(ctx context.Context) (*secret.Sealer, error) {
 	if sealer := s.sealer.Load(); sealer != nil {
 		return sealer, nil
@@ -72,8 +70,8 @@ func (s *Service) sealing(ctx context.Context) (*secret.Sealer, error) {
 	return sealer, err
 }
 
-// emit records what an operation has done, and tells the webhooks that have subscribed
-// to it. It is the last step of each operation's transaction, and all that records events.
+// emit records an event and queues it for the webhooks that subscribe to it. It is the
+// last step of the transaction of each operation. Nothing else records events.
 func emit(ctx context.Context, tx *store.Tx, event identity.Event) error {
 	if err := tx.Emit(ctx, event); err != nil {
 		return err

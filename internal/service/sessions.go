@@ -10,11 +10,13 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// sessionName is what the caller of a session is called where tokens have names.
+// sessionName is the name of a session's access tokens, and of its caller.
 const sessionName = "session"
 
-// openSession starts a session of a user who has shown everything that it takes.
-func (s *Service) openSession(ctx context.Context, tx *store.Tx, actor identity.Actor, user identity.User, now time.Time) (identity.TokenPair, error) {
+// openSession starts a session of a user whose sign-in is complete.
+func (s *Service) openSession(ctx context.Context, tx *store.Tx, actor identity.Actor, user identity.User,
+	now time.Time,
+) (identity.TokenPair, error) {
 	id, err := tx.InsertSession(ctx, user.ID, identity.Session{
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: s.refreshEnd(now, now), FreshUntil: now.Add(identity.FreshPeriod),
 		Source: sourceText(actor.Source), Client: actor.Client,
@@ -35,8 +37,8 @@ func (s *Service) openSession(ctx context.Context, tx *store.Tx, actor identity.
 	return pair, emit(ctx, tx, identity.Event{Type: identity.UserSignedIn, Time: now, Actor: actor, SubjectID: user.ID})
 }
 
-// refreshEnd is when a session ends that is not used after now. However much it is
-// used, it ends SessionTTL after the sign-in.
+// refreshEnd returns when a session ends if it is not used after now: at the latest
+// SessionTTL after the sign-in.
 func (s *Service) refreshEnd(signedInAt, now time.Time) time.Time {
 	return earlier(now.Add(s.options.RefreshTTL), signedInAt.Add(s.options.SessionTTL)).Truncate(time.Second)
 }
@@ -48,19 +50,19 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// issue gives a session its next pair of tokens. An access token is a token
-// that acts for the user with whatever the user may do at each moment.
-func (s *Service) issue(ctx context.Context, tx *store.Tx, sessionID, userID int64, signedInAt, now time.Time) (identity.TokenPair, error) {
+// issue gives a session its next pair of tokens. The access token acts for the user with
+// the rights that the user has at each moment.
+func (s *Service) issue(ctx context.Context, tx *store.Tx, sessionID, userID int64, signedInAt, now time.Time,
+) (identity.TokenPair, error) {
 	end := s.refreshEnd(signedInAt, now)
+	accessEnd := earlier(now.Add(s.options.AccessTTL).Truncate(time.Second), end)
 	pair := identity.TokenPair{
-		Access: identity.IssuedToken{
-			Token: secret.NewToken(), CreatedAt: now, ExpiresAt: earlier(now.Add(s.options.AccessTTL).Truncate(time.Second), end),
-		},
+		Access:  identity.IssuedToken{Token: secret.NewToken(), CreatedAt: now, ExpiresAt: accessEnd},
 		Refresh: identity.IssuedToken{Token: secret.NewToken(), CreatedAt: now, ExpiresAt: end},
 	}
 	_, err := tx.InsertToken(ctx, identity.Token{
-		Name: sessionName, UserID: userID, SessionID: sessionID, Permissions: identity.AllPermissions, CanViewMaskedData: true,
-		CreatedAt: now, ExpiresAt: pair.Access.ExpiresAt, LastUsedAt: now,
+		Name: sessionName, UserID: userID, SessionID: sessionID, Permissions: identity.AllPermissions,
+		CanViewMaskedData: true, CreatedAt: now, ExpiresAt: pair.Access.ExpiresAt, LastUsedAt: now,
 	}, secret.Digest(pair.Access.Token))
 	if err != nil {
 		return identity.TokenPair{}, err
@@ -68,9 +70,9 @@ func (s *Service) issue(ctx context.Context, tx *store.Tx, sessionID, userID int
 	return pair, tx.InsertRefreshToken(ctx, sessionID, secret.Digest(pair.Refresh.Token), pair.Refresh.ExpiresAt)
 }
 
-// Refresh returns the next pair of tokens for a refresh token, which works once:
-// presented again it ends the session, for then two have it (RFC 9700 §4.14.2).
-// The errors are Unauthenticated and, for the address, Forbidden.
+// Refresh returns the next pair of tokens for a refresh token. The token works once: a
+// second use means that it was stolen and ends the session (RFC 9700 §4.14.2). The errors
+// are Unauthenticated and, for the address, Forbidden.
 func (s *Service) Refresh(ctx context.Context, actor identity.Actor, token string) (identity.TokenPair, error) {
 	now := s.now()
 	digest := secret.Digest(token)
@@ -110,7 +112,7 @@ func (s *Service) Refresh(ctx context.Context, actor identity.Actor, token strin
 			})
 		case !user.AllowList.Allows(actor.Source):
 			outcome = errAddressNotAllowed()
-			return refuse(ctx, tx, actor, now, "ip_not_allowed")
+			return recordDenial(ctx, tx, actor, now, codeAddressNotAllowed)
 		}
 		outcome = nil
 		if err := tx.UseRefreshToken(ctx, refresh.ID, now); err != nil {
@@ -150,10 +152,11 @@ func errNoSession(message string) error {
 	return identity.Errorf(identity.Conflict, "no_session", "%s", message)
 }
 
-// Sessions returns a page of a user's sessions, the latest first, and how many
-// there are. Everyone may see one's own, others take users.view; where a session
-// comes from is masked for a caller who sees masks.
-func (s *Service) Sessions(ctx context.Context, actor identity.Actor, userID int64, page identity.Page) ([]identity.Session, int64, error) {
+// Sessions returns a page of a user's sessions, the latest first, and how many there are.
+// Users may see their own; those of others take users.view. The sources are masked for a
+// caller without CanViewMaskedData.
+func (s *Service) Sessions(ctx context.Context, actor identity.Actor, userID int64, page identity.Page,
+) ([]identity.Session, int64, error) {
 	if !actor.Is(userID) {
 		if err := actor.Require(identity.UsersView); err != nil {
 			return nil, 0, err
@@ -171,9 +174,8 @@ func (s *Service) Sessions(ctx context.Context, actor identity.Actor, userID int
 	return sessions, total, err
 }
 
-// EndSession ends one session of a user. Everyone may end one's own; others take
-// users.update and every permission of the user. The errors are Forbidden and
-// NotFound.
+// EndSession ends one session of a user. Users may end their own; those of others take
+// users.update and every permission of the user. The errors are Forbidden and NotFound.
 func (s *Service) EndSession(ctx context.Context, actor identity.Actor, userID, id int64) error {
 	return s.endSessions(ctx, actor, userID, func(tx *store.Tx, actor identity.Actor, now time.Time) error {
 		deleted, err := tx.DeleteSession(ctx, id, userID)
@@ -185,13 +187,13 @@ func (s *Service) EndSession(ctx context.Context, actor identity.Actor, userID, 
 		}
 		return emit(ctx, tx, identity.Event{
 			Type: identity.UserSessionRevoked, Time: now, Actor: actor, SubjectID: userID,
-			Changes: identity.Changes{"session": {Old: id}},
+			Changes: identity.Changes{identity.FieldSession: {Old: id}},
 		})
 	})
 }
 
-// EndSessions ends all sessions of a user, but for the caller's own, and what else
-// a password has opened. The rights are those of EndSession.
+// EndSessions ends all sessions of a user but the caller's own, and deletes the user's
+// challenges and links. The rights are those of EndSession.
 func (s *Service) EndSessions(ctx context.Context, actor identity.Actor, userID int64) error {
 	return s.endSessions(ctx, actor, userID, func(tx *store.Tx, actor identity.Actor, now time.Time) error {
 		if err := tx.EndSessions(ctx, userID, ownSession(actor, userID)); err != nil {
@@ -203,7 +205,9 @@ func (s *Service) EndSessions(ctx context.Context, actor identity.Actor, userID 
 	})
 }
 
-func (s *Service) endSessions(ctx context.Context, actor identity.Actor, userID int64, end func(*store.Tx, identity.Actor, time.Time) error) error {
+func (s *Service) endSessions(ctx context.Context, actor identity.Actor, userID int64,
+	end func(*store.Tx, identity.Actor, time.Time) error,
+) error {
 	mayTry := func(actor identity.Actor) error {
 		switch {
 		case actor.Is(userID):
@@ -226,8 +230,8 @@ func (s *Service) endSessions(ctx context.Context, actor identity.Actor, userID 
 	})
 }
 
-// Prune forgets sessions, challenges, links, counts of attempts, kept answers and
-// messages that are over. It may be called at any time by any instance.
+// Prune deletes expired sessions, challenges, links, counts of attempts, stored answers
+// and messages. Any instance may call it at any time.
 func (s *Service) Prune(ctx context.Context) error {
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error { return tx.Prune(ctx, now) })

@@ -11,19 +11,19 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Setup is who is to administer a new installation.
+// Setup names the first administrator of a new installation.
 type Setup struct {
-	// Token is an administrator token to use as it is; "" for none.
+	// Token is an administrator's token; "" for none.
 	Token string
 	// Email and Password are the first administrator's; "" for none.
 	Email    identity.Email
 	Password identity.Password
-	// RequireAdminTFA lets administrators without a second factor do nothing but
-	// enrol one.
+	// RequireAdminTFA requires a second factor of administrators: without one they can
+	// only enrol one.
 	RequireAdminTFA bool
 }
 
-// administrator is the first user.
+// administrator returns the first user.
 func (s Setup) administrator() identity.User {
 	return identity.User{
 		Name: "Administrator", Email: s.Email, Active: true, Groups: []int64{identity.AdministratorsID},
@@ -31,25 +31,25 @@ func (s Setup) administrator() identity.User {
 	}
 }
 
-// configuredTokenName names the token that the configuration gives. No other token
-// may have this name.
+// configuredTokenName is the name of the token in the configuration. No other token may
+// have it.
 const configuredTokenName = "ROSTER_ADMIN_TOKEN"
 
-// firstTokenPeriod is how long the token of a first start lasts: long enough to set
-// up what takes its place.
+// firstTokenPeriod is the lifetime of the token of a first start: enough time to create
+// other administrators.
 const firstTokenPeriod = 30 * 24 * time.Hour
 
-// SetUp gives a new installation its first administrator. On an empty database
-// it creates what Setup names, or else a token, which it returns: the only time
-// that it is shown. A configured token is made to work at every start; one that is
-// configured no more stops working. Any number of instances may call it at once.
+// SetUp gives a new installation its first administrator. In an empty database it creates
+// what Setup names, or else a token, which it returns and cannot return again. At every
+// start it makes the configured token work, and revokes one that is no longer configured.
+// Any number of instances may call it at once.
 func (s *Service) SetUp(ctx context.Context, setup Setup) (newToken string, err error) {
 	actor := identity.CommandLine()
 	actor.Name = "setup"
 	hash := ""
 	inUse, err := s.store.HasUsersOrTokens(ctx)
 	if err == nil && !inUse && setup.Email != "" {
-		// Where there is a user, the settings are those of a first start that was long ago.
+		// In a database with users these settings have no effect any more.
 		hash, err = s.newPasswordHash(ctx, actor, setup.Password, setup.administrator())
 		var wrong *identity.Error
 		if errors.As(err, &wrong) && wrong.Kind == identity.Invalid {
@@ -69,8 +69,9 @@ func (s *Service) SetUp(ctx context.Context, setup Setup) (newToken string, err 
 	return newToken, nil
 }
 
-func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor, setup Setup, hash string) (newToken string, err error) {
-	// One instance at a time.
+func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor, setup Setup, hash string,
+) (newToken string, err error) {
+	// The lock lets one instance in at a time.
 	administrators, err := tx.GroupForDeletion(ctx, identity.AdministratorsID)
 	if err != nil {
 		return "", err
@@ -110,7 +111,9 @@ func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor,
 	return newToken, err
 }
 
-func requireAdminTFA(ctx context.Context, tx *store.Tx, actor identity.Actor, before identity.Group, required bool, now time.Time) error {
+func requireAdminTFA(ctx context.Context, tx *store.Tx, actor identity.Actor, before identity.Group, required bool,
+	now time.Time,
+) error {
 	after := before
 	after.RequireTFA, after.UpdatedAt, after.Version = required, now, before.Version+1
 	if err := tx.UpdateGroup(ctx, before, after); err != nil {

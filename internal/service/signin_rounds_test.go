@@ -29,7 +29,7 @@ func TestSignInTakesTheSameTime(t *testing.T) {
 			_, _, err := svc.CreateUser(ctx, identity.CommandLine(), service.NewUser{
 				User:     identity.User{Name: "Mary", Email: email, Active: active, Groups: []int64{}},
 				Password: "MySecret123",
-			}, service.Once{})
+			}, service.Idempotency{})
 			if err != nil {
 				t.Fatal(err)
 			}

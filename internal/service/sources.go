@@ -9,8 +9,8 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// noteSource remembers from where a user, as it was before, has signed in, and mails
-// the user about a source that is new, unless it is the user's very first sign-in.
+// noteSource stores the source of a sign-in. It mails the user about a new source, unless
+// this is the user's first sign-in. user is the state before the sign-in.
 func noteSource(ctx context.Context, tx *store.Tx, actor identity.Actor, user identity.User, now time.Time) error {
 	if !actor.Source.IsValid() {
 		return nil

@@ -11,18 +11,19 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// The bounds of attempts: by address and source, so that passwords are not guessed;
-// by source, so that one password is not tried on everyone; by address from
-// everywhere, so that many sources do not guess together; by the user's second factor
-// from everywhere, which takes knowing the password.
+// The bounds of attempts.
 var (
-	pairRule    = identity.ThrottleRule{Most: 5, Window: time.Minute, Lock: 10 * time.Minute}
-	sourceRule  = identity.ThrottleRule{Most: 30, Window: time.Minute, Lock: 10 * time.Minute}
-	accountRule = identity.ThrottleRule{Most: 100, Window: 24 * time.Hour}
-	codeRule    = identity.ThrottleRule{Most: 50, Window: time.Hour, Lock: time.Hour}
+	// pairRule is for an address from one source: it stops guesses of one password.
+	pairRule = identity.ThrottleRule{Max: 5, Window: time.Minute, Lock: 10 * time.Minute}
+	// sourceRule is for one source: it stops guesses of one password for many users.
+	sourceRule = identity.ThrottleRule{Max: 30, Window: time.Minute, Lock: 10 * time.Minute}
+	// accountRule is for an address from all sources: it stops many sources together.
+	accountRule = identity.ThrottleRule{Max: 100, Window: 24 * time.Hour}
+	// codeRule is for the second factor of a user from all sources, which takes the password.
+	codeRule = identity.ThrottleRule{Max: 50, Window: time.Hour, Lock: time.Hour}
 )
 
-// attempt is one try, and what it counts for.
+// attempt is one try, with the throttles that count it.
 type attempt struct {
 	counts []throttled
 	at     time.Time // by the clock of the throttles; set by begin
@@ -32,15 +33,15 @@ type throttled struct {
 	key        string
 	rule       identity.ThrottleRule
 	everywhere bool
-	// spares reports whether this try is made, and does not count, although there were
-	// too many; may be nil.
+	// spares reports whether this try is allowed, and not counted, although there were too
+	// many; may be nil.
 	spares func(ctx context.Context, tx *store.Tx, now time.Time) (bool, error)
 }
 
-// signinAttempt counts a guess of a password: for an address from a source, for the
-// source, and for the address, which is tried too often for everyone but those who
-// come from where its user has signed in before. Whether there is such a user makes
-// no difference.
+// signinAttempt returns the attempt to guess a password: it counts for the address from the
+// source, for the source, and for the address. The limit of the address does not stop
+// sources from which its user has signed in before. An address without a user counts the
+// same.
 func signinAttempt(email string, source netip.Addr) attempt {
 	account := throttled{key: secret.Digest("account " + identity.EmailKey(email)), rule: accountRule, everywhere: true}
 	account.spares = func(ctx context.Context, tx *store.Tx, now time.Time) (bool, error) {
@@ -51,14 +52,14 @@ func signinAttempt(email string, source netip.Addr) attempt {
 	return a
 }
 
-// here is the part of an attempt that counts for its source: it bounds how much work
-// one source can make.
+// here returns the part of an attempt that counts for its source. It bounds the work that
+// one source can cause.
 func (a attempt) here() attempt { return a.part(false) }
 
-// everywhere is the part that counts for the user, wherever it comes from. It is taken
-// back as soon as nothing was guessed wrong: no lock of everyone must come of that.
-// Whoever takes both parts back takes back the whole attempt, so that the rows are
-// always locked in one order.
+// everywhere returns the part of an attempt that counts for the user from all sources. It
+// is taken back as soon as no guess was wrong, because it could lock out all sources. To
+// take both parts back, take back the whole attempt: so rows are always locked in one
+// order.
 func (a attempt) everywhere() attempt { return a.part(true) }
 
 func (a attempt) part(everywhere bool) attempt {
@@ -71,7 +72,7 @@ func (a attempt) part(everywhere bool) attempt {
 	return part
 }
 
-// codeAttempt counts a guess of a code, at sign-in and in a session.
+// codeAttempt returns the attempt to guess a code, at sign-in or in a session.
 func codeAttempt(user identity.User, source netip.Addr) attempt {
 	a := newAttempt("code", string(user.Email), source)
 	a.counts = append(a.counts, throttled{
@@ -80,8 +81,8 @@ func codeAttempt(user identity.User, source netip.Addr) attempt {
 	return a
 }
 
-// newAttempt counts for an address from a source, and for the source. What is
-// kept of either is a digest.
+// newAttempt returns an attempt that counts for an address from a source, and for the
+// source. Only digests of both are stored.
 func newAttempt(kind, email string, source netip.Addr) attempt {
 	from := sourceKey(source)
 	return attempt{counts: []throttled{
@@ -90,7 +91,8 @@ func newAttempt(kind, email string, source netip.Addr) attempt {
 	}}
 }
 
-// sourceKey is what counts as one source: an IPv6 host has a /64 to choose from.
+// sourceKey returns what counts as one source: an address, or the /64 of an IPv6 address,
+// which one host can have as a whole.
 func sourceKey(source netip.Addr) string {
 	const network = 64
 	if source.Is6() {
@@ -101,8 +103,8 @@ func sourceKey(source netip.Addr) string {
 	return source.String()
 }
 
-// begin counts a try before it is made, in a transaction of its own: whatever
-// becomes of it, it has been counted.
+// begin counts a try before it is made, in a transaction of its own, so that it counts even
+// if the process ends. It returns TooManyRequests if the try must not be made.
 func (s *Service) begin(ctx context.Context, a *attempt, now time.Time) error {
 	asked := a.counts
 	var wait time.Duration
@@ -124,7 +126,7 @@ func (s *Service) begin(ctx context.Context, a *attempt, now time.Time) error {
 				if err != nil {
 					return err
 				}
-				if spared { // for this rule it is no try
+				if spared {
 					continue
 				}
 			}
@@ -149,8 +151,8 @@ func (s *Service) begin(ctx context.Context, a *attempt, now time.Time) error {
 	return err
 }
 
-// takeBack uncounts a try that could not be made. If that fails, too, it counts
-// until the window ends.
+// takeBack uncounts a try that could not be made. If that fails, it counts until the window
+// ends.
 func (s *Service) takeBack(ctx context.Context, a attempt) {
 	ctx = context.WithoutCancel(ctx)
 	_ = s.store.InTx(ctx, func(tx *store.Tx) error { return a.succeed(ctx, tx) })

@@ -10,7 +10,7 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// Token returns a service token.
+// Token returns a service token, or NotFound.
 func (s *Service) Token(ctx context.Context, actor identity.Actor, id int64) (identity.Token, error) {
 	if err := actor.Require(identity.TokensManage); err != nil {
 		return identity.Token{}, err
@@ -33,24 +33,25 @@ func (s *Service) Tokens(ctx context.Context, actor identity.Actor, filter ident
 	return tokens, total, err
 }
 
-// CreateToken creates a service token that lies within what its creator has, and
-// returns it with its secret, which cannot be had again.
+// CreateToken creates a service token with no more rights than the caller has, and returns
+// it with its secret, which cannot be read again.
 //
-// Its permissions and what it sees are the caller's at the most; so are its
-// allow-list, which is the caller's where none is given, and its end. Without
-// expiresAt the token lasts as long as the caller may let it: for ever if the
-// caller holds every permission and itself never ends, else MaxTokenPeriod at the
-// most. The zero time asks for for ever. A session may make tokens that outlast
-// it, but has to be fresh. A token that acts for somebody else takes every
-// permission of that user, and seeing unmasked data.
+// Permissions, CanViewMaskedData, allow-list and end lie within those of the caller.
+// Without an allow-list the token gets the caller's. Without expiresAt it lasts as long as
+// the caller may allow: for ever if the caller holds every permission and does not expire,
+// else MaxTokenPeriod at most. The zero time asks for no end. A session may create tokens
+// that outlast it, but has to be fresh. A token that acts for another user takes every
+// permission of that user and CanViewMaskedData.
 //
 // The errors are Forbidden and Invalid.
-func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token identity.Token, expiresAt *time.Time) (identity.Token, string, error) {
+func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token identity.Token, expiresAt *time.Time,
+) (identity.Token, string, error) {
 	if err := mayTryCreateToken(actor, token); err != nil {
 		return identity.Token{}, "", err
 	}
 	if token.Name == configuredTokenName {
-		return identity.Token{}, "", identity.InvalidField("name", "reserved", "is the name of the token that the configuration gives")
+		return identity.Token{}, "", identity.InvalidField(identity.FieldName, "reserved",
+			"is the name of the token that the configuration gives")
 	}
 	now := s.now()
 	credential := secret.NewToken()
@@ -85,7 +86,7 @@ func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token i
 		created, err = insertToken(ctx, tx, actor, created, credential, now)
 		return err
 	})
-	if len(token.AllowList) == 0 { // else the caller has just said it
+	if len(token.AllowList) == 0 { // else the caller has given it
 		created = actor.SeesToken(created)
 	}
 	return created, credential, err
@@ -101,16 +102,16 @@ func mayTryCreateToken(actor identity.Actor, token identity.Token) error {
 	return actor.RequireFresh()
 }
 
-// lockActedFor locks the user that a token is to act for, and returns all the
-// permissions of that user; nothing for the id 0. The error is Invalid for a user
-// that does not exist.
+// lockActedFor locks the user that a new token acts for, and returns the user with all
+// its permissions; zero values for the id 0. The error is Invalid for a user that does not
+// exist.
 func lockActedFor(ctx context.Context, tx *store.Tx, id int64) (identity.User, identity.Permissions, error) {
 	if id == 0 {
 		return identity.User{}, 0, nil
 	}
 	user, err := tx.UserForUpdate(ctx, id)
 	if identity.KindOf(err) == identity.NotFound {
-		err = identity.InvalidField("userId", "unknown_user", fmt.Sprintf("there is no user with the id %d", id))
+		err = identity.InvalidField(identity.FieldUserID, "unknown_user", fmt.Sprintf("there is no user with the id %d", id))
 	}
 	if err != nil {
 		return user, 0, err
@@ -119,22 +120,24 @@ func lockActedFor(ctx context.Context, tx *store.Tx, id int64) (identity.User, i
 	return user, permissions, err
 }
 
-// allowListWithin returns the allow-list of a token that is made by the holder of
-// a grant: the given one, which has to lie within the holder's own, or that one.
+// allowListWithin returns the allow-list of a new token: the given one, or that of its
+// creator if none is given. The error is Forbidden for a list that is not within the
+// creator's.
 func allowListWithin(given identity.AllowList, creator store.Grant) (identity.AllowList, error) {
 	own := creator.Token.AllowList.Intersect(creator.UserAllowList)
 	switch {
 	case len(given) == 0:
 		return own, nil
 	case !given.Within(own):
-		return nil, identity.ErrEscalation("The addresses of the token must be among those from which you may come yourself.").
-			WithField("ipWhitelist")
+		return nil, identity.ErrEscalation(
+			"The addresses of the token must be among those from which you may come yourself.",
+		).WithField(identity.FieldAllowList)
 	}
 	return given, nil
 }
 
-// endWithin returns when a token ends; zero for never. creator is the token that
-// makes it, or the zero Token for the command line.
+// endWithin returns when a new token expires; zero for never. creator is the token of the
+// caller, or the zero Token for the command line.
 func endWithin(wanted *time.Time, actor identity.Actor, creator identity.Token, now time.Time) (time.Time, error) {
 	longest := now.Add(identity.MaxTokenPeriod).Truncate(time.Second)
 	ends := creator.SessionID == 0 && !creator.ExpiresAt.IsZero() // a session's tokens may outlast it
@@ -148,21 +151,25 @@ func endWithin(wanted *time.Time, actor identity.Actor, creator identity.Token, 
 		}
 		return longest, nil
 	}
-	end := wanted.UTC().Truncate(time.Second) // as exact as it is shown
+	end := wanted.UTC().Truncate(time.Second) // the precision of the answer
 	switch {
 	case wanted.IsZero() && mayBeForEver:
 		return time.Time{}, nil
 	case wanted.IsZero() && ends, ends && end.After(creator.ExpiresAt):
-		return end, identity.ErrEscalation("The token must not last longer than the one that makes it.").WithField("expiresAt")
+		return end, identity.ErrEscalation("The token must not last longer than the one that makes it.").
+			WithField(identity.FieldExpiresAt)
 	case wanted.IsZero():
-		return end, identity.ErrEscalation("Only those who hold every permission may make a token that lasts for ever.").WithField("expiresAt")
+		return end, identity.ErrEscalation("Only those who hold every permission may make a token that lasts for ever.").
+			WithField(identity.FieldExpiresAt)
 	case !end.After(now) || end.After(now.Add(identity.MaxTokenPeriod)):
-		return end, identity.InvalidField("expiresAt", "out_of_range", "must be in the future, and at most 366 days away")
+		return end, identity.InvalidField(identity.FieldExpiresAt, "out_of_range",
+			"must be in the future, and at most 366 days away")
 	}
 	return end, nil
 }
 
-func insertToken(ctx context.Context, tx *store.Tx, actor identity.Actor, token identity.Token, credential string, now time.Time,
+func insertToken(ctx context.Context, tx *store.Tx, actor identity.Actor, token identity.Token, credential string,
+	now time.Time,
 ) (identity.Token, error) {
 	token.CreatedAt, token.CreatedBy = now, identity.Creator{UserID: actor.UserID, TokenID: actor.TokenID}
 	var err error
@@ -175,8 +182,8 @@ func insertToken(ctx context.Context, tx *store.Tx, actor identity.Actor, token 
 	})
 }
 
-// RevokeToken deletes a service token whose permissions the caller holds; it
-// stops working at once. The errors are Forbidden and NotFound.
+// RevokeToken deletes a service token whose permissions the caller holds. It stops working
+// at once. The errors are Forbidden and NotFound.
 func (s *Service) RevokeToken(ctx context.Context, actor identity.Actor, id int64) error {
 	if err := actor.Require(identity.TokensManage); err != nil {
 		return err
@@ -203,7 +210,7 @@ func (s *Service) RevokeToken(ctx context.Context, actor identity.Actor, id int6
 
 func revokeToken(ctx context.Context, tx *store.Tx, actor identity.Actor, token identity.Token, now time.Time) error {
 	deleted, err := tx.DeleteToken(ctx, token.ID)
-	if err != nil || !deleted { // someone else was faster, and has recorded it
+	if err != nil || !deleted { // another call has deleted and recorded it
 		return err
 	}
 	return emit(ctx, tx, identity.Event{

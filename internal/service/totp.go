@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
@@ -12,10 +13,9 @@ import (
 // totpPurpose is what the secret of a user's authenticator is sealed for.
 func totpPurpose(userID int64) string { return "totp " + strconv.FormatInt(userID, 10) }
 
-// EnrolTOTP gives the caller, a user in person, a secret for an authenticator. It
-// counts once ConfirmTOTP has shown that it works; until then another call replaces
-// it. The errors are Forbidden, and Conflict for a user whose second factor is an
-// authenticator already.
+// EnrolTOTP returns a new secret for an authenticator of the caller, a user in person.
+// It is not used before ConfirmTOTP; until then another call replaces it. The errors are
+// Forbidden, and Conflict for a user whose second factor is an authenticator already.
 func (s *Service) EnrolTOTP(ctx context.Context, actor identity.Actor, userID int64) (secret.TOTPEnrolment, error) {
 	if err := mayEnrol(actor, userID); err != nil {
 		return secret.TOTPEnrolment{}, err
@@ -47,12 +47,13 @@ func (s *Service) EnrolTOTP(ctx context.Context, actor identity.Actor, userID in
 		if err := requireNoTOTP(ctx, tx, user); err != nil {
 			return err
 		}
-		return tx.ReplaceTOTP(ctx, identity.TOTP{UserID: userID, Secret: sealer.Seal(enrolment.Secret, totpPurpose(userID))})
+		sealed := sealer.Seal(enrolment.Secret, totpPurpose(userID))
+		return tx.ReplaceTOTP(ctx, identity.TOTP{UserID: userID, Secret: sealed})
 	})
 }
 
-// mayEnrol lets everyone enrol their own authenticator, in person and just proved:
-// also those who can do nothing else before they have one.
+// mayEnrol returns Forbidden unless the caller is a fresh session of the user. It is
+// enough for a session that must enrol before it may do anything else.
 func mayEnrol(actor identity.Actor, userID int64) error {
 	if err := actor.RequireSession(userID); err != nil {
 		return err
@@ -60,8 +61,8 @@ func mayEnrol(actor identity.Actor, userID int64) error {
 	return actor.RequireFresh()
 }
 
-// requireNoTOTP is a Conflict for a user whose second factor is an authenticator.
-// One that is left from when the user had a second factor is nobody's factor now.
+// requireNoTOTP returns a Conflict if the user's second factor is an authenticator. An
+// authenticator of a user whose second factor is off does not count.
 func requireNoTOTP(ctx context.Context, tx *store.Tx, user identity.User) error {
 	totp, err := tx.TOTP(ctx, user.ID)
 	switch {
@@ -76,10 +77,20 @@ func requireNoTOTP(ctx context.Context, tx *store.Tx, user identity.User) error 
 // recoveryCodes is how many recovery codes a user gets.
 const recoveryCodes = 10
 
-// ConfirmTOTP switches on the caller's authenticator with a first code of it,
-// and the second factor with it, and returns the recovery codes, this once. All
-// other sessions of the user end. The errors are Forbidden, Conflict (nothing was
-// enrolled, or it is on already) and Invalid (code).
+// newRecoveryCodes returns new recovery codes, and the digests that are stored of them.
+func newRecoveryCodes() (codes, digests []string) {
+	codes, digests = make([]string, recoveryCodes), make([]string, recoveryCodes)
+	for i := range codes {
+		codes[i] = secret.NewRecoveryCode()
+		digests[i] = secret.Digest(secret.PlainCode(codes[i]))
+	}
+	return codes, digests
+}
+
+// ConfirmTOTP switches on the caller's authenticator, and with it the second factor, if
+// code is one of its codes. It returns the recovery codes, this once. All other sessions
+// of the user end. The errors are Forbidden, Conflict (nothing was enrolled, or it is on
+// already) and Invalid (code).
 func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID int64, code string) ([]string, error) {
 	if err := mayEnrol(actor, userID); err != nil {
 		return nil, err
@@ -89,11 +100,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID 
 		return nil, err
 	}
 	now := s.now()
-	codes, digests := make([]string, recoveryCodes), make([]string, recoveryCodes)
-	for i := range codes {
-		codes[i] = secret.NewRecoveryCode()
-		digests[i] = secret.Digest(secret.PlainCode(codes[i]))
-	}
+	codes, digests := newRecoveryCodes()
 	return codes, s.store.InTx(ctx, func(tx *store.Tx) error {
 		before, err := tx.UserForUpdate(ctx, userID)
 		if err != nil {
@@ -106,25 +113,10 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID 
 		if err := mayEnrol(actor, userID); err != nil {
 			return err
 		}
-		if err := requireNoTOTP(ctx, tx, before); err != nil {
-			return err
-		}
-		totp, err := tx.TOTP(ctx, userID)
-		if identity.KindOf(err) == identity.NotFound || err == nil && !totp.ConfirmedAt.IsZero() {
-			return identity.Errorf(identity.Conflict, "totp_not_enrolled", "There is no authenticator to confirm. Enrol one first.")
-		}
+		totp, err := confirmedTOTP(ctx, tx, sealer, before, code, now)
 		if err != nil {
 			return err
 		}
-		seed, err := sealer.Open(totp.Secret, totpPurpose(userID))
-		if err != nil {
-			return err
-		}
-		step, valid := secret.TOTPStep(seed, code, now)
-		if !valid {
-			return identity.InvalidField("code", "invalid_code", "is not the code that the authenticator shows now")
-		}
-		totp.ConfirmedAt, totp.LastStep = now, step
 		if err := tx.ReplaceTOTP(ctx, totp); err != nil {
 			return err
 		}
@@ -135,15 +127,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID 
 			return err
 		}
 		if !before.TFA {
-			after := before
-			after.TFA, after.UpdatedAt, after.Version = true, now, before.Version+1
-			if err := tx.UpdateUser(ctx, before, after); err != nil {
-				return err
-			}
-			err = emit(ctx, tx, identity.Event{
-				Type: identity.UserUpdated, Time: now, Actor: actor, SubjectID: userID, Changes: before.Diff(after),
-			})
-			if err != nil {
+			if err := enableTFA(ctx, tx, actor, before, now); err != nil {
 				return err
 			}
 		}
@@ -151,10 +135,51 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID 
 	})
 }
 
-// ResetTOTP takes a user's authenticator and recovery codes away: one's own in
-// person and just proved, or with users.update, and seeing unmasked data, that of a
-// user whose every permission the caller holds. A user who needs a second factor
-// gets codes by mail from then on. All other sessions of the user end.
+// confirmedTOTP returns the enrolled authenticator of a user as a first code confirms
+// it. The errors are Conflict and Invalid (code).
+func confirmedTOTP(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, user identity.User, code string,
+	now time.Time,
+) (identity.TOTP, error) {
+	if err := requireNoTOTP(ctx, tx, user); err != nil {
+		return identity.TOTP{}, err
+	}
+	totp, err := tx.TOTP(ctx, user.ID)
+	if identity.KindOf(err) == identity.NotFound || err == nil && !totp.ConfirmedAt.IsZero() {
+		err = identity.Errorf(identity.Conflict, "totp_not_enrolled",
+			"There is no authenticator to confirm. Enrol one first.")
+	}
+	if err != nil {
+		return totp, err
+	}
+	seed, err := sealer.Open(totp.Secret, totpPurpose(user.ID))
+	if err != nil {
+		return totp, err
+	}
+	step, valid := secret.TOTPStep(seed, code, now)
+	if !valid {
+		return totp, identity.InvalidField(identity.FieldCode, codeInvalidCode,
+			"is not the code that the authenticator shows now")
+	}
+	totp.ConfirmedAt, totp.LastStep = now, step
+	return totp, nil
+}
+
+// enableTFA switches on the second factor of a user and records it.
+func enableTFA(ctx context.Context, tx *store.Tx, actor identity.Actor, before identity.User, now time.Time) error {
+	after := before
+	after.TFA, after.UpdatedAt, after.Version = true, now, before.Version+1
+	if err := tx.UpdateUser(ctx, before, after); err != nil {
+		return err
+	}
+	return emit(ctx, tx, identity.Event{
+		Type: identity.UserUpdated, Time: now, Actor: actor, SubjectID: before.ID, Changes: before.Diff(after),
+	})
+}
+
+// ResetTOTP deletes a user's authenticator and recovery codes. One's own takes a fresh
+// session; that of another user takes users.update, CanViewMaskedData and every permission
+// of that user. A user who needs a second factor gets codes by mail from then on. All
+// other sessions of the user end.
 func (s *Service) ResetTOTP(ctx context.Context, actor identity.Actor, userID int64) error {
 	mayTry := func(actor identity.Actor) error {
 		if !actor.Is(userID) {

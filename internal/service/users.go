@@ -10,8 +10,8 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// User returns a user. Everyone may read oneself in person, a token with
-// users.self the user that it acts for; others need users.view.
+// User returns a user, or NotFound. Users may read themselves in person, a token with
+// users.self the user that it acts for; other users take users.view.
 func (s *Service) User(ctx context.Context, actor identity.Actor, id int64) (identity.User, error) {
 	if !actor.Is(id) && !mayAsSelf(actor, id) {
 		if err := actor.Require(identity.UsersView); err != nil {
@@ -27,9 +27,8 @@ func mayAsSelf(actor identity.Actor, id int64) bool {
 	return actor.ActsFor(id) && actor.Permissions.Has(identity.UsersSelf)
 }
 
-// Users returns a page of the users that match. A caller who sees masked data
-// searches in names only and cannot order by e-mail: either would tell what the
-// mask hides.
+// Users returns a page of the users that match. A caller without CanViewMaskedData
+// searches in names only and cannot order by e-mail: both would reveal what the mask hides.
 func (s *Service) Users(ctx context.Context, actor identity.Actor, q identity.UserQuery) (identity.UserPage, error) {
 	if err := actor.Require(identity.UsersView); err != nil {
 		return identity.UserPage{}, err
@@ -47,21 +46,20 @@ func (s *Service) Users(ctx context.Context, actor identity.Actor, q identity.Us
 	return page, err
 }
 
-// NewUser is a user to be created; of User the fields that a caller may choose.
+// NewUser holds the parameters of CreateUser.
 type NewUser struct {
-	User identity.User
-	// Password is "" for one that nobody knows: the user has to choose another one by
-	// a mailed link.
+	User identity.User // only the fields that a caller may choose
+	// Password is "" for a random one: the user has to choose another one by a mailed link.
 	Password identity.Password
 	// Notify mails the user that the profile exists.
 	Notify bool
 }
 
-// CreateUser creates a user. Where once names a key that was used before for the
-// same request, it has no further effect and returns the first call's answer
-// and no user. The errors are Forbidden, Invalid (groups, password), Conflict,
-// TooManyRequests and Unavailable.
-func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUser, once Once) (identity.User, Answer, error) {
+// CreateUser creates a user. If idempotency has a key that was used for the same request,
+// it changes nothing and returns the answer to the first call and no user. The errors are
+// Forbidden, Invalid (groups, password), Conflict, TooManyRequests and Unavailable.
+func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUser, idempotency Idempotency,
+) (identity.User, Answer, error) {
 	if err := actor.Require(identity.UsersCreate); err != nil {
 		return identity.User{}, Answer{}, err
 	}
@@ -69,20 +67,21 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 		return identity.User{}, Answer{}, err
 	}
 	now := s.now()
-	if answer, err := s.replay(ctx, actor, once, now); err != nil || answer.Replayed {
+	if answer, err := s.replay(ctx, actor, idempotency, now); err != nil || answer.Replayed {
 		return identity.User{}, answer, err
 	}
-	user, err := s.createUser(ctx, actor, in, once, now)
+	user, err := s.createUser(ctx, actor, in, idempotency, now)
 	if identity.KindOf(err) == identity.Conflict {
-		// The same request, sent twice at once, may have come first.
-		if answer, replayErr := s.replay(ctx, actor, once, now); replayErr != nil || answer.Replayed {
+		// The same request, sent twice at the same time, may have come first.
+		if answer, replayErr := s.replay(ctx, actor, idempotency, now); replayErr != nil || answer.Replayed {
 			return identity.User{}, answer, replayErr
 		}
 	}
 	return actor.Sees(user), Answer{}, err
 }
 
-func (s *Service) createUser(ctx context.Context, actor identity.Actor, in NewUser, once Once, now time.Time,
+func (s *Service) createUser(ctx context.Context, actor identity.Actor, in NewUser, idempotency Idempotency,
+	now time.Time,
 ) (identity.User, error) {
 	// What cannot succeed must not cost a hash.
 	err := s.store.Peek(func(tx *store.Tx) error {
@@ -113,7 +112,7 @@ func (s *Service) createUser(ctx context.Context, actor identity.Actor, in NewUs
 		if user.ID, err = tx.InsertUser(ctx, user, hash); err != nil {
 			return err
 		}
-		if err := once.keep(ctx, tx, sealer, actor, actor.Sees(user), now); err != nil {
+		if err := idempotency.keep(ctx, tx, sealer, actor, actor.Sees(user), now); err != nil {
 			return err
 		}
 		if in.Notify {
@@ -129,8 +128,8 @@ func (s *Service) createUser(ctx context.Context, actor identity.Actor, in NewUs
 	return user, err
 }
 
-// mayCreateUser locks the groups of a new user and checks that the caller, as it is
-// then, may create the user.
+// mayCreateUser locks the groups of a new user and checks that the caller, as current
+// returns it, may create the user.
 func (s *Service) mayCreateUser(ctx context.Context, tx *store.Tx, actor identity.Actor, in NewUser,
 ) (identity.Actor, error) {
 	permissions, err := lockGroups(ctx, tx, in.User.Groups, nil, false)
@@ -146,27 +145,27 @@ func (s *Service) mayCreateUser(ctx context.Context, tx *store.Tx, actor identit
 	return actor, actor.RequireCover(permissions, in.User.CanViewMaskedData)
 }
 
-// UpdateUser is how a change is to be made.
-type UpdateUser struct {
+// UserUpdate holds the parameters of UpdateUser.
+type UserUpdate struct {
 	Change identity.UserChange
 	Match  identity.VersionMatch
-	// CurrentPassword is needed to change one's own password, and has no place in a
-	// change of anybody else.
+	// CurrentPassword is required to change the caller's own password, and not allowed in a
+	// change of another user.
 	CurrentPassword *identity.Password
-	// Force allows a change that shuts its own author out.
+	// Force allows a change that locks the caller out.
 	Force bool
-	// Notify mails the user what has changed, of what a user should know.
+	// Notify mails the user about the change; see notify.AccountChanged.
 	Notify bool
 }
 
-// UpdateUser changes a user and returns the new state; what is the same already
-// is no change. In person everyone may change one's own name, phone and password
-// (giving the current one); all else needs users.update and every permission that
-// the user has or gets. What somebody else signs in with takes, beside that, seeing
-// unmasked data; one's own address and second factor take a fresh session. The
-// errors are Forbidden, NotFound, Invalid, Conflict, Precondition, TooManyRequests
-// and Unavailable.
-func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64, in UpdateUser) (identity.User, error) {
+// UpdateUser changes a user and returns the new state. Equal values are no change. In
+// person, users may change their own name, phone and password (with the current one). All
+// else takes users.update and every permission that the user has or gets. The address, the
+// password and the second factor of another user also take CanViewMaskedData; the caller's
+// own address and second factor take a fresh session. The errors are Forbidden, NotFound,
+// Invalid, Conflict, Precondition, TooManyRequests and Unavailable.
+func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64, in UserUpdate,
+) (identity.User, error) {
 	if err := mayTryUpdate(actor, id, in); err != nil {
 		return identity.User{}, err
 	}
@@ -184,7 +183,7 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 		after = wanted
 		changes := before.Diff(after)
 		if in.Change.Password != nil {
-			changes["password"] = identity.HiddenChange
+			changes[identity.FieldPassword] = identity.HiddenChange
 		}
 		if len(changes) == 0 {
 			return nil
@@ -225,14 +224,14 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 	return actor.Sees(after), err
 }
 
-// endsSessions reports whether a change ends what was opened before it: the ways
-// in that it replaces must not have left anything behind.
+// endsSessions reports whether a change ends the user's sessions: those that were opened
+// with what it replaces must not stay open.
 func endsSessions(before, after identity.User) bool {
 	return before.Active && !after.Active || before.Email != after.Email || !before.TFA && after.TFA
 }
 
-// ownSession is the session that the change of a user leaves alone: the caller's,
-// where that is the user; 0 for none.
+// ownSession returns the session that a change of a user leaves open: the caller's, if the
+// caller is the user; 0 for none.
 func ownSession(actor identity.Actor, userID int64) int64 {
 	if actor.UserID == userID {
 		return actor.SessionID
@@ -240,18 +239,18 @@ func ownSession(actor identity.Actor, userID int64) int64 {
 	return 0
 }
 
-// countCreatedTokens adds to the changes how many tokens a user has made that
-// outlast the user, or the user's access.
+// countCreatedTokens adds to the changes how many tokens the user has created: they stay
+// valid after the user is deleted or deactivated.
 func countCreatedTokens(ctx context.Context, tx *store.Tx, userID int64, changes identity.Changes) error {
 	n, err := tx.TokenCount(ctx, userID)
 	if err == nil && n > 0 {
-		changes["createdTokens"] = identity.Change{New: n}
+		changes[identity.FieldCreatedTokens] = identity.Change{New: n}
 	}
 	return err
 }
 
-// mayTryUpdate checks what can be told of a change without looking at the user.
-func mayTryUpdate(actor identity.Actor, id int64, in UpdateUser) error {
+// mayTryUpdate checks what does not depend on the state of the user.
+func mayTryUpdate(actor identity.Actor, id int64, in UserUpdate) error {
 	self := actor.Is(id)
 	if !self || !in.Change.OnlyOwn() {
 		if err := actor.Require(identity.UsersUpdate); err != nil {
@@ -259,10 +258,10 @@ func mayTryUpdate(actor identity.Actor, id int64, in UpdateUser) error {
 		}
 	}
 	if in.CurrentPassword != nil && !self {
-		return identity.InvalidField("currentPassword", "not_oneself", "is for changing your own password only")
+		return identity.InvalidField(identity.FieldCurrentPassword, "not_oneself", "is for changing your own password only")
 	}
 	if self && in.Change.Password != nil && in.CurrentPassword == nil {
-		return identity.InvalidField("currentPassword", "required", "is required to change your own password")
+		return identity.InvalidField(identity.FieldCurrentPassword, "required", "is required to change your own password")
 	}
 	if actor.ActsFor(id) && in.Change.Password != nil {
 		return actor.RequireSession(id)
@@ -273,10 +272,10 @@ func mayTryUpdate(actor identity.Actor, id int64, in UpdateUser) error {
 	return nil
 }
 
-// checkUpdate locks a user and returns it as it is and as a change leaves it, and the
-// caller as it is now, if the caller may make that change. password is nil before
-// anything was hashed.
-func (s *Service) checkUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, in UpdateUser,
+// checkUpdate locks a user and returns it before and after a change, and the caller as
+// current does, if the caller may make the change. password is nil in the check before the
+// hashing.
+func (s *Service) checkUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, in UserUpdate,
 	password *preparedPassword,
 ) (before, after identity.User, now identity.Actor, err error) {
 	if before, err = tx.UserForUpdate(ctx, id); err != nil {
@@ -297,9 +296,9 @@ func (s *Service) checkUpdate(ctx context.Context, tx *store.Tx, actor identity.
 	return before, after, actor, mayUpdate(ctx, tx, actor, before, after, in, password)
 }
 
-// mayUpdate checks a change against the locked state of what it touches, for the
-// caller as it is then.
-func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User, in UpdateUser,
+// mayUpdate checks a change against the locked user and groups, for the caller as current
+// returns it.
+func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User, in UserUpdate,
 	password *preparedPassword,
 ) error {
 	if err := mayTryUpdate(actor, before.ID, in); err != nil {
@@ -337,15 +336,14 @@ func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, 
 	}
 	if actor.UserID == before.ID && in.Change.AllowList != nil && !in.Force && !after.AllowList.Allows(actor.Source) {
 		return identity.Errorf(identity.Conflict, "would_lock_out",
-			"This would shut you out: your own address is not in the list.").WithField("ipWhitelist")
+			"This would shut you out: your own address is not in the list.").WithField(identity.FieldAllowList)
 	}
 	return nil
 }
 
-// mayTouchWayIn checks a change of a user's address, or second factor, by a caller
-// who may change the user: one's own takes a fresh session, anybody else's takes
-// seeing unmasked data. The second factor of the user that a token acts for is not
-// the token's to touch.
+// mayTouchWayIn checks a change of a user's address or second factor by a caller who may
+// change the user. The caller's own takes a fresh session, that of another user takes
+// CanViewMaskedData. A token may not change the second factor of the user that it acts for.
 func mayTouchWayIn(actor identity.Actor, userID int64, secondFactor bool) error {
 	switch {
 	case actor.Is(userID):
@@ -356,23 +354,26 @@ func mayTouchWayIn(actor identity.Actor, userID int64, secondFactor bool) error 
 	return actor.RequireWayIn()
 }
 
-// DeleteUser deletes a user with all that belongs to it. In person everyone may
-// leave; all else needs users.delete and every permission that the user has.
+// DeleteUser deletes a user with all its data. Users may delete themselves in person; other
+// users take users.delete and every permission that the user has.
 func (s *Service) DeleteUser(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch) error {
 	return s.deleteUser(ctx, actor, id, match, func(actor identity.Actor) bool { return actor.Is(id) })
 }
 
-// DeleteAsSelf is DeleteUser, and lets a token with users.self delete the user
-// that it acts for, as the Powens API does.
+// DeleteAsSelf is DeleteUser, and also allows a token with users.self to delete the user
+// that it acts for, as in the Powens API.
 func (s *Service) DeleteAsSelf(ctx context.Context, actor identity.Actor, id int64) error {
 	return s.deleteUser(ctx, actor, id, identity.VersionMatch{}, func(actor identity.Actor) bool {
 		return actor.Is(id) || mayAsSelf(actor, id)
 	})
 }
 
-func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch, leaves func(identity.Actor) bool) error {
+// deleteUser deletes a user. isSelf reports whether the caller deletes itself.
+func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch,
+	isSelf func(identity.Actor) bool,
+) error {
 	mayTry := func(actor identity.Actor) error {
-		if leaves(actor) {
+		if isSelf(actor) {
 			return nil
 		}
 		return actor.Require(identity.UsersDelete)
@@ -400,7 +401,7 @@ func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64
 		if err != nil {
 			return err
 		}
-		if !leaves(actor) {
+		if !isSelf(actor) {
 			if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
 				return err
 			}
@@ -410,7 +411,7 @@ func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64
 				return err
 			}
 		}
-		// Not what the user was: personal values go with the user.
+		// The event does not have the user's fields: personal data is deleted with the user.
 		changes := identity.Changes{}
 		if err := countCreatedTokens(ctx, tx, id, changes); err != nil {
 			return err
@@ -427,8 +428,8 @@ func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64
 	})
 }
 
-// requireOtherAdministrator keeps someone able to administer: another active
-// administrator, or the caller, where that is a service that may do everything.
+// requireOtherAdministrator returns a Conflict if no administrator would remain: neither
+// another active one, nor the caller, if that is a service with all permissions.
 func requireOtherAdministrator(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64) error {
 	if actor.IsAdministrator() {
 		return nil

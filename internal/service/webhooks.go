@@ -12,18 +12,18 @@ import (
 	"github.com/rosterhq/roster/pkg/webhooksig"
 )
 
-// maxWebhooks bounds the webhooks: each one is a row in the transaction of each
-// change that it tells of.
+// maxWebhooks bounds the webhooks: each one adds a row to the transaction of each change
+// that it subscribes to.
 const maxWebhooks = 100
 
-// oldSecretPeriod is how long a secret still signs after it was replaced, and
-// maxOldSecrets how many of them there are at once: each is a signature in a header.
+// oldSecretPeriod is how long a replaced secret still signs. maxOldSecrets bounds how many
+// of them sign at a time: each adds a signature to a header.
 const (
 	oldSecretPeriod = 24 * time.Hour
 	maxOldSecrets   = 8
 )
 
-// Webhook returns a webhook.
+// Webhook returns a webhook, or NotFound.
 func (s *Service) Webhook(ctx context.Context, actor identity.Actor, id int64) (identity.Webhook, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return identity.Webhook{}, err
@@ -32,18 +32,20 @@ func (s *Service) Webhook(ctx context.Context, actor identity.Actor, id int64) (
 }
 
 // Webhooks returns a page of the webhooks by id, and how many there are.
-func (s *Service) Webhooks(ctx context.Context, actor identity.Actor, page identity.Page) ([]identity.Webhook, int64, error) {
+func (s *Service) Webhooks(ctx context.Context, actor identity.Actor, page identity.Page,
+) ([]identity.Webhook, int64, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return nil, 0, err
 	}
 	return s.store.Webhooks(ctx, page)
 }
 
-// CreateWebhook creates a webhook from what a change makes of nothing, and
-// returns it with its secret, which cannot be had again. The caller needs the rights
-// to all that it reads; a session has to be fresh. The errors are Forbidden, Invalid and, where there are too
-// many, Conflict.
-func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in identity.WebhookChange) (identity.Webhook, string, error) {
+// CreateWebhook applies a change to a webhook with default values, stores it, and returns
+// it with its secret, which cannot be read again. The caller needs the rights to all that
+// the webhook reads; a session has to be fresh. The errors are Forbidden, Invalid and, if
+// there are too many webhooks, Conflict.
+func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in identity.WebhookChange,
+) (identity.Webhook, string, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return identity.Webhook{}, "", err
 	}
@@ -51,7 +53,7 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 	webhook := in.Apply(identity.Webhook{
 		Format: identity.WebhookFormatPowens, Auth: identity.WebhookAuthStandard, Active: true, CreatedAt: now, Version: 1,
 	})
-	if err := s.mayKeep(actor, webhook, in); err != nil {
+	if err := s.mayStore(actor, webhook, in); err != nil {
 		return identity.Webhook{}, "", err
 	}
 	sealer, err := s.sealing(ctx)
@@ -65,7 +67,8 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 			return err
 		}
 		if total >= maxWebhooks {
-			return identity.Errorf(identity.Conflict, "too_many_webhooks", "There are %d webhooks already. Delete one first.", total)
+			return identity.Errorf(identity.Conflict, "too_many_webhooks",
+				"There are %d webhooks already. Delete one first.", total)
 		}
 		actor, err := s.current(ctx, tx, actor)
 		if err != nil {
@@ -77,7 +80,7 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 		if webhook.ID, err = tx.InsertWebhook(ctx, webhook); err != nil {
 			return err
 		}
-		if err := keepSecrets(ctx, tx, sealer, webhook.ID, key, in.Token); err != nil {
+		if err := storeSecrets(ctx, tx, sealer, webhook.ID, key, in.Token); err != nil {
 			return err
 		}
 		return emit(ctx, tx, identity.Event{
@@ -88,12 +91,12 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 	return webhook, key, err
 }
 
-// UpdateWebhook changes a webhook and returns the new state. The caller needs the
-// rights to all that it reads, before and after. At another origin it has a new
-// secret, which is returned and cannot be had again, and no token but that of the
-// change; else the secret is "". The errors are Forbidden, NotFound, Invalid and
-// Precondition.
-func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id int64, in identity.WebhookChange, match identity.VersionMatch,
+// UpdateWebhook changes a webhook and returns the new state. The caller needs the rights to
+// all that the webhook reads, before and after. A change to another origin deletes the
+// token and replaces the secret: the new one is returned and cannot be read again; else
+// the returned secret is "". The errors are Forbidden, NotFound, Invalid and Precondition.
+func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id int64, in identity.WebhookChange,
+	match identity.VersionMatch,
 ) (identity.Webhook, string, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return identity.Webhook{}, "", err
@@ -111,7 +114,7 @@ func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id in
 			return err
 		}
 		after, key = in.Apply(before), ""
-		if err := s.mayKeep(actor, after, in); err != nil {
+		if err := s.mayStore(actor, after, in); err != nil {
 			return err
 		}
 		changes := webhookChanges(before, after, in)
@@ -125,7 +128,7 @@ func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id in
 		if in.Moves(before) {
 			key = webhooksig.NewSecret()
 		}
-		if err := keepSecrets(ctx, tx, sealer, id, key, in.Token); err != nil {
+		if err := storeSecrets(ctx, tx, sealer, id, key, in.Token); err != nil {
 			return err
 		}
 		return emit(ctx, tx, identity.Event{
@@ -135,9 +138,8 @@ func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id in
 	return after, key, err
 }
 
-// RotateWebhook gives a webhook a new secret and returns it; the one until now
-// signs as well for a day. The errors are Forbidden, NotFound and, where there are
-// too many that sign, Conflict.
+// RotateWebhook gives a webhook a new secret and returns it. The old one also signs for a
+// day. The errors are Forbidden, NotFound and, if too many old secrets sign, Conflict.
 func (s *Service) RotateWebhook(ctx context.Context, actor identity.Actor, id int64) (identity.Webhook, string, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return identity.Webhook{}, "", err
@@ -180,7 +182,8 @@ func (s *Service) RotateWebhook(ctx context.Context, actor identity.Actor, id in
 
 // DeleteWebhook deletes a webhook with all its messages. The errors are
 // Forbidden, NotFound and Precondition.
-func (s *Service) DeleteWebhook(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch) error {
+func (s *Service) DeleteWebhook(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch,
+) error {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return err
 	}
@@ -200,9 +203,10 @@ func (s *Service) DeleteWebhook(ctx context.Context, actor identity.Actor, id in
 	})
 }
 
-// mayChangeWebhook locks a webhook and checks that the caller, as it is then, may
-// touch it.
-func (s *Service) mayChangeWebhook(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, match identity.VersionMatch,
+// mayChangeWebhook locks a webhook and checks that the caller, as current returns it, may
+// change the webhook.
+func (s *Service) mayChangeWebhook(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64,
+	match identity.VersionMatch,
 ) (identity.Webhook, identity.Actor, error) {
 	webhook, err := tx.WebhookForUpdate(ctx, id)
 	if err != nil {
@@ -217,8 +221,8 @@ func (s *Service) mayChangeWebhook(ctx context.Context, tx *store.Tx, actor iden
 	return webhook, actor, mayTouchWebhook(actor, webhook)
 }
 
-// mayTouchWebhook lets nobody touch a webhook that reads more than they may, nor a
-// session that has not just proved itself.
+// mayTouchWebhook returns Forbidden for a webhook that reads more than the caller may read,
+// and for a session that is not fresh.
 func mayTouchWebhook(actor identity.Actor, webhook identity.Webhook) error {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return err
@@ -229,15 +233,15 @@ func mayTouchWebhook(actor identity.Actor, webhook identity.Webhook) error {
 	return actor.RequireFresh()
 }
 
-// mayKeep checks a webhook as it is to be.
-func (s *Service) mayKeep(actor identity.Actor, webhook identity.Webhook, in identity.WebhookChange) error {
+// mayStore checks a webhook after a change.
+func (s *Service) mayStore(actor identity.Actor, webhook identity.Webhook, in identity.WebhookChange) error {
 	if err := mayTouchWebhook(actor, webhook); err != nil {
 		return err
 	}
 	if in.URL != nil && s.options.CheckWebhookURL != nil {
 		var refused *identity.ValueError
 		if err := s.options.CheckWebhookURL(webhook.URL); errors.As(err, &refused) {
-			return identity.InvalidField("url", refused.Code, refused.Message)
+			return identity.InvalidField(identity.FieldURL, refused.Code, refused.Message)
 		}
 	}
 	return webhook.Check()
@@ -246,21 +250,21 @@ func (s *Service) mayKeep(actor identity.Actor, webhook identity.Webhook, in ide
 func webhookChanges(before, after identity.Webhook, in identity.WebhookChange) identity.Changes {
 	changes := before.Diff(after)
 	if in.Token != nil || before.HasToken != after.HasToken {
-		changes["token"] = identity.HiddenChange
+		changes[identity.FieldToken] = identity.HiddenChange
 	}
 	if before.ID != 0 && in.Moves(before) {
-		changes["secret"] = identity.HiddenChange
+		changes[identity.FieldSecret] = identity.HiddenChange
 	}
 	return changes
 }
 
-// webhookPurpose is what a secret of a webhook is sealed for.
+// webhookPurpose returns the purpose of a sealed secret or token of a webhook.
 func webhookPurpose(id int64, what string) string { return fmt.Sprintf("webhook %d %s", id, what) }
 
-// keepSecrets seals and stores the secrets of a webhook. A key takes the place of
-// all there were; "" leaves them. A token of nil leaves that, the empty one takes
-// it away.
-func keepSecrets(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, id int64, key string, token *identity.WebhookToken,
+// storeSecrets seals and stores the secrets of a webhook. A key replaces all keys; "" leaves
+// them. A nil token leaves the token, the empty one deletes it.
+func storeSecrets(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, id int64, key string,
+	token *identity.WebhookToken,
 ) error {
 	if key != "" {
 		if err := tx.ResetWebhookSecrets(ctx, id, sealer.Seal(key, webhookPurpose(id, "secret"))); err != nil {

@@ -13,22 +13,23 @@ import (
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// WebhookSender returns what sends the messages of webhooks. post makes one attempt and
-// returns the status of the answer; renderers write the bodies of the formats that there
-// are. A webhook whose receiver says that it is gone is made inactive.
+// WebhookSender returns the sender of webhooks for the outbox. post makes one attempt and
+// returns the status of the answer; renderers write the bodies, one per format. If the
+// receiver answers that it is gone, the webhook becomes inactive.
 func (s *Service) WebhookSender(post func(context.Context, delivery.WebhookPost) (int, error),
 	renderers map[identity.WebhookFormat]delivery.WebhookRenderer,
 ) func(context.Context, delivery.Message) (int, error) {
 	return func(ctx context.Context, m delivery.Message) (int, error) {
 		now := s.now()
 		webhook, secrets, err := s.store.WebhookWithSecrets(ctx, m.To.WebhookID, now)
-		if identity.KindOf(err) == identity.NotFound { // the event and the deletion came at once
+		if identity.KindOf(err) == identity.NotFound { // deleted at the same time as the event was recorded
 			return 0, &delivery.Permanent{Cause: delivery.Error("the webhook has been deleted")}
 		}
 		if err != nil {
 			return 0, err
 		}
-		// What the webhook reads now is what its owner may see; what it read before may be more.
+		// The rights of the owner were checked for what the webhook reads now. Before, it may
+		// have read more.
 		if event := identity.EventType(m.Topic); event != identity.WebhookPing && !webhook.Subscribes(event) {
 			return 0, &delivery.Permanent{Cause: delivery.Error("the webhook is not told of such events any more")}
 		}
@@ -36,7 +37,9 @@ func (s *Service) WebhookSender(post func(context.Context, delivery.WebhookPost)
 		if err != nil {
 			return 0, &delivery.Permanent{Cause: err}
 		}
-		attempt := delivery.WebhookPost{URL: webhook.URL, Body: body, Auth: webhook.Auth, ID: strconv.FormatInt(m.ID, 10), At: now}
+		attempt := delivery.WebhookPost{
+			URL: webhook.URL, Body: body, Auth: webhook.Auth, ID: strconv.FormatInt(m.ID, 10), At: now,
+		}
 		if err := s.addSecrets(ctx, &attempt, webhook.ID, secrets); err != nil {
 			return 0, err
 		}
@@ -51,7 +54,8 @@ func (s *Service) WebhookSender(post func(context.Context, delivery.WebhookPost)
 }
 
 // render returns the body of a webhook's message in a format.
-func render(renderers map[identity.WebhookFormat]delivery.WebhookRenderer, format identity.WebhookFormat, m delivery.Message,
+func render(renderers map[identity.WebhookFormat]delivery.WebhookRenderer, format identity.WebhookFormat,
+	m delivery.Message,
 ) ([]byte, error) {
 	message, err := notify.WebhookMessage(m)
 	if err != nil {
@@ -64,8 +68,10 @@ func render(renderers map[identity.WebhookFormat]delivery.WebhookRenderer, forma
 	return renderer(message)
 }
 
-// addSecrets opens the secrets of a webhook for a post.
-func (s *Service) addSecrets(ctx context.Context, post *delivery.WebhookPost, webhookID int64, sealed store.WebhookSecrets) error {
+// addSecrets opens the secrets of a webhook and adds them to a post.
+func (s *Service) addSecrets(ctx context.Context, post *delivery.WebhookPost, webhookID int64,
+	sealed store.WebhookSecrets,
+) error {
 	sealer, err := s.sealing(ctx)
 	if err != nil {
 		return err
@@ -85,7 +91,7 @@ func (s *Service) addSecrets(ctx context.Context, post *delivery.WebhookPost, we
 	return err
 }
 
-// deactivateGone makes a webhook inactive, unless it leads elsewhere by now.
+// deactivateGone makes a webhook inactive, unless its URL has changed since the post.
 func (s *Service) deactivateGone(ctx context.Context, posted identity.Webhook) error {
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {

@@ -14,10 +14,10 @@ import (
 // conflicts has, by unique index, the error for its violation.
 var conflicts = map[string]func() *identity.Error{
 	"users_email_folded": func() *identity.Error {
-		return identity.Errorf(identity.Conflict, "email_taken", "Another user has this e-mail address.").WithField("email")
+		return identity.Errorf(identity.Conflict, "email_taken", "Another user has this e-mail address.").WithField(identity.FieldEmail)
 	},
 	"groups_name_folded": func() *identity.Error {
-		return identity.Errorf(identity.Conflict, "name_taken", "Another group has this name.").WithField("name")
+		return identity.Errorf(identity.Conflict, "name_taken", "Another group has this name.").WithField(identity.FieldName)
 	},
 	"idempotency_keys_caller_key": func() *identity.Error {
 		return identity.Errorf(identity.Conflict, "idempotency_key_taken", "Another request with this key came first.")

@@ -78,7 +78,7 @@ func TestEventsCostTheSame(t *testing.T) {
 		}
 	}
 	for _, at := range []time.Duration{-time.Hour, 99_990 * time.Second, 1000 * time.Hour} {
-		e := identity.Event{Type: identity.UserAccessRefused, Time: start.Add(at), Actor: identity.Actor{Name: "x"}}
+		e := identity.Event{Type: identity.UserAccessDenied, Time: start.Add(at), Actor: identity.Actor{Name: "x"}}
 		query, args := equalRefusal(e, time.Minute)
 		check("an equal refusal", query, args, 1)
 	}

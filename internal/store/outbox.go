@@ -13,15 +13,15 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// listedMessageColumns are all columns but what a message says: a list does not
-// show it, and a page of it can be hundreds of megabytes.
+// listedMessageColumns are all columns but the payload: a list does not show it, and a page
+// of payloads can have hundreds of megabytes.
 const (
 	messageColumns       = listedMessageColumns + ", payload"
-	listedMessageColumns = "id, channel, webhook_id, topic, user_id, state, attempts, created_at, due_at, expires_at, attempted_at, " +
-		"status, last_error, settled_at"
+	listedMessageColumns = "id, channel, webhook_id, topic, user_id, state, attempts, created_at, due_at, expires_at, " +
+		"attempted_at, status, last_error, settled_at"
 )
 
-// notPaused is the condition that messages do not go to an inactive webhook: those wait.
+// notPaused selects messages that do not go to an inactive webhook; such messages wait.
 const notPaused = "webhook_id NOT IN (SELECT id FROM webhooks WHERE NOT active)"
 
 type messageRow struct {
@@ -39,15 +39,15 @@ type messageRow struct {
 	AttemptedAt timestamp `db:"attempted_at"`
 	Status      int       `db:"status"`
 	LastError   string    `db:"last_error"`
-	SettledAt   timestamp `db:"settled_at"`
+	CompletedAt timestamp `db:"settled_at"`
 }
 
 func (r messageRow) message() delivery.Message {
 	return delivery.Message{
 		ID: r.ID, To: delivery.Destination{Channel: delivery.Channel(r.Channel), WebhookID: r.WebhookID},
 		Topic: r.Topic, UserID: r.UserID, Payload: r.Payload, State: delivery.State(r.State), Attempts: r.Attempts,
-		CreatedAt: r.CreatedAt.Time, DueAt: r.DueAt.Time, ExpiresAt: r.ExpiresAt.Time, AttemptedAt: r.AttemptedAt.Time, Status: r.Status,
-		LastError: r.LastError, SettledAt: r.SettledAt.Time,
+		CreatedAt: r.CreatedAt.Time, DueAt: r.DueAt.Time, ExpiresAt: r.ExpiresAt.Time,
+		AttemptedAt: r.AttemptedAt.Time, Status: r.Status, LastError: r.LastError, CompletedAt: r.CompletedAt.Time,
 	}
 }
 
@@ -59,9 +59,9 @@ func messagesFrom(rows []messageRow) []delivery.Message {
 	return messages
 }
 
-// Enqueue puts a message into the outbox, due at once, and returns its id. Where it
-// goes is written as the version before reads it, in the column lane, from which the
-// database makes channel and webhook_id.
+// Enqueue puts a message into the outbox, due at once, and returns its id. It writes the
+// destination in the column lane, which the version before reads; the database generates
+// channel and webhook_id from it.
 func (t *Tx) Enqueue(ctx context.Context, m delivery.Message) (int64, error) {
 	var id int64
 	err := t.get(ctx, &id, `INSERT INTO outbox (lane, topic, user_id, address, payload, created_at, due_at, expires_at)
@@ -71,9 +71,9 @@ func (t *Tx) Enqueue(ctx context.Context, m delivery.Message) (int64, error) {
 	return id, err
 }
 
-// EnqueueToAddress is Enqueue of a message about the user with an address, if there is
-// one, and returns the id of that user, 0 for nobody. It is one statement, so that it
-// takes the same time whether there is one.
+// EnqueueToAddress is Enqueue for a message about the user with an address. It returns the
+// id of that user, 0 for none. It is one statement, so that it takes the same time with and
+// without a user.
 func (t *Tx) EnqueueToAddress(ctx context.Context, m delivery.Message, email string) (userID int64, err error) {
 	err = t.get(ctx, &userID, `INSERT INTO outbox
 			(lane, topic, user_id, address, payload, created_at, due_at, expires_at)
@@ -123,8 +123,8 @@ func (r reader) DueDestinations(ctx context.Context, now time.Time) ([]delivery.
 	return due, nil
 }
 
-// ClaimMessages takes up to limit due messages of a destination, the longest due
-// first, and counts an attempt. They are due again at leaseEnd unless they are settled.
+// ClaimMessages claims up to limit due messages of a destination, the longest due first, and
+// counts an attempt. They are due again at leaseEnd unless they are completed.
 func (t *Tx) ClaimMessages(ctx context.Context, to delivery.Destination, now, leaseEnd time.Time, limit int,
 ) ([]delivery.Message, error) {
 	var rows []messageRow
@@ -139,16 +139,16 @@ func (t *Tx) ClaimMessages(ctx context.Context, to delivery.Destination, now, le
 	return messages, nil
 }
 
-// DropMessage forgets a message that has arrived and is of no more interest.
+// DropMessage deletes a message.
 func (t *Tx) DropMessage(ctx context.Context, id int64) error {
 	_, err := t.exec(ctx, "DELETE FROM outbox WHERE id = $1", id)
 	return err
 }
 
-// SettleMessage records that a message is done or dead, and what its last attempt
-// was answered with. What it said goes if its user is gone by now; that of a deletion
-// stays until it has been told.
-func (t *Tx) SettleMessage(ctx context.Context, m delivery.Message, state delivery.State, now time.Time) error {
+// CompleteMessage records that a message is done or dead, with the result of its last
+// attempt. It erases the payload if the user has been deleted; the payload of the message
+// about the deletion itself only if the message is done.
+func (t *Tx) CompleteMessage(ctx context.Context, m delivery.Message, state delivery.State, now time.Time) error {
 	_, err := t.exec(ctx, `UPDATE outbox SET state = $2, status = $3, last_error = $4, settled_at = $5,
 			payload = CASE WHEN erase OR topic = 'USER_DELETED' AND $2 = 'done' THEN '' ELSE payload END
 		WHERE id = $1 AND state = 'pending'`,
@@ -156,26 +156,27 @@ func (t *Tx) SettleMessage(ctx context.Context, m delivery.Message, state delive
 	return err
 }
 
-// RetryMessage puts a message off until dueAt whose last attempt has failed.
-// Whoever took it since, because the lease was over, goes first.
+// RetryMessage makes a message whose last attempt has failed due at a later time. It has no
+// effect if another worker has claimed the message since, because the lease has expired.
 func (t *Tx) RetryMessage(ctx context.Context, m delivery.Message, dueAt time.Time) error {
-	_, err := t.exec(ctx, "UPDATE outbox SET due_at = $5, status = $3, last_error = $4 WHERE id = $1 AND attempts = $2 AND state = 'pending'",
+	_, err := t.exec(ctx, `UPDATE outbox SET due_at = $5, status = $3, last_error = $4
+		WHERE id = $1 AND attempts = $2 AND state = 'pending'`,
 		m.ID, m.Attempts, m.Status, m.LastError, timestamp{dueAt})
 	return err
 }
 
-// RenewMessage puts the end of a claim off. Only that of this very claim: what has
-// been settled, put off or taken by another worker since, is due at another time.
+// RenewMessage extends a claim that ends at leaseEnd. It has no effect on a message that has
+// been completed, put off or claimed by another worker since: that is due at another time.
 func (t *Tx) RenewMessage(ctx context.Context, id int64, leaseEnd, next time.Time) error {
 	_, err := t.exec(ctx, "UPDATE outbox SET due_at = $3 WHERE id = $1 AND due_at = $2 AND state = 'pending'",
 		id, timestamp{leaseEnd}, timestamp{next})
 	return err
 }
 
-// ReleaseMessage gives a message back that was claimed and not tried.
+// ReleaseMessage makes a claimed message due at once and does not count the attempt.
 func (t *Tx) ReleaseMessage(ctx context.Context, id int64, attempts int, now time.Time) error {
-	_, err := t.exec(ctx, "UPDATE outbox SET due_at = $3, attempts = attempts - 1 WHERE id = $1 AND attempts = $2 AND state = 'pending'",
-		id, attempts, timestamp{now})
+	_, err := t.exec(ctx, `UPDATE outbox SET due_at = $3, attempts = attempts - 1
+		WHERE id = $1 AND attempts = $2 AND state = 'pending'`, id, attempts, timestamp{now})
 	return err
 }
 
@@ -184,8 +185,7 @@ func (r reader) Message(ctx context.Context, id int64) (delivery.Message, error)
 	return r.message(ctx, "SELECT "+messageColumns+" FROM outbox WHERE id = $1", id)
 }
 
-// MessageForUpdate is Message, and keeps others from changing the message until
-// the transaction ends.
+// MessageForUpdate is Message, and locks the message until the transaction ends.
 func (t *Tx) MessageForUpdate(ctx context.Context, id int64) (delivery.Message, error) {
 	return t.message(ctx, "SELECT "+messageColumns+" FROM outbox WHERE id = $1"+t.pool.engine.forUpdate, id)
 }
@@ -198,7 +198,8 @@ func (r reader) message(ctx context.Context, query string, id int64) (delivery.M
 
 // Messages returns one page of the messages that match, the latest first and without
 // their payloads, and how many there are.
-func (r reader) Messages(ctx context.Context, f delivery.Filter, page identity.Page) ([]delivery.Message, int64, error) {
+func (r reader) Messages(ctx context.Context, f delivery.Filter, page identity.Page,
+) ([]delivery.Message, int64, error) {
 	where := &conditions{}
 	if f.To != (delivery.Destination{}) {
 		where.add("channel = $%d", string(f.To.Channel))
@@ -218,23 +219,23 @@ func (r reader) Messages(ctx context.Context, f delivery.Filter, page identity.P
 	}
 	n := len(where.args)
 	rows, _, err := pageOf[messageRow](ctx, r, page.Limit, "SELECT "+listedMessageColumns+" FROM outbox"+where.String()+
-		" ORDER BY id DESC LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(where.args, page.Limit, page.Offset)...)
+		" ORDER BY id DESC LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2),
+		append(where.args, page.Limit, page.Offset)...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list messages: %w", err)
 	}
 	return messagesFrom(rows), total, nil
 }
 
-// RequeueMessage makes a message that was settled due again, with all its
-// attempts before it.
+// RequeueMessage makes a complete message due at once, with a new set of attempts.
 func (t *Tx) RequeueMessage(ctx context.Context, id int64, now time.Time) error {
-	_, err := t.exec(ctx, "UPDATE outbox SET state = 'pending', attempts = 0, due_at = $2, settled_at = $3 WHERE id = $1 AND state <> 'pending'",
-		id, timestamp{now}, timestamp{})
+	_, err := t.exec(ctx, `UPDATE outbox SET state = 'pending', attempts = 0, due_at = $2, settled_at = $3
+		WHERE id = $1 AND state <> 'pending'`, id, timestamp{now}, timestamp{})
 	t.effects.enqueued = true
 	return err
 }
 
-// Backlog tells of what has not arrived: pending and dead messages, by channel.
+// Backlog counts the messages that have not arrived, pending and dead, by channel.
 func (r reader) Backlog(ctx context.Context) ([]delivery.Backlog, error) {
 	var rows []struct {
 		Channel string    `db:"channel"`

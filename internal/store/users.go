@@ -9,37 +9,42 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// What comes with the columns of a user from another table, as groupsColumn.
+// The groups of a user, which come from another table, as groupsColumn.
 const (
 	selectGroups = "(SELECT coalesce(string_agg(group_id || '', ' ' ORDER BY group_id), '') " +
 		"FROM memberships WHERE user_id = users.id) AS group_ids"
-	// selectAdministrators is that of a brief list. The group is identity.AdministratorsID.
+	// selectAdministrators is for a brief list. The group is identity.AdministratorsID.
 	selectAdministrators = "CASE WHEN EXISTS (SELECT 1 FROM memberships WHERE user_id = users.id AND group_id = 1) " +
 		"THEN '1' ELSE '' END AS group_ids"
 )
 
 var (
 	selectUser        = "SELECT " + columnNames(userColumns) + ", " + selectGroups + " FROM users WHERE id = $1"
-	selectUserByEmail = "SELECT " + columnNames(userColumns) + ", " + selectGroups + ", password_hash FROM users WHERE email_folded = $1"
-	insertUser        = "INSERT INTO users (" + columnNames(columnsWrittenBy(insert)) + ") VALUES (" +
+	selectUserByEmail = "SELECT " + columnNames(userColumns) + ", " + selectGroups +
+		", password_hash FROM users WHERE email_folded = $1"
+	insertUser = "INSERT INTO users (" + columnNames(columnsWrittenBy(insert)) + ") VALUES (" +
 		placeholders(columnsWrittenBy(insert), 1, func(userColumn) string { return "" }) + ") RETURNING id"
 	updateUser = "UPDATE users SET " +
-		placeholders(columnsWrittenBy(update), 2, func(c userColumn) string { return c.name + " = " }) + " WHERE id = $1" //nolint:mnd // $1 is the id
+		placeholders(columnsWrittenBy(update), updatedFrom, func(c userColumn) string { return c.name + " = " }) +
+		" WHERE id = $1"
 )
 
-// userRow reads one row; none is sql.ErrNoRows.
+// updatedFrom is the number of the first placeholder of updateUser after the id.
+const updatedFrom = 2
+
+// userRow reads one row, or returns sql.ErrNoRows.
 func (r reader) userRow(ctx context.Context, columns []userColumn, query string, args ...any) (*userRow, error) {
 	var row userRow
-	err := r.run(ctx, query, func(q queryer) error {
+	err := r.run(ctx, query, func(q queryer) (err error) {
 		found, err := q.QueryxContext(ctx, args...)
 		if err != nil {
 			return err
 		}
-		defer found.Close() //nolint:errcheck // what matters is found.Err
+		defer func() { err = cmp.Or(err, found.Close()) }() // reports what fails after the first row
 		if !found.Next() {
 			return cmp.Or(found.Err(), sql.ErrNoRows)
 		}
-		return cmp.Or(found.Scan(row.targets(columns)...), found.Close())
+		return found.Scan(row.targets(columns)...)
 	})
 	return &row, err
 }
@@ -50,10 +55,9 @@ func (r reader) User(ctx context.Context, id int64) (identity.User, error) {
 	return row.User, one(err, "user", id)
 }
 
-// UserForUpdate is User, and keeps others from changing the user until the
-// transaction ends. It locks first and reads after: a statement that waits for a
-// lock sees the locked row as it is then, but memberships, which come from
-// another table, as they were before the wait.
+// UserForUpdate is User, and locks the user until the transaction ends. It locks first and
+// reads after: a statement that waits for a lock reads the locked row as it is after the
+// wait, but memberships, which are in another table, as they were before the wait.
 func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error) {
 	if lock := t.lock(t.pool.engine.forUpdate); lock != "" {
 		var locked int64
@@ -64,16 +68,16 @@ func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error)
 	return t.User(ctx, id)
 }
 
-// UserByEmail returns the user with this address, as identity.EmailKey compares
-// addresses, and the password hash; or NotFound. It is one query, so that it takes the same time
-// whether there is one.
+// UserByEmail returns the user with this address, as identity.EmailKey compares addresses,
+// and the password hash; or NotFound. It is one query, so that it takes the same time with
+// and without a user.
 func (r reader) UserByEmail(ctx context.Context, email string) (u identity.User, passwordHash string, err error) {
-	row, err := r.userRow(ctx, append(slices.Clip(userColumns), groupsColumn, hashColumn), selectUserByEmail, identity.EmailKey(email))
+	columns := append(slices.Clip(userColumns), groupsColumn, hashColumn)
+	row, err := r.userRow(ctx, columns, selectUserByEmail, identity.EmailKey(email))
 	return row.User, row.passwordHash, one(err, "user", 0)
 }
 
-// RequireFreeEmail returns the Conflict that InsertUser would return for an address that
-// is taken already.
+// RequireFreeEmail returns the Conflict of InsertUser if an address is taken.
 func (r reader) RequireFreeEmail(ctx context.Context, email identity.Email) error {
 	var taken bool
 	err := r.get(ctx, &taken, "SELECT EXISTS (SELECT 1 FROM users WHERE email_folded = $1)", email.Key())
@@ -113,8 +117,8 @@ func (t *Tx) InsertUser(ctx context.Context, u identity.User, passwordHash strin
 	return id, t.insertMemberships(ctx, id, u.Groups)
 }
 
-// UpdateUser stores the fields of a user that was before, version included, but
-// for the password and the memberships.
+// UpdateUser stores the fields of a user, version included, but not the password and the
+// memberships. before is the present state.
 func (t *Tx) UpdateUser(ctx context.Context, before, u identity.User) error {
 	if before.Active != u.Active || before.TFA != u.TFA ||
 		before.CanViewMaskedData != u.CanViewMaskedData || !slices.Equal(before.AllowList, u.AllowList) {
@@ -148,24 +152,25 @@ func (t *Tx) insertMemberships(ctx context.Context, userID int64, groups []int64
 	return nil
 }
 
-// DeleteUser deletes a user with all that belongs to it. That its events
-// happened stays; what is personal in them, and in kept answers, does not. The event
-// of the deletion itself comes after it.
+// DeleteUser deletes a user with all its data. It keeps the user's events, but erases the
+// personal data in them, and deletes stored answers. The event of the deletion itself is
+// recorded after it.
 func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 	t.accessChanged(id)
 	for _, statement := range []string{
 		"UPDATE events SET changes = '{}' WHERE subject_type = 'user' AND subject_id = $1",
 		"UPDATE events SET changes = '{}' WHERE person_id = $1 AND person_id <> 0", // for the index
-		// Where the user was, what the user's tokens are called, and where those were
-		// who tried to be the user. Where a service was is not about the user.
-		`UPDATE events SET source = '', client_request_id = '', actor_name = CASE WHEN actor_token_id = 0 THEN actor_name ELSE '' END
+		// The sources of the user and of those who tried to sign in as the user, and the names
+		// of the user's tokens. The source of a service is not personal.
+		`UPDATE events SET source = '', client_request_id = '',
+				actor_name = CASE WHEN actor_token_id = 0 THEN actor_name ELSE '' END
 			WHERE actor_user_id = $1`,
 		`UPDATE events SET source = '', client_request_id = ''
 			WHERE subject_type = 'user' AND subject_id = $1 AND actor_user_id = 0 AND actor_token_id = 0`,
 		"DELETE FROM outbox WHERE channel = 'mail' AND user_id = $1",
 		"DELETE FROM outbox WHERE address <> '' AND address = (SELECT email_folded FROM users WHERE id = $1)",
-		// What is on its way still arrives. All rows are written, so that one that is
-		// just being settled is not missed.
+		// Pending messages are still sent. All rows are written, so that one that is completed
+		// at the same time is not missed.
 		"UPDATE outbox SET erase = true, payload = CASE WHEN state = 'pending' THEN payload ELSE '' END WHERE user_id = $1",
 		"DELETE FROM idempotency_keys WHERE user_id = $1",
 		"DELETE FROM users WHERE id = $1",
@@ -177,14 +182,14 @@ func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 	return nil
 }
 
-// HasUsersOrTokens reports whether anyone has ever been set up here.
+// HasUsersOrTokens reports whether there is a user or a token.
 func (r reader) HasUsersOrTokens(ctx context.Context) (bool, error) {
 	var found bool
 	err := r.get(ctx, &found, "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM tokens)")
 	return found, err
 }
 
-// sortKey returns a row's value in the given order, as a cursor carries it.
+// sortKey returns the row's key of a cursor in an order.
 func (r *userRow) sortKey(sort identity.UserSort) string {
 	switch sort {
 	case identity.SortByName:
@@ -200,7 +205,7 @@ func (r *userRow) sortKey(sort identity.UserSort) string {
 	return ""
 }
 
-// sortValue is the inverse of sortKey for a query's argument.
+// sortValue returns the argument of a query for the key of a cursor.
 func sortValue(c identity.Cursor) (any, error) {
 	switch c.Sort {
 	case identity.SortByCreation, identity.SortByLastSignin:

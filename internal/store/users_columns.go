@@ -12,31 +12,31 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// userRow is a row of users, with what does not leave the store.
+// userRow is a row of users, with the columns that a User does not have.
 type userRow struct {
 	identity.User
 
-	nameKey, emailKey string // by which names and addresses are compared and ordered
+	nameKey, emailKey string // see identity.Name.Key and identity.Email.Key
 	passwordHash      string
-	matches           int64 // how many rows a search found
+	matches           int64 // the number of rows that a search has found
 }
 
 func rowOf(u identity.User) *userRow {
 	return &userRow{User: u, nameKey: u.Name.Key(), emailKey: u.Email.Key()}
 }
 
-// userColumn is a stored field of a user. All statements on users, and the form in
-// which the outbox has a user, are made of the table userColumns.
+// userColumn is a stored field of a user. All statements on users, and the users in the
+// outbox, are made of the table userColumns.
 type userColumn struct {
 	name string
-	// in returns where a row has the field. SELECT scans into it; what it points to is
-	// the argument of INSERT and UPDATE.
+	// in returns a pointer to the field in a row. SELECT scans into it; the value is the
+	// argument of INSERT and UPDATE.
 	in        func(r *userRow) any
 	writtenBy statements
 }
 
-// statements are those that write a column. A column that neither of them writes has
-// a statement of its own.
+// statements are the statements that write a column. A column without any is written by a
+// statement of its own.
 type statements int
 
 const (
@@ -63,20 +63,21 @@ var userColumns = []userColumn{
 	{"version", func(r *userRow) any { return &r.Version }, update},
 }
 
-// Columns that come from another table, or that only some statements read.
+// Columns from another table, or that only some statements read.
 var (
 	groupsColumn  = userColumn{"group_ids", func(r *userRow) any { return (*groupIDs)(&r.Groups) }, 0}
 	hashColumn    = userColumn{"password_hash", func(r *userRow) any { return &r.passwordHash }, insert}
 	matchesColumn = userColumn{"matches", func(r *userRow) any { return &r.matches }, 0}
 )
 
-// briefColumns are read for a list that is brief.
+// briefColumns are the columns of a brief list.
 var briefColumns = slices.DeleteFunc(slices.Clone(userColumns), func(c userColumn) bool {
 	return !slices.Contains([]string{"id", "email", "active", "blocked_code", "created_at", "updated_at"}, c.name)
 })
 
 func columnsWrittenBy(s statements) []userColumn {
-	return slices.DeleteFunc(append(slices.Clone(userColumns), hashColumn), func(c userColumn) bool { return c.writtenBy&s == 0 })
+	columns := append(slices.Clone(userColumns), hashColumn)
+	return slices.DeleteFunc(columns, func(c userColumn) bool { return c.writtenBy&s == 0 })
 }
 
 // columnNames returns the columns as SELECT and INSERT name them.
@@ -97,7 +98,7 @@ func placeholders(columns []userColumn, first int, prefix func(c userColumn) str
 	return strings.Join(texts, ", ")
 }
 
-// targets returns where the columns are scanned into.
+// targets returns the pointers that the columns are scanned into.
 func (r *userRow) targets(columns []userColumn) []any {
 	targets := make([]any, len(columns))
 	for i, c := range columns {
@@ -127,7 +128,7 @@ func valueOf(pointer any) any {
 	return pointer // a driver.Valuer
 }
 
-// textBytes returns about how many bytes of text the row has.
+// textBytes estimates the bytes of text of the row.
 func (r *userRow) textBytes() int {
 	const perRange, perTag = 20, 32
 	size := len(r.Name) + len(r.Email) + len(r.Phone) + perRange*len(r.AllowList) + perTag*len(r.ClientTags)
@@ -142,15 +143,15 @@ func (r *userRow) textBytes() int {
 	return size
 }
 
-// snapshotKey returns the name of a column in a snapshot. The release before this one
-// has the same names, in other letters, and reads them without regard to case.
+// snapshotKey returns the name of a column in a snapshot. The release before this one writes
+// the same names in another case, and reads them without regard to case.
 func snapshotKey(column string) string { return strings.ReplaceAll(column, "_", "") }
 
 // snapshotGroups is the name of the groups in a snapshot.
 const snapshotGroups = "groups"
 
-// MarshalUser returns a user as JSON of plain values, to be read back by
-// UnmarshalUser even where the rules for values have changed meanwhile.
+// MarshalUser returns a user as JSON of plain values. UnmarshalUser reads it also after the
+// rules for values have changed.
 func MarshalUser(u identity.User) (json.RawMessage, error) {
 	row := rowOf(u)
 	values := map[string]any{snapshotGroups: u.Groups}
@@ -167,8 +168,8 @@ func MarshalUser(u identity.User) (json.RawMessage, error) {
 	return json.Marshal(values)
 }
 
-// UnmarshalUser reads what MarshalUser has returned. A column that is not there
-// leaves its field at the zero value.
+// UnmarshalUser reads the JSON of MarshalUser. A missing column leaves its field at the zero
+// value.
 func UnmarshalUser(raw json.RawMessage) (identity.User, error) {
 	var given map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &given); err != nil {
@@ -198,7 +199,7 @@ func unmarshalColumn(raw json.RawMessage, target any) error {
 	switch target := target.(type) {
 	case *moment:
 		return json.Unmarshal(raw, (*time.Time)(target))
-	case interface{ Scan(src any) error }: // what is stored as text
+	case interface{ Scan(src any) error }: // stored as text
 		var text string
 		if err := json.Unmarshal(raw, &text); err != nil {
 			return err
@@ -211,10 +212,10 @@ func unmarshalColumn(raw json.RawMessage, target any) error {
 // moment is a time in a column; see timestamp.
 type moment time.Time
 
-// Value is that of a timestamp.
+// Value is timestamp.Value.
 func (m moment) Value() (driver.Value, error) { return timestamp{time.Time(m)}.Value() }
 
-// Scan takes what a timestamp takes.
+// Scan is timestamp.Scan.
 func (m *moment) Scan(src any) error {
 	var t timestamp
 	err := t.Scan(src)
@@ -228,7 +229,7 @@ type allowList identity.AllowList
 // Value returns the entries, separated by spaces.
 func (l allowList) Value() (driver.Value, error) { return identity.AllowList(l).String(), nil }
 
-// Scan reads what Value returns.
+// Scan reads the text that Value returns.
 func (l *allowList) Scan(src any) error {
 	list, err := identity.AllowListFrom(textFrom(src))
 	*l = allowList(list)
@@ -241,15 +242,14 @@ type clientTags []identity.ClientTag
 // Value returns the tags as JSON.
 func (c clientTags) Value() (driver.Value, error) { return identity.ClientTagsText(c) }
 
-// Scan reads what Value returns.
+// Scan reads the text that Value returns.
 func (c *clientTags) Scan(src any) error {
 	tags, err := identity.ClientTagsFrom(textFrom(src))
 	*c = tags
 	return err
 }
 
-// groupIDs are the groups of a user, as a query collects them: numbers separated by
-// spaces.
+// groupIDs are the groups of a user in a query: numbers separated by spaces.
 type groupIDs []int64
 
 // Scan reads the numbers.

@@ -12,12 +12,12 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// errNotPublic is a refusal to connect to an address. It does not tell which: that
-// would tell what a name stands for in here.
+// errNotPublic is the error for an address that must not be reached. It does not have the
+// address, which would reveal how names resolve in this network.
 const errNotPublic = delivery.Error("the address is not public")
 
-// newGuard knows which addresses are public, by the registries of IANA, with
-// those that only lead to others (mapped, NAT64, 6to4, Teredo) among the refused.
+// newGuard returns a guard that allows public addresses, by the registries of IANA, and those
+// in the private ranges. It refuses addresses that embed others (mapped, NAT64, 6to4, Teredo).
 func newGuard(private []identity.AddressRange) *ssrf.Guardian {
 	var v4, v6 []netip.Prefix
 	for _, r := range private {
@@ -30,8 +30,8 @@ func newGuard(private []identity.AddressRange) *ssrf.Guardian {
 	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
 }
 
-// control is called with each address that is about to be connected to, after
-// the host was looked up: what a name stands for at any other time is no matter.
+// control is called before each connection with the address that the host resolved to. To
+// check the name earlier would not be safe: it can resolve to another address later.
 func (c *Client) control(_, address string, _ syscall.RawConn) error {
 	target, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -47,10 +47,9 @@ func (c *Client) checkAddress(addr netip.Addr) error {
 	return nil
 }
 
-// Check refuses a URL whose host says by itself that it may not be reached: a
-// literal address that is not public, or a name of this very machine. Other
-// names are looked up when they are used, and not before. The error is a
-// *identity.ValueError.
+// Check returns an *identity.ValueError for a URL whose host cannot be public: a literal
+// address that is not public, or a name of this machine. Other names are looked up only by
+// Post.
 func (c *Client) Check(u identity.WebhookURL) error {
 	parsed, err := url.Parse(string(u))
 	if err != nil {

@@ -28,9 +28,11 @@ func TestNothingInsideIsReached(t *testing.T) {
 	client := newClient(t)
 	hosts := []string{
 		"127.0.0.1", "127.1.2.3", "0.0.0.0", "localhost", "localhost.", "LOCALHOST", "a.localhost", "[::1]", "[::]",
-		"[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]",
+		"[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]",
+		"[2002:7f00:1::]",
 		"[2001:0:7f00:1::]", "[fe80::1]", "[fd00::1]", "[fec0::1]", "[ff02::1]", "[2001:db8::1]",
-		"169.254.169.254", "10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "192.0.2.1", "198.18.0.1", "224.0.0.1", "255.255.255.255",
+		"169.254.169.254", "10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "192.0.2.1", "198.18.0.1", "224.0.0.1",
+		"255.255.255.255",
 	}
 	for _, host := range hosts {
 		u, err := identity.ParseWebhookURL("http://" + host + ":" + parsed.Port() + "/")
@@ -47,7 +49,8 @@ func TestNothingInsideIsReached(t *testing.T) {
 			t.Errorf("%s: %d, %v", host, status, err)
 		}
 	}
-	for _, host := range []string{"2130706433", "0x7f000001", "127.1", "0177.0.0.1"} { // some resolvers take them for 127.0.0.1
+	// Some resolvers read these as 127.0.0.1.
+	for _, host := range []string{"2130706433", "0x7f000001", "127.1", "0177.0.0.1"} {
 		status, err := client.Post(t.Context(), to("http://"+host+":"+parsed.Port()+"/"))
 		if status != 0 || err == nil || !strings.HasPrefix(err.Error(), "the URL must have a host name") {
 			t.Errorf("%s: %d, %v", host, status, err)
@@ -68,7 +71,8 @@ func TestNamesThatLeadInside(t *testing.T) {
 	}
 	// Where it may go there, and nobody is there, neither address nor port is told.
 	_, err = newClient(t, "127.0.0.0/8", "::1").Post(t.Context(), to("http://localhost:1/?key=hidden"))
-	if !errors.As(err, &ours) || strings.ContainsAny(string(ours), "0123456789:") || strings.Contains(string(ours), "localhost") {
+	if !errors.As(err, &ours) || strings.ContainsAny(string(ours), "0123456789:") ||
+		strings.Contains(string(ours), "localhost") {
 		t.Errorf("%v", err)
 	}
 }
@@ -124,7 +128,9 @@ func TestPublicAddresses(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, u := range []identity.WebhookURL{"https://example.com/", "https://1.1.1.1/", "https://[2606:4700::1111]/", "https://localhost.example/"} {
+	for _, u := range []identity.WebhookURL{
+		"https://example.com/", "https://1.1.1.1/", "https://[2606:4700::1111]/", "https://localhost.example/",
+	} {
 		if err := client.Check(u); err != nil {
 			t.Errorf("%s: %v", u, err)
 		}

@@ -1,6 +1,6 @@
-// Package webhook posts one webhook to its receiver and says how that went. It
-// reaches public addresses only, follows no redirects, and is bounded in time
-// and size whatever the receiver does. When to try again is not decided here.
+// Package webhook posts one webhook to its receiver and returns the result. It reaches public
+// addresses only and follows no redirects. Its time and memory are bounded whatever the
+// receiver does. It does not retry.
 package webhook
 
 import (
@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// timeout is for one delivery as a whole: look-up, connection, TLS, answer.
+	// timeout bounds one delivery: look-up, connection, TLS, answer.
 	timeout = 10 * time.Second
-	// maxAnswerBytes is how much of an answer's body is read, and then forgotten:
-	// a connection can be used again only when nothing is left on it.
+	// maxAnswerBytes is how much of an answer's body is read and discarded: a connection can
+	// be used again only after the whole body was read.
 	maxAnswerBytes = 64 << 10
 
 	maxHeaderBytes = 64 << 10
@@ -43,7 +43,7 @@ func New(private []identity.AddressRange) *Client {
 	c := &Client{guard: newGuard(private), timeout: timeout}
 	dialer := &net.Dialer{Timeout: timeout, Control: c.control}
 	c.transport = &http.Transport{
-		// A proxy would look the host up itself, where no guard sees the address.
+		// A proxy would look up the host itself, and the guard would not see the address.
 		Proxy:                  nil,
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    timeout,
@@ -51,7 +51,7 @@ func New(private []identity.AddressRange) *Client {
 		MaxIdleConnsPerHost:    maxIdlePerHost,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,
-		DisableCompression:     true, // or 64 KiB could become much more
+		DisableCompression:     true, // 64 KiB could become much more
 	}
 	return c
 }
@@ -59,10 +59,10 @@ func New(private []identity.AddressRange) *Client {
 // Close closes the connections that are not in use.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// Post sends a webhook and returns the status of the answer, 0 if there was
-// none. A status of 2xx is success, whatever becomes of the answer's body; all
-// else is an delivery.Error, in a *delivery.Permanent for 410
-// (delivery.ErrWebhookGone), and with ctx.Err() where the end of ctx has stopped it.
+// Post sends a webhook and returns the status of the answer, 0 for none. A status of 2xx is
+// success, also if the body of the answer cannot be read. Otherwise the error is a
+// delivery.Error, in a *delivery.Permanent for 410 (delivery.ErrWebhookGone), and with
+// ctx.Err() if the end of ctx has stopped it.
 func (c *Client) Post(ctx context.Context, r Request) (status int, err error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -70,8 +70,8 @@ func (c *Client) Post(ctx context.Context, r Request) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	// The transport is used without an http.Client, which would follow redirects
-	// and put the URL, with what it may keep in its query, into errors.
+	// The transport is used without an http.Client, which would follow redirects and put the
+	// URL, whose query can have a secret, into errors.
 	answer, err := c.transport.RoundTrip(request)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -79,8 +79,9 @@ func (c *Client) Post(ctx context.Context, r Request) (status int, err error) {
 		}
 		return 0, c.explain(err)
 	}
-	defer answer.Body.Close()                               //nolint:errcheck // nothing is lost
-	if answer.StatusCode != http.StatusSwitchingProtocols { // its body is the bare connection, which no deadline ends
+	defer answer.Body.Close() //nolint:errcheck // nothing is lost
+	// The body of that answer is the bare connection, which has no deadline.
+	if answer.StatusCode != http.StatusSwitchingProtocols {
 		_, _ = io.CopyN(io.Discard, answer.Body, maxAnswerBytes)
 	}
 	return answer.StatusCode, verdict(answer.StatusCode)

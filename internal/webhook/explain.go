@@ -11,8 +11,8 @@ import (
 	"github.com/rosterhq/roster/internal/delivery"
 )
 
-// explain says in our own words why there was no answer. Those of the libraries
-// quote what the receiver sent, and addresses.
+// explain returns the reason why there was no answer as a delivery.Error. The errors of the
+// libraries repeat text of the receiver and addresses.
 func (c *Client) explain(err error) error {
 	var (
 		lookup  *net.DNSError
@@ -36,7 +36,7 @@ func (c *Client) explain(err error) error {
 	return explainTLS(err)
 }
 
-// explainTLS says what is wrong with the encryption, or that it is something else.
+// explainTLS returns the reason of a failure of TLS, or a general one for other errors.
 func explainTLS(err error) delivery.Error {
 	var (
 		certificate *tls.CertificateVerificationError

@@ -15,10 +15,11 @@ import (
 // Request is one attempt to deliver one webhook.
 type Request = delivery.WebhookPost
 
+// sign returns the request of one attempt, signed as r.Auth says.
 func sign(ctx context.Context, r Request) (*http.Request, error) {
-	// The URL was checked when it was registered, but is read back leniently.
+	// The URL was checked when it was stored, but the store reads it without a check.
 	if _, err := identity.ParseWebhookURL(string(r.URL)); err != nil {
-		return nil, delivery.Errorf("the URL %s", err) // which says what is wrong, and repeats nothing
+		return nil, delivery.Errorf("the URL %s", err) // a ValueError has no part of the URL
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, string(r.URL), bytes.NewReader(r.Body))
 	if err != nil {

@@ -97,7 +97,7 @@ func TestKeptAnswerSurvivesNewKey(t *testing.T) {
 				User:     identity.User{Name: "Mary", Email: "a@example.com", Active: true},
 				Password: apitest.Password,
 			}
-			once := service.Once{
+			once := service.Idempotency{
 				Key: "key", Request: "{}",
 				Render: func(identity.User) []byte { return []byte("kept") },
 			}

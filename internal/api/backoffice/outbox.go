@@ -31,7 +31,7 @@ func deliveryFrom(m delivery.Message) deliveryBody {
 	body := deliveryBody{
 		ID: m.ID, Kind: m.To.Channel, WebhookID: orNull(m.To.WebhookID), Topic: m.Topic, UserID: orNull(m.UserID),
 		State: m.State, Attempts: m.Attempts, StatusCode: orNull(m.Status), LastError: orNull(m.LastError),
-		CreateTime: wireTime(m.CreatedAt), AttemptTime: wireTime(m.AttemptedAt), SettleTime: wireTime(m.SettledAt),
+		CreateTime: wireTime(m.CreatedAt), AttemptTime: wireTime(m.AttemptedAt), SettleTime: wireTime(m.CompletedAt),
 	}
 	if m.State == delivery.Pending {
 		body.DueTime = wireTime(m.DueAt)

@@ -133,7 +133,7 @@ func (h *handlers) getUser(c echo.Context, actor identity.Actor) error {
 }
 
 func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
-	once, err := onceFrom(c)
+	idempotency, err := idempotencyFrom(c)
 	if err != nil {
 		return err
 	}
@@ -145,12 +145,12 @@ func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	if once.Request, err = withoutPassword(body); err != nil {
+	if idempotency.Request, err = withoutPassword(body); err != nil {
 		return err
 	}
 	user, answer, err := h.service.CreateUser(c.Request().Context(), actor, service.NewUser{
 		User: request.change().Apply(identity.User{}), Password: *request.Password, Notify: orZero(request.SendNotify),
-	}, once)
+	}, idempotency)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (h *handlers) updateUser(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	user, err := h.service.UpdateUser(c.Request().Context(), actor, id, service.UpdateUser{
+	user, err := h.service.UpdateUser(c.Request().Context(), actor, id, service.UserUpdate{
 		Change: request.change(), Match: versionMatch(c), CurrentPassword: (*identity.Password)(request.CurrentPassword),
 		Force: force, Notify: orZero(request.SendNotify),
 	})
@@ -231,12 +231,12 @@ func withoutPassword(body []byte) (string, error) {
 // keyHeader is the header of draft-ietf-httpapi-idempotency-key-header.
 const keyHeader = "Idempotency-Key"
 
-// onceFrom reads the Idempotency-Key header: 1 to 255 visible ASCII characters.
-func onceFrom(c echo.Context) (service.Once, error) {
+// idempotencyFrom reads the Idempotency-Key header: 1 to 255 visible ASCII characters.
+func idempotencyFrom(c echo.Context) (service.Idempotency, error) {
 	const maxLength = 255
 	values := c.Request().Header.Values(keyHeader)
 	if len(values) == 0 {
-		return service.Once{}, nil
+		return service.Idempotency{}, nil
 	}
 	key := values[0]
 	valid := len(values) == 1 && len(key) >= 1 && len(key) <= maxLength
@@ -244,10 +244,10 @@ func onceFrom(c echo.Context) (service.Once, error) {
 		valid = valid && b > ' ' && b <= '~'
 	}
 	if !valid {
-		return service.Once{}, identity.InvalidField(keyHeader, "invalid_key",
+		return service.Idempotency{}, identity.InvalidField(keyHeader, "invalid_key",
 			fmt.Sprintf("must have 1 to %d visible ASCII characters", maxLength))
 	}
-	return service.Once{Key: key, Render: func(u identity.User) []byte {
+	return service.Idempotency{Key: key, Render: func(u identity.User) []byte {
 		body, err := json.Marshal(userFrom(u))
 		if err != nil {
 			panic(err) // its types cannot fail

@@ -39,7 +39,7 @@ func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 	}
 	user, _, err := h.service.CreateUser(c.Request().Context(), actor, service.NewUser{
 		User: fields.Apply(identity.User{Name: identity.Name(*fields.Email)}),
-	}, service.Once{})
+	}, service.Idempotency{})
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (h *handlers) updateUser(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	user, err := h.service.UpdateUser(c.Request().Context(), actor, id, service.UpdateUser{Change: change})
+	user, err := h.service.UpdateUser(c.Request().Context(), actor, id, service.UserUpdate{Change: change})
 	if err != nil {
 		return err
 	}
