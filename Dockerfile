@@ -3,7 +3,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/roster ./cmd/roster && mkdir /out/data
+# The build has no repository to take the version from: docker build --build-arg VERSION=v0.1.0 .
+ARG VERSION
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X github.com/rosterhq/roster/internal/app.version=$VERSION" -o /out/roster ./cmd/roster && mkdir /out/data
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

@@ -2,6 +2,7 @@ package roster
 
 import (
 	"go/version"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -88,10 +89,27 @@ func TestDockerfileBuild(t *testing.T) {
 	}
 
 	compile := build.last("RUN")
+	if !slices.Contains(build["ARG"], "VERSION") {
+		t.Error("no build argument VERSION")
+	}
+	checkVersionFlag(t, compile)
 	for _, want := range []string{"CGO_ENABLED=0 ", "-trimpath", "-o /out/roster", "./cmd/roster"} {
 		if !strings.Contains(compile, want) {
 			t.Errorf("%q is not in: %s", want, compile)
 		}
+	}
+}
+
+// checkVersionFlag checks that a build command sets a variable that exists: the linker
+// says nothing of one that does not.
+func checkVersionFlag(t *testing.T, compile string) {
+	t.Helper()
+	flag := regexp.MustCompile(`-X github\.com/rosterhq/roster/(\S+)\.(\w+)=\$VERSION"`).FindStringSubmatch(compile)
+	if flag == nil {
+		t.Fatalf("no version in: %s", compile)
+	}
+	if source := readFile(t, flag[1]+"/version.go"); !strings.Contains(source, "\nvar "+flag[2]+" string\n") {
+		t.Errorf("%s has no variable %s", flag[1], flag[2])
 	}
 }
 
@@ -147,8 +165,12 @@ func TestDockerignore(t *testing.T) {
 
 type compose struct {
 	Services map[string]struct {
-		Image       string
-		Build       string
+		Image string
+		Build struct {
+			Context string
+			Args    map[string]string
+		}
+		Restart     string
 		Environment map[string]string
 		Ports       []string
 		Volumes     []string
@@ -170,8 +192,12 @@ func readCompose(t *testing.T) compose {
 func TestCompose(t *testing.T) {
 	c := readCompose(t)
 	for name, service := range c.Services {
-		if pinned := regexp.MustCompile(`:v?[0-9]`).MatchString(service.Image); !pinned && service.Build == "" {
+		pinned := regexp.MustCompile(`:v?[0-9]+\.[0-9.]+$`).MatchString(service.Image)
+		if !pinned && service.Build.Context == "" {
 			t.Errorf("%s: image %q has no version", name, service.Image)
+		}
+		if service.Restart != "unless-stopped" {
+			t.Errorf("%s: restart %q: it is away after a restart of the host", name, service.Restart)
 		}
 		for _, published := range service.Ports {
 			if !strings.HasPrefix(published, "127.0.0.1:") {
@@ -179,7 +205,17 @@ func TestCompose(t *testing.T) {
 			}
 		}
 	}
-	for name := range c.Services["roster"].Environment {
+	names := slices.Collect(maps.Keys(c.Services["roster"].Environment))
+	comments := regexp.MustCompile(`(?m)^ +# (ROSTER_\w+):`).FindAllStringSubmatch(readFile(t, "docker-compose.yml"), -1)
+	for _, comment := range comments {
+		names = append(names, comment[1])
+	}
+	for _, want := range []string{"ROSTER_SECRET_KEY", "ROSTER_TRUSTED_PROXIES"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is not shown", want)
+		}
+	}
+	for _, name := range names {
 		if !isSetting(name) {
 			t.Errorf("Roster knows no %s", name)
 		}
@@ -196,8 +232,11 @@ func TestCompose(t *testing.T) {
 func TestComposeServices(t *testing.T) {
 	c := readCompose(t)
 	roster, postgres, mailpit := c.Services["roster"], c.Services["postgres"], c.Services["mailpit"]
-	if roster.Build != "." || roster.DependsOn["postgres"].Condition != "service_healthy" {
-		t.Errorf("roster: build %q, depends on %v", roster.Build, roster.DependsOn)
+	if _, versioned := roster.Build.Args["VERSION"]; !versioned {
+		t.Error("the build gets no VERSION")
+	}
+	if roster.Build.Context != "." || roster.DependsOn["postgres"].Condition != "service_healthy" {
+		t.Errorf("roster: build %v, depends on %v", roster.Build, roster.DependsOn)
 	}
 	if test := postgres.Healthcheck.Test; len(test) < 2 || test[0] != "CMD" || test[1] != "pg_isready" {
 		t.Errorf("postgres: healthcheck %q", test)

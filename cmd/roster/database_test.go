@@ -44,7 +44,7 @@ func TestWarningOfOpenDatabaseFile(t *testing.T) {
 	chmod(0o644)
 	for _, args := range [][]string{
 		{"migrate"},
-		{"token", "create", "--name", "CI"},
+		{"token", "create", "--name", "CI", "--admin"},
 		{"token", "revoke", "1"},
 		{"user", "create", "--name", "Mary", "--email", "mary@example.com"},
 		{"audit", "prune", "--older-than", "400d"},

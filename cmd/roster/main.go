@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -21,9 +23,10 @@ import (
 )
 
 type commandLine struct {
-	config.Config
+	config.Config `embed:"" group:"settings"`
 
-	Serve       serveCommand       `cmd:"" help:"Serve the API (default: SQLite, localhost:8080)." default:"withargs"`
+	ShowVersion kong.VersionFlag   `name:"version" help:"Print the version."`
+	Serve       serveCommand       `cmd:"" help:"Serve the API (default: SQLite, localhost:8080)."`
 	MigrateOnly migrateCommand     `cmd:"" help:"Bring the database's schema up to date." name:"migrate"`
 	Backup      backupCommand      `cmd:"" help:"Copy the SQLite database to a new file while it is in use."`
 	Token       tokenCommands      `cmd:"" help:"Create, list and revoke service tokens."`
@@ -57,19 +60,26 @@ func main() {
 	}
 }
 
-// describe returns the message of an error for the terminal: without the cause,
-// where it is one of Roster's own errors.
+// describe returns the message of an error for the terminal, in sentences: of Roster's
+// own errors without the code and the cause.
 func describe(err error) string {
 	var ours *identity.Error
-	if errors.As(err, &ours) {
-		return ours.Error()
+	if !errors.As(err, &ours) {
+		return err.Error()
 	}
-	return err.Error()
+	text := ours.Message
+	for _, field := range ours.Fields {
+		if field.Message != ours.Message {
+			text += fmt.Sprintf("\n  %s: %s", field.Field, field.Message)
+		}
+	}
+	return text
 }
 
 func run(ctx context.Context, args []string, env environment) (err error) {
-	if err := config.ReadSecretFiles(); err != nil {
-		return err
+	environmentErr := config.ReadEnvironment() // after --help, which always works
+	if len(args) == 0 {
+		args = []string{"--help"}
 	}
 	var line commandLine
 	var roster opener
@@ -80,7 +90,10 @@ func run(ctx context.Context, args []string, env environment) (err error) {
 		kong.Description("Roster keeps the users of a back office: "+
 			"who they are, whether they may sign in and from where, what they may do."),
 		kong.PostBuild(setHelp),
-		kong.Vars{"allow_list_help": allowListHelp},
+		// The flags of the command come first, without a title; the settings are the same for all.
+		kong.ConfigureHelp(kong.HelpOptions{FlagsLast: true}),
+		kong.ExplicitGroups([]kong.Group{{Key: "settings", Title: "Settings, for every command:"}}),
+		kong.Vars{"allow_list_help": allowListHelp, "version": "roster " + app.Version()},
 		kong.Writers(env.stdout, env.stderr),
 		kong.Exit(func(int) { exited = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -91,13 +104,29 @@ func run(ctx context.Context, args []string, env environment) (err error) {
 		return err
 	}
 	command, err := parser.Parse(args)
-	if exited { // --help has been printed
+	switch {
+	case exited: // --help has been printed
 		return nil
-	}
-	if err != nil {
-		return err
+	case environmentErr != nil:
+		return environmentErr
+	case err != nil:
+		return explain(err)
 	}
 	return command.Run(&line.Config)
+}
+
+var missingValue = regexp.MustCompile(`^(--[a-z-]+): expected .* value but got `)
+
+// explain puts the errors of kong for a flag without a value and of slog for an unknown
+// level into words.
+func explain(err error) error {
+	if strings.Contains(err.Error(), "slog: level string") {
+		return errors.New("ROSTER_LOG_LEVEL (--log-level) must be debug, info, warn or error")
+	}
+	if flag := missingValue.FindStringSubmatch(err.Error()); flag != nil {
+		return fmt.Errorf("%s needs a value", flag[1])
+	}
+	return err
 }
 
 // setHelp sets the help texts of the settings. It fails for a setting without one.

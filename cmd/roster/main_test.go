@@ -24,7 +24,7 @@ import (
 // TestMain makes the test binary the command itself, so that the tests run it as
 // people do: as a process with arguments, an environment and signals.
 func TestMain(m *testing.M) {
-	if os.Getenv("ROSTER_TEST_RUN_MAIN") != "" {
+	if os.Getenv("TEST_RUN_ROSTER") != "" {
 		main()
 		return
 	}
@@ -43,7 +43,7 @@ func roster(t *testing.T, folder string, env []string, args ...string) *exec.Cmd
 	command := exec.CommandContext(ctx, self, args...)
 	command.Dir = folder
 	command.Env = append([]string{
-		"ROSTER_TEST_RUN_MAIN=1", "PATH=" + os.Getenv("PATH"), "ROSTER_ADDR=127.0.0.1:0", "ROSTER_BCRYPT_COST=4",
+		"TEST_RUN_ROSTER=1", "PATH=" + os.Getenv("PATH"), "ROSTER_ADDR=127.0.0.1:0", "ROSTER_BCRYPT_COST=4",
 	}, env...)
 	return command
 }
@@ -271,7 +271,7 @@ func TestTokenCommands(t *testing.T) {
 	folder := t.TempDir()
 	service := start(t, folder)
 	stdout, stderr, ok := output(t, roster(t, folder, nil, "token", "create", "--name", "CI",
-		"--permission", "users.view,users.create", "--ip-whitelist", "127.0.0.1,10.0.0.0/8", "--expires-in", "1h"))
+		"--permission", "users.view,users.create", "--ip-whitelist", "127.0.0.1,10.0.0.0/8", "--expires-in", "7d"))
 	token := strings.TrimSpace(stdout)
 	if !ok || !strings.HasPrefix(token, "rst_") || strings.Contains(token, "\n") {
 		t.Fatalf("%s%s", stdout, stderr)
@@ -294,11 +294,14 @@ func TestTokenCommands(t *testing.T) {
 		t.Errorf("after it was revoked: %d", got)
 	}
 	for message, args := range map[string][]string{
-		"There is no token with the id 2": {"token", "revoke", "2"},
-		"there is no user with the id 9":  {"token", "create", "--name", "x", "--user", "9"},
-		"must be one of users.view":       {"token", "create", "--name", "x", "--permission", "users.fly"},
-		"must be in the future":           {"token", "create", "--name", "x", "--expires-in=-1h"},
-		"can't be used together":          {"token", "create", "--name", "x", "--admin", "--permission", "users.view"},
+		"There is no token with the id 2":  {"token", "revoke", "2"},
+		"there is no user with the id 9":   {"token", "create", "--name", "x", "--admin", "--user", "9"},
+		"must be one of users.view":        {"token", "create", "--name", "x", "--permission", "users.fly"},
+		"must be a time such as 400d":      {"token", "create", "--name", "x", "--admin", "--expires-in=-1h"},
+		"must be in the future":            {"token", "create", "--name", "x", "--admin", "--expires-in=0d"},
+		"missing flags: --admin or --perm": {"token", "create", "--name", "x"},
+		"names no permission":              {"token", "create", "--name", "x", "--permission="},
+		"can't be used together":           {"token", "create", "--name", "x", "--admin", "--permission", "users.view"},
 	} {
 		if stdout, stderr, ok := output(t, roster(t, folder, nil, args...)); ok || !strings.Contains(stderr, message) {
 			t.Errorf("%v: %s%s", args, stdout, stderr)
@@ -321,10 +324,10 @@ func TestUserCreateCommand(t *testing.T) {
 		t.Error(got)
 	}
 	for message, args := range map[string][]string{
-		"Another user has this e-mail": {"--email", "MARY@example.com"},
-		"must be one e-mail address":   {"--email", "mary"},
-		"no group with the id 7":       {"--email", "b@example.com", "--group", "7"},
-		"did you mean 10.0.0.0/8":      {"--email", "b@example.com", "--ip-whitelist", "10.0.0.1/8"},
+		"roster: Another user has this e-mail address.\n": {"--email", "MARY@example.com"},
+		"must be one e-mail address":                      {"--email", "mary"},
+		"no group with the id 7":                          {"--email", "b@example.com", "--group", "7"},
+		"did you mean 10.0.0.0/8":                         {"--email", "b@example.com", "--ip-whitelist", "10.0.0.1/8"},
 	} {
 		if got, ok := create("MySecret123", args...); ok || !strings.Contains(got, message) {
 			t.Errorf("%v: %s", args, got)
@@ -425,7 +428,10 @@ func TestWrongSettingsStopTheStart(t *testing.T) {
 		"ROSTER_ADMIN_PASSWORD=MySecret123", "ROSTER_TRUSTED_PROXIES=10.0.0.1/8", "ROSTER_TRUSTED_PROXIES=proxy",
 		"ROSTER_METRICS_ADDR=9090", "ROSTER_LOG_LEVEL=loud", "ROSTER_PUBLIC_URL=roster.example.com",
 		"ROSTER_DATABASE_MAX_CONNS=1", "ROSTER_ADMIN_TOKEN_FILE=/does/not/exist", "ROSTER_MIGRATE=perhaps",
-		"ROSTER_WEBHOOK_ALLOW_PRIVATE=10.0.0.1/8",
+		"ROSTER_WEBHOOK_ALLOW_PRIVATE=10.0.0.1/8", "ROSTER_ADR=:80", "ROSTER_PORT=8080", "ROSTER_ADMIN_EMAIL_FILE=/x",
+		"DATABASE_URL_FILE=/does/not/exist", "ROSTER_SECRET_KEY_FILE=/dev/null", "ROSTER_MAIL_FROM=nope",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=:::", "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318",
+		"DATABASE_URL=sqlite:file::memory:", "DATABASE_URL=sqlite::memory:",
 	} {
 		name, _, _ := strings.Cut(setting, "=")
 		_, stderr, ok := output(t, roster(t, t.TempDir(), []string{setting}, "serve"))
@@ -439,12 +445,30 @@ func TestWrongSettingsStopTheStart(t *testing.T) {
 func TestOtherCommands(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	for want, args := range map[string][]string{
-		"roster ":                    {"version"},
-		"The schema is up to date (": {"migrate"},
-		"Usage: roster":              {"--help"},
+	for _, test := range []struct {
+		want string
+		args []string
+	}{
+		{"roster ", []string{"version"}},
+		{"roster ", []string{"--version"}},
+		{"The schema is up to date (", []string{"migrate"}},
+		{"Usage: roster", []string{"--help"}},
+		{"Usage: roster", nil},
+		{"0 events are deleted", []string{"audit", "prune", "--older-than=0d", "--yes"}},
 	} {
-		if stdout, stderr, ok := output(t, roster(t, folder, nil, args...)); !ok || !strings.HasPrefix(stdout, want) {
+		stdout, stderr, ok := output(t, roster(t, folder, nil, test.args...))
+		if !ok || !strings.HasPrefix(stdout, test.want) {
+			t.Errorf("%v: %s%s", test.args, stdout, stderr)
+		}
+	}
+	for want, args := range map[string][]string{
+		"--log-level needs a value":          {"serve", "--log-level"},
+		"must be debug, info, warn or error": {"serve", "--log-level=loud"},
+		"add --yes to do it":                 {"audit", "prune", "--older-than=0d"},
+		"less than a day":                    {"audit", "prune", "--older-than=23h"},
+	} {
+		stdout, stderr, ok := output(t, roster(t, folder, nil, args...))
+		if ok || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%v: %s%s", args, stdout, stderr)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 
 	"github.com/alecthomas/kong"
 
@@ -31,26 +30,34 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 	if err != nil {
 		return err
 	}
-	greet(env.stdout, roster.Addr(), newToken)
+	lost := false
+	if newToken == "" {
+		if lost, err = roster.Service.OnlyFirstToken(ctx); err != nil {
+			return err
+		}
+	}
+	greet(env.stdout, roster.URL(), newToken, lost)
 	return roster.Run(ctx)
 }
 
-// greet prints the address of the service and, on the first start, how to use it.
-func greet(w io.Writer, addr net.Addr, newToken string) {
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return
-	}
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = "localhost"
-	}
-	base := "http://" + net.JoinHostPort(host, port)
-	greeting := fmt.Sprintf("Roster is ready at %s, with its documentation at %s/docs\n", base, base)
-	if newToken != "" {
-		greeting += fmt.Sprintf(firstStart, newToken, newToken, base)
+// greet prints the URL of the service, on the first start how to use it, and later, where
+// the token of the first start may be lost, how to get another.
+func greet(w io.Writer, url, newToken string, lost bool) {
+	greeting := fmt.Sprintf("Roster is ready at %s, with its documentation at %s/docs\n", url, url)
+	switch {
+	case newToken != "":
+		greeting += fmt.Sprintf(firstStart, newToken, newToken, url)
+	case lost:
+		greeting += unusedToken
 	}
 	fmt.Fprint(w, greeting)
 }
+
+const unusedToken = `
+The administrator token of the first start has not been used yet. If you have lost it,
+run "roster token create --admin --name NAME" on this host for another one.
+
+`
 
 const firstStart = `
 This is the first start. Here is your administrator token. It is shown only once and is valid for 30 days:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -19,12 +20,12 @@ type tokenCommands struct {
 
 type tokenCreateCommand struct {
 	Name              string                  `required:"" help:"Purpose of the token."`
-	Admin             bool                    `help:"Every permission, and unmasked data." xor:"rights"`
-	Permission        []identity.Permission   `help:"Permissions, comma-separated, such as users.view." xor:"rights"`
+	Admin             bool                    `required:"" help:"Every permission, and unmasked data." xor:"rights"`
+	Permission        []identity.Permission   `required:"" help:"Permissions, comma-separated, such as users.view." xor:"rights"`
 	CanViewMaskedData bool                    `help:"Show unmasked data."`
 	User              int64                   `help:"Id of the user it acts for. Without it, it acts for a service."`
 	IPWhitelist       []identity.AddressRange `help:"${allow_list_help}" name:"ip-whitelist"`
-	ExpiresIn         time.Duration           `help:"Lifetime, such as 720h. Without it, it never expires."`
+	ExpiresIn         *period                 `help:"Lifetime, such as 7d or 720h. Without it, it never expires." placeholder:"PERIOD"`
 }
 
 // Run creates a token. It prints only the token on standard output, so that scripts
@@ -34,6 +35,9 @@ func (t tokenCreateCommand) Run(ctx context.Context, svc *service.Service, env e
 	if err != nil {
 		return fmt.Errorf("--name %w", err)
 	}
+	if len(t.Permission) == 0 && !t.Admin {
+		return errors.New("--permission names no permission: the token could do nothing")
+	}
 	token := identity.Token{
 		Name: name, UserID: t.User, AllowList: t.IPWhitelist,
 		Permissions: identity.PermissionSet(t.Permission...), CanViewMaskedData: t.CanViewMaskedData || t.Admin,
@@ -42,8 +46,8 @@ func (t tokenCreateCommand) Run(ctx context.Context, svc *service.Service, env e
 		token.Permissions = identity.AllPermissions
 	}
 	var expiresAt *time.Time
-	if t.ExpiresIn != 0 {
-		expiresAt = new(time.Now().Add(t.ExpiresIn))
+	if t.ExpiresIn != nil {
+		expiresAt = new(time.Now().Add(time.Duration(*t.ExpiresIn)))
 	}
 	token, secret, err := svc.CreateToken(ctx, identity.CommandLine(), token, expiresAt)
 	if err != nil {

@@ -64,6 +64,7 @@ type App struct {
 	config          *config.Config
 	logger          *slog.Logger
 	metrics         *httpserver.Metrics
+	localURL        string // of this process, with the port that it listens on
 	listener        net.Listener
 	metricsListener net.Listener   // nil without a metrics address
 	closers         []func() error // in the order of opening
@@ -74,7 +75,7 @@ type App struct {
 // database cannot be used.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	c := o.Config
-	a := &App{Store: o.Store, config: c, logger: o.Logger}
+	a := &App{Store: o.Store, config: c, logger: o.Logger, localURL: localURL(c.Addr)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -105,7 +106,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.Service = service.New(service.Options{
 		Store: a.Store, Passwords: o.Passwords, PasswordList: passwordList, Clock: o.Clock,
 		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SessionTTL: c.SessionTTL,
-		SecretKey: c.SecretKey, BaseURL: c.BaseURL(), CheckWebhookURL: webhooks.Check,
+		SecretKey: c.SecretKey, BaseURL: a.baseURL, CheckWebhookURL: webhooks.Check,
 	})
 	if o.Authenticate == nil {
 		o.Authenticate = a.Service.Authenticate
@@ -172,7 +173,10 @@ func (a *App) openPasswordList() (*secret.PasswordList, error) {
 	return list, nil
 }
 
-// openStore migrates the database if the settings say so, opens it and
+// startPatience is how long to wait for a database that is not there yet.
+const startPatience = 30 * time.Second
+
+// openStore waits for the database, migrates it if the settings say so, opens it and
 // synchronises the clock with it.
 func (a *App) openStore(ctx context.Context) (err error) {
 	c := a.config
@@ -180,6 +184,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 		_, err = Migrate(ctx, c, a.logger)
 	} else {
 		warnOfOpenFiles(ctx, c, a.logger)
+		err = store.Await(ctx, c.DatabaseURL, startPatience, a.logger)
 	}
 	if err != nil {
 		return err
@@ -195,10 +200,13 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	return a.Store.Clock().Sync(ctx)
 }
 
-// Migrate brings the schema of the database up to date and returns the number of
+// Migrate waits for the database, brings its schema up to date and returns the number of
 // migrations that it ran.
 func Migrate(ctx context.Context, c *config.Config, logger *slog.Logger) (applied int, err error) {
 	warnOfOpenFiles(ctx, c, logger)
+	if err := store.Await(ctx, c.DatabaseURL, startPatience, logger); err != nil {
+		return 0, err
+	}
 	return store.Migrate(ctx, c.DatabaseURL)
 }
 

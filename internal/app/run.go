@@ -35,10 +35,52 @@ func (a *App) Start(ctx context.Context, addr string) (newToken string, err erro
 			return "", err
 		}
 	}
-	return a.Service.SetUp(ctx, service.Setup{
+	a.localURL = localURL(addr, a.Addr())
+	newToken, err = a.Service.SetUp(ctx, service.Setup{
 		Token: c.AdminToken, Email: identity.Email(c.AdminEmail), Password: identity.Password(c.AdminPassword),
 		RequireAdminTFA: c.RequireAdminTFA,
 	})
+	if err == nil && c.AdminEmail != "" {
+		err = a.warnOfIgnoredAdministrator(ctx)
+	}
+	return newToken, err
+}
+
+// warnOfIgnoredAdministrator logs that ROSTER_ADMIN_EMAIL names no one: the settings of
+// the first administrator count on an empty database only.
+func (a *App) warnOfIgnoredAdministrator(ctx context.Context) error {
+	exists, err := a.Service.HasAccount(ctx, identity.Email(a.config.AdminEmail))
+	if err == nil && !exists {
+		a.logger.WarnContext(ctx, "ROSTER_ADMIN_EMAIL has no effect, because the database is not empty: "+
+			"create this user with roster user create --group 1", "email", a.config.AdminEmail)
+	}
+	return err
+}
+
+// URL returns the URL of this process, with the port that Start listens on.
+func (a *App) URL() string { return a.localURL }
+
+// baseURL returns the start of the links in mail: the public URL or, without one, URL.
+func (a *App) baseURL() string {
+	if public := a.config.PublicURL; public != nil {
+		return public.Scheme + "://" + public.Host
+	}
+	return a.URL()
+}
+
+// localURL returns the URL of a process that is to listen on an address and whose
+// listeners, if there are any yet, have others: the port 0 becomes a real one.
+func localURL(addr string, listening ...net.Addr) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	for _, l := range listening {
+		if _, p, err := net.SplitHostPort(l.String()); err == nil {
+			port = p
+		}
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // Addr returns the address that Start listens on.
@@ -61,7 +103,7 @@ func (a *App) startTracing(ctx context.Context) error {
 	if a.config.OTLPEndpoint == "" {
 		return nil
 	}
-	stop, err := httpserver.StartTracing(ctx, a.config.OTLPEndpoint, Version())
+	stop, err := httpserver.StartTracing(ctx, a.config.OTLPEndpoint, Version(), a.logger)
 	if err != nil {
 		return err
 	}
@@ -88,7 +130,7 @@ func (a *App) Run(ctx context.Context) error {
 	processors := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(2 * processors)
 	defer runtime.GOMAXPROCS(processors)
-	warnOfSettings(a.config, a.logger)
+	warnOfSettings(a.config, a.baseURL(), a.logger)
 	a.logger.Info("serving", "addr", a.Addr().String(), "version", Version())
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -112,7 +154,7 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 // warnOfSettings logs the settings that are not fit for production.
-func warnOfSettings(c *config.Config, logger *slog.Logger) {
+func warnOfSettings(c *config.Config, baseURL string, logger *slog.Logger) {
 	if c.BcryptCost < secret.DefaultCost {
 		logger.Warn("ROSTER_BCRYPT_COST is low: it is meant for tests, not for production", "cost", c.BcryptCost)
 	}
@@ -120,7 +162,7 @@ func warnOfSettings(c *config.Config, logger *slog.Logger) {
 	case c.SMTPURL == "":
 		logger.Warn("ROSTER_SMTP_URL is not set: mail, with its codes and links, is written to this log")
 	case c.PublicURL == nil:
-		logger.Warn("ROSTER_PUBLIC_URL is not set: the links in mail lead to " + c.BaseURL())
+		logger.Warn("ROSTER_PUBLIC_URL is not set: the links in mail lead to " + baseURL)
 	}
 }
 

@@ -1,13 +1,19 @@
 package app
 
-import "runtime/debug"
+import (
+	"cmp"
+	"runtime/debug"
+)
 
-// Version returns the version that the Go toolchain recorded in this build (of the
-// module or of the commit) and that of Go.
+// version is set by the linker, for builds without the repository: -X ….version=v1.2.3.
+var version string
+
+// Version returns the version of this build and that of Go. Without one from the linker,
+// it is the one that the Go toolchain recorded (of the module or of the commit).
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown"
+		return cmp.Or(version, "unknown")
 	}
-	return info.Main.Version + " " + info.GoVersion
+	return cmp.Or(version, info.Main.Version) + " " + info.GoVersion
 }

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/mail"
 	"net/url"
-	"os"
-	"reflect"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,7 +18,7 @@ import (
 )
 
 // Config holds every setting. The tags are those of kong; the texts for --help
-// are in Help. A setting tagged secret is never printed, and ReadSecretFiles can
+// are in Help. A setting tagged secret is never printed, and ReadEnvironment can
 // read it from a file.
 type Config struct {
 	Addr                string                  `env:"ROSTER_ADDR" default:"localhost:8080"`
@@ -102,6 +100,17 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("ROSTER_ADMIN_PASSWORD (--admin-password) %w", err)
 		}
 	}
+	if c.MailFrom != "" {
+		if _, err := mail.ParseAddress(c.MailFrom); err != nil {
+			return errors.New("ROSTER_MAIL_FROM (--mail-from) must be one e-mail address, such as roster@example.com")
+		}
+	}
+	if c.OTLPEndpoint != "" {
+		endpoint, err := url.Parse(c.OTLPEndpoint)
+		if err != nil || endpoint.Hostname() == "" || endpoint.Scheme != "http" && endpoint.Scheme != "https" {
+			return errors.New("OTEL_EXPORTER_OTLP_ENDPOINT (--otlp-endpoint) must be a URL such as http://localhost:4318")
+		}
+	}
 	return nil
 }
 
@@ -130,55 +139,4 @@ func (c *Config) ListenAddr(addrGiven bool) string {
 		return fmt.Sprintf(":%d", c.Port)
 	}
 	return c.Addr
-}
-
-// BaseURL returns the start of the links in mail: the public URL or, without one,
-// a URL of this host.
-func (c *Config) BaseURL() string {
-	if c.PublicURL != nil {
-		return c.PublicURL.Scheme + "://" + c.PublicURL.Host
-	}
-	host, port, err := net.SplitHostPort(c.Addr)
-	if err != nil || host == "" || c.Port != 0 {
-		host = "localhost"
-	}
-	if c.Port != 0 {
-		port = strconv.Itoa(int(c.Port))
-	}
-	return "http://" + net.JoinHostPort(host, port)
-}
-
-// ReadSecretFiles sets each variable of a secret from the file that NAME_FILE
-// names. This keeps secrets out of the environment of containers. A trailing line
-// break is not part of the secret. It fails when a file cannot be read and when
-// both NAME and NAME_FILE are set.
-func ReadSecretFiles() error {
-	for _, name := range secretVariables() {
-		path := os.Getenv(name + "_FILE")
-		if path == "" {
-			continue
-		}
-		if os.Getenv(name) != "" {
-			return fmt.Errorf("%s and %s_FILE must not both be set", name, name)
-		}
-		content, err := os.ReadFile(path) //nolint:gosec // the operator chooses the file
-		if err != nil {
-			return fmt.Errorf("%s_FILE: %w", name, err)
-		}
-		if err := os.Setenv(name, strings.TrimRight(string(content), "\r\n")); err != nil {
-			return fmt.Errorf("%s_FILE: %w", name, err)
-		}
-	}
-	return nil
-}
-
-// secretVariables returns the environment variables of the settings tagged secret.
-func secretVariables() []string {
-	var names []string
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
-		if _, ok := field.Tag.Lookup("secret"); ok {
-			names = append(names, field.Tag.Get("env"))
-		}
-	}
-	return names
 }

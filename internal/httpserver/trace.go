@@ -3,9 +3,11 @@ package httpserver
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 
+	"github.com/go-logr/logr"
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -20,7 +22,12 @@ import (
 // StartTracing sends traces to an OTLP endpoint, the base URL of
 // OTEL_EXPORTER_OTLP_ENDPOINT; the other variables of OpenTelemetry apply as usual. stop
 // sends the remaining traces. Before StartTracing spans are not recorded.
-func StartTracing(ctx context.Context, endpoint, version string) (stop func(context.Context) error, err error) {
+func StartTracing(
+	ctx context.Context, endpoint, version string, logger *slog.Logger,
+) (stop func(context.Context) error, err error) {
+	// Otherwise OpenTelemetry writes lines of its own, which are no JSON, to the log.
+	otel.SetLogger(logr.FromSlogHandler(logger.Handler()))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("tracing", "error", err) }))
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimSuffix(endpoint, "/")+"/v1/traces"))
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)

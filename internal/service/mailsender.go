@@ -50,9 +50,9 @@ func (s *Service) compose(ctx context.Context, messageID int64, order notify.Mai
 	case delivery.MailPasswordReset:
 		wanted, err = s.composeReset(ctx, messageID, user, &mail, s.now())
 	case delivery.MailNewSource:
-		mail.Link = s.options.BaseURL + ResetPath
+		mail.Link = s.options.BaseURL() + ResetPath
 	case delivery.MailProfileCreated, delivery.MailAccountChanged:
-		mail.Link = s.options.BaseURL
+		mail.Link = s.options.BaseURL()
 	}
 	return mail, wanted, err
 }

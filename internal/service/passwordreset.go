@@ -82,7 +82,7 @@ func (s *Service) composeReset(ctx context.Context, messageID int64, user identi
 	if identity.KindOf(err) == identity.NotFound {
 		return false, nil
 	}
-	mail.Link, mail.ExpiresAt = s.options.BaseURL+ResetPath+"#token="+token, now.Add(resetTTL)
+	mail.Link, mail.ExpiresAt = s.options.BaseURL()+ResetPath+"#token="+token, now.Add(resetTTL)
 	return sent, err
 }
 

@@ -31,8 +31,8 @@ type Options struct {
 	SessionTTL time.Duration
 	// SecretKey is the key that secrets are sealed with; "" for the key in the database.
 	SecretKey string
-	// BaseURL is the URL of the service in the links of mails; without a slash at the end.
-	BaseURL string
+	// BaseURL returns the URL of the service in the links of mails; without a slash at the end.
+	BaseURL func() string
 	// CheckWebhookURL returns an *identity.ValueError for a URL whose address may not be
 	// reached. If it is nil, only the sender checks.
 	CheckWebhookURL func(identity.WebhookURL) error

@@ -35,6 +35,9 @@ func (s Setup) administrator() identity.User {
 // have it.
 const configuredTokenName = "ROSTER_ADMIN_TOKEN"
 
+// firstTokenName is the name of the token of a first start.
+const firstTokenName = "first administrator"
+
 // firstTokenPeriod is the lifetime of the token of a first start: enough time to create
 // other administrators.
 const firstTokenPeriod = 30 * 24 * time.Hour
@@ -67,6 +70,21 @@ func (s *Service) SetUp(ctx context.Context, setup Setup) (newToken string, err 
 		return "", fmt.Errorf("setting up the first administrator: %w", err)
 	}
 	return newToken, nil
+}
+
+// OnlyFirstToken reports that nothing but the token of the first start exists, and that no
+// one has used it: it may be lost, because it is shown once.
+func (s *Service) OnlyFirstToken(ctx context.Context) (bool, error) {
+	return s.store.OnlyUnusedToken(ctx, firstTokenName)
+}
+
+// HasAccount reports that a user has this e-mail address.
+func (s *Service) HasAccount(ctx context.Context, email identity.Email) (bool, error) {
+	_, _, err := s.store.UserByEmail(ctx, string(email))
+	if identity.KindOf(err) == identity.NotFound {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor, setup Setup, hash string,
@@ -104,7 +122,7 @@ func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor,
 		})
 	case setup.Token == "":
 		newToken = secret.NewToken()
-		token := administratorToken("first administrator")
+		token := administratorToken(firstTokenName)
 		token.ExpiresAt = now.Add(firstTokenPeriod).Truncate(time.Second)
 		_, err = insertToken(ctx, tx, actor, token, newToken, now)
 	}

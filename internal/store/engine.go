@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -109,16 +110,33 @@ func openPostgres(databaseURL string, options Options) (read, write *pool, err e
 	return p, p, nil
 }
 
+// connectTimeout bounds an attempt to connect to one host. A request, which ends after
+// four seconds, still reaches the second host.
+const connectTimeout = 3 * time.Second
+
 func connectPostgres(databaseURL string, runtimeParameters map[string]string, traced bool) (*sqlx.DB, error) {
-	config, err := pq.NewConfig(databaseURL)
+	_, connector, err := postgresConnector(databaseURL, runtimeParameters)
 	if err != nil {
-		return nil, fmt.Errorf("the database URL: %w", withoutURL(err))
+		return nil, err
+	}
+	if traced {
+		return sqlx.NewDb(otelsql.OpenDB(connector, spans), "postgres"), nil
+	}
+	return sqlx.NewDb(sql.OpenDB(connector), "postgres"), nil
+}
+
+func postgresConnector(
+	databaseURL string, runtimeParameters map[string]string,
+) (pq.Config, driver.Connector, error) {
+	config, err := pq.NewConfig(postgresURL(databaseURL))
+	if err != nil {
+		return config, nil, fmt.Errorf("the database URL (DATABASE_URL): %w", withoutURL(err))
 	}
 	// One round trip per query. It also keeps a pooler from mixing up answers, because
 	// the unnamed statement is never used across messages.
 	config.BinaryParameters = true
 	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = 3 * time.Second
+		config.ConnectTimeout = connectTimeout
 	}
 	if config.ApplicationName == "" {
 		config.ApplicationName = "roster"
@@ -131,14 +149,11 @@ func connectPostgres(databaseURL string, runtimeParameters map[string]string, tr
 			config.Runtime[name] = value
 		}
 	}
-	connector, err := pq.NewConnectorConfig(config)
+	c, err := pq.NewConnectorConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("the database URL: %w", withoutURL(err))
+		return config, nil, fmt.Errorf("the database URL (DATABASE_URL): %w", withoutURL(err))
 	}
-	if traced {
-		return sqlx.NewDb(otelsql.OpenDB(connector, spans), "postgres"), nil
-	}
-	return sqlx.NewDb(sql.OpenDB(connector), "postgres"), nil
+	return config, connector{c}, nil
 }
 
 // withoutURL removes the URL, which may contain a password, from a parser's error.
@@ -263,8 +278,11 @@ func FilesOpenToOthers(databaseURL string) []string {
 }
 
 func openSQLite(path string, options Options) (read, write *pool, err error) {
-	if path == "" || path == ":memory:" { // each connection would have a database of its own
-		return nil, nil, errors.New("the database URL must name a file: sqlite:PATH")
+	// In memory, each connection would have a database of its own. With "file:" a URI
+	// of SQLite would become the name of a file.
+	if path == "" || path == ":memory:" || strings.HasPrefix(path, "file:") {
+		return nil, nil, errors.New("the database URL (DATABASE_URL) must name a file, such as sqlite:roster.db; " +
+			"there are no databases in memory and no file: URIs")
 	}
 	// Only the owner may read password hashes. SQLite gives its other files the same
 	// mode. The error of OpenFile is also clearer than SQLite's.

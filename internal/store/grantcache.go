@@ -344,14 +344,18 @@ func (c *grantCache) listen(ctx context.Context, ready func()) {
 	c.setListening(false)
 }
 
-// listenerURL returns the database's URL with listenerName in it.
+// listenerURL returns the database's URL with listenerName in it. Each host has
+// connectTimeout, so that one that is silent does not keep the listener from the next.
 func listenerURL(databaseURL string) string {
-	u, err := url.Parse(databaseURL)
+	u, err := url.Parse(postgresURL(databaseURL))
 	if err != nil {
 		return databaseURL // Open has parsed it
 	}
 	query := u.Query()
 	query.Set("application_name", listenerName)
+	if !query.Has("connect_timeout") {
+		query.Set("connect_timeout", strconv.Itoa(int(connectTimeout.Seconds())))
+	}
 	u.RawQuery = query.Encode()
 	return u.String()
 }

@@ -189,6 +189,15 @@ func (r reader) HasUsersOrTokens(ctx context.Context) (bool, error) {
 	return found, err
 }
 
+// OnlyUnusedToken reports that there is no user and no token but one of this name, and
+// that it has not been used.
+func (r reader) OnlyUnusedToken(ctx context.Context, name string) (bool, error) {
+	var only bool
+	err := r.get(ctx, &only, "SELECT NOT EXISTS (SELECT 1 FROM users) AND EXISTS (SELECT 1 FROM tokens) "+
+		"AND NOT EXISTS (SELECT 1 FROM tokens WHERE name <> $1 OR last_used_at <> $2)", name, timestamp{})
+	return only, err
+}
+
 // sortKey returns the row's key of a cursor in an order.
 func (r *userRow) sortKey(sort identity.UserSort) string {
 	switch sort {
