@@ -93,7 +93,7 @@ func TestNotifyOfChange(t *testing.T) {
 				t.Errorf("%v: %+v", test.change, mails)
 			}
 		}
-		// Deleted before the mail was sent: nobody is told of a profile that is gone.
+		// A user deleted before the mail is sent gets none.
 		id := s.CreateUser("gone@example.com", changes{"sendNotify": true})
 		s.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(http.StatusNoContent)
 		if mails := s.Mails(); len(mails) != 0 {

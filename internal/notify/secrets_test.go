@@ -136,7 +136,7 @@ func TestBearerTokensStayBehind(t *testing.T) {
 		s.Do(http.MethodPatch, path, changes{"url": old.URL}).Want(http.StatusOK)
 		s.Do(http.MethodPatch, path, changes{"auth": "bearer"}).
 			WantProblem(http.StatusBadRequest, "validation_failed", "token")
-		// A webhook that has moved has a secret, whatever way it goes by then.
+		// A webhook that has moved has a secret, with any kind of authentication.
 		secret := secretOf(s.Do(http.MethodPatch, path, changes{"url": place.URL}).Want(http.StatusOK))
 		s.Do(http.MethodPatch, path, changes{"auth": "standard"}).Want(http.StatusOK)
 		send()

@@ -88,7 +88,7 @@ func TestEventsReachTheirSubscribers(t *testing.T) {
 		check("USER_SYNCED", changes{"user": user, "connections": synced},
 			changes{"user": powensUser, "connections": synced})
 
-		// Of whoever is deleted the last state is told, also after other deletions.
+		// The event of a deletion has the last state of the user, also after other deletions.
 		s.Do(http.MethodDelete, apitest.UserPath(id), nil).Want(http.StatusNoContent)
 		check("USER_DELETED", changes{"user": user}, powensUser)
 

@@ -127,7 +127,7 @@ func TestLastErrorIsInOurWords(t *testing.T) {
 				t.Errorf("%v, want %s", got, want)
 			}
 		}
-		// Where nobody is, where nobody may go, and a name that leads there.
+		// An unused port, forbidden addresses, and a name without an address.
 		for url, wants := range map[string][]string{
 			"http://127.0.0.1:1/":    {"the connection was refused"},
 			"http://10.1.2.3/":       {"the address is not public"},

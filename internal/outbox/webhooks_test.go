@@ -282,10 +282,10 @@ func TestOutbox(t *testing.T) {
 		if !slices.Equal(mails, []string{"mary@example.com", "mary@example.com"}) {
 			t.Errorf("%v", mails)
 		}
-		// it has arrived, and is nobody's business
+		// it has arrived and is deleted
 		s.Do(http.MethodPost, retry, nil).WantProblem(http.StatusNotFound, "not_found")
 
-		// A code that is over is of no use, whoever asks for it.
+		// An expired code cannot be sent again.
 		refuse = true
 		s.Do(http.MethodPost, "/api/v2/password/forgot", changes{"email": "mary@example.com"}).Want(http.StatusAccepted)
 		s.Clock.Advance(2 * time.Hour)

@@ -354,7 +354,7 @@ func TestSelfService(t *testing.T) {
 			Want(http.StatusOK)
 		s.Do(http.MethodPatch, me, changes{"password": "MySecret123", "currentPassword": "MySecret123"}, as).
 			WantProblem(http.StatusBadRequest, "validation_failed", "currentPassword")
-		// For somebody else no current password is needed, as the documentation has it.
+		// A change of another user needs no current password.
 		s.Do(http.MethodPatch, apitest.UserPath(user), changes{"password": "MySecret123"}).Want(http.StatusOK)
 		// Everyone may leave.
 		s.Do(http.MethodDelete, me, nil, apitest.As(s.SignIn("a@example.com"))).Want(http.StatusNoContent)

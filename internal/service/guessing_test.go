@@ -83,7 +83,7 @@ func TestGuessesWhileTheClockIsSetBack(t *testing.T) {
 			guess(s, "mary@example.com", "198.51.100.7").Want(want)
 			s.Clock.Advance(-time.Second)
 		}
-		// A clock that was years ahead locks nobody until then.
+		// A clock that was years ahead does not lock an account for years.
 		s.Clock.Advance(-3 * 365 * 24 * time.Hour)
 		guess(s, "mary@example.com", "198.51.100.7").Want(http.StatusTooManyRequests)
 		if err := s.Service.Prune(t.Context()); err != nil {

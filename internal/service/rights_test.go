@@ -32,7 +32,7 @@ func TestTokenIsNobody(t *testing.T) {
 		} {
 			s.Do(http.MethodGet, path, nil, bare).Want(http.StatusForbidden)
 		}
-		// users.self reads that user, as masked as anybody is for the token.
+		// users.self reads that user, with the masks of the token.
 		me := string(s.Do(http.MethodGet, apitest.MePath, nil, self).Want(http.StatusOK).Body)
 		if strings.Contains(me, "mary@") || strings.Contains(me, "8043257762") {
 			t.Errorf("not masked: %s", me)
@@ -125,13 +125,13 @@ func TestNobodyBecomesWhomTheyMayNotSee(t *testing.T) {
 				s.Do(http.MethodPut, path, change, masked).WantProblem(http.StatusForbidden, "masked_data")
 			}
 			s.Do(http.MethodDelete, path+"/totp", nil, masked).WantProblem(http.StatusForbidden, "masked_data")
-			// A token that acts for somebody reads masks and allow-lists by being them.
+			// Nor may they create a token that acts for that user.
 			for _, permissions := range [][]string{{}, {"users.self"}, {"users.view"}} {
 				s.Do(http.MethodPost, apitest.TokensPath,
 					changes{"name": "x", "permissions": permissions, "userId": id}, masked).
 					WantProblem(http.StatusForbidden, "masked_data")
 			}
-			// What is written back as it was, or is nobody's way in, is no matter.
+			// Masks written back, and fields that are no credentials, are accepted.
 			s.Do(http.MethodPatch, path, changes{"email": "m***@website.com", "tfa": false, "name": "Mary " + name},
 				masked).Want(http.StatusOK)
 		}

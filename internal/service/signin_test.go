@@ -128,7 +128,7 @@ func TestBruteForce(t *testing.T) {
 	apitest.EachPair(t, func(t *testing.T, s [2]*apitest.Server) {
 		s[0].CreateUser("mary@example.com")
 		attacker, owner := apitest.NoToken("198.51.100.7"), apitest.NoToken("192.0.2.1")
-		// In whatever spelling, on whatever instance: five in a minute.
+		// Five in a minute, for all spellings and on both instances.
 		for i := range 5 {
 			email := []string{"mary@example.com", "MARY@example.com"}[i%2]
 			s[i%2].TrySignIn(email, "WrongSecret1", attacker).

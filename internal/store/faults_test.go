@@ -146,7 +146,7 @@ func TestDatabaseAway(t *testing.T) {
 		s.Do(http.MethodGet, "/readyz", nil).Want(http.StatusOK)
 		s.Do(http.MethodPatch, apitest.UserPath(id), changes{"phone": nil}).Want(http.StatusOK)
 	}
-	// Connections that died while nobody used them are not noticed by anyone.
+	// Connections that break while idle fail no request.
 	for i := range 3 {
 		l.set(false)
 		s.Do(http.MethodGet, apitest.UsersPath, nil).Want(http.StatusOK)

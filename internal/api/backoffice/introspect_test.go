@@ -48,7 +48,7 @@ func TestIntrospect(t *testing.T) {
 			"2001:db8::1": false,
 		} {
 			want["ipAllowed"] = allowed
-			// To somebody who sees masks it would spell the allow-list out.
+			// It would reveal the allow-list to a caller who sees masks.
 			s.Do(http.MethodPost, apitest.IntrospectPath, url.Values{"token": {p.AccessToken.Token}, "ip": {ip}},
 				masked).WantProblem(http.StatusForbidden, "masked_data")
 			if got := ask(url.Values{"token": {p.AccessToken.Token}, "ip": {ip}}); !reflect.DeepEqual(got, want) {
