@@ -71,6 +71,10 @@ func (q *Query) Err() error {
 	return q.problems.Err()
 }
 
+// ErrOfKnown is Err for an API whose clients send parameters of their own: an unknown
+// one is no error.
+func (q *Query) ErrOfKnown() error { return q.problems.Err() }
+
 func (q *Query) fail(name, code, format string, args ...any) {
 	q.problems.Add(name, code, fmt.Sprintf(format, args...))
 }

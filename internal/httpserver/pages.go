@@ -38,7 +38,7 @@ var pageTypes = map[string]string{
 
 // registerPages serves the contract of the first dialect at /openapi.yaml, those of
 // the others at /openapi/NAME.yaml, an HTML page for all of them at /docs, and the page
-// that the links in mails lead to.
+// that the links in mails lead to. The root leads to the docs.
 func registerPages(e *echo.Echo, dialects []api.Dialect) {
 	for i, dialect := range dialects {
 		address := "/openapi.yaml"
@@ -47,6 +47,7 @@ func registerPages(e *echo.Echo, dialects []api.Dialect) {
 		}
 		serveGet(e, address, newAsset("openapi.yaml", dialect.Contract).serve)
 	}
+	serveGet(e, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "docs") })
 	registerPage(e, "docs", "index.html", "/docs", "/docs/:file")
 	registerPage(e, "pages", "reset.html", "/password/reset", "/password/:file")
 }

@@ -89,6 +89,15 @@ func TestDocs(t *testing.T) {
 
 // TestPagesPostNoForms checks that no page has a form that posts, because the policy
 // forbids it.
+func TestRootLeadsToDocs(t *testing.T) {
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		// Relative, for proxies that serve Roster below a path.
+		if rec := getDocs(t, method, "/"); rec.Code != http.StatusFound || rec.Header().Get("Location") != "docs" {
+			t.Errorf("%s: %d, Location %q", method, rec.Code, rec.Header().Get("Location"))
+		}
+	}
+}
+
 func TestPagesPostNoForms(t *testing.T) {
 	for _, path := range []string{"/docs", "/password/reset"} {
 		page := getDocs(t, http.MethodGet, path)

@@ -99,7 +99,11 @@ func (h *handlers) updateGroup(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	group, err := h.service.UpdateGroup(c.Request().Context(), actor, id, request.change(), versionMatch(c))
+	match, err := versionMatch(c)
+	if err != nil {
+		return err
+	}
+	group, err := h.service.UpdateGroup(c.Request().Context(), actor, id, request.change(), match)
 	if err != nil {
 		return err
 	}
@@ -112,7 +116,11 @@ func (h *handlers) deleteGroup(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	if err := h.service.DeleteGroup(c.Request().Context(), actor, id, versionMatch(c)); err != nil {
+	match, err := versionMatch(c)
+	if err != nil {
+		return err
+	}
+	if err := h.service.DeleteGroup(c.Request().Context(), actor, id, match); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

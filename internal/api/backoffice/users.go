@@ -176,8 +176,12 @@ func (h *handlers) updateUser(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
+	match, err := versionMatch(c)
+	if err != nil {
+		return err
+	}
 	user, err := h.service.UpdateUser(c.Request().Context(), actor, id, service.UserUpdate{
-		Change: request.change(), Match: versionMatch(c), CurrentPassword: (*identity.Password)(request.CurrentPassword),
+		Change: request.change(), Match: match, CurrentPassword: (*identity.Password)(request.CurrentPassword),
 		Force: force, Notify: orZero(request.SendNotify),
 	})
 	if err != nil {
@@ -192,7 +196,11 @@ func (h *handlers) deleteUser(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	if err := h.service.DeleteUser(c.Request().Context(), actor, id, versionMatch(c)); err != nil {
+	match, err := versionMatch(c)
+	if err != nil {
+		return err
+	}
+	if err := h.service.DeleteUser(c.Request().Context(), actor, id, match); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

@@ -414,14 +414,20 @@ func TestIfMatch(t *testing.T) {
 		id := s.CreateUser("a@example.com")
 		path := apitest.UserPath(id)
 		match := func(value string) apitest.Option { return apitest.Header("If-Match", value) }
-		for _, stale := range []string{`"2"`, `W/"1"`, `1`, `"01"`, `"x"`, `"2", "3"`, `""`} {
+		for _, stale := range []string{`"2"`, `W/"2"`, `"01"`, `"x"`, `"2", "3"`, `""`} {
 			s.Do(http.MethodPatch, path, `{"name":"B"}`, match(stale)).
 				WantProblem(http.StatusPreconditionFailed, "stale_version")
 			s.Do(http.MethodDelete, path, nil, match(stale)).WantProblem(http.StatusPreconditionFailed, "stale_version")
 			s.Do(http.MethodPatch, path, `{"password":"AnotherSecret"}`, match(stale)).
 				WantProblem(http.StatusPreconditionFailed, "stale_version")
 		}
-		s.Do(http.MethodPatch, path, `{"name":"B"}`, match(`"1"`)).Want(http.StatusOK)
+		for _, malformed := range []string{`1`, `abc`, `"1`, `1"`, `"1" "2"`, `W/1`, `w/"1"`, `"`, `*, "1"`, `"1",`} {
+			for _, method := range []string{http.MethodPatch, http.MethodDelete} {
+				s.Do(method, path, map[string]any{"name": "B"}, match(malformed)).
+					WantProblem(http.StatusBadRequest, "validation_failed", "If-Match")
+			}
+		}
+		s.Do(http.MethodPatch, path, `{"name":"B"}`, match(`W/"1"`)).Want(http.StatusOK)
 		s.Do(http.MethodPatch, path, `{"name":"C"}`, match(`"1"`)).
 			WantProblem(http.StatusPreconditionFailed, "stale_version")
 		s.Do(http.MethodPut, path, `{"name":"C"}`, match(`"9", "2"`)).Want(http.StatusOK)

@@ -133,7 +133,11 @@ func (h *handlers) updateWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	webhook, secret, err := h.service.UpdateWebhook(c.Request().Context(), actor, id, request.change(), versionMatch(c))
+	match, err := versionMatch(c)
+	if err != nil {
+		return err
+	}
+	webhook, secret, err := h.service.UpdateWebhook(c.Request().Context(), actor, id, request.change(), match)
 	if err != nil {
 		return err
 	}
@@ -157,7 +161,11 @@ func (h *handlers) deleteWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	if err := h.service.DeleteWebhook(c.Request().Context(), actor, id, versionMatch(c)); err != nil {
+	match, err := versionMatch(c)
+	if err != nil {
+		return err
+	}
+	if err := h.service.DeleteWebhook(c.Request().Context(), actor, id, match); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

@@ -96,22 +96,37 @@ func setVersion(c echo.Context, version int64) {
 	c.Response().Header().Set("ETag", `"`+strconv.FormatInt(version, 10)+`"`)
 }
 
-// versionMatch reads If-Match. A weak tag never matches, nor does one of another
-// form (RFC 9110 §13.1.1).
-func versionMatch(c echo.Context) identity.VersionMatch {
-	header := strings.Join(c.Request().Header.Values("If-Match"), ",")
-	if header == "" || strings.TrimSpace(header) == "*" {
-		return identity.VersionMatch{}
+// versionMatch reads If-Match. A weak tag is compared like a strong one, because proxies
+// that compress make tags weak (RFC 9110 §8.8.1 has it not match). A tag that is not one
+// of ours matches no version. The error is Invalid where the header is no list of tags.
+func versionMatch(c echo.Context) (identity.VersionMatch, error) {
+	const name = "If-Match"
+	header := strings.TrimSpace(strings.Join(c.Request().Header.Values(name), ","))
+	if header == "" || header == "*" {
+		return identity.VersionMatch{}, nil
 	}
 	match := identity.VersionMatch{Conditional: true}
 	for tag := range strings.SplitSeq(header, ",") {
-		tag = strings.TrimSpace(tag)
-		version, err := strconv.ParseInt(strings.Trim(tag, `"`), 10, 64)
-		if err == nil && tag == `"`+strconv.FormatInt(version, 10)+`"` {
+		opaque, quoted := entityTag(strings.TrimSpace(tag))
+		if !quoted {
+			return match, identity.InvalidField(name, "invalid_etag", `must be an ETag such as "1", quotes included`)
+		}
+		if version, err := strconv.ParseInt(opaque, 10, 64); err == nil && opaque == strconv.FormatInt(version, 10) {
 			match.Versions = append(match.Versions, version)
 		}
 	}
-	return match
+	return match, nil
+}
+
+// entityTag returns what an entity tag has between its quotes. It reports false for a
+// text that is no tag.
+func entityTag(tag string) (opaque string, ok bool) {
+	tag = strings.TrimPrefix(tag, "W/")
+	if len(tag) < len(`""`) || tag[0] != '"' || tag[len(tag)-1] != '"' {
+		return "", false
+	}
+	opaque = tag[1 : len(tag)-1]
+	return opaque, !strings.Contains(opaque, `"`)
 }
 
 // created answers with 201 and the address of the new resource.

@@ -5,6 +5,7 @@ package powens
 import (
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -24,6 +25,13 @@ const Prefix = "/2.0"
 // outbox keeps one copy for each subscriber.
 const maxSyncBody = 256 << 10
 
+// maxPage is the most users that a page of the list has, and how many are read at once
+// for a list without pages. listTimeout ends such a list: a million users take seconds.
+const (
+	maxPage     = 1000
+	listTimeout = 2 * time.Minute
+)
+
 //go:embed openapi.yaml
 var contract []byte
 
@@ -39,7 +47,7 @@ func New(s *service.Service) api.Dialect {
 		Prefix:   Prefix,
 		Contract: contract,
 		Routes: []api.Route{
-			{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
+			{Method: http.MethodGet, Path: "/users", Handler: h.listUsers, Timeout: listTimeout},
 			{Method: http.MethodGet, Path: "/users/:userId", Handler: h.getUser},
 			{Method: http.MethodDelete, Path: "/users/:userId", Handler: h.deleteUser},
 			{Method: http.MethodPost, Path: "/users/:userId/synced", Handler: h.syncUser, MaxBody: maxSyncBody},
@@ -65,28 +73,70 @@ func (t wireTime) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(t).UTC().Format(`"2006-01-02 15:04:05"`)), nil
 }
 
+// listUsers answers with a page where there is a limit, and else with all users: the
+// API of Powens has no pages.
 func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
-	const maxLimit = 1000 // also the default, because old clients do not read pages
 	q := api.NewQuery(c)
 	query := identity.UserQuery{
 		Sort: identity.SortByID, Brief: true,
-		Limit: int(q.Int("limit", 1, maxLimit, maxLimit)), Offset: q.Int("offset", 0, math.MaxInt64, 0),
+		Limit: int(q.Int("limit", 1, maxPage, maxPage)), Offset: q.Int("offset", 0, math.MaxInt64, 0),
 	}
-	if err := q.Err(); err != nil {
+	isPage := q.Has("limit")
+	if err := q.ErrOfKnown(); err != nil {
 		return err
+	}
+	list := userList{c: c}
+	if !isPage {
+		err := h.service.WalkUsers(c.Request().Context(), actor, query, list.write)
+		if err != nil {
+			return err
+		}
+		return list.end()
 	}
 	page, err := h.service.Users(c.Request().Context(), actor, query)
 	if err != nil {
 		return err
 	}
-	body := struct {
-		Users []userBody `json:"users"`
-		Total int64      `json:"total"`
-	}{make([]userBody, len(page.Users)), page.Total}
-	for i, user := range page.Users {
-		body.Users[i] = userFrom(user)
+	if err := list.write(page); err != nil {
+		return err
 	}
-	return c.JSON(http.StatusOK, body)
+	return list.end()
+}
+
+// userList writes a list of users while it is read, so that its length costs no memory.
+type userList struct {
+	c       echo.Context
+	started bool
+	total   int64
+}
+
+// write writes the users of a page. The first page has the total.
+func (l *userList) write(page identity.UserPage) error {
+	var text []byte
+	if !l.started {
+		l.total = page.Total
+		l.c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+		text = append(text, `{"users":[`...)
+	}
+	for i, user := range page.Users {
+		if l.started || i > 0 {
+			text = append(text, ',')
+		}
+		encoded, err := json.Marshal(userFrom(user))
+		if err != nil {
+			return err
+		}
+		text = append(text, encoded...)
+	}
+	l.started = true
+	_, err := l.c.Response().Write(text)
+	return err
+}
+
+// end completes the list after the last page.
+func (l *userList) end() error {
+	_, err := fmt.Fprintf(l.c.Response(), "],\"total\":%d}\n", l.total)
+	return err
 }
 
 func (h *handlers) getUser(c echo.Context, actor identity.Actor) error {

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/store"
 )
 
 const users = "/2.0/users"
@@ -163,6 +165,57 @@ func TestShapes(t *testing.T) {
 		}
 		for _, body := range []string{`{"connections":null}`, `{"connections":{}}`, `{"connections":[],"user":{}}`} {
 			s.Do(http.MethodPost, path, body).Want(http.StatusBadRequest)
+		}
+	})
+}
+
+// TestAllUsers checks that the list without a limit has everybody, whatever else the
+// client sends along, and that it ends when the token is revoked meanwhile.
+func TestAllUsers(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		const n = 2_300 // more than two pages
+		err := s.Store.InTx(t.Context(), func(tx *store.Tx) error {
+			for i := range n {
+				email := identity.Email(fmt.Sprintf("user%d@example.com", i))
+				_, err := tx.InsertUser(t.Context(), identity.User{Name: "User", Email: email, CreatedAt: s.Clock.Now(), Version: 1}, "")
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list struct {
+			Users []struct{ ID int64 }
+			Total int
+		}
+		s.Do(http.MethodGet, users+"?expand=connections&x=1", nil).Want(http.StatusOK).Decode(&list)
+		ordered := slices.IsSortedFunc(list.Users, func(a, b struct{ ID int64 }) int { return int(a.ID - b.ID) })
+		if len(list.Users) != n || list.Total != n || !ordered {
+			t.Errorf("%d users, total %d, in order: %v", len(list.Users), list.Total, ordered)
+		}
+		s.Do(http.MethodGet, users+"?offset=2000", nil).Want(http.StatusOK).Decode(&list)
+		if len(list.Users) != n-2000 || list.Total != n {
+			t.Errorf("from an offset on: %d users, total %d", len(list.Users), list.Total)
+		}
+
+		token := s.CreateToken(0, []string{"users.view"})
+		actor, err := s.Service.Authenticate(t.Context(), token, identity.Origin{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		query := identity.UserQuery{Sort: identity.SortByID, Limit: 1000}
+		err = s.Service.WalkUsers(t.Context(), actor, query, func(page identity.UserPage) error {
+			seen += len(page.Users)
+			s.Do(http.MethodDelete, fmt.Sprintf("/api/v2/tokens/%d", actor.TokenID), nil).Want(http.StatusNoContent)
+			return nil
+		})
+		if identity.KindOf(err) != identity.Unauthenticated || seen != 1000 {
+			t.Errorf("%d users after the token was revoked, %v", seen, err)
 		}
 	})
 }
