@@ -21,11 +21,11 @@ type tokenCommands struct {
 type tokenCreateCommand struct {
 	Name              string                  `required:"" help:"Purpose of the token."`
 	Admin             bool                    `required:"" help:"Every permission, and unmasked data." xor:"rights"`
-	Permission        []identity.Permission   `required:"" help:"Permissions, comma-separated, such as users.view." xor:"rights"`
+	Permission        []identity.Permission   `required:"" help:"Permissions, separated by commas." xor:"rights"`
 	CanViewMaskedData bool                    `help:"Show unmasked data."`
 	User              int64                   `help:"Id of the user it acts for. Without it, it acts for a service."`
 	IPWhitelist       []identity.AddressRange `help:"${allow_list_help}" name:"ip-whitelist"`
-	ExpiresIn         *period                 `help:"Lifetime, such as 7d or 720h. Without it, it never expires." placeholder:"PERIOD"`
+	ExpiresIn         *period                 `help:"Lifetime such as 7d or 720h; default unlimited." placeholder:"PERIOD"`
 }
 
 // Run creates a token. It prints only the token on standard output, so that scripts

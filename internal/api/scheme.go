@@ -76,7 +76,8 @@ func bearerToken(r *http.Request) (string, error) {
 }
 
 func errMissingToken() error {
-	return identity.Errorf(identity.Unauthenticated, "missing_token", "Send an access token: Authorization: Bearer <token>.")
+	return identity.Errorf(identity.Unauthenticated, "missing_token",
+		"Send an access token: Authorization: Bearer <token>.")
 }
 
 // bearerChallenge returns the challenge of RFC 6750 §3, with an error only if the

@@ -29,9 +29,9 @@ func TestMetricsOfDeploy(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = a.Close() })
 	// A metric with labels is reported from its first value on.
-	a.Server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/healthz", http.NoBody))
+	a.Server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz", http.NoBody))
 	answer := httptest.NewRecorder()
-	a.metrics.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	a.metrics.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
 	reported := answer.Body.String() + " roster_outbox_attempts_total roster_outbox_messages roster_outbox_oldest_pending_seconds"
 	name := regexp.MustCompile(`\b(roster|go|process)_[a-z]+(_[a-z]+)+\b`)
 	for _, file := range []string{"deploy/alerts.yaml", "deploy/grafana.json", "docs/operating.md"} {

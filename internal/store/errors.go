@@ -14,7 +14,8 @@ import (
 // conflicts has, by unique index, the error for its violation.
 var conflicts = map[string]func() *identity.Error{
 	"users_email_folded": func() *identity.Error {
-		return identity.Errorf(identity.Conflict, "email_taken", "Another user has this e-mail address.").WithField(identity.FieldEmail)
+		return identity.Errorf(identity.Conflict, "email_taken", "Another user has this e-mail address.").
+			WithField(identity.FieldEmail)
 	},
 	"groups_name_folded": func() *identity.Error {
 		return identity.Errorf(identity.Conflict, "name_taken", "Another group has this name.").WithField(identity.FieldName)
@@ -63,7 +64,8 @@ func unavailable(cause error) error {
 func isConnectionError(err error) bool {
 	var netError net.Error
 	var connecting connectError
-	return errors.As(err, &connecting) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) ||
+	return errors.As(err, &connecting) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.As(err, &netError)
 }

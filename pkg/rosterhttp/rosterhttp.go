@@ -49,8 +49,8 @@ func (c Caller) Has(permission string) bool {
 
 type contextKey struct{}
 
-// CallerFrom returns the caller of a request that a guard has let through; the zero Caller, which has no permission, for
-// any other.
+// CallerFrom returns the caller of a request that a guard has let through. For any other
+// request it returns the zero Caller, which has no permission.
 func CallerFrom(ctx context.Context) Caller {
 	caller, _ := ctx.Value(contextKey{}).(Caller)
 	return caller
@@ -74,14 +74,15 @@ func TTL(d time.Duration) Option {
 	return func(g *Guard) { g.ttl = d }
 }
 
-// CacheSize bounds how many answers are kept, for tokens that are good and as many for others. It is 10,000 without this
-// option; an answer takes about a kilobyte.
+// CacheSize bounds the number of kept answers for good tokens, and separately for others.
+// The default is 10,000. An answer takes about a kilobyte.
 func CacheSize(most int) Option {
 	return func(g *Guard) { g.good.most, g.bad.most = most, most }
 }
 
-// TrustedProxies names the proxies before the service. Of a request that comes from one of them, the client's address is
-// the right-most one in X-Forwarded-For that is none of them. Without this option that header does not count.
+// TrustedProxies names the proxies in front of the service. For a request from one of them,
+// the client's address is the right-most one in X-Forwarded-For that is not a proxy's.
+// Without this option the header is ignored.
 func TrustedProxies(prefixes ...netip.Prefix) Option {
 	return func(g *Guard) { g.trusted = prefixes }
 }

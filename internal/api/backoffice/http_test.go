@@ -187,7 +187,6 @@ func TestMethods(t *testing.T) {
 			"/api/v2":                 nil,
 			"/api/v2/users/1/2":       nil,
 			"/api/v2/groups/1/x":      nil,
-			"/":                       nil,
 			"/api/v3/users":           nil,
 			"/metrics":                nil,
 			"/debug/pprof/":           nil,

@@ -72,7 +72,9 @@ func Start(t testing.TB, config Config) *Server {
 	t.Helper()
 	s := &Server{config: config, done: make(chan struct{}), arrived: make(chan struct{}), failures: map[Step]*failure{}}
 	certificate := s.newCertificate()
-	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &session{server: s, conn: c}, nil }))
+	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return &session{server: s, conn: c}, nil
+	}))
 	server.Domain = "mailtest"
 	server.AllowInsecureAuth = config.Encryption == Plain
 	server.EnableSMTPUTF8 = config.UTF8
