@@ -100,8 +100,13 @@ func TestSnapshots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := store.UnmarshalUser(old); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+	var known identity.User // the fields that the release before this one has
+	for i := range reflect.TypeFor[before]().NumField() {
+		name := reflect.TypeFor[before]().Field(i).Name
+		reflect.ValueOf(&known).Elem().FieldByName(name).Set(reflect.ValueOf(want).FieldByName(name))
+	}
+	if got, err := store.UnmarshalUser(old); err != nil || !reflect.DeepEqual(got, known) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, known)
 	}
 	if _, err := store.UnmarshalUser(json.RawMessage(`{"allowlist":"nowhere"}`)); err == nil {
 		t.Error("a range that is none is read")
