@@ -62,9 +62,9 @@ func (s *Service) Introspect(ctx context.Context, actor identity.Actor, credenti
 	return i, nil
 }
 
-// Vouch tells a proxy who the caller is, if the caller has all the permissions: the
-// user of a session, or the zero User for a service token, also for one that acts
-// for a user, which is nobody by that. The error is Forbidden.
+// Vouch returns who the caller is, if the caller has all the permissions: the user of a
+// session, or the zero User for a service token. A token that acts for a user is not
+// that user. The error is Forbidden.
 func (s *Service) Vouch(ctx context.Context, actor identity.Actor, needed ...identity.Permission,
 ) (identity.User, error) {
 	if err := actor.RequireEnrolled(); err != nil {

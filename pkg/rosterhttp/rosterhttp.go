@@ -12,7 +12,7 @@
 // the second one Roster does not tell whether an address is allowed.
 //
 // Answers are kept for a few seconds; see [TTL]. For so long a token that was revoked, or a right that was taken away,
-// still counts. While Roster cannot be asked, the guard answers 503 and lets nobody through.
+// still counts. While Roster cannot be asked, the guard answers 503 to every request.
 package rosterhttp
 
 import (

@@ -30,7 +30,7 @@ const (
 	Implicit                   // from the first byte, as in smtps
 )
 
-// Config says what a server is like. The zero value takes mail from anybody,
+// Config says what a server is like. The zero value takes mail from every client,
 // unencrypted, to ASCII addresses.
 type Config struct {
 	Encryption     Encryption
@@ -290,7 +290,7 @@ func Silent(t testing.TB) string {
 	return "smtp://" + listener.Addr().String()
 }
 
-// Absent returns an SMTP URL where nobody listens.
+// Absent returns an SMTP URL at which no server listens.
 func Absent(t testing.TB) string {
 	t.Helper()
 	listener := listen(t)
