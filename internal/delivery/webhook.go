@@ -23,11 +23,12 @@ type WebhookRenderer func(WebhookMessage) ([]byte, error)
 type WebhookPost struct {
 	URL  identity.WebhookURL
 	Body []byte // JSON, sent as it is
+	ID   string // of the message, the same at each attempt
+	Type identity.EventType
 
 	Auth    identity.WebhookAuth // "" is WebhookAuthStandard
 	Secrets []string             // for standard and bi_signature: each signs; the newest first
 	Token   string               // for bearer
-	ID      string               // for standard: of the message, the same at each attempt
 	At      time.Time            // for standard and bi_signature: now; it is signed
 }
 

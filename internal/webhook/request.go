@@ -27,6 +27,9 @@ func sign(ctx context.Context, r Request) (*http.Request, error) {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "Roster")
+	// Bodies of the format powens do not name the event.
+	request.Header.Set("Roster-Event", string(r.Type))
+	request.Header.Set("Roster-Delivery", r.ID)
 	switch r.Auth {
 	case identity.WebhookAuthStandard, "":
 		err = webhooksig.SignStandard(request.Header, r.ID, r.At, r.Body, r.Secrets...)
