@@ -69,7 +69,7 @@ func checkOperation(t *testing.T, prefix, path, name string, op *openapi3.Operat
 		}
 		if prefix != backoffice.Prefix {
 			body := response.Value.Content["application/json"]
-			if status >= "400" && (body == nil || body.Example == nil) {
+			if isCall && status >= "400" && (body == nil || body.Example == nil) {
 				t.Errorf("%s %s: no error body with an example", name, status)
 			}
 		} else if status >= "400" && !public {
