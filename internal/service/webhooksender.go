@@ -38,7 +38,8 @@ func (s *Service) WebhookSender(post func(context.Context, delivery.WebhookPost)
 			return 0, &delivery.Permanent{Cause: err}
 		}
 		attempt := delivery.WebhookPost{
-			Type: identity.EventType(m.Topic), URL: webhook.URL, Body: body, Auth: webhook.Auth, ID: strconv.FormatInt(m.ID, 10), At: now,
+			URL: webhook.URL, Body: body, ID: strconv.FormatInt(m.ID, 10), Type: identity.EventType(m.Topic),
+			Auth: webhook.Auth, At: now,
 		}
 		if err := s.addSecrets(ctx, &attempt, webhook.ID, secrets); err != nil {
 			return 0, err

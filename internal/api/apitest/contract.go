@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
+	"github.com/rosterhq/roster/internal/api/powens"
 	"github.com/rosterhq/roster/internal/app"
 )
 
@@ -93,6 +95,9 @@ func checkAgainst(router routers.Router, request *http.Request, answer *Answer) 
 	if err != nil {
 		return err
 	}
+	if err := checkParameters(route, described.URL.Query(), answer.Status); err != nil {
+		return err
+	}
 	return openapi3filter.ValidateResponse(request.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{
 			Request: described, PathParams: parameters, Route: route,
@@ -106,4 +111,19 @@ func checkAgainst(router routers.Router, request *http.Request, answer *Answer) 
 			MultiError:            true,
 		},
 	})
+}
+
+// checkParameters returns an error for a query parameter that was accepted and is not in
+// the contract. The API of Powens ignores the parameters that it does not know.
+func checkParameters(route *routers.Route, query url.Values, status int) error {
+	if status >= http.StatusBadRequest || strings.HasPrefix(route.Path, powens.Prefix) {
+		return nil
+	}
+	known := slices.Concat(route.PathItem.Parameters, route.Operation.Parameters)
+	for name := range query {
+		if known.GetByInAndName(openapi3.ParameterInQuery, name) == nil {
+			return fmt.Errorf("the parameter %s is not in the contract", name)
+		}
+	}
+	return nil
 }
