@@ -26,8 +26,8 @@ set -m # a process group of its own, because go run starts another process
 bash -c "${commands[0]}" >"$scratch/out" 2>"$scratch/log" &
 server=$!
 set +m
-for _ in $(seq 600); do
-	grep -q '^Lost it' "$scratch/out" && break
+for _ in $(seq 600); do # two minutes
+	grep -q '^ *curl ' "$scratch/out" && break
 	kill -0 "$server" 2>/dev/null || { cat "$scratch/log" >&2; fail 'it ended'; }
 	sleep 0.2
 done

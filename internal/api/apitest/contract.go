@@ -16,7 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
-	"github.com/rosterhq/roster/internal/api/powens"
+	"github.com/rosterhq/roster/internal/api/backoffice"
 	"github.com/rosterhq/roster/internal/app"
 )
 
@@ -113,10 +113,10 @@ func checkAgainst(router routers.Router, request *http.Request, answer *Answer) 
 	})
 }
 
-// checkParameters returns an error for a query parameter that was accepted and is not in
-// the contract. The API of Powens ignores the parameters that it does not know.
+// checkParameters returns an error for a query parameter that the Back Office API accepted
+// and that is not in its contract. The other APIs ignore the parameters that they do not know.
 func checkParameters(route *routers.Route, query url.Values, status int) error {
-	if status >= http.StatusBadRequest || strings.HasPrefix(route.Path, powens.Prefix) {
+	if status >= http.StatusBadRequest || !strings.HasPrefix(route.Path, backoffice.Prefix) {
 		return nil
 	}
 	known := slices.Concat(route.PathItem.Parameters, route.Operation.Parameters)
