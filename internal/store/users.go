@@ -22,10 +22,10 @@ var (
 	selectUser        = "SELECT " + columnNames(userColumns) + ", " + selectGroups + " FROM users WHERE id = $1"
 	selectUserByEmail = "SELECT " + columnNames(userColumns) + ", " + selectGroups +
 		", password_hash FROM users WHERE email_folded = $1"
-	insertUser = "INSERT INTO users (" + columnNames(columnsWrittenBy(insert)) + ") VALUES (" +
-		placeholders(columnsWrittenBy(insert), 1, func(userColumn) string { return "" }) + ") RETURNING id"
+	insertUser = "INSERT INTO users (" + columnNames(insertColumns) + ") VALUES (" +
+		placeholders(insertColumns, 1, func(userColumn) string { return "" }) + ") RETURNING id"
 	updateUser = "UPDATE users SET " +
-		placeholders(columnsWrittenBy(update), updatedFrom, func(c userColumn) string { return c.name + " = " }) +
+		placeholders(updateColumns, updatedFrom, func(c userColumn) string { return c.name + " = " }) +
 		" WHERE id = $1"
 )
 
@@ -110,7 +110,7 @@ func (t *Tx) InsertUser(ctx context.Context, u identity.User, passwordHash strin
 	row := rowOf(u)
 	row.passwordHash = passwordHash
 	var id int64
-	err := t.get(ctx, &id, insertUser, row.arguments(columnsWrittenBy(insert))...)
+	err := t.get(ctx, &id, insertUser, row.arguments(insertColumns)...)
 	if err != nil {
 		return 0, err
 	}
@@ -124,7 +124,7 @@ func (t *Tx) UpdateUser(ctx context.Context, before, u identity.User) error {
 		before.CanViewMaskedData != u.CanViewMaskedData || !slices.Equal(before.AllowList, u.AllowList) {
 		t.accessChanged(u.ID)
 	}
-	_, err := t.exec(ctx, updateUser, append([]any{u.ID}, rowOf(u).arguments(columnsWrittenBy(update))...)...)
+	_, err := t.exec(ctx, updateUser, append([]any{u.ID}, rowOf(u).arguments(updateColumns)...)...)
 	return err
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -74,6 +75,9 @@ var (
 var briefColumns = slices.DeleteFunc(slices.Clone(userColumns), func(c userColumn) bool {
 	return !slices.Contains([]string{"id", "email", "active", "blocked_code", "created_at", "updated_at"}, c.name)
 })
+
+// insertColumns and updateColumns are the columns that INSERT and UPDATE write.
+var insertColumns, updateColumns = columnsWrittenBy(insert), columnsWrittenBy(update)
 
 func columnsWrittenBy(s statements) []userColumn {
 	columns := append(slices.Clone(userColumns), hashColumn)
@@ -174,6 +178,9 @@ func UnmarshalUser(raw json.RawMessage) (identity.User, error) {
 	var given map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &given); err != nil {
 		return identity.User{}, fmt.Errorf("user: %w", err)
+	}
+	if given == nil { // null would be a user without a name and an id
+		return identity.User{}, errors.New("user: there is none")
 	}
 	values := make(map[string]json.RawMessage, len(given))
 	for key, value := range given {

@@ -108,7 +108,9 @@ func TestSnapshots(t *testing.T) {
 	if got, err := store.UnmarshalUser(old); err != nil || !reflect.DeepEqual(got, known) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, known)
 	}
-	if _, err := store.UnmarshalUser(json.RawMessage(`{"allowlist":"nowhere"}`)); err == nil {
-		t.Error("a range that is none is read")
+	for _, bad := range []string{`{"allowlist":"nowhere"}`, `null`, `[]`, ``} {
+		if got, err := store.UnmarshalUser(json.RawMessage(bad)); err == nil {
+			t.Errorf("%q is read as %+v", bad, got)
+		}
 	}
 }
