@@ -307,15 +307,6 @@ func From(address string) Option {
 	return Header("X-Forwarded-For", netip.MustParseAddr(address).String())
 }
 
-// Answer is the answer to a request.
-type Answer struct {
-	Status int
-	Header http.Header
-	Body   []byte
-	tb     testing.TB
-	call   string
-}
-
 // Do sends a request as the administrator and checks the answer against the contract.
 // It sends a body of a string or bytes unchanged, url.Values as a form, anything else as
 // JSON, and no body for nil.
@@ -369,68 +360,6 @@ func (s *Server) request(method, path string, body any, options ...Option) *http
 		option(request)
 	}
 	return request
-}
-
-// Want ends the test unless the answer has this status.
-func (a *Answer) Want(status int) *Answer {
-	a.tb.Helper()
-	if a.Status != status {
-		a.tb.Fatalf("%s: got %d %s, want %d", a.call, a.Status, a.Body, status)
-	}
-	return a
-}
-
-// WantProblem ends the test unless the answer is a problem of this status and code with
-// errors for exactly these fields, in any order.
-func (a *Answer) WantProblem(status int, code string, fields ...string) *Answer {
-	a.tb.Helper()
-	a.Want(status)
-	var problem struct {
-		Code   string
-		Status int
-		Errors []struct{ Field, Code, Message string }
-	}
-	a.Decode(&problem)
-	got := map[string]bool{}
-	for _, e := range problem.Errors {
-		got[e.Field] = true
-	}
-	complete := len(got) == len(fields)
-	for _, field := range fields {
-		complete = complete && got[field]
-	}
-	if problem.Code != code || problem.Status != status || !complete {
-		a.tb.Fatalf("%s: got %s, want code %s and errors for %v", a.call, a.Body, code, fields)
-	}
-	return a
-}
-
-// Decode reads the body as JSON.
-func (a *Answer) Decode(into any) *Answer {
-	a.tb.Helper()
-	if err := json.Unmarshal(a.Body, into); err != nil {
-		a.tb.Fatalf("%s: %v in %s", a.call, err, a.Body)
-	}
-	return a
-}
-
-// Object returns the body as a map.
-func (a *Answer) Object() map[string]any {
-	a.tb.Helper()
-	object := map[string]any{}
-	a.Decode(&object)
-	return object
-}
-
-// ID returns the id in the body.
-func (a *Answer) ID() int64 {
-	a.tb.Helper()
-	var body struct{ ID int64 }
-	a.Decode(&body)
-	if body.ID < 1 {
-		a.tb.Fatalf("%s: no id in %s", a.call, a.Body)
-	}
-	return body.ID
 }
 
 // NewUser returns a complete body for the creation of a user, with the changes.
