@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"internal/app": {
 		"internal/config", "internal/httpserver", "internal/outbox", "internal/mail", "internal/webhook",
 		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens",
-		"internal/service", "internal/store", "internal/secret", "internal/identity", "internal/delivery",
+		"internal/console", "internal/service", "internal/store", "internal/secret", "internal/identity", "internal/delivery",
 	},
 	"internal/secret":   {"internal/identity"},
 	"internal/delivery": {"internal/identity"},
@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"internal/api/backoffice": {"", "internal/api", "internal/service", "internal/identity", "internal/delivery", "internal/secret"},
 	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity"},
 	"internal/api/powens":     {"internal/api", "internal/service", "internal/identity", "internal/delivery"},
+	"internal/console":        {"internal/api", "internal/service", "internal/identity", "internal/delivery"},
 	"internal/httpserver":     {"internal/api", "internal/identity"},
 	"internal/mail":           {"internal/identity", "internal/delivery"},
 	"internal/webhook":        {"internal/identity", "internal/delivery", "pkg/webhooksig"},
@@ -60,6 +61,7 @@ var foreign = map[string][]string{
 	"github.com/pquerna/otp":   {"internal/secret"},
 	"github.com/labstack/echo": {
 		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens", "internal/httpserver",
+		"internal/console",
 	},
 	"github.com/go-playground":     {"internal/api"},
 	"github.com/prometheus":        {"internal/httpserver", "internal/store", "internal/outbox"},

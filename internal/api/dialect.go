@@ -3,6 +3,7 @@
 package api
 
 import (
+	"io/fs"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -16,7 +17,7 @@ import (
 type Dialect struct {
 	Name   string // short: a part of the contract's address
 	Prefix string // of every path, such as /api/v2
-	// Contract is the OpenAPI document that describes the dialect.
+	// Contract is the OpenAPI document that describes the dialect; nil for pages.
 	Contract []byte
 	Routes   []Route
 	Scheme   Scheme
@@ -26,6 +27,9 @@ type Dialect struct {
 	// WebhookFormat; nil where the dialect has none.
 	Webhook       delivery.WebhookRenderer
 	WebhookFormat identity.WebhookFormat
+	// Files are served without a credential at Prefix + /static/; nil for none. They lie in
+	// one folder.
+	Files fs.FS
 }
 
 // WebhookRenderers returns what writes the bodies of webhooks, by format.
@@ -84,3 +88,14 @@ func (r Route) BodyLimit() int64 {
 // If it returns an error after the first byte, the server cuts the connection, so that
 // the client sees that the answer is incomplete.
 type Handler func(c echo.Context, actor identity.Actor) error
+
+const actorKey = "actor" // in the Echo context
+
+// SetActor keeps the caller of a request: an anonymous one until its credential is checked.
+func SetActor(c echo.Context, actor identity.Actor) { c.Set(actorKey, actor) }
+
+// ActorOf returns the caller of a request, for the answer to an error and for the log.
+func ActorOf(c echo.Context) identity.Actor {
+	actor, _ := c.Get(actorKey).(identity.Actor)
+	return actor
+}

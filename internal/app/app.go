@@ -19,6 +19,7 @@ import (
 	"github.com/rosterhq/roster/internal/api/firefly"
 	"github.com/rosterhq/roster/internal/api/powens"
 	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/console"
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
@@ -105,7 +106,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.onClose(func() error { webhooks.Close(); return nil })
 	a.Service = service.New(service.Options{
 		Store: a.Store, Passwords: o.Passwords, PasswordList: passwordList, Clock: o.Clock,
-		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SessionTTL: c.SessionTTL,
+		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SessionTTL: c.SessionTTL, HeldTTL: c.ConsoleIdleTTL,
 		SecretKey: c.SecretKey, BaseURL: a.baseURL, CheckWebhookURL: webhooks.Check,
 	})
 	if o.Authenticate == nil {
@@ -127,8 +128,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 
 func (a *App) newServer(o Options) *httpserver.Server {
 	c := o.Config
+	dialects, home := Dialects(a.Service, c.PublicURL), "docs"
+	if c.Console {
+		dialects, home = append(dialects, console.New(a.Service, c.PublicURL, o.Clock)), "console"
+	}
 	return httpserver.New(httpserver.Options{
-		Dialects:       Dialects(a.Service, c.PublicURL),
+		Dialects:       dialects,
+		Home:           home,
 		Authenticate:   o.Authenticate,
 		Denied:         a.Service.Denied,
 		Ready:          a.Store.Ready,

@@ -35,6 +35,8 @@ type Config struct {
 	AccessTokenTTL      time.Duration           `env:"ROSTER_ACCESS_TOKEN_TTL" default:"1h"`
 	RefreshTokenTTL     time.Duration           `env:"ROSTER_REFRESH_TOKEN_TTL" default:"720h"`
 	SessionTTL          time.Duration           `env:"ROSTER_SESSION_TTL" default:"720h"`
+	Console             bool                    `env:"ROSTER_CONSOLE" default:"true" negatable:""`
+	ConsoleIdleTTL      time.Duration           `env:"ROSTER_CONSOLE_IDLE_TTL" default:"12h"`
 	RequireAdminTFA     bool                    `env:"ROSTER_REQUIRE_ADMIN_TFA"`
 	SecretKey           string                  `env:"ROSTER_SECRET_KEY" secret:""`
 	PasswordList        string                  `env:"ROSTER_PASSWORD_LIST"`
@@ -51,6 +53,8 @@ type Config struct {
 const (
 	// minSecret is the minimum length of a configured token or key, in characters.
 	minSecret = 32
+	// minConsoleIdle is longer than the resolution of a session's last use, a minute.
+	minConsoleIdle = 5 * time.Minute
 	// maxTokenCacheTTL bounds how long an instance that receives no notifications
 	// of the others can use outdated rights.
 	maxTokenCacheTTL = 10 * time.Second
@@ -81,6 +85,9 @@ func (c *Config) Validate() error {
 			"and ROSTER_REFRESH_TOKEN_TTL no less than that")
 	case c.SessionTTL < c.AccessTokenTTL:
 		return errors.New("ROSTER_SESSION_TTL (--session-ttl) must be no less than ROSTER_ACCESS_TOKEN_TTL")
+	case c.ConsoleIdleTTL < minConsoleIdle || c.ConsoleIdleTTL > c.SessionTTL:
+		return errors.New("ROSTER_CONSOLE_IDLE_TTL (--console-idle-ttl) must be at least 5m, " +
+			"and no more than ROSTER_SESSION_TTL")
 	case c.SecretKey != "" && utf8.RuneCountInString(c.SecretKey) < minSecret:
 		return fmt.Errorf("ROSTER_SECRET_KEY (--secret-key) must have at least %d characters", minSecret)
 	case c.TokenCacheTTL < 0 || c.TokenCacheTTL > maxTokenCacheTTL:

@@ -16,6 +16,8 @@ var Help = map[string]string{ //nolint:gosec // G101: texts about secrets, not s
 	"access-token-ttl":    "Lifetime of an access token of a session.",
 	"refresh-token-ttl":   "How long a session lasts without being used.",
 	"session-ttl":         "How long a session lasts at most, however much it is used.",
+	"console":             "Serve the pages for operators at /console.",
+	"console-idle-ttl":    "How long a sign-in to the console lasts without being used.",
 	"require-admin-tfa":   "Administrators without a second factor can only enrol one.",
 	"secret-key": "Key that seals the secrets in the database (at least 32 characters). Without it, the " +
 		"key is in the database itself.",

@@ -12,14 +12,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// The keys in the Echo context of what the log line of a request holds.
-const (
-	actorKey           = "actor"           // the caller
-	clientRequestIDKey = "clientRequestID" // the client's id of the request
-)
+// clientRequestIDKey is where the Echo context has the client's id of a request.
+const clientRequestIDKey = "clientRequestID"
 
 // observe gives a request its id and, after the answer, writes its log line and its
 // metrics. It logs nothing of the query, the headers or the bodies, which hold secrets
@@ -77,7 +75,7 @@ func (s *Server) log(c echo.Context, route string, elapsed time.Duration, err er
 	if id := clientRequestID(c); id != "" {
 		attributes = append(attributes, slog.String("client_request_id", id))
 	}
-	if actor, ok := c.Get(actorKey).(identity.Actor); ok {
+	if actor := api.ActorOf(c); actor.TokenID != 0 || actor.UserID != 0 {
 		attributes = append(attributes, slog.Int64("token_id", actor.TokenID), slog.Int64("user_id", actor.UserID))
 	}
 	if err != nil {

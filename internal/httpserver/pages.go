@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"path"
 	"strconv"
@@ -33,21 +34,25 @@ var pageTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".txt":  "text/plain; charset=utf-8",
+	".svg":  "image/svg+xml",
 	".yaml": "application/yaml",
 }
 
 // registerPages serves the contract of the first dialect at /openapi.yaml, those of
 // the others at /openapi/NAME.yaml, an HTML page for all of them at /docs, and the page
-// that the links in mails lead to. The root leads to the docs.
-func registerPages(e *echo.Echo, dialects []api.Dialect) {
+// that the links in mails lead to. The root leads to home.
+func registerPages(e *echo.Echo, dialects []api.Dialect, home string) {
 	for i, dialect := range dialects {
+		if dialect.Contract == nil {
+			continue
+		}
 		address := "/openapi.yaml"
 		if i > 0 {
 			address = "/openapi/" + dialect.Name + ".yaml"
 		}
 		serveGet(e, address, newAsset("openapi.yaml", dialect.Contract).serve)
 	}
-	serveGet(e, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "docs") })
+	serveGet(e, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, home) })
 	registerPage(e, "docs", "index.html", "/docs", "/docs/:file")
 	registerPage(e, "pages", "reset.html", "/password/reset", "/password/:file")
 }
@@ -59,22 +64,39 @@ func serveGet(e *echo.Echo, path string, h echo.HandlerFunc) {
 
 // registerPage serves the page of a folder and the files that the page needs.
 func registerPage(e *echo.Echo, folder, page, pagePath, filePath string) {
-	entries, err := pageFiles.ReadDir(folder)
+	files, err := fs.Sub(pageFiles, folder)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	assets := assetsIn(files)
+	serveGet(e, pagePath, assets[page].serve)
+	delete(assets, page) // its links are relative to its own path
+	serveAssets(e, assets, filePath)
+}
+
+// registerFiles serves the files of a folder by their names.
+func registerFiles(e *echo.Echo, files fs.FS, path string) { serveAssets(e, assetsIn(files), path) }
+
+// assetsIn returns the files of an embedded folder.
+func assetsIn(files fs.FS) map[string]*asset {
+	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
 		panic(err) // it is embedded
 	}
 	assets := map[string]*asset{}
 	for _, entry := range entries {
-		content, err := pageFiles.ReadFile(folder + "/" + entry.Name())
+		content, err := fs.ReadFile(files, entry.Name())
 		if err != nil {
 			panic(err)
 		}
 		a := newAsset(entry.Name(), content)
 		assets[a.name] = a
 	}
-	serveGet(e, pagePath, assets[page].serve)
-	delete(assets, page) // its links are relative to its own path
-	serveGet(e, filePath, func(c echo.Context) error {
+	return assets
+}
+
+func serveAssets(e *echo.Echo, assets map[string]*asset, path string) {
+	serveGet(e, path, func(c echo.Context) error {
 		a, ok := assets[c.Param("file")]
 		if !ok {
 			return echo.ErrNotFound
@@ -83,11 +105,11 @@ func registerPage(e *echo.Echo, folder, page, pagePath, filePath string) {
 	})
 }
 
-// asset is a file that is stored compressed.
+// asset is a file that is compressed when it is first asked for, unless it is stored so.
 type asset struct {
 	name  string
 	hash  string
-	gzip  []byte
+	gzip  func() []byte
 	plain func() []byte
 }
 
@@ -96,10 +118,11 @@ type asset struct {
 func newAsset(name string, content []byte) *asset {
 	a := &asset{}
 	if plainName, ok := strings.CutSuffix(name, ".gz"); ok {
-		a.name, a.gzip = plainName, content
+		a.name, a.gzip = plainName, func() []byte { return content }
 		a.plain = sync.OnceValue(func() []byte { return decompress(content) })
 	} else {
-		a.name, a.gzip, a.plain = name, compress(content), func() []byte { return content }
+		a.name, a.plain = name, func() []byte { return content }
+		a.gzip = sync.OnceValue(func() []byte { return compress(content) })
 	}
 	sum := sha256.Sum256(content)
 	a.hash = hex.EncodeToString(sum[:8])
@@ -114,14 +137,13 @@ func (a *asset) serve(c echo.Context) error {
 	h.Set("Cache-Control", "no-cache") // browsers check the ETag each time, so an upgrade shows at once
 	h.Add("Vary", "Accept-Encoding")
 
-	content, etag := a.gzip, a.hash+"-gzip"
+	content, etag := a.plain, a.hash
 	if acceptsGzip(c.Request().Header.Get("Accept-Encoding")) {
 		h.Set("Content-Encoding", "gzip")
-	} else {
-		content, etag = a.plain(), a.hash
+		content, etag = a.gzip, a.hash+"-gzip"
 	}
 	h.Set("ETag", strconv.Quote(etag))
-	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(content))
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(content()))
 	return nil
 }
 

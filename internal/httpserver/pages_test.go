@@ -18,7 +18,7 @@ func getDocs(t *testing.T, method, path string, header ...string) *httptest.Resp
 	e := echo.New()
 	registerPages(e, []api.Dialect{
 		{Contract: []byte("openapi: first")}, {Name: "other", Contract: []byte("openapi: other")},
-	})
+	}, "docs")
 	req := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])

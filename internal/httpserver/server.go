@@ -30,6 +30,8 @@ type Options struct {
 	// Dialects are mounted side by side. The first one also writes the errors for paths
 	// of no dialect, and its contract describes those paths.
 	Dialects []api.Dialect
+	// Home is the path that the root leads to, without a slash at its start.
+	Home string
 	// Authenticate returns the caller of a credential.
 	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
 	// Denied records what an authenticated caller was denied.
@@ -73,8 +75,11 @@ func New(options Options) *Server {
 
 	serveGet(e, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, health{"ok"}) })
 	serveGet(e, "/readyz", s.ready)
-	registerPages(e, options.Dialects)
+	registerPages(e, options.Dialects, options.Home)
 	for _, dialect := range options.Dialects {
+		if dialect.Files != nil {
+			registerFiles(e, dialect.Files, dialect.Prefix+"/static/:file")
+		}
 		for _, route := range dialect.Routes {
 			handler := s.handler(dialect.SchemeOf(route), route)
 			e.Add(route.Method, dialect.Prefix+route.Path, handler)
@@ -125,6 +130,7 @@ func (s *Server) handler(scheme api.Scheme, route api.Route) echo.HandlerFunc {
 	next = s.limitTime(route.Timeout, limitBody(route.BodyLimit(), guarded(scheme, route.Public, next)))
 	return func(c echo.Context) error {
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+		api.SetActor(c, identity.Anonymous(s.origin(c)))
 		return next(c)
 	}
 }
@@ -154,7 +160,7 @@ func (s *Server) authenticated(scheme api.Scheme, next api.Handler) echo.Handler
 		if err != nil {
 			return err
 		}
-		c.Set(actorKey, actor)
+		api.SetActor(c, actor)
 		err = next(c, actor)
 		if identity.KindOf(err) == identity.Forbidden {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), s.options.Timeout)
@@ -167,7 +173,7 @@ func (s *Server) authenticated(scheme api.Scheme, next api.Handler) echo.Handler
 
 // anonymous calls the handler of a public route with an anonymous caller.
 func (s *Server) anonymous(next api.Handler) echo.HandlerFunc {
-	return func(c echo.Context) error { return next(c, identity.Anonymous(s.origin(c))) }
+	return func(c echo.Context) error { return next(c, api.ActorOf(c)) }
 }
 
 // origin returns the address, the ids and the client of a request.
@@ -201,7 +207,7 @@ func (s *Server) handleError(err error, c echo.Context) {
 	}
 	dialect := s.options.Dialects[0]
 	for _, d := range s.options.Dialects {
-		if strings.HasPrefix(c.Request().URL.Path, d.Prefix+"/") {
+		if path := c.Request().URL.Path; path == d.Prefix || strings.HasPrefix(path, d.Prefix+"/") {
 			dialect = d
 		}
 	}

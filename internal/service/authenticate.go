@@ -38,7 +38,7 @@ func (s *Service) Authenticate(ctx context.Context, credential string, origin id
 		return identity.Actor{}, err
 	}
 	if now.Sub(grant.Token.LastUsedAt) >= lastUseResolution {
-		s.touch(ctx, grant.Token, origin.Source, now)
+		s.touch(ctx, grant, origin.Source, now)
 	}
 	return actor, nil
 }
@@ -135,15 +135,22 @@ func errInvalidToken() error {
 	return identity.Errorf(identity.Unauthenticated, "invalid_token", "The access token is unknown, expired or revoked.")
 }
 
-// touch records the use of a token. A failure is logged: a database that takes no writes
+// touch records the use of a token and extends a held session. A failure is logged: a database that takes no writes
 // must not stop requests that only read.
-func (s *Service) touch(ctx context.Context, token identity.Token, source netip.Addr, now time.Time) {
+func (s *Service) touch(ctx context.Context, grant store.Grant, source netip.Addr, now time.Time) {
+	token := grant.Token
 	const timeout = time.Second
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
 		before := now.Add(-lastUseResolution)
-		return tx.TouchToken(ctx, token.ID, token.SessionID, sourceText(source), now, before)
+		if err := tx.TouchToken(ctx, token.ID, token.SessionID, sourceText(source), now, before); err != nil {
+			return err
+		}
+		if grant.SessionIdle == 0 {
+			return nil
+		}
+		return tx.ExtendHeld(ctx, token.SessionID, token.ID, s.heldEnd(grant, grant.SessionIdle, now))
 	})
 	if err != nil {
 		slog.WarnContext(ctx, "recording the use of a token", "token_id", token.ID, "error", err)

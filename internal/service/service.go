@@ -29,6 +29,8 @@ type Options struct {
 	AccessTTL  time.Duration
 	RefreshTTL time.Duration
 	SessionTTL time.Duration
+	// HeldTTL is how long a session of a browser lasts without being used.
+	HeldTTL time.Duration
 	// SecretKey is the key that secrets are sealed with; "" for the key in the database.
 	SecretKey string
 	// BaseURL returns the URL of the service in the links of mails; without a slash at the end.

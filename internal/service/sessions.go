@@ -70,6 +70,29 @@ func (s *Service) issue(ctx context.Context, tx *store.Tx, sessionID, userID int
 	return pair, tx.InsertRefreshToken(ctx, sessionID, secret.Digest(pair.Refresh.Token), pair.Refresh.ExpiresAt)
 }
 
+// HoldSession makes the session of an access token one of a browser, which holds that token
+// alone: the refresh token is deleted, and each use extends the session by HeldTTL, up to
+// SessionTTL. It returns Unauthenticated for a token of no session.
+func (s *Service) HoldSession(ctx context.Context, accessToken string) error {
+	now := s.now()
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
+		grant, err := tx.Grant(ctx, secret.Digest(accessToken))
+		if identity.KindOf(err) == identity.NotFound || err == nil && grant.Token.SessionID == 0 {
+			return errInvalidToken()
+		}
+		if err != nil {
+			return err
+		}
+		end := s.heldEnd(grant, s.options.HeldTTL, now)
+		return tx.HoldSession(ctx, grant.Token.SessionID, grant.Token.ID, s.options.HeldTTL, end)
+	})
+}
+
+// heldEnd returns when a held session ends if it is not used after now.
+func (s *Service) heldEnd(grant store.Grant, idle time.Duration, now time.Time) time.Time {
+	return earlier(now.Add(idle), grant.SessionCreatedAt.Add(s.options.SessionTTL)).Truncate(time.Second)
+}
+
 // Refresh returns the next pair of tokens for a refresh token. The token works once: a
 // second use means that it was stolen and ends the session (RFC 9700 §4.14.2). The errors
 // are Unauthenticated and, for the address, Forbidden.

@@ -68,6 +68,31 @@ func (t *Tx) ExtendSession(ctx context.Context, id int64, now, expiresAt time.Ti
 	return err
 }
 
+// HoldSession makes a session one of a browser: it has no refresh token, and its access token
+// ends with it. See ExtendHeld.
+func (t *Tx) HoldSession(ctx context.Context, id, tokenID int64, idle time.Duration, expiresAt time.Time) error {
+	if _, err := t.exec(ctx, "DELETE FROM refresh_tokens WHERE session_id = $1", id); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "UPDATE sessions SET idle_seconds = $2 WHERE id = $1", id, int64(idle.Seconds()))
+	if err != nil {
+		return err
+	}
+	return t.ExtendHeld(ctx, id, tokenID, expiresAt)
+}
+
+// ExtendHeld sets when a held session and its access token expire.
+func (t *Tx) ExtendHeld(ctx context.Context, id, tokenID int64, expiresAt time.Time) error {
+	_, err := t.exec(ctx, "UPDATE sessions SET expires_at = $2 WHERE id = $1", id, timestamp{expiresAt})
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "UPDATE tokens SET expires_at = $2 WHERE id = $1 AND session_id = $3",
+		tokenID, timestamp{expiresAt}, id)
+	t.tokenTouched(tokenID)
+	return err
+}
+
 // FreshenSession makes a session of a user fresh until a time.
 func (t *Tx) FreshenSession(ctx context.Context, id, userID int64, until time.Time) error {
 	_, err := t.exec(ctx, "UPDATE sessions SET fresh_until = $2 WHERE id = $1", id, timestamp{until})

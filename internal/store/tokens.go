@@ -62,8 +62,12 @@ type Grant struct {
 	// UserMustEnrol reports that a group of the user requires a second factor, which the
 	// user does not have.
 	UserMustEnrol bool
-	// SessionFreshUntil is set for the access token of a session.
+	// SessionFreshUntil and SessionCreatedAt are set for the access token of a session.
 	SessionFreshUntil time.Time
+	SessionCreatedAt  time.Time
+	// SessionIdle is how long a held session lasts after its last use; 0 for any other. See
+	// HoldSession.
+	SessionIdle time.Duration
 }
 
 // Grant returns a token by its digest, with its user's current rights, in one query. No
@@ -79,6 +83,8 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 		UserMustEnrol         bool   `db:"user_must_enrol"`
 
 		SessionFreshUntil timestamp `db:"session_fresh_until"`
+		SessionCreatedAt  timestamp `db:"session_created_at"`
+		SessionIdle       int64     `db:"session_idle"`
 	}
 	err := r.get(ctx, &row, "SELECT "+tokenColumns+`,
 			coalesce(users.active, false) AS user_active,
@@ -89,7 +95,8 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 				FROM memberships WHERE memberships.user_id = tokens.user_id) AS user_permissions,
 			NOT coalesce(users.tfa, true) AND EXISTS (SELECT 1 FROM memberships JOIN groups ON groups.id = memberships.group_id
 				WHERE memberships.user_id = tokens.user_id AND groups.require_tfa) AS user_must_enrol,
-			sessions.fresh_until AS session_fresh_until
+			sessions.fresh_until AS session_fresh_until, sessions.created_at AS session_created_at,
+			coalesce(sessions.idle_seconds, 0) AS session_idle
 		FROM tokens LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id
 		WHERE tokens.digest = $1`, digest)
 	if err != nil {
@@ -110,6 +117,7 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 		Token: token, UserActive: row.UserActive, UserCanViewMaskedData: row.UserCanViewMaskedData,
 		UserAllowList: allowList, UserPermissions: identity.PermissionsFrom(row.UserPermissions),
 		UserMustEnrol: row.UserMustEnrol, SessionFreshUntil: row.SessionFreshUntil.Time,
+		SessionCreatedAt: row.SessionCreatedAt.Time, SessionIdle: time.Duration(row.SessionIdle) * time.Second,
 	}, nil
 }
 

@@ -106,6 +106,7 @@ func NewOn(tb testing.TB, db *store.Store, clock *Clock) *Server {
 		Config: &config.Config{
 			Addr:           "localhost:8080",
 			AccessTokenTTL: time.Hour, RefreshTokenTTL: month, SessionTTL: month,
+			Console: true, ConsoleIdleTTL: 12 * time.Hour,
 			TrustedProxies: loopback(tb), WebhookAllowPrivate: loopback(tb), // the address of the tests
 		},
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),

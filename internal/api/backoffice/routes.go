@@ -35,7 +35,8 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 		routes[i].Handler = requireJSONAccepted(routes[i].Handler)
 	}
 	// A proxy asks with the Accept header of the browser.
-	routes = append(routes, api.Route{Method: http.MethodGet, Path: "/auth", Handler: h.forwardAuth})
+	browser := api.BearerOrCookie(publicURL != nil && publicURL.Scheme == "https")
+	routes = append(routes, api.Route{Method: http.MethodGet, Path: "/auth", Handler: h.forwardAuth, Scheme: &browser})
 	return api.Dialect{
 		Name: "backoffice", Prefix: Prefix, Contract: roster.OpenAPI, Routes: routes, Scheme: api.Bearer,
 		WriteError: writeError, Webhook: renderWebhook, WebhookFormat: identity.WebhookFormatV2,

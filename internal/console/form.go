@@ -1,0 +1,97 @@
+package console
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// formKey is where the Echo context has the values of a form: a body can be read once.
+const formKey = "form"
+
+// form returns the values of a form that was sent. A second call returns them again.
+func form(c echo.Context) (url.Values, error) {
+	if values, ok := c.Get(formKey).(url.Values); ok {
+		return values, nil
+	}
+	_, body, err := api.ReadBody(c, echo.MIMEApplicationForm)
+	if err != nil {
+		return nil, err
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, identity.Errorf(identity.Invalid, "malformed_form", "The form could not be read.").WithCause(err)
+	}
+	c.Set(formKey, values)
+	return values, nil
+}
+
+func sortedKeys[T any](values map[string]T) []string { return slices.Sorted(maps.Keys(values)) }
+
+// idOf reads the number of a thing from the path.
+func idOf(c echo.Context, name, what string) (int64, error) {
+	id, err := strconv.ParseInt(c.Param(name), 10, 64)
+	if err != nil || id < 1 {
+		return 0, errNoPage("There is no %s with this number.", what)
+	}
+	return id, nil
+}
+
+// problems is what is wrong with a form. The page shows the message in a summary with a
+// link to each field, and each field's own message beside it.
+type problems struct {
+	Message string
+	Fields  []identity.FieldError
+}
+
+// problemsOf returns what the user of a form can put right, and false for an error that
+// another page has to show.
+func problemsOf(err error) (problems, bool) {
+	f := api.FailureFrom(err)
+	switch f.Kind {
+	case identity.Invalid, identity.Conflict:
+		return problems{Message: f.Message, Fields: f.Fields}, true
+	case identity.Forbidden:
+		return problems{Message: f.Message + " " + missing(f)}, f.Code != codeReauthenticate
+	}
+	return problems{}, false
+}
+
+// Of returns what is wrong with a field, also with a part of it such as ipWhitelist[1];
+// "" for nothing.
+func (p problems) Of(name string) string {
+	var messages []string
+	for _, field := range p.Fields {
+		if position, isPart := strings.CutPrefix(field.Field, name+"["); isPart {
+			index, _, _ := strings.Cut(position, "]")
+			if n, err := strconv.Atoi(index); err == nil {
+				messages = append(messages, fmt.Sprintf("Line %d %s.", n+1, field.Message))
+				continue
+			}
+		}
+		if field.Field == name {
+			messages = append(messages, "This "+field.Message+".")
+		}
+	}
+	return strings.Join(messages, " ")
+}
+
+// lacks returns why the caller may not do something that takes permissions, and who can
+// change that; "" if nothing is missing.
+func lacks(actor identity.Actor, needed ...identity.Permission) string {
+	for _, permission := range needed {
+		if actor.Require(permission) != nil {
+			return fmt.Sprintf("This needs the permission %s. A member of the group Administrators can give it to you.",
+				permission)
+		}
+	}
+	return ""
+}

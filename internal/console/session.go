@@ -1,0 +1,134 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// signInView is the form to sign in, or to type the code of the second factor.
+type signInView struct {
+	Email    string
+	Problem  string // why the last try failed; "" for the first
+	Wait     string // how long to wait before the next try
+	Next     string // the page to show afterwards
+	Held     heldForm
+	Token    string // of the challenge; "" for the password
+	Provider identity.Provider
+	Note     string
+}
+
+// home shows the home page; the form to sign in comes from writeError.
+func (h *handlers) home(c echo.Context, actor identity.Actor) error {
+	return h.render(c, actor, http.StatusOK, "home", page{Title: "Home", Nav: "home"})
+}
+
+func (h *handlers) renderSignIn(c echo.Context, status int, view signInView) error {
+	title := "Sign in"
+	if view.Token != "" {
+		title = "Second factor"
+	}
+	actor := api.ActorOf(c)
+	anonymous := identity.Actor{Source: actor.Source}
+	return h.render(c, anonymous, status, "signin", page{Title: title, View: view})
+}
+
+// signIn takes the password. A user without a second factor is signed in.
+func (h *handlers) signIn(c echo.Context, actor identity.Actor) error {
+	values, err := form(c)
+	if err != nil {
+		return err
+	}
+	view := signInView{Email: values.Get("email"), Next: ownPath(values.Get("next")), Held: heldIn(values)}
+	result, err := h.service.SignIn(c.Request().Context(), actor, view.Email, identity.Password(values.Get("password")))
+	if err != nil {
+		return h.signInFailed(c, view, err)
+	}
+	if result.ChallengeToken != "" {
+		view.Token, view.Provider = result.ChallengeToken, result.Challenge.Provider
+		return h.renderSignIn(c, http.StatusOK, view)
+	}
+	if result.MustEnrol {
+		view.Next, view.Held = Prefix+"/me/totp", heldForm{}
+	}
+	return h.enter(c, result.Pair, view)
+}
+
+// confirmSignIn takes the code of the second factor.
+func (h *handlers) confirmSignIn(c echo.Context, actor identity.Actor) error {
+	values, err := form(c)
+	if err != nil {
+		return err
+	}
+	view := signInView{
+		Email: values.Get("email"), Next: ownPath(values.Get("next")), Held: heldIn(values),
+		Token: values.Get("token"), Provider: identity.Provider(values.Get("provider")),
+	}
+	code := strings.TrimSpace(values.Get("code"))
+	pair, err := h.service.ConfirmSignIn(c.Request().Context(), actor, view.Token, code)
+	if err != nil {
+		return h.signInFailed(c, view, err)
+	}
+	return h.enter(c, pair, view)
+}
+
+// signInFailed shows the form again. A failure of ours gets the page of an error.
+func (h *handlers) signInFailed(c echo.Context, view signInView, err error) error {
+	f := api.FailureFrom(err)
+	switch f.Kind {
+	case identity.Internal, identity.Unavailable:
+		return err
+	case identity.TooManyRequests:
+		view.Wait = waiting(f.RetryAfter)
+	}
+	view.Problem = f.Message
+	if f.Code == "invalid_token" || f.Code == "challenge_expired" {
+		view.Token = "" // the challenge is over: begin again
+	}
+	return h.renderSignIn(c, f.Status, view)
+}
+
+// enter gives the browser its cookie. The token is new with each sign-in, so a cookie that
+// was planted before is worth nothing.
+func (h *handlers) enter(c echo.Context, pair identity.TokenPair, view signInView) error {
+	if err := h.service.HoldSession(c.Request().Context(), pair.Access.Token); err != nil {
+		return err
+	}
+	h.setCookie(c, api.CookieName(h.secure), pair.Access.Token, 0)
+	if view.Held.Action == "" {
+		return h.seeOther(c, view.Next, "")
+	}
+	actor := api.ActorOf(c)
+	return h.render(c, identity.Actor{Source: actor.Source}, http.StatusOK, "continue",
+		page{Title: "Go on", View: view})
+}
+
+func (h *handlers) signOut(c echo.Context, actor identity.Actor) error {
+	if err := h.service.SignOut(c.Request().Context(), actor); err != nil {
+		return err
+	}
+	h.setCookie(c, api.CookieName(h.secure), "", -1)
+	return h.seeOther(c, Prefix, "signed_out")
+}
+
+const heldPrefix = "held."
+
+// heldIn returns the form that a sign-in carries along.
+func heldIn(values url.Values) heldForm {
+	action := ownPath(values.Get("held-action"))
+	if values.Get("held-action") == "" || action == Prefix {
+		return heldForm{}
+	}
+	inner := url.Values{}
+	for name, list := range values {
+		if name, ok := strings.CutPrefix(name, heldPrefix); ok {
+			inner[name] = list
+		}
+	}
+	return heldForm{Action: action, Fields: fieldsOf(inner)}
+}

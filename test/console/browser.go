@@ -1,0 +1,393 @@
+// Package console has the tests of the console in a real browser, Chromium, against the
+// whole service on each engine. The browser is found on the PATH, or at ROSTER_TEST_BROWSER.
+package console
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/service"
+)
+
+// patience is how long a test waits for what a page is to show. It only ends a test that
+// fails.
+const patience = 20 * time.Second
+
+// The administrator of the tests.
+const (
+	Email    = "jane@example.com"
+	Password = "right horse battery"
+)
+
+// axeScript is axe-core 4.14.1, which finds what breaks WCAG.
+//
+//go:embed testdata/axe-core-4.14.1.min.js.gz
+var axeScript []byte
+
+// chromium is the browser that all tests share; each test has a context of its own in it.
+var chromium = sync.OnceValues(startBrowser)
+
+func startBrowser() (context.Context, error) {
+	path, err := findBrowser()
+	if err != nil {
+		return nil, err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("force-color-profile", "srgb"),
+		chromedp.Flag("font-render-hinting", "none"))
+	if os.Getuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	ctx, _ := chromedp.NewExecAllocator(context.Background(), options...) //nolint:govet // ends with the process
+	ctx, _ = chromedp.NewContext(ctx)                                     //nolint:govet // ends with the process
+	return ctx, chromedp.Do(ctx)
+}
+
+// findBrowser returns the path of a Chromium.
+func findBrowser() (string, error) {
+	if path := os.Getenv("ROSTER_TEST_BROWSER"); path != "" {
+		return path, nil
+	}
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("no Chromium is installed")
+}
+
+// Tab is a window of the browser, with cookies of its own, on a server.
+type Tab struct {
+	t      *testing.T
+	Server *apitest.Server
+	ctx    context.Context //nolint:containedctx // a window is a context in chromedp
+}
+
+// NewTab opens a window, 1280 by 900, light. The test fails for an error on its console,
+// such as a violation of the Content Security Policy. Without a browser the test is
+// skipped, but fails in CI.
+func NewTab(t *testing.T, s *apitest.Server) *Tab {
+	t.Helper()
+	parent, err := chromium()
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
+	messages := chromedp.Console(ctx)
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900)); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var complaints []string
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			// A form that is answered with 4xx is not an error of the page.
+			if kind := fmt.Sprint(m.Type); (kind == "error" || kind == "warning") &&
+				!strings.Contains(m.Text, "Failed to load resource") && !strings.Contains(m.Text, "htmx:response:error") {
+				mu.Lock()
+				complaints = append(complaints, m.Text)
+				mu.Unlock()
+			}
+		}
+	}()
+	tab := &Tab{t: t, Server: s, ctx: ctx}
+	tab.Scheme("light")
+	t.Cleanup(func() {
+		if t.Failed() {
+			tab.dump()
+		}
+		cancel()
+		<-done
+		for _, complaint := range complaints {
+			t.Error("the browser complains:", complaint)
+		}
+	})
+	return tab
+}
+
+// dump logs what the window shows when a test has failed.
+func (tab *Tab) dump() {
+	ctx, cancel := context.WithTimeout(tab.ctx, 5*time.Second)
+	defer cancel()
+	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText"))
+	tab.t.Log("the window shows:\n" + text)
+}
+
+func (tab *Tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		tab.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// Go opens a path of the server.
+func (tab *Tab) Go(path string) {
+	tab.t.Helper()
+	tab.do("opening "+path, chromedp.Navigate(tab.Server.URL+path))
+}
+
+// Click clicks the first visible element that a CSS selector finds, as a mouse does.
+func (tab *Tab) Click(selector string) {
+	tab.t.Helper()
+	tab.do("clicking "+selector, chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.ScrollIntoView(chromedp.CSS(selector)),
+		chromedp.Click(chromedp.CSS(selector)))
+}
+
+// ClickText clicks the visible link, button, label or summary with this text.
+func (tab *Tab) ClickText(text string) {
+	tab.t.Helper()
+	tab.Wait(fmt.Sprintf(`(() => { const wanted = %s;
+		const found = [...document.querySelectorAll("a, button, label, summary")].find(
+			e => e.checkVisibility() && e.innerText.trim() === wanted);
+		if (!found) return false;
+		document.querySelector("[data-test-target]")?.removeAttribute("data-test-target");
+		found.setAttribute("data-test-target", ""); return true; })()`, quoted(text)))
+	tab.Click("[data-test-target]")
+}
+
+// Type types text into a field, after what is there.
+func (tab *Tab) Type(selector, text string) {
+	tab.t.Helper()
+	tab.do("typing into "+selector, chromedp.WaitVisible(chromedp.CSS(selector)),
+		chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// Fill replaces the text of a field by typing.
+func (tab *Tab) Fill(selector, text string) {
+	tab.t.Helper()
+	tab.do("emptying "+selector, chromedp.WaitVisible(chromedp.CSS(selector)),
+		chromedp.Focus(chromedp.CSS(selector)))
+	tab.Eval(`document.querySelector(` + quoted(selector) + `).select()`)
+	if text == "" {
+		tab.Keys(kb.Backspace)
+		return
+	}
+	tab.Type(selector, text)
+}
+
+// Keys presses keys, wherever the focus is. Special keys are those of chromedp/kb.
+func (tab *Tab) Keys(keys string) {
+	tab.t.Helper()
+	tab.do(fmt.Sprintf("pressing %q", keys), chromedp.KeyEvent(keys))
+}
+
+// Wait waits until a JavaScript expression is true.
+func (tab *Tab) Wait(expression string) {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	for {
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+		if err == nil && ok {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			tab.t.Fatalf("this does not become true: %s (%v)", expression, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// See waits until the window shows a text. It looks at text as it is shown, with spaces
+// and breaks as one space.
+func (tab *Tab) See(text string) {
+	tab.t.Helper()
+	tab.Wait(`document.body?.innerText.replace(/\s+/g, " ").includes(` + quoted(text) + `)`)
+}
+
+// At waits until the window is at a path and query.
+func (tab *Tab) At(path string) {
+	tab.t.Helper()
+	tab.Wait(`decodeURIComponent(location.pathname + location.search) === ` + quoted(path))
+}
+
+// Eval runs JavaScript for its effect.
+func (tab *Tab) Eval(script string) {
+	tab.t.Helper()
+	Value[json.RawMessage](tab, "(() => { "+script+"; return null })()")
+}
+
+// Value returns the value of a JavaScript expression.
+func Value[T any](tab *Tab, expression string) T {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		tab.t.Fatalf("%.200s: %v", expression, err)
+	}
+	return value
+}
+
+// Text returns what the first element of a CSS selector shows.
+func (tab *Tab) Text(selector string) string {
+	tab.t.Helper()
+	tab.Wait(`document.querySelector(` + quoted(selector) + `)`)
+	return Value[string](tab, `document.querySelector(`+quoted(selector)+`).innerText`)
+}
+
+// Back goes back in the history.
+func (tab *Tab) Back() {
+	tab.t.Helper()
+	tab.Eval("history.back()")
+}
+
+// Size sets the size of the window, in CSS pixels.
+func (tab *Tab) Size(width, height int64) {
+	tab.t.Helper()
+	tab.do("resizing", chromedp.EmulateViewport(width, height))
+}
+
+// Scheme makes the system prefer light or dark. Motion is reduced.
+func (tab *Tab) Scheme(scheme string) {
+	tab.t.Helper()
+	features := []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}
+	tab.do("setting the scheme", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
+		return chromedp.Void{}, err
+	})
+}
+
+// ClearCookies forgets all cookies, as if the session had ended.
+func (tab *Tab) ClearCookies() {
+	tab.t.Helper()
+	tab.do("clearing cookies", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, network.ClearBrowserCookies, struct{}{})
+		return chromedp.Void{}, err
+	})
+}
+
+// Axe fails the test for everything that axe finds on the page, in either scheme.
+func (tab *Tab) Axe() {
+	tab.t.Helper()
+	for _, scheme := range []string{"dark", "light"} {
+		tab.Scheme(scheme)
+		Value[int](tab, unzipped(tab.t, axeScript)+"; 0")
+		found := Value[[]string](tab, `axe.run(document).then(r => r.violations.map(
+			v => v.id + ": " + v.help + ": " + v.nodes.map(n => n.target + " " + n.failureSummary).join("; ")))`)
+		for _, violation := range found {
+			tab.t.Errorf("%s, %s: %s", Value[string](tab, "location.pathname"), scheme, violation)
+		}
+	}
+}
+
+// NoOverflow fails the test if the page is wider than the window.
+func (tab *Tab) NoOverflow() {
+	tab.t.Helper()
+	if over := Value[int](tab, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+		tab.t.Errorf("%s: the page is %d pixels wider than the window", Value[string](tab, "location.pathname"), over)
+	}
+}
+
+// Shot writes a picture of the page to a file below docs/console, if ROSTER_SCREENSHOTS
+// is set to the folder of the repository.
+func (tab *Tab) Shot(name string) {
+	tab.t.Helper()
+	folder := os.Getenv("ROSTER_SCREENSHOTS")
+	if folder == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600)
+	}
+	if err != nil {
+		tab.t.Fatal(err)
+	}
+}
+
+// SignIn creates the administrator, if there is none yet, and signs in by typing.
+func (tab *Tab) SignIn() {
+	tab.t.Helper()
+	Administrator(tab.t, tab.Server)
+	tab.SignInAs(Email)
+}
+
+// SignInAs signs in as a user of the tests.
+func (tab *Tab) SignInAs(email string) {
+	tab.t.Helper()
+	tab.Go("/console")
+	tab.Fill("#email", email)
+	tab.Type("#password", Password+kb.Enter)
+	tab.Wait(`document.querySelector("nav.rail")`)
+}
+
+// Administrator returns the administrator of the tests.
+func Administrator(t *testing.T, s *apitest.Server) identity.User {
+	t.Helper()
+	exists, err := s.Service.HasAccount(t.Context(), Email)
+	if err != nil || exists {
+		return identity.User{}
+	}
+	return CreateUser(t, s, identity.User{
+		Name: "Jane Doe", Email: Email, Active: true, Groups: []int64{identity.AdministratorsID}, CanViewMaskedData: true,
+	})
+}
+
+// CreateUser creates a user with the password of the tests.
+func CreateUser(t *testing.T, s *apitest.Server, user identity.User) identity.User {
+	t.Helper()
+	created, _, err := s.Service.CreateUser(t.Context(), identity.CommandLine(),
+		service.NewUser{User: user, Password: Password}, service.Idempotency{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return created
+}
+
+func quoted(text string) string {
+	encoded, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string can be encoded
+	}
+	return string(encoded)
+}
+
+func unzipped(t *testing.T, compressed []byte) string {
+	t.Helper()
+	reader, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(plain)
+}

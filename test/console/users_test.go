@@ -1,0 +1,37 @@
+package console
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/rosterhq/roster/internal/api/apitest"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// TestSearchAsYouType finds users while one types, without a click.
+func TestSearchAsYouType(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		for i, name := range []string{"Mary Ann Evans", "Chidi Okafor", "<img src=x onerror=alert(1)>", "مريم الزهراء"} {
+			CreateUser(t, s, identity.User{
+				Name: identity.Name(name), Email: identity.Email(fmt.Sprintf("u%d@example.com", i)), Active: i != 1,
+			})
+		}
+		tab := NewTab(t, s)
+		tab.SignIn()
+		tab.Go("/console/users")
+		tab.Axe()
+		tab.Shot("users")
+		tab.Type("#q", "mary")
+		tab.Wait(`document.querySelectorAll("tbody tr").length === 1`)
+		tab.See("Mary Ann Evans")
+		tab.At("/console/users?filter[q]=mary")
+		tab.ClickText("Mary Ann Evans")
+		tab.See("Profile")
+		tab.Axe()
+		tab.Shot("user")
+		tab.Back()
+		tab.At("/console/users?filter[q]=mary")
+		tab.Wait(`document.querySelector("#q").value === "mary"`)
+	})
+}
