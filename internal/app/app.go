@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"runtime"
 	"slices"
 	"time"
@@ -117,7 +116,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		Senders: map[delivery.Channel]outbox.Sender{
 			delivery.ChannelMail: a.Service.MailSender(o.Deliver),
 			delivery.ChannelWebhook: a.Service.WebhookSender(webhooks.Post,
-				api.WebhookRenderers(Dialects(a.Service, c.PublicURL))),
+				api.WebhookRenderers(Dialects(a.Service, api.Site{}))),
 		},
 	})
 	a.metrics = httpserver.NewMetrics(a.Store.Collector(), a.OutboxMetrics)
@@ -128,7 +127,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 func (a *App) newServer(o Options) *httpserver.Server {
 	c := o.Config
 	return httpserver.New(httpserver.Options{
-		Dialects:       Dialects(a.Service, c.PublicURL),
+		Dialects: Dialects(a.Service, api.Site{
+			PublicURL: c.PublicURL, AllowedHosts: c.AllowedHosts, TrustedProxies: c.TrustedProxies,
+		}),
 		Authenticate:   o.Authenticate,
 		Denied:         a.Service.Denied,
 		Ready:          a.Store.Ready,
@@ -140,9 +141,9 @@ func (a *App) newServer(o Options) *httpserver.Server {
 	})
 }
 
-// Dialects returns all APIs of a service. The service may be nil if no call is made.
-func Dialects(s *service.Service, publicURL *url.URL) []api.Dialect {
-	return []api.Dialect{backoffice.New(s, publicURL), firefly.New(s, publicURL), powens.New(s)}
+// Dialects returns all APIs of a service at a site. The service may be nil if no call is made.
+func Dialects(s *service.Service, site api.Site) []api.Dialect {
+	return []api.Dialect{backoffice.New(s, site), firefly.New(s, site), powens.New(s)}
 }
 
 // Close closes what New and Start have opened, the latest first. Call it after Run
