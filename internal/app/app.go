@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"runtime"
 	"slices"
 	"time"
@@ -118,7 +117,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		Senders: map[delivery.Channel]outbox.Sender{
 			delivery.ChannelMail: a.Service.MailSender(o.Deliver),
 			delivery.ChannelWebhook: a.Service.WebhookSender(webhooks.Post,
-				api.WebhookRenderers(Dialects(a.Service, c.PublicURL))),
+				api.WebhookRenderers(Dialects(a.Service, api.Site{}))),
 		},
 	})
 	a.metrics = httpserver.NewMetrics(a.Store.Collector(), a.OutboxMetrics)
@@ -128,9 +127,10 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 
 func (a *App) newServer(o Options) *httpserver.Server {
 	c := o.Config
-	dialects, home := Dialects(a.Service, c.PublicURL), "docs"
+	site := api.Site{PublicURL: c.PublicURL, AllowedHosts: c.AllowedHosts, TrustedProxies: c.TrustedProxies}
+	dialects, home := Dialects(a.Service, site), "docs"
 	if c.Console {
-		dialects, home = append(dialects, console.New(a.Service, c.PublicURL, o.Clock)), "console"
+		dialects, home = append(dialects, console.New(a.Service, site, o.Clock)), "console"
 	}
 	return httpserver.New(httpserver.Options{
 		Dialects:       dialects,
@@ -139,16 +139,16 @@ func (a *App) newServer(o Options) *httpserver.Server {
 		Denied:         a.Service.Denied,
 		Ready:          a.Store.Ready,
 		TrustedProxies: c.TrustedProxies,
-		Secure:         c.PublicURL != nil && c.PublicURL.Scheme == "https",
+		Secure:         site.Secure(),
 		Timeout:        o.RequestTimeout,
 		Logger:         a.logger,
 		Metrics:        a.metrics,
 	})
 }
 
-// Dialects returns all APIs of a service. The service may be nil if no call is made.
-func Dialects(s *service.Service, publicURL *url.URL) []api.Dialect {
-	return []api.Dialect{backoffice.New(s, publicURL), firefly.New(s, publicURL), powens.New(s)}
+// Dialects returns all APIs of a service at a site. The service may be nil if no call is made.
+func Dialects(s *service.Service, site api.Site) []api.Dialect {
+	return []api.Dialect{backoffice.New(s, site), firefly.New(s, site), powens.New(s)}
 }
 
 // Close closes what New and Start have opened, the latest first. Call it after Run

@@ -28,6 +28,7 @@ type Config struct {
 	PreparedStatements  bool                    `env:"ROSTER_PREPARED_STATEMENTS" default:"true" negatable:""`
 	Migrate             bool                    `env:"ROSTER_MIGRATE" default:"true" negatable:""`
 	PublicURL           *url.URL                `env:"ROSTER_PUBLIC_URL"`
+	AllowedHosts        []identity.Host         `env:"ROSTER_ALLOWED_HOSTS"`
 	AdminToken          string                  `env:"ROSTER_ADMIN_TOKEN" secret:""`
 	AdminEmail          string                  `env:"ROSTER_ADMIN_EMAIL"`
 	AdminPassword       string                  `env:"ROSTER_ADMIN_PASSWORD" secret:""`

@@ -7,7 +7,6 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -24,18 +23,15 @@ const Prefix = "/console"
 var staticFiles embed.FS
 
 type handlers struct {
-	service   *service.Service
-	publicURL *url.URL // where browsers reach the service; nil if it is not known
-	secure    bool     // browsers reach the service by HTTPS
-	now       func() time.Time
+	service *service.Service
+	site    api.Site
+	secure  bool // browsers reach the service by HTTPS
+	now     func() time.Time
 }
 
-// New returns the console over a service. publicURL may be nil; now returns the time
-// that pages count from.
-func New(s *service.Service, publicURL *url.URL, now func() time.Time) api.Dialect {
-	h := &handlers{
-		service: s, publicURL: publicURL, secure: publicURL != nil && publicURL.Scheme == "https", now: now,
-	}
+// New returns the console over a service. now returns the time that pages count from.
+func New(s *service.Service, site api.Site, now func() time.Time) api.Dialect {
+	h := &handlers{service: s, site: site, secure: site.Secure(), now: now}
 	static, err := fs.Sub(staticFiles, "static")
 	if err != nil {
 		panic(err) // it is embedded

@@ -244,10 +244,11 @@ func readable(query url.Values) string {
 	return text
 }
 
-// base returns the URL of the service, as the operator's browser reaches it.
+// base returns the URL of the service, as the operator's browser reaches it. A host that
+// only the request names does not get into a command that somebody runs.
 func (h *handlers) base(c echo.Context) string {
-	if h.publicURL != nil {
-		return h.publicURL.Scheme + "://" + h.publicURL.Host
+	if base := h.site.Base(c.Request()); base != "" {
+		return base
 	}
-	return c.Scheme() + "://" + c.Request().Host
+	return "https://roster.example.com"
 }

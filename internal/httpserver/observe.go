@@ -99,7 +99,7 @@ func clientRequestID(c echo.Context) string {
 func (s *Server) identify(c echo.Context) {
 	given := c.Request().Header.Values(echo.HeaderXRequestID)
 	isGiven := len(given) == 1 && isRequestID(given[0])
-	if isGiven && s.fromProxy(c.Request()) {
+	if isGiven && api.FromProxy(c.Request(), s.options.TrustedProxies) {
 		c.Response().Header().Set(echo.HeaderXRequestID, given[0])
 		return
 	}

@@ -53,12 +53,6 @@ func isIn(ranges []identity.AddressRange, a netip.Addr) bool {
 	return slices.ContainsFunc(ranges, func(r identity.AddressRange) bool { return r.Contains(a) })
 }
 
-// fromProxy reports whether the peer of a request is a trusted proxy.
-func (s *Server) fromProxy(r *http.Request) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && isIn(s.options.TrustedProxies, peer.Addr().Unmap().WithZone(""))
-}
-
 // parseForwarded reads an entry of X-Forwarded-For: an address, with a port or in
 // brackets from some proxies. It returns the zero Addr for any other text.
 func parseForwarded(entry string) netip.Addr {

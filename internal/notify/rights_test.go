@@ -66,10 +66,10 @@ func TestWebhooksReadWhatTheirOwnerMay(t *testing.T) {
 				created := s.Do(http.MethodPost, apitest.WebhooksPath, body(is), as)
 				check("create "+name, may, created)
 				if may {
-					s.Do(http.MethodDelete, created.Header.Get("Location"), nil).Want(http.StatusNoContent)
+					s.Do(http.MethodDelete, created.Location(), nil).Want(http.StatusNoContent)
 				}
 				path := s.Do(http.MethodPost, apitest.WebhooksPath, body(is)).Want(http.StatusCreated).
-					Header.Get("Location")
+					Location()
 				for what, change := range map[string]changes{
 					"nothing": {}, "url": {"url": "https://example.com/elsewhere"},
 					"host":   {"url": "https://example.net"},
@@ -120,7 +120,7 @@ func TestWebhooksAreNoWayAround(t *testing.T) {
 		}
 		path := s.Do(http.MethodPost, apitest.WebhooksPath,
 			changes{"url": mine.URL, "events": []string{"USER_CREATED"}}, viewer).
-			Want(http.StatusCreated).Header.Get("Location")
+			Want(http.StatusCreated).Location()
 		for _, change := range []changes{
 			{"events": apitest.WebhookEvents()},
 			{"events": []string{"USER_SYNCED"}},

@@ -26,7 +26,7 @@ func TestTokens(t *testing.T) {
 		if !strings.HasPrefix(secret.Token, "rst_") || len(secret.Token) < 50 {
 			t.Errorf("token %s", secret.Token)
 		}
-		path := created.Header.Get("Location")
+		path := created.Location()
 		got := s.Do(http.MethodGet, path, nil).Want(http.StatusOK).Object()
 		want := changes{
 			"id": float64(created.ID()), "name": "CI", "permissions": []any{"users.view", "users.create", "users.self"},

@@ -178,7 +178,7 @@ func TestFreshness(t *testing.T) {
 		receiver := apitest.NewReceiver(t)
 		hook := s.Do(http.MethodPost, apitest.WebhooksPath,
 			changes{"url": receiver.URL, "events": apitest.WebhookEvents()}, as).Want(http.StatusCreated).
-			Header.Get("Location")
+			Location()
 		token := changes{"name": "x", "permissions": []string{}}
 		s.Do(http.MethodPost, apitest.TokensPath, token, as).Want(http.StatusCreated)
 		s.Clock.Advance(15*time.Minute - time.Second)
@@ -482,7 +482,7 @@ func TestWildcard(t *testing.T) {
 		}{
 			{"POST", apitest.TokensPath, changes{"name": "x", "permissions": []string{"*"}}},
 			{"POST", apitest.GroupsPath, changes{"name": "x", "permissions": []string{"*"}}},
-			{"PATCH", named.Header.Get("Location"), changes{"permissions": []string{"*"}}},
+			{"PATCH", named.Location(), changes{"permissions": []string{"*"}}},
 			{"PATCH", apitest.UserPath(admin), changes{"name": "x"}},
 			{"POST", apitest.UsersPath, apitest.NewUser("x@example.com", changes{"groups": []int{1}})},
 		} {

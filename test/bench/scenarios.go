@@ -326,9 +326,9 @@ func (s *subject) makeToken(ctx context.Context) (string, error) {
 	return token.Token, err
 }
 
-var nextLink = regexp.MustCompile(`<([^>]+)>; rel="next"`)
+var nextLink = regexp.MustCompile(`<(?:https?://[^/]+)?([^>]+)>; rel="next"`)
 
-// nextLinks returns links to next pages from the middle half of the list.
+// nextLinks returns the paths of links to next pages from the middle half of the list.
 func (s *subject) nextLinks(ctx context.Context) ([]string, error) {
 	const count = 64
 	links := make([]string, count)

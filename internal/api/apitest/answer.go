@@ -3,6 +3,7 @@ package apitest
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"testing"
 )
 
@@ -47,6 +48,22 @@ func (a *Answer) WantProblem(status int, code string, fields ...string) *Answer 
 		a.tb.Fatalf("%s: got %s, want code %s and errors for %v", a.call, a.Body, code, fields)
 	}
 	return a
+}
+
+// Location returns the path that the Location header leads to.
+func (a *Answer) Location() string {
+	a.tb.Helper()
+	return pathOf(a.tb, a.Header.Get("Location"))
+}
+
+// pathOf returns the path and query of a URL or a path.
+func pathOf(tb testing.TB, link string) string {
+	tb.Helper()
+	u, err := url.Parse(link)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return u.RequestURI()
 }
 
 // Decode reads the body as JSON.

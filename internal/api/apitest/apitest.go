@@ -285,6 +285,9 @@ func (l *Log) String() string {
 // Option changes a request.
 type Option func(*http.Request)
 
+// Host sets the Host header.
+func Host(host string) Option { return func(r *http.Request) { r.Host = host } }
+
 // Header sets a header; an empty value removes it.
 func Header(name, value string) Option {
 	return func(r *http.Request) {

@@ -16,6 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
+	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/backoffice"
 	"github.com/rosterhq/roster/internal/app"
 )
@@ -23,7 +24,7 @@ import (
 // Contracts returns the loaded contracts of the dialects, by prefix.
 var Contracts = sync.OnceValues(func() (map[string]*openapi3.T, error) {
 	contracts := map[string]*openapi3.T{}
-	for _, dialect := range app.Dialects(nil, nil) {
+	for _, dialect := range app.Dialects(nil, api.Site{}) {
 		document, err := openapi3.NewLoader().LoadFromData(dialect.Contract)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dialect.Name, err)

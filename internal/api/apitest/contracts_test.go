@@ -10,6 +10,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/apitest"
 	"github.com/rosterhq/roster/internal/api/backoffice"
 	"github.com/rosterhq/roster/internal/api/firefly"
@@ -157,7 +158,7 @@ func TestContractsAreServed(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		page := string(s.Do(http.MethodGet, "/docs", nil).Want(http.StatusOK).Body)
-		for i, dialect := range app.Dialects(nil, nil) {
+		for i, dialect := range app.Dialects(nil, api.Site{}) {
 			address, link := "/openapi/"+dialect.Name+".yaml", `href="docs?api=`+dialect.Name+`"`
 			if i == 0 {
 				address, link = "/openapi.yaml", `href="docs"`

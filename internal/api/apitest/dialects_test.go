@@ -22,7 +22,7 @@ import (
 func TestRoutesAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	parameter := regexp.MustCompile(`:(\w+)`)
-	for _, dialect := range app.Dialects(nil, nil) {
+	for _, dialect := range app.Dialects(nil, api.Site{}) {
 		var routes []string
 		for _, route := range dialect.Routes {
 			routes = append(routes, route.Method+" "+dialect.Prefix+parameter.ReplaceAllString(route.Path, "{$1}"))
@@ -53,7 +53,7 @@ func answerOf(t *testing.T, dialect api.Dialect, err error) *httptest.ResponseRe
 // status and header, and never reveals the cause.
 func TestEveryKindHasItsAnswer(t *testing.T) {
 	t.Parallel()
-	for _, dialect := range app.Dialects(nil, nil) {
+	for _, dialect := range app.Dialects(nil, api.Site{}) {
 		for _, kind := range identity.Kinds {
 			e := identity.Errorf(kind, "some_code", "Some message.").WithCause(errors.New("secret plan"))
 			e.RetryAfter = 90 * time.Second

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/apitest"
 	"github.com/rosterhq/roster/internal/app"
 	"github.com/rosterhq/roster/internal/identity"
@@ -270,7 +271,7 @@ func TestManyErrorsAreFew(t *testing.T) {
 			Field: fmt.Sprintf("groups[%d]", i), Code: "unknown_group", Message: "is unknown",
 		})
 	}
-	for _, dialect := range app.Dialects(nil, nil) {
+	for _, dialect := range app.Dialects(nil, api.Site{}) {
 		body := answerOf(t, dialect, identity.InvalidFields(fields)).Body.String()
 		if !strings.Contains(body, "groups[19]") || strings.Contains(body, "groups[20]") ||
 			!strings.Contains(body, "37 more values are wrong") {
@@ -333,7 +334,7 @@ func TestPublicRoutesAreForNoOtherSite(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		n := 0
-		for _, dialect := range app.Dialects(nil, nil) {
+		for _, dialect := range app.Dialects(nil, api.Site{}) {
 			for _, route := range dialect.Routes {
 				if !route.Public {
 					continue

@@ -12,7 +12,7 @@ import (
 // come on top.
 const MaxPage = 8<<20 + 64<<10
 
-// NextPath returns the target of a Link header, "" for none.
+// NextPath returns the path and query that a Link header leads to, "" for none.
 func NextPath(tb testing.TB, link string) string {
 	tb.Helper()
 	if link == "" {
@@ -23,7 +23,7 @@ func NextPath(tb testing.TB, link string) string {
 	if !ok || !isLink {
 		tb.Fatalf("Link: %s", link)
 	}
-	return target
+	return pathOf(tb, target)
 }
 
 // CheckWalk follows the links from a page on. It checks that all rows of the list are shown

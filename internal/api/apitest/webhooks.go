@@ -23,7 +23,7 @@ func (s *Server) CreateWebhook(url string, changes ...map[string]any) (path, sec
 	}
 	answer := s.Do(http.MethodPost, WebhooksPath, body).Want(http.StatusCreated)
 	secret, _ = answer.Object()["secret"].(string)
-	return answer.Header.Get("Location"), secret
+	return answer.Location(), secret
 }
 
 // Deliveries lists the deliveries of a webhook, the latest first.

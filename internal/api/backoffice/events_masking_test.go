@@ -48,7 +48,7 @@ func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 		confined["ipWhitelist"] = []string{home}
 		s.Do(http.MethodPost, apitest.TokensPath, confined, as, from).Want(http.StatusCreated)
 		group := s.Do(http.MethodPost, apitest.GroupsPath, empty("y"), as, from).Want(http.StatusCreated)
-		s.Do(http.MethodDelete, group.Header.Get("Location"), nil, as, from).Want(http.StatusNoContent)
+		s.Do(http.MethodDelete, group.Location(), nil, as, from).Want(http.StatusNoContent)
 		actor := identity.Actor{
 			Name: "session", UserID: mary, Source: netip.MustParseAddr(home), ClientRequestID: "mary's laptop",
 		}

@@ -87,7 +87,7 @@ func (h *handlers) createGroup(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	setVersion(c, group.Version)
-	return created(c, h.link(Prefix+"/groups/"+strconv.FormatInt(group.ID, 10)), groupFrom(group))
+	return created(c, h.link(c, Prefix+"/groups/"+strconv.FormatInt(group.ID, 10)), groupFrom(group))
 }
 
 func (h *handlers) updateGroup(c echo.Context, actor identity.Actor) error {

@@ -24,7 +24,7 @@ func TestGroups(t *testing.T) {
 		if diff := cmp.Diff(want, created.Object()); diff != "" {
 			t.Error(diff)
 		}
-		path := created.Header.Get("Location")
+		path := created.Location()
 		if path != apitest.GroupsPath+"/2" || created.Header.Get("ETag") != `"1"` {
 			t.Errorf("Location %s, ETag %s", path, created.Header.Get("ETag"))
 		}

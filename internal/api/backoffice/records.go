@@ -84,7 +84,7 @@ func (h *handlers) putRecord(c echo.Context, actor identity.Actor) error {
 	case err != nil:
 		return err
 	case isNew:
-		return created(c, h.recordLink(id, record), recordFrom(record))
+		return created(c, h.recordLink(c, id, record), recordFrom(record))
 	}
 	return c.JSON(http.StatusOK, recordFrom(record))
 }
@@ -121,7 +121,7 @@ func recordKey(c echo.Context, actor identity.Actor) (user int64, key identity.R
 	return user, key, identity.InvalidFields(problems)
 }
 
-func (h *handlers) recordLink(userID int64, r identity.Record) string {
+func (h *handlers) recordLink(c echo.Context, userID int64, r identity.Record) string {
 	path := "/records/" + string(r.Type) + "/" + url.PathEscape(string(r.ID))
-	return h.link(Prefix + "/users/" + strconv.FormatInt(userID, 10) + path)
+	return h.link(c, Prefix+"/users/"+strconv.FormatInt(userID, 10)+path)
 }

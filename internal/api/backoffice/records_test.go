@@ -20,7 +20,7 @@ func TestRecords(t *testing.T) {
 		path := records + "/accounts/17"
 		created := s.Do(http.MethodPut, path,
 			`{"attributes": {"b": 1.10, "a": [12345678901234567890, null], "<": "ä"}}`).Want(http.StatusCreated)
-		if location := created.Header.Get("Location"); location != path {
+		if location := created.Location(); location != path {
 			t.Errorf("Location %s", location)
 		}
 		if !strings.Contains(string(created.Body), `"attributes":{"b":1.10,"a":[12345678901234567890,null],"<":"ä"}`) {

@@ -4,7 +4,6 @@ package backoffice
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -19,13 +18,13 @@ import (
 const Prefix = "/api/v2"
 
 type handlers struct {
-	service   *service.Service
-	publicURL *url.URL // where clients reach the service; nil makes links relative
+	service *service.Service
+	site    api.Site
 }
 
-// New returns the dialect over a service. publicURL may be nil.
-func New(s *service.Service, publicURL *url.URL) api.Dialect {
-	h := &handlers{service: s, publicURL: publicURL}
+// New returns the dialect over a service at a site.
+func New(s *service.Service, site api.Site) api.Dialect {
+	h := &handlers{service: s, site: site}
 	routes := slices.Concat(
 		h.userRoutes(), h.recordRoutes(), h.groupRoutes(), h.tokenRoutes(), h.webhookRoutes(), h.outboxRoutes(),
 		h.signInRoutes(), h.sessionRoutes(), h.totpRoutes(),
@@ -35,7 +34,7 @@ func New(s *service.Service, publicURL *url.URL) api.Dialect {
 		routes[i].Handler = requireJSONAccepted(routes[i].Handler)
 	}
 	// A proxy asks with the Accept header of the browser.
-	browser := api.BearerOrCookie(publicURL != nil && publicURL.Scheme == "https")
+	browser := api.BearerOrCookie(site.Secure())
 	routes = append(routes, api.Route{Method: http.MethodGet, Path: "/auth", Handler: h.forwardAuth, Scheme: &browser})
 	return api.Dialect{
 		Name: "backoffice", Prefix: Prefix, Contract: roster.OpenAPI, Routes: routes, Scheme: api.Bearer,
@@ -148,5 +147,5 @@ func requireJSONAccepted(next api.Handler) api.Handler {
 	}
 }
 
-// link returns the address of a path for a client.
-func (h *handlers) link(path string) string { return api.Link(h.publicURL, path) }
+// link returns the address of a path for the client of a request.
+func (h *handlers) link(c echo.Context, path string) string { return h.site.Base(c.Request()) + path }

@@ -112,7 +112,7 @@ func (h *handlers) createToken(c echo.Context, actor identity.Actor) error {
 	}
 	body := tokenFrom(token)
 	body.Secret = secret
-	return created(c, h.link(Prefix+"/tokens/"+strconv.FormatInt(token.ID, 10)), body)
+	return created(c, h.link(c, Prefix+"/tokens/"+strconv.FormatInt(token.ID, 10)), body)
 }
 
 func (h *handlers) revokeToken(c echo.Context, actor identity.Actor) error {

@@ -156,10 +156,10 @@ func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 	}
 	if answer.Replayed {
 		setVersion(c, 1) // as it was created
-		return created(c, h.userLink(answer.UserID), json.RawMessage(answer.Body))
+		return created(c, h.userLink(c, answer.UserID), json.RawMessage(answer.Body))
 	}
 	setVersion(c, user.Version)
-	return created(c, h.userLink(user.ID), userFrom(user))
+	return created(c, h.userLink(c, user.ID), userFrom(user))
 }
 
 func (h *handlers) updateUser(c echo.Context, actor identity.Actor) error {
@@ -218,8 +218,8 @@ func userID(c echo.Context, actor identity.Actor) (int64, error) {
 	return actor.UserID, nil
 }
 
-func (h *handlers) userLink(id int64) string {
-	return h.link(Prefix + "/users/" + strconv.FormatInt(id, 10))
+func (h *handlers) userLink(c echo.Context, id int64) string {
+	return h.link(c, Prefix+"/users/"+strconv.FormatInt(id, 10))
 }
 
 // withoutPassword returns a body, which is valid JSON, in a canonical form without

@@ -76,7 +76,7 @@ func TestSampleCalls(t *testing.T) {
 		if diff := cmp.Diff(want, created.Object()); diff != "" {
 			t.Error(diff)
 		}
-		if got := created.Header.Get("Location"); got != apitest.UsersPath+"/1" {
+		if got := created.Location(); got != apitest.UsersPath+"/1" {
 			t.Errorf("Location %q", got)
 		}
 		if got := created.Header.Get("ETag"); got != `"1"` {
@@ -475,7 +475,7 @@ func TestIdempotencyKey(t *testing.T) {
 		first := s.Do(http.MethodPost, apitest.UsersPath, body, key).Want(http.StatusCreated)
 		s.Do(http.MethodPatch, apitest.UserPath(first.ID()), `{"name":"Changed"}`).Want(http.StatusOK)
 		second := s.Do(http.MethodPost, apitest.UsersPath, body, key).Want(http.StatusCreated)
-		if string(first.Body) != string(second.Body) || first.Header.Get("Location") != second.Header.Get("Location") ||
+		if string(first.Body) != string(second.Body) || first.Location() != second.Location() ||
 			first.Header.Get("ETag") != second.Header.Get("ETag") {
 			t.Errorf("replayed %s, first was %s", second.Body, first.Body)
 		}

@@ -120,7 +120,7 @@ func (h *handlers) createWebhook(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	setVersion(c, webhook.Version)
-	address := h.link(Prefix + "/webhooks/" + strconv.FormatInt(webhook.ID, 10))
+	address := h.link(c, Prefix+"/webhooks/"+strconv.FormatInt(webhook.ID, 10))
 	return created(c, address, withSecret(webhook, secret))
 }
 

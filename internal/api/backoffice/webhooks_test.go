@@ -20,7 +20,7 @@ func TestWebhooks(t *testing.T) {
 				"events": []string{"USER_DELETED", "USER_CREATED", "USER_CREATED"},
 			}).
 			Want(http.StatusCreated)
-		path := created.Header.Get("Location")
+		path := created.Location()
 		want := changes{
 			"id": 1.0, "url": "https://example.com/hook?key=1", "events": []any{"USER_CREATED", "USER_DELETED"},
 			"format": "powens", "auth": "standard",

@@ -87,7 +87,7 @@ func (h *handlers) setLink(c echo.Context, name, place string) {
 	parameters := c.Request().URL.Query()
 	parameters.Del("offset")
 	parameters.Set(name, place)
-	link := h.link(c.Request().URL.Path + "?" + parameters.Encode())
+	link := h.link(c, c.Request().URL.Path+"?"+parameters.Encode())
 	c.Response().Header().Set("Link", "<"+link+`>; rel="next"`)
 }
 

@@ -81,11 +81,11 @@ func (t wireTime) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05-07:00"`)), nil
 }
 
-// userFrom returns a user in Firefly's form. The update time of an unchanged user is
+// userFrom returns a user in Firefly's form, with links that start with base. The update time of an unchanged user is
 // its creation time, and an administrator has the role owner.
-func (h *handlers) userFrom(u identity.User) object {
+func userFrom(base string, u identity.User) object {
 	path := "/users/" + strconv.FormatInt(u.ID, 10)
-	links := &objectLinks{Self: h.link(path)}
+	links := &objectLinks{Self: base + path}
 	links.First.Rel, links.First.URI = "self", path
 	attributes := userAttributes{
 		CreatedAt: wireTime(u.CreatedAt), UpdatedAt: wireTime(u.UpdatedAt), Email: u.Email, Blocked: !u.Active,
@@ -104,23 +104,23 @@ func (h *handlers) userFrom(u identity.User) object {
 }
 
 // userWith returns a user with the included records.
-func (h *handlers) userWith(u identity.User, types []identity.RecordType, records []identity.Record) document {
-	user := h.userFrom(u)
+func userWith(base string, u identity.User, types []identity.RecordType, records []identity.Record) document {
+	user := userFrom(base, u)
 	if len(types) > 0 {
 		user.Relationships = map[identity.RecordType]relationship{}
 	}
 	for _, t := range types {
-		user.Relationships[t] = h.relationshipFrom(u.ID, t, records)
+		user.Relationships[t] = relationshipFrom(base, u.ID, t, records)
 	}
 	return document{Data: user, Included: objectsFrom(records)}
 }
 
 // relationshipFrom refers to the records of the type.
-func (h *handlers) relationshipFrom(userID int64, t identity.RecordType, records []identity.Record) relationship {
+func relationshipFrom(base string, userID int64, t identity.RecordType, records []identity.Record) relationship {
 	r := relationship{Data: []reference{}}
 	path := "/users/" + strconv.FormatInt(userID, 10)
-	r.Links.Self = h.link(path + "/relationships/" + string(t))
-	r.Links.Related = h.link(path + "/" + string(t))
+	r.Links.Self = base + path + "/relationships/" + string(t)
+	r.Links.Related = base + path + "/" + string(t)
 	for _, record := range records {
 		if record.Type == t {
 			r.Data = append(r.Data, reference{record.Type, record.ID})
@@ -140,29 +140,29 @@ func objectsFrom(records []identity.Record) []object {
 // listFrom returns a page of users. It limits the number of pages to maxNumber: a link
 // beyond that would lead back to page maxNumber, and a client that follows the links
 // would never stop.
-func (h *handlers) listFrom(p page, found identity.UserPage) document {
+func listFrom(base string, p page, found identity.UserPage) document {
 	users := make([]object, len(found.Users))
 	for i, u := range found.Users {
-		users[i] = h.userFrom(u)
+		users[i] = userFrom(base, u)
 	}
 	pages := int(min(max((found.Total+int64(p.size)-1)/int64(p.size), 1), maxNumber))
 	m := &meta{}
 	m.Pagination.Total, m.Pagination.Count, m.Pagination.PerPage = found.Total, len(users), p.size
 	m.Pagination.CurrentPage, m.Pagination.TotalPages = p.number, pages
-	links := &pageLinks{Self: h.pageLink(p, p.number), First: h.pageLink(p, 1), Last: h.pageLink(p, pages)}
+	links := &pageLinks{Self: pageLink(base, p, p.number), First: pageLink(base, p, 1), Last: pageLink(base, p, pages)}
 	if p.number > 1 {
-		links.Prev = h.pageLink(p, p.number-1)
+		links.Prev = pageLink(base, p, p.number-1)
 	}
 	if p.number < pages {
-		links.Next = h.pageLink(p, p.number+1)
+		links.Next = pageLink(base, p, p.number+1)
 	}
 	return document{Data: users, Meta: m, Links: links}
 }
 
-func (h *handlers) pageLink(p page, number int) string {
+func pageLink(base string, p page, number int) string {
 	parameters := url.Values{"page": {strconv.Itoa(number)}}
 	if p.sized {
 		parameters.Set("limit", strconv.Itoa(p.size))
 	}
-	return h.link("/users?" + parameters.Encode())
+	return base + "/users?" + parameters.Encode()
 }

@@ -53,7 +53,7 @@ func TestPages(t *testing.T) {
 		for i := range 7 {
 			s.CreateUser(fmt.Sprintf("u%d@example.com", i))
 		}
-		link := func(page int, limit string) string { return fmt.Sprintf("%s?%spage=%d", users, limit, page) }
+		link := func(page int, limit string) string { return fmt.Sprintf("%s%s?%spage=%d", s.URL, users, limit, page) }
 		for _, test := range []struct {
 			query, want      string
 			prev, next, last int // 0 for none

@@ -6,7 +6,6 @@ package firefly
 import (
 	_ "embed"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -23,13 +22,13 @@ const Prefix = "/api/v1"
 var contract []byte
 
 type handlers struct {
-	service   *service.Service
-	publicURL *url.URL // where clients reach the service; nil makes links relative
+	service *service.Service
+	site    api.Site
 }
 
-// New returns the dialect over a service. publicURL may be nil.
-func New(s *service.Service, publicURL *url.URL) api.Dialect {
-	h := &handlers{service: s, publicURL: publicURL}
+// New returns the dialect over a service at a site.
+func New(s *service.Service, site api.Site) api.Dialect {
+	h := &handlers{service: s, site: site}
 	routes := []api.Route{
 		{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
 		{Method: http.MethodPost, Path: "/users", Handler: h.createUser},
@@ -66,4 +65,5 @@ func forAdministrators(next api.Handler) api.Handler {
 	}
 }
 
-func (h *handlers) link(path string) string { return api.Link(h.publicURL, Prefix+path) }
+// base returns what starts the links in the answer to a request.
+func (h *handlers) base(c echo.Context) string { return h.site.Base(c.Request()) + Prefix }

@@ -15,7 +15,7 @@ func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	return write(c, http.StatusOK, mimeJSONAPI, h.listFrom(p, found))
+	return write(c, http.StatusOK, mimeJSONAPI, listFrom(h.base(c), p, found))
 }
 
 func (h *handlers) getUser(c echo.Context, actor identity.Actor) error {
@@ -80,7 +80,7 @@ func (h *handlers) writeUser(c echo.Context, actor identity.Actor, user identity
 	if err != nil {
 		return err
 	}
-	return write(c, http.StatusOK, mimeJSONAPI, h.userWith(user, types, records))
+	return write(c, http.StatusOK, mimeJSONAPI, userWith(h.base(c), user, types, records))
 }
 
 func (h *handlers) getRelated(c echo.Context, actor identity.Actor) error {
@@ -96,7 +96,7 @@ func (h *handlers) getRelationship(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	return write(c, http.StatusOK, mimeJSONAPI, h.relationshipFrom(id, recordType, records))
+	return write(c, http.StatusOK, mimeJSONAPI, relationshipFrom(h.base(c), id, recordType, records))
 }
 
 // related returns the records that a path names, with the user and their type. It

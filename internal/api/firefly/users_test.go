@@ -61,8 +61,8 @@ func TestDocumentation(t *testing.T) {
 		if got := answer.Header.Get("Content-Type"); got != jsonAPI {
 			t.Errorf("Content-Type %s", got)
 		}
-		// Without a public URL, links are paths.
-		s.Do(http.MethodGet, users, nil).Want(http.StatusOK).Golden("list_relative")
+		// Where the host of the request is not known, links are paths.
+		s.Do(http.MethodGet, users, nil, apitest.Host("forged.example")).Want(http.StatusOK).Golden("list_relative")
 	})
 }
 
