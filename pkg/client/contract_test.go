@@ -124,8 +124,8 @@ var withoutParameter = []string{
 	"filter[active]", // UserList.Status says the same, and more
 }
 
-// TestEveryCallHasAMethod calls all methods of the client with all that they take, and checks that they are the calls of
-// the contract with all of their parameters.
+// TestEveryCallHasAMethod calls all methods of the client with all that they take, and checks that they are the calls
+// of the contract with all of their parameters.
 func TestEveryCallHasAMethod(t *testing.T) {
 	got := recorder{}
 	c, err := client.New("http://roster.example", client.HTTPClient(&http.Client{Transport: got}))

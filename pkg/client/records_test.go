@@ -60,13 +60,21 @@ func TestRecords(t *testing.T) {
 	})
 }
 
-// TestRecordsStayBelowTheirUser checks that no type and no id makes a call another one: a proxy that resolves dots would
-// make the deletion of a record that of the user.
+// TestRecordsStayBelowTheirUser checks that no type and no id makes a call another one: a proxy that resolves dots
+// would make the deletion of a record that of the user.
 func TestRecordsStayBelowTheirUser(t *testing.T) {
 	t.Parallel()
 	a := &answering{answer: func(int, *http.Request) (*http.Response, error) { return reply(http.StatusOK, "{}") }}
 	c, ctx := a.client(t), t.Context()
-	for _, bad := range [][2]string{{"..", ".."}, {"accounts", ".."}, {"accounts", "."}, {"accounts", ""}, {"", "17"}, {"accounts", "../.."}, {"../..", "17"}} {
+	for _, bad := range [][2]string{
+		{"..", ".."},
+		{"accounts", ".."},
+		{"accounts", "."},
+		{"accounts", ""},
+		{"", "17"},
+		{"accounts", "../.."},
+		{"../..", "17"},
+	} {
 		_, getErr := c.Records.Get(ctx, 1, bad[0], bad[1])
 		_, putErr := c.Records.Put(ctx, 1, bad[0], bad[1], struct{}{})
 		if deleteErr := c.Records.Delete(ctx, 1, bad[0], bad[1]); getErr == nil || putErr == nil || deleteErr == nil {

@@ -49,8 +49,8 @@ type Challenge struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
-// Reauthentication is the answer to Reauthenticate: until when the session is fresh, or, where CodeRequired is true, where
-// the code comes from.
+// Reauthentication is the answer to Reauthenticate: until when the session is fresh, or, where CodeRequired is true,
+// where the code comes from.
 type Reauthentication struct {
 	FreshUntil   time.Time  `json:"freshUntil"` // zero if a code is needed
 	CodeRequired bool       `json:"2faRequired"`
@@ -89,8 +89,8 @@ func (s *Sessions) SignOut(ctx context.Context) error {
 	return err
 }
 
-// Reauthenticate makes the session of the client's token fresh for 15 minutes. A user with a second factor sends no code
-// first, which mails one if there is no authenticator, and then the password again with the code.
+// Reauthenticate makes the session of the client's token fresh for 15 minutes. A user with a second factor sends no
+// code first, which mails one if there is no authenticator, and then the password again with the code.
 func (s *Sessions) Reauthenticate(ctx context.Context, password, code string) (Reauthentication, error) {
 	body := map[string]string{"password": password}
 	if code != "" {

@@ -31,8 +31,8 @@ func (s *Users) ConfirmTOTP(ctx context.Context, code string) ([]string, error) 
 	return answer.RecoveryCodes, err
 }
 
-// ResetTOTP takes the authenticator and the recovery codes of a user away. All other sessions of the user end. Me is the
-// caller, who needs a fresh session.
+// ResetTOTP takes the authenticator and the recovery codes of a user away. All other sessions of the user end. Me is
+// the caller, who needs a fresh session.
 func (s *Users) ResetTOTP(ctx context.Context, userID int64) error {
 	return s.c.remove(ctx, path("users", userID, "totp"))
 }

@@ -113,8 +113,8 @@ func (g *Guard) ask(ctx context.Context, q *question, k key, token string) {
 	close(q.answered)
 }
 
-// keep keeps an answer for as long as it counts from the time of the question: what changes after it counts in time. The
-// caller has the lock.
+// keep keeps an answer for as long as it counts from the time of the question: what changes after it counts in time.
+// The caller has the lock.
 func (g *Guard) keep(k key, found client.Introspection, asked time.Time) {
 	until := asked.Add(g.ttl)
 	if end := time.Unix(found.ExpiresAt, 0); found.ExpiresAt != 0 && end.Before(until) {

@@ -80,8 +80,8 @@ func TestFloodIsBounded(t *testing.T) {
 	}
 }
 
-// TestWaitingForATurn checks that a request that ends while it waits, or has waited for long enough, is not let through,
-// and that Roster is not asked for it.
+// TestWaitingForATurn checks that a request that ends while it waits, or has waited for long enough, is not let
+// through, and that Roster is not asked for it.
 func TestWaitingForATurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const many = 20

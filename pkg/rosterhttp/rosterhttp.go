@@ -86,8 +86,8 @@ func CacheSize(most int) Option {
 }
 
 // MaxInFlight bounds how many questions are on their way to Roster at once, so that a flood of tokens does not open a
-// connection for each. Other requests wait for their turn, for at most 5 seconds, and are then answered 503. The default
-// is 16; less than 1 is 1.
+// connection for each. Other requests wait for their turn, for at most 5 seconds, and are then answered 503. The
+// default is 16; less than 1 is 1.
 func MaxInFlight(most int) Option {
 	return func(g *Guard) { g.turns = make(chan struct{}, max(most, 1)) }
 }
