@@ -66,6 +66,20 @@ type Grant struct {
 	SessionFreshUntil time.Time
 }
 
+// grantByDigest reads a token with the rights of its user.
+const grantByDigest = "SELECT " + tokenColumns + `,
+		coalesce(users.active, false) AS user_active,
+		coalesce(users.can_view_masked_data, false) AS user_can_view_masked_data,
+		coalesce(users.allow_list, '') AS user_allow_list,
+		(SELECT coalesce(string_agg(
+				(SELECT permissions FROM groups WHERE groups.id = memberships.group_id), ' '), '')
+			FROM memberships WHERE memberships.user_id = tokens.user_id) AS user_permissions,
+		NOT coalesce(users.tfa, true) AND EXISTS (SELECT 1 FROM memberships JOIN groups ON groups.id = memberships.group_id
+			WHERE memberships.user_id = tokens.user_id AND groups.require_tfa) AS user_must_enrol,
+		sessions.fresh_until AS session_fresh_until
+	FROM tokens LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id
+	WHERE tokens.digest = $1`
+
 // Grant returns a token by its digest, with its user's current rights, in one query. No
 // such token is NotFound.
 func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
@@ -80,18 +94,7 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 
 		SessionFreshUntil timestamp `db:"session_fresh_until"`
 	}
-	err := r.get(ctx, &row, "SELECT "+tokenColumns+`,
-			coalesce(users.active, false) AS user_active,
-			coalesce(users.can_view_masked_data, false) AS user_can_view_masked_data,
-			coalesce(users.allow_list, '') AS user_allow_list,
-			(SELECT coalesce(string_agg(
-					(SELECT permissions FROM groups WHERE groups.id = memberships.group_id), ' '), '')
-				FROM memberships WHERE memberships.user_id = tokens.user_id) AS user_permissions,
-			NOT coalesce(users.tfa, true) AND EXISTS (SELECT 1 FROM memberships JOIN groups ON groups.id = memberships.group_id
-				WHERE memberships.user_id = tokens.user_id AND groups.require_tfa) AS user_must_enrol,
-			sessions.fresh_until AS session_fresh_until
-		FROM tokens LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id
-		WHERE tokens.digest = $1`, digest)
+	err := r.get(ctx, &row, grantByDigest, digest)
 	if err != nil {
 		if isNoRows(err) {
 			return Grant{}, identity.Errorf(identity.NotFound, "not_found", "There is no such token.")
