@@ -185,6 +185,12 @@ func TestGroupsTokensWebhooks(t *testing.T) {
 			!got.IPAllowed || got.Scope != "users.view" {
 			t.Errorf("%v %+v", err, got)
 		}
+		for creator, want := range map[string]int{"": 3, "token:1": 2, "17": 0} { // the administrator's is one more
+			which := client.TokenList{CreatedBy: creator, Size: 1}
+			if all, err := client.Collect(c.Tokens.List(ctx, which)); err != nil || len(all) != want {
+				t.Errorf("by %q: %v %+v", creator, err, all)
+			}
+		}
 		if err := c.Tokens.Delete(ctx, token.ID); err != nil {
 			t.Error(err)
 		}

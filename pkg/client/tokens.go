@@ -73,12 +73,20 @@ type Introspection struct {
 	IPAllowed         bool     `json:"ipAllowed"` // whether it may be used from the address that was asked about
 }
 
+// TokenList says which service tokens are listed. Its zero value lists all.
+type TokenList struct {
+	CreatedBy string // who has made them: the id of a user, or token: and the id of a token
+	Size      int    // how many are asked for at once, 1 to 1000; 0 for 50
+}
+
 // Tokens is the part of the API about service tokens.
 type Tokens struct{ c *Client }
 
-// List returns all service tokens.
-func (s *Tokens) List(ctx context.Context, page Page) iter.Seq2[ServiceToken, error] {
-	return list[ServiceToken](ctx, s.c, "/tokens", page.query())
+// List returns the service tokens that match, by id.
+func (s *Tokens) List(ctx context.Context, which TokenList) iter.Seq2[ServiceToken, error] {
+	q := Page{which.Size}.query()
+	setText(q, "filter[createdBy]", which.CreatedBy)
+	return list[ServiceToken](ctx, s.c, "/tokens", q)
 }
 
 // Get returns a token.

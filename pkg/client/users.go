@@ -176,3 +176,16 @@ func (s *Users) Update(ctx context.Context, id int64, change UserUpdate, options
 func (s *Users) Delete(ctx context.Context, id int64, options ...CallOption) error {
 	return s.c.remove(ctx, path("users", id), options...)
 }
+
+// NetworkExplanation says whether a user may come from an address.
+type NetworkExplanation struct {
+	Allowed bool   `json:"allowed"`
+	Match   string `json:"match"` // the entry of the IPWhitelist that holds the address; "" for none
+}
+
+// ExplainNetwork returns whether a user may come from an address. Me does not stand for the caller here.
+func (s *Users) ExplainNetwork(ctx context.Context, userID int64, ip string) (NetworkExplanation, error) {
+	r := newCall(http.MethodPost, "/network/explain", map[string]any{"userId": userID, "ip": ip})
+	r.safe = true
+	return one[NetworkExplanation](ctx, s.c, r)
+}
