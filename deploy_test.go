@@ -382,7 +382,7 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s does not exist, %v", file, err)
 		}
 	}
-	for _, want := range []string{"LICENSE", "README.md", "CHANGELOG.md", "deploy/*"} {
+	for _, want := range []string{"LICENSE", "README.md", "CHANGELOG.md", "deploy/*.*"} {
 		if !slices.Contains(files, want) {
 			t.Errorf("no archive has %s", want)
 		}
