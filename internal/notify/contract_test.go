@@ -12,8 +12,10 @@ import (
 
 // signatures has the headers that each auth adds.
 var signatures = map[string][]string{
-	"standard": {"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"}, "bi_signature": {"Bi-Signature-Date", "Bi-Signature"},
-	"bearer": {"Authorization"}, "none": {},
+	"standard":     {"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"},
+	"bi_signature": {"Bi-Signature-Date", "Bi-Signature"},
+	"bearer":       {"Authorization"},
+	"none":         {},
 }
 
 // TestDeliveriesFollowTheContract holds deliveries of every event, format and auth to the
