@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/oasdiff/yaml"
 
 	"github.com/rosterhq/roster/internal/api"
 )
@@ -34,22 +35,43 @@ var pageTypes = map[string]string{
 	".js":   "text/javascript; charset=utf-8",
 	".txt":  "text/plain; charset=utf-8",
 	".yaml": "application/yaml",
+	".json": "application/json",
 }
 
 // registerPages serves the contract of the first dialect at /openapi.yaml, those of
-// the others at /openapi/NAME.yaml, an HTML page for all of them at /docs, and the page
-// that the links in mails lead to. The root leads to the docs.
+// the others at /openapi/NAME.yaml, each as JSON beside it, an HTML page for all of them
+// at /docs, and the page that the links in mails lead to. The root leads to the docs.
 func registerPages(e *echo.Echo, dialects []api.Dialect) {
 	for i, dialect := range dialects {
-		address := "/openapi.yaml"
+		address := "/openapi"
 		if i > 0 {
-			address = "/openapi/" + dialect.Name + ".yaml"
+			address += "/" + dialect.Name
 		}
-		serveGet(e, address, newAsset("openapi.yaml", dialect.Contract).serve)
+		serveGet(e, address+".yaml", newAsset("openapi.yaml", dialect.Contract).serve)
+		serveGet(e, address+".json", serveJSON(dialect.Contract))
 	}
 	serveGet(e, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "docs") })
 	registerPage(e, "docs", "index.html", "/docs", "/docs/:file")
 	registerPage(e, "pages", "reset.html", "/password/reset", "/password/:file")
+}
+
+// serveJSON returns a handler that serves a YAML document as JSON. The first request makes
+// it: that takes too long for the start.
+func serveJSON(document []byte) echo.HandlerFunc {
+	made := sync.OnceValues(func() (*asset, error) {
+		content, err := yaml.YAMLToJSON(document)
+		if err != nil {
+			return nil, fmt.Errorf("the contract as JSON: %w", err)
+		}
+		return newAsset("openapi.json", content), nil
+	})
+	return func(c echo.Context) error {
+		a, err := made()
+		if err != nil {
+			return err
+		}
+		return a.serve(c)
+	}
 }
 
 func serveGet(e *echo.Echo, path string, h echo.HandlerFunc) {
