@@ -122,7 +122,9 @@ func TestSetUpOfOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			response.Body.Close()
+			if err := response.Body.Close(); err != nil {
+				t.Error(err)
+			}
 			if response.StatusCode != http.StatusForbidden {
 				t.Errorf("%s from another host: %d", method, response.StatusCode)
 			}
