@@ -61,6 +61,9 @@ type engine struct {
 	// ASCII. The index users_email_beyond_ascii has the same condition.
 	beyondASCII string
 
+	// first is the format of the condition that a column is in the result of a query. The
+	// query is run first, and its result looked up in the index of the column.
+	first string
 	// among is the format of the condition that a column has one of the texts of a JSON
 	// array, which is one argument however many there are; it takes the placeholder's number.
 	among string
@@ -220,6 +223,7 @@ var postgresEngine = engine{
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
 	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
+	first:       "= ANY (ARRAY(%s))",
 	among:       "= ANY (ARRAY(SELECT json_array_elements_text($%d::text::json)))",
 	amongIDs:    "= ANY (ARRAY(SELECT json_array_elements_text($%d::text::json)::bigint))",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
@@ -369,6 +373,7 @@ var sqliteEngine = engine{
 	isStalePlan: func(error) bool { return false }, // SQLite prepares again by itself
 	isPoisoned:  func(error) bool { return false },
 	beyondASCII: "length(CAST(email_folded AS blob)) <> length(email_folded)",
+	first:       "IN (%s)",
 	among:       "IN (SELECT value FROM json_each($%d))",
 	amongIDs:    "IN (SELECT CAST(value AS integer) FROM json_each($%d))",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {

@@ -58,7 +58,7 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 	total, err := r.countUsers(ctx, q.Filter)
 	switch {
 	case err != nil || total <= q.Offset:
-		return identity.UserPage{Users: []identity.User{}, Total: total}, err
+		return pageFrom(nil, false, q, total, true, err)
 	case byBlocks:
 		return r.usersFromBlock(ctx, q, total)
 	}
@@ -368,12 +368,12 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 		c.add("id IN (SELECT user_id FROM memberships WHERE group_id = $%d)", f.Group)
 	}
 	if f.Locked != nil {
-		const locked = " IN (SELECT user_id FROM throttles WHERE user_id <> 0 AND blocked_until > $%d)"
+		const locked = "SELECT user_id FROM throttles WHERE user_id <> 0 AND blocked_until > $%d"
 		if *f.Locked {
-			c.add("id"+locked, timestamp{f.LockedAt})
+			c.add("id "+fmt.Sprintf(r.pool.engine.first, locked), timestamp{f.LockedAt})
 			c.searching = c.searching || indexed
 		} else {
-			c.add("id NOT"+locked, timestamp{f.LockedAt})
+			c.add("id NOT IN ("+locked+")", timestamp{f.LockedAt})
 		}
 	}
 	c.addPeriod("created_at", f.CreatedAfter, f.CreatedBefore, indexed)

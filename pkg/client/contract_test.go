@@ -34,7 +34,11 @@ func TestTypesAreThoseOfTheContract(t *testing.T) {
 		"Group": client.Group{}, "GroupCreate": client.GroupCreate{}, "GroupUpdate": client.GroupUpdate{},
 		"CreatedToken": client.ServiceToken{}, "TokenCreate": client.TokenCreate{}, "Introspection": client.Introspection{},
 		"WebhookWithSecret": client.Webhook{}, "WebhookCreate": client.WebhookCreate{}, "WebhookUpdate": client.WebhookUpdate{},
-		"Delivery": client.Delivery{}, "Event": client.Event{}, "EventActor": client.Actor{}, "FieldChange": client.Change{},
+		"UserCount": client.UserCount{}, "FoundUsers": client.FoundUsers{}, "Source": client.Source{},
+		"SigninState": client.SigninState{}, "Access": client.Access{}, "GivenPermission": client.GivenPermission{},
+		"GroupName": client.GroupName{}, "Holdings": client.Holdings{}, "HeldTokens": client.HeldTokens{},
+		"HeldWebhooks": client.HeldWebhooks{},
+		"Delivery":     client.Delivery{}, "Event": client.Event{}, "EventActor": client.Actor{}, "FieldChange": client.Change{},
 		"Session": client.Session{}, "SignInResult": client.SignIn{}, "TokenPair": client.TokenPair{},
 		"Challenge": client.Challenge{}, "IssuedToken": client.IssuedToken{}, "FieldError": client.FieldError{},
 	} {

@@ -97,7 +97,7 @@ func (h *handlers) getAccess(c echo.Context, actor identity.Actor) error {
 }
 
 type holdingsBody struct {
-	Sessions        int64                      `json:"sessions"`
+	Sessions        int64                     `json:"sessions"`
 	TokensActingFor heldBody[tokenNameBody]   `json:"tokensActingFor"`
 	TokensCreated   heldBody[tokenNameBody]   `json:"tokensCreated"`
 	WebhooksCreated heldBody[webhookNameBody] `json:"webhooksCreated"`
@@ -129,7 +129,9 @@ func heldFrom[Row, Body any](held identity.Held[Row], from func(Row) Body) heldB
 
 func tokenNameFrom(t identity.Token) tokenNameBody { return tokenNameBody{ID: t.ID, Name: t.Name} }
 
-func webhookNameFrom(w identity.Webhook) webhookNameBody { return webhookNameBody{ID: w.ID, URL: w.URL} }
+func webhookNameFrom(w identity.Webhook) webhookNameBody {
+	return webhookNameBody{ID: w.ID, URL: w.URL}
+}
 
 func (h *handlers) getHoldings(c echo.Context, actor identity.Actor) error {
 	id, err := userID(c, actor)
