@@ -368,7 +368,7 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 		c.add("id IN (SELECT user_id FROM memberships WHERE group_id = $%d)", f.Group)
 	}
 	if f.Locked != nil {
-		const locked = "SELECT user_id FROM throttles WHERE user_id <> 0 AND blocked_until > $%d"
+		const locked = "SELECT user_id FROM throttles WHERE user_id <> 0 AND blocked_until > $%d ORDER BY blocked_until"
 		if *f.Locked {
 			c.add("id "+fmt.Sprintf(r.pool.engine.first, locked), timestamp{f.LockedAt})
 			c.searching = c.searching || indexed

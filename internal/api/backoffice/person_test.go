@@ -309,7 +309,7 @@ func TestEventsByReason(t *testing.T) {
 		for query, want := range map[string]int{
 			"filter[reason]=ip_not_allowed": 3, "filter[reason]=wrong_password&filter[type]=USER_SIGNIN_FAILED": 3,
 			"filter[reason]=ip_not_allowed&filter[type]=USER_SIGNIN_FAILED": 0,
-			"filter[reason]=ip_not_allowed&filter[since]=" + since:         2, "filter[reason]=ip_not_allowed&filter[until]=" + since: 1,
+			"filter[reason]=ip_not_allowed&filter[since]=" + since:          2, "filter[reason]=ip_not_allowed&filter[until]=" + since: 1,
 			"filter[reason]=wrong_password&filter[user]=" + fmt.Sprint(mary): 3, "filter[reason]=wrong_password&filter[user]=99": 0,
 			"filter[reason]=wrong_password&filter[user]=" + fmt.Sprint(mary) + "&filter[since]=" + since: 2,
 			"filter[reason]=no_such_reason": 0,
