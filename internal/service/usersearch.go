@@ -22,7 +22,7 @@ func (s *Service) FindUsers(ctx context.Context, actor identity.Actor, texts []s
 		return identity.UserMatches{}, err
 	}
 	if len(texts) > identity.MaxUserTexts {
-		return identity.UserMatches{}, identity.InvalidField("texts", "too_many",
+		return identity.UserMatches{}, identity.InvalidField(identity.FieldTexts, "too_many",
 			fmt.Sprintf("must have at most %d items", identity.MaxUserTexts))
 	}
 	names := make([]userName, len(texts))
@@ -40,7 +40,7 @@ func (s *Service) FindUsers(ctx context.Context, actor identity.Actor, texts []s
 	}
 	users, complete, err := s.store.UsersByKeys(ctx, keys, identity.MaxUserTexts)
 	if err == nil && !complete {
-		err = identity.InvalidField("texts", "too_many_matches", "name more users than one answer can have: send fewer")
+		err = identity.InvalidField(identity.FieldTexts, "too_many_matches", "name more users than one answer can have: send fewer")
 	}
 	if err != nil {
 		return identity.UserMatches{}, err

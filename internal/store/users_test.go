@@ -310,3 +310,43 @@ func userIDs(users []identity.User) []int64 {
 	}
 	return ids
 }
+
+// TestUsersByKeys reads users by id, address and phone number, no more than asked for and no
+// more than a page holds.
+func TestUsersByKeys(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		users := make([]identity.User, 6)
+		for i := range users {
+			users[i] = user(i, "Anna")
+			if i >= 2 {
+				users[i].Phone = "+18043257762"
+			}
+		}
+		ids := insert(t, s, users...)
+		const shared = "+18043257762"
+		for _, test := range []struct {
+			keys     store.UserKeys
+			limit    int
+			want     []int64
+			complete bool
+		}{
+			{store.UserKeys{}, 5, nil, true},
+			{store.UserKeys{IDs: []int64{ids[1], 99, ids[0]}, Emails: []string{"user2@example.com", `a"]`}}, 5, ids[:3], true},
+			{store.UserKeys{Phones: []string{shared, "", "%"}}, 4, ids[2:], true},
+			{store.UserKeys{Phones: []string{shared}}, 3, nil, false},
+			{store.UserKeys{IDs: ids[:1], Phones: []string{shared}}, 4, nil, false},
+		} {
+			found, complete, err := s.UsersByKeys(t.Context(), test.keys, test.limit)
+			got := userIDs(found)
+			slices.Sort(got)
+			if err != nil || complete != test.complete || !slices.Equal(got, test.want) {
+				t.Errorf("%+v: %v, complete %v, %v; want %v", test.keys, got, complete, err, test.want)
+			}
+		}
+		s.LowerLimits(200, 300, 1)
+		if found, complete, err := s.UsersByKeys(t.Context(), store.UserKeys{IDs: ids}, 9); err != nil || complete {
+			t.Errorf("more than a page: %d users, %v", len(found), err)
+		}
+	})
+}

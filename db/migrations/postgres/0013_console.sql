@@ -5,7 +5,7 @@ CREATE INDEX users_by_active_tfa ON users (active, tfa, id);
 CREATE INDEX users_by_active_signin ON users (active, last_signin_at, id);
 CREATE INDEX users_by_phone ON users (phone, id) WHERE phone <> '';
 CREATE INDEX tokens_by_expiry ON tokens (expires_at, id) WHERE session_id IS NULL;
-CREATE INDEX events_by_reason ON events (reason, happened_at, id) WHERE reason <> '';
+CREATE INDEX events_by_reason ON events (reason, happened_at, id) WHERE reason > '';
 
 -- Whom a count of tries keeps out, and until when; 0 where it keeps out no user. The version before writes neither:
 -- what it locks works as before, and is not found by user.

@@ -6,7 +6,7 @@ CREATE INDEX users_by_active_tfa ON users (active, tfa, id);
 CREATE INDEX users_by_active_signin ON users (active, last_signin_at, id);
 CREATE INDEX users_by_phone ON users (phone, id) WHERE phone <> '';
 CREATE INDEX tokens_by_expiry ON tokens (expires_at, id) WHERE session_id IS NULL;
-CREATE INDEX events_by_reason ON events (reason, happened_at, id) WHERE reason <> '';
+CREATE INDEX events_by_reason ON events (reason, happened_at, id) WHERE reason > '';
 
 ALTER TABLE throttles ADD COLUMN user_id integer NOT NULL DEFAULT 0;
 ALTER TABLE throttles ADD COLUMN blocked_until timestamp NOT NULL DEFAULT -62135596800000000;

@@ -356,9 +356,6 @@ func TestFindUsers(t *testing.T) {
 				[]apitest.Option{masked},
 			},
 		} {
-			for j := range test.texts {
-				test.texts[j] = strings.ReplaceAll(test.texts[j], "\\n", "\n")
-			}
 			got := find(test.texts, test.as...)
 			if !slices.Equal(got.names(), append([]string{}, test.want...)) || !slices.Equal(got.NotFound, append([]string{}, test.missing...)) {
 				t.Errorf("%d: got %v, not %q, want %v, not %q", i, got.names(), got.NotFound, test.want, test.missing)
