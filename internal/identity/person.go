@@ -65,7 +65,7 @@ func AccessOf(u User, groups []Group) Access {
 	}
 	add(Everything)
 	for i := range permissionNames {
-		add(Permission(i)) //nolint:gosec // G115: there are twelve
+		add(Permission(i))
 	}
 	access.TFARequiredBy = slices.DeleteFunc(slices.Clone(groups), func(g Group) bool { return !g.RequireTFA })
 	return access
