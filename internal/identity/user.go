@@ -110,6 +110,7 @@ type UserFilter struct {
 	TFA         *bool
 	Group       int64 // member of; 0 for any
 	Active      *bool
+	IDs         []int64 // one of these; nil for any, empty for none
 	// None selects no user, for a request whose filters exclude each other.
 	None bool
 }

@@ -37,13 +37,19 @@ func (s *Service) Users(ctx context.Context, actor identity.Actor, q identity.Us
 		if q.Sort == identity.SortByEmail {
 			return identity.UserPage{}, errMasked("Ordering by e-mail would tell of masked addresses.")
 		}
-		q.Filter.SearchNames = true
 	}
+	q.Filter = filterFor(actor, q.Filter)
 	page, err := s.store.Users(ctx, q)
 	for i, user := range page.Users {
 		page.Users[i] = actor.Sees(user)
 	}
 	return page, err
+}
+
+// filterFor returns a filter as a caller with users.view may use it.
+func filterFor(actor identity.Actor, f identity.UserFilter) identity.UserFilter {
+	f.SearchNames = f.SearchNames || !actor.CanViewMaskedData
+	return f
 }
 
 // NewUser holds the parameters of CreateUser.

@@ -61,6 +61,9 @@ type engine struct {
 	// ASCII. The index users_email_beyond_ascii has the same condition.
 	beyondASCII string
 
+	// numbers is the rows of a list of numbers, which the argument $%d has as JSON; see numbers.
+	numbers string
+
 	// contains returns the condition that one of the columns contains a text, and the
 	// arguments for its placeholders, which start at $n. With indexed the trigram index
 	// finds the rows; without it the condition keeps the planner from using that index.
@@ -214,6 +217,7 @@ var postgresEngine = engine{
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
 	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
+	numbers:     "(SELECT value::bigint FROM jsonb_array_elements_text($%d::jsonb))",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		args := []any{likePattern(text)}
 		if indexed {
@@ -361,6 +365,7 @@ var sqliteEngine = engine{
 	isStalePlan: func(error) bool { return false }, // SQLite prepares again by itself
 	isPoisoned:  func(error) bool { return false },
 	beyondASCII: "length(CAST(email_folded AS blob)) <> length(email_folded)",
+	numbers:     "(SELECT value FROM json_each($%d))",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		if indexed {
 			match := fmt.Sprintf(`{%s} : "%s"`, strings.Join(columns, " "), strings.ReplaceAll(text, `"`, `""`))

@@ -32,6 +32,7 @@ func matches(u identity.User, f identity.UserFilter) bool {
 	case f.None:
 	case f.Active != nil && u.Active != *f.Active:
 	case f.TFA != nil && u.TFA != *f.TFA:
+	case f.IDs != nil && !slices.Contains(f.IDs, u.ID):
 	case f.Group != 0 && !slices.Contains(u.Groups, f.Group):
 	default:
 		return true

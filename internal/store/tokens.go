@@ -69,6 +69,25 @@ type Grant struct {
 // Grant returns a token by its digest, with its user's current rights, in one query. No
 // such token is NotFound.
 func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
+	return r.grant(ctx, "tokens", "tokens.digest = $1", digest)
+}
+
+// TokenGrant is Grant for the service token with an id.
+func (r reader) TokenGrant(ctx context.Context, id int64) (Grant, error) {
+	return r.grant(ctx, "tokens", "tokens.id = $1 AND tokens.session_id IS NULL", id)
+}
+
+// SessionGrant is Grant for a session, whatever access token it has at the moment. The Token
+// lasts as long as the session and has no id.
+func (r reader) SessionGrant(ctx context.Context, id int64) (Grant, error) {
+	const row = `(SELECT 0 AS id, 'session' AS name, user_id, id AS session_id, '*' AS permissions,
+			true AS can_view_masked_data, '' AS allow_list, created_at, expires_at, last_used_at,
+			0 AS created_by_user, 0 AS created_by_token FROM sessions) AS tokens`
+	return r.grant(ctx, row, "tokens.session_id = $1", id)
+}
+
+// grant reads the grant of the row of tokens that a condition with $1 selects.
+func (r reader) grant(ctx context.Context, tokens, condition string, arg any) (Grant, error) {
 	var row struct {
 		tokenRow
 
@@ -90,8 +109,8 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 			NOT coalesce(users.tfa, true) AND EXISTS (SELECT 1 FROM memberships JOIN groups ON groups.id = memberships.group_id
 				WHERE memberships.user_id = tokens.user_id AND groups.require_tfa) AS user_must_enrol,
 			sessions.fresh_until AS session_fresh_until
-		FROM tokens LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id
-		WHERE tokens.digest = $1`, digest)
+		FROM `+tokens+` LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id
+		WHERE `+condition, arg)
 	if err != nil {
 		if isNoRows(err) {
 			return Grant{}, identity.Errorf(identity.NotFound, "not_found", "There is no such token.")

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,7 +145,7 @@ func pageFrom(rows []*userRow, more bool, q identity.UserQuery, total int64, bro
 // countedByBlocks reports whether user_blocks, which sums about a thousand users per
 // row, alone can tell how many match.
 func countedByBlocks(f identity.UserFilter) bool {
-	return f == identity.UserFilter{Active: f.Active}
+	return reflect.DeepEqual(f, identity.UserFilter{Active: f.Active})
 }
 
 // blockCount returns the expression for the matching users of a block.
@@ -316,6 +317,9 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 	}
 	if f.Group != 0 {
 		c.add("id IN (SELECT user_id FROM memberships WHERE group_id = $%d)", f.Group)
+	}
+	if f.IDs != nil {
+		c.add("id IN "+r.pool.engine.numbers, numbers(f.IDs))
 	}
 	return c
 }

@@ -157,6 +157,9 @@ func TestUsersAgainstModel(t *testing.T) {
 			{Group: 1},
 			{Group: 99},
 			{TFA: &yes, Name: "anna"},
+			{IDs: []int64{}},
+			{IDs: []int64{17, 18, 3, 1 << 62}},
+			{IDs: []int64{17, 18, 19, 20, 21}, Name: "ann"},
 		}
 		for i, filter := range filters {
 			sorts := identity.UserSorts[i%len(identity.UserSorts):][:1]

@@ -28,6 +28,7 @@ type Client struct {
 	Webhooks *Webhooks
 	Events   *Events
 	Outbox   *Outbox
+	Jobs     *Jobs
 	Sessions *Sessions
 
 	base    string // without a slash at its end
@@ -74,6 +75,7 @@ func New(address string, options ...Option) (*Client, error) {
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.Users, c.Groups, c.Tokens = &Users{c}, &Groups{c}, &Tokens{c}
 	c.Webhooks, c.Events, c.Outbox, c.Sessions = &Webhooks{c}, &Events{c}, &Outbox{c}, &Sessions{c}
+	c.Jobs = &Jobs{c}
 	return c, nil
 }
 

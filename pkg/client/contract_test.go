@@ -35,6 +35,7 @@ func TestTypesAreThoseOfTheContract(t *testing.T) {
 		"CreatedToken": client.ServiceToken{}, "TokenCreate": client.TokenCreate{}, "Introspection": client.Introspection{},
 		"WebhookWithSecret": client.Webhook{}, "WebhookCreate": client.WebhookCreate{}, "WebhookUpdate": client.WebhookUpdate{},
 		"Delivery": client.Delivery{}, "Event": client.Event{}, "EventActor": client.Actor{}, "FieldChange": client.Change{},
+		"Job": client.Job{}, "JobPlan": client.JobPlan{}, "JobFilter": client.JobFilter{}, "JobItem": client.JobItem{},
 		"Session": client.Session{}, "SignInResult": client.SignIn{}, "TokenPair": client.TokenPair{},
 		"Challenge": client.Challenge{}, "IssuedToken": client.IssuedToken{}, "FieldError": client.FieldError{},
 	} {
@@ -113,7 +114,7 @@ func TestEveryCallHasAMethod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, service := range []any{c.Users, c.Groups, c.Tokens, c.Webhooks, c.Events, c.Outbox, c.Sessions} {
+	for _, service := range []any{c.Users, c.Groups, c.Tokens, c.Webhooks, c.Events, c.Outbox, c.Jobs, c.Sessions} {
 		of := reflect.ValueOf(service)
 		for i := range of.NumMethod() {
 			callWithZeros(t, of.Type().Method(i).Name, of.Method(i))

@@ -33,34 +33,40 @@ func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
 func userQuery(c echo.Context) (identity.UserQuery, error) {
 	q := api.NewQuery(c)
 	query := identity.UserQuery{
-		Filter: identity.UserFilter{
-			Name:   q.Text("filter[name]", identity.MaxNameLength),
-			Search: q.Text("filter[q]", identity.MaxNameLength),
-			Email:  q.Text("filter[email]", identity.MaxEmailBytes),
-			Group:  q.Int("filter[group]", 1, maxInt64, 0),
-		},
+		Filter:     userFilterOf(q),
 		Limit:      limitOf(q),
 		Offset:     q.Int("offset", 0, maxInt64, 0),
 		Sort:       oneOf(q, "sort_by", identity.UserSorts...),
 		Descending: q.OneOf("sort_order", "asc", "desc") == "desc",
 	}
-	if q.Has("filter[email]") && query.Filter.Email == "" {
+	query.After = cursorOf(q, query.Sort, query.Descending)
+	return query, q.Err()
+}
+
+// userFilterOf reads the filters of the list.
+func userFilterOf(q *api.Query) identity.UserFilter {
+	filter := identity.UserFilter{
+		Name:   q.Text("filter[name]", identity.MaxNameLength),
+		Search: q.Text("filter[q]", identity.MaxNameLength),
+		Email:  q.Text("filter[email]", identity.MaxEmailBytes),
+		Group:  q.Int("filter[group]", 1, maxInt64, 0),
+	}
+	if q.Has("filter[email]") && filter.Email == "" {
 		// Taken as "any address" it would return a wrong user to a service that lost the value.
 		q.Fail("filter[email]", "required", "must not be empty")
 	}
 	if q.Has("filter[tfa]") {
 		tfa := q.OneOf("filter[tfa]", "true", "false") == "true"
-		query.Filter.TFA = &tfa
+		filter.TFA = &tfa
 	}
 	active, status := q.OneOf("filter[active]", "0", "1") == "1", q.OneOf("filter[status]", "any", "active", "inactive")
 	switch {
 	case active && status == "inactive":
-		query.Filter.None = true
+		filter.None = true
 	case active || status != "any":
-		query.Filter.Active = new(status != "inactive")
+		filter.Active = new(status != "inactive")
 	}
-	query.After = cursorOf(q, query.Sort, query.Descending)
-	return query, q.Err()
+	return filter
 }
 
 // cursorOf reads the parameter after, nil where it is absent. The cursor must be
