@@ -26,12 +26,20 @@ type Worker struct {
 
 // New returns a worker for the jobs of a service.
 func New(s *service.Service, logger *slog.Logger) *Worker {
-	return &Worker{
+	w := &Worker{
 		CounterVec: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roster_job_users_total", Help: "Users that jobs of this process have worked on.",
 		}, []string{"action", "result"}),
 		service: s, logger: logger,
 	}
+	for _, action := range identity.JobActions { // reported as 0 from the start
+		for _, state := range identity.JobItemStates {
+			if state != identity.ItemPending {
+				w.WithLabelValues(string(action), string(state))
+			}
+		}
+	}
+	return w
 }
 
 // Run runs jobs until ctx ends, and returns after the user at hand.
