@@ -235,5 +235,11 @@ func (h *handlers) setCookie(c echo.Context, name, value string, period time.Dur
 
 // notes holds the sentences that follow an action.
 var notes = map[string]string{
-	"signed_out": "You are signed out.",
+	"signed_out":     "You are signed out.",
+	"group_created":  "The group is created.",
+	"group_changed":  "The group is changed.",
+	"group_deleted":  "The group is deleted.",
+	"members_added":  "The members are added.",
+	"member_removed": "The member is taken out.",
+	"token_revoked":  "The token is revoked. It stopped working at once.",
 }

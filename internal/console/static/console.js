@@ -10,6 +10,13 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// The secret of a token is not kept in a page that "back" brings again.
+window.addEventListener("pagehide", () => {
+  for (const secret of document.querySelectorAll("[data-secret]")) {
+    secret.textContent = "The secret is not shown again.";
+  }
+});
+
 // say tells screen readers what has changed.
 function say(text) {
   document.getElementById("live").textContent = text;
