@@ -102,7 +102,7 @@ func (h *handlers) emptyGroup(c echo.Context, actor identity.Actor, group identi
 	}
 	ctx := c.Request().Context()
 	users, err := h.service.Users(ctx, actor, identity.UserQuery{
-		Filter: identity.UserFilter{Group: group.ID}, Limit: maxPasted,
+		Filter: identity.UserFilter{Group: group.ID}, Sort: identity.SortByID, Limit: maxPasted,
 	})
 	if err != nil {
 		return nil, err

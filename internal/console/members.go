@@ -217,7 +217,7 @@ func (h *handlers) findPerson(ctx context.Context, actor identity.Actor, text st
 		return h.service.User(ctx, actor, id)
 	}
 	if strings.Contains(text, "@") && len(text) <= identity.MaxEmailBytes {
-		query := identity.UserQuery{Filter: identity.UserFilter{Email: text}, Limit: 1}
+		query := identity.UserQuery{Filter: identity.UserFilter{Email: text}, Sort: identity.SortByID, Limit: 1}
 		page, err := h.service.Users(ctx, actor, query)
 		if err != nil || len(page.Users) > 0 {
 			return append(page.Users, identity.User{})[0], err

@@ -155,7 +155,15 @@ func templateNamed(name string) (*template.Template, error) {
 var functions = template.FuncMap{
 	"label":  labelOf,
 	"number": number,
+	"anchor": anchor,
 	"args":   args,
+}
+
+// anchor returns the id of the element that edits a field, also for a part of it such as
+// ipWhitelist[1].
+func anchor(field string) string {
+	name, _, _ := strings.Cut(field, "[")
+	return "f-" + name
 }
 
 // args returns its arguments, names and values in turn, as the data of a part.
