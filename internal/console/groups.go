@@ -97,7 +97,9 @@ func groupRowFrom(group identity.Group, members string) groupRow {
 
 // members returns how many users are in a group.
 func (h *handlers) members(ctx context.Context, actor identity.Actor, id int64) (int64, error) {
-	users, err := h.service.Users(ctx, actor, identity.UserQuery{Filter: identity.UserFilter{Group: id}, Sort: identity.SortByID, Limit: 1})
+	users, err := h.service.Users(ctx, actor, identity.UserQuery{
+		Filter: identity.UserFilter{Group: id}, Sort: identity.SortByID, Limit: 1,
+	})
 	return users.Total, err
 }
 

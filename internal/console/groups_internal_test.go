@@ -24,7 +24,9 @@ func TestPermissionsHaveSentences(t *testing.T) {
 			t.Errorf("%s: %q", p, text)
 		}
 	}
-	for _, p := range []identity.Permission{identity.Everything, identity.UsersUpdate, identity.GroupsManage, identity.TokensManage} {
+	for _, p := range []identity.Permission{
+		identity.Everything, identity.UsersUpdate, identity.GroupsManage, identity.TokensManage,
+	} {
 		if !permissionTexts[p].dangerous {
 			t.Errorf("%s is not marked as dangerous", p)
 		}
@@ -108,7 +110,8 @@ func TestTokenIn(t *testing.T) {
 	if got := tokenBody(token, end); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if _, end, err := tokenIn(url.Values{"name": {"x"}, "never": {"true"}, "expiresAt": {"2026-12-31"}}); err != nil || !end.IsZero() {
+	never := url.Values{"name": {"x"}, "never": {"true"}, "expiresAt": {"2026-12-31"}}
+	if _, end, err := tokenIn(never); err != nil || !end.IsZero() {
 		t.Errorf("%v, %v", end, err)
 	}
 	if _, end, err := tokenIn(url.Values{"name": {"x"}}); err != nil || end != nil {

@@ -150,8 +150,10 @@ func TestGroupForm(t *testing.T) {
 		b := signedIn(t, s)
 		createGroup(t, s, "Taken")
 		b.post("/console/groups/new", url.Values{"name": {" "}, "permissions": {"users.view", "users.fly"}}).
-			want(t, http.StatusBadRequest, `aria-invalid="true"`, "must not be empty", "must be one of", `value="users.view" checked`)
-		b.post("/console/groups/new", url.Values{"name": {"taken"}, "step": {"save"}}).want(t, http.StatusConflict, `value="taken"`)
+			want(t, http.StatusBadRequest, `aria-invalid="true"`, "must not be empty", "must be one of",
+				`value="users.view" checked`)
+		b.post("/console/groups/new", url.Values{"name": {"taken"}, "step": {"save"}}).
+			want(t, http.StatusConflict, `value="taken"`)
 		for _, name := range []string{hostileName, strings.Repeat("界", 100), "مريم"} {
 			a := b.post("/console/groups/new", url.Values{"name": {name}, "step": {"save"}}).
 				want(t, http.StatusOK, html.EscapeString(name)).without(t, "<img")
@@ -188,7 +190,8 @@ func TestGroupRights(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		b := operator(t, s, true, identity.UsersView)
 		for _, path := range []string{"/console/groups", groupPath(1), groupPath(1) + "/edit"} {
-			b.get(path).want(t, http.StatusForbidden, "This needs the permission groups.view", "A member of the group Administrators")
+			b.get(path).
+				want(t, http.StatusForbidden, "This needs the permission groups.view", "A member of the group Administrators")
 		}
 		b.get("/console/groups/new").want(t, http.StatusForbidden, "This needs the permission groups.manage")
 		b.get("/console/tokens").want(t, http.StatusForbidden, "This needs the permission tokens.manage")
@@ -210,7 +213,8 @@ func TestGroupNeedsProof(t *testing.T) {
 		if got := groupAt(t, s, group.ID); got.Version != 1 {
 			t.Fatalf("%+v", got)
 		}
-		b.post("/console/prove", with(a.fields(), "password", "wrong horse")).want(t, http.StatusBadRequest, "Prove that it is you")
+		b.post("/console/prove", with(a.fields(), "password", "wrong horse")).
+			want(t, http.StatusBadRequest, "Prove that it is you")
 		a = b.post("/console/prove", with(a.fields(), "password", password)).want(t, http.StatusOK, "Go on with the form")
 		b.post(groupPath(group.ID)+"/edit", a.fields()).want(t, http.StatusOK, "The group is changed.", "audit.view")
 	})
@@ -224,12 +228,14 @@ func TestGroupMerge(t *testing.T) {
 		b := signedIn(t, s)
 		path := groupPath(group.ID) + "/edit"
 		first, second := b.get(path), b.get(path)
-		b.post(path, with(first.fields(), "name", "Theirs"+hostileName, "requireTfa", "true", "step", "save")).want(t, http.StatusOK)
+		b.post(path, with(first.fields(), "name", "Theirs"+hostileName, "requireTfa", "true", "step", "save")).
+			want(t, http.StatusOK)
 		for _, step := range []string{"review", "save"} {
 			typed := with(second.fields(), "name", "Yours", "step", step)
 			typed["permissions"] = []string{"users.view", "audit.view"}
 			merge := b.post(path, typed).want(t, http.StatusPreconditionFailed, "Somebody else was faster",
-				html.EscapeString("Theirs"+hostileName), "Yours", "was <bdi>Support</bdi>", "Requires a second factor").without(t, "<img")
+				html.EscapeString("Theirs"+hostileName), "Yours", "was <bdi>Support</bdi>",
+				"Requires a second factor").without(t, "<img")
 			choice := merge.fields()
 			if got := groupAt(t, s, group.ID); got.Version != 2 || choice.Get("version") != "2" {
 				t.Fatalf("%+v, %v", got, choice)
@@ -272,12 +278,14 @@ func TestMembers(t *testing.T) {
 			want(t, http.StatusBadRequest, "200 at most")
 		pasted := fmt.Sprintf("ANN@example.com, %d\nina@example.com; nobody@example.com\n%s %d", bob.ID, "<script>", ann.ID)
 		review := b.post(path+"/add", url.Values{"people": {pasted}, "step": {"review"}}).
-			want(t, http.StatusOK, "To be added: 2", "Not found: 2", "nobody@example.com", "script", "In the group already: 1", "Add 2",
+			want(t, http.StatusOK, "To be added: 2", "Not found: 2", "nobody@example.com", "script",
+				"In the group already: 1", "Add 2",
 				"See users and search").without(t, "<img", "<script>")
 		if ids := review.fields()["userId"]; !slices.Equal(ids, []string{fmt.Sprint(ann.ID), fmt.Sprint(bob.ID)}) {
 			t.Fatal(ids)
 		}
-		b.post(path+"/add", with(review.fields(), "step", "save")).want(t, http.StatusOK, "The members are added.", "1–3 of 3")
+		b.post(path+"/add", with(review.fields(), "step", "save")).
+			want(t, http.StatusOK, "The members are added.", "1–3 of 3")
 		b.post(path+"/add", with(review.fields(), "step", "save")).want(t, http.StatusOK, "1–3 of 3") // sent twice
 		b.get(path+"?limit=2").want(t, http.StatusOK, "1–2 of 3", "offset=2")
 		b.post(path+"/add", url.Values{"step": {"save"}, "userId": {fmt.Sprint(ann.ID), "9999"}}).
@@ -292,7 +300,8 @@ func TestMembers(t *testing.T) {
 
 		a = b.get(path+"/delete").want(t, http.StatusOK, "2 members are taken out first", "Take 2 out and delete the group")
 		b.post(path+"/add", url.Values{"step": {"save"}, "userId": {fmt.Sprint(in.ID)}}).want(t, http.StatusOK)
-		a = b.post(path+"/delete", a.fields()).want(t, http.StatusPreconditionFailed, "This was changed while you looked at it", "3 members")
+		a = b.post(path+"/delete", a.fields()).
+			want(t, http.StatusPreconditionFailed, "This was changed while you looked at it", "3 members")
 		b.post(path+"/delete", with(a.fields(), "members", "0")).want(t, http.StatusConflict, "The group has members")
 		b.post(path+"/delete", a.fields()).want(t, http.StatusOK, "The group is deleted.")
 		if user, err := s.Service.User(t.Context(), identity.CommandLine(), ann.ID); err != nil || len(user.Groups) != 0 {
@@ -315,8 +324,14 @@ func TestMembersAreMasked(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		group := createGroup(t, s, "Support", identity.UsersView)
-		ann := createUser(t, s, identity.User{Name: "ann.secret@example.com", Email: "ann.secret@example.com", Active: true, Groups: []int64{group.ID}})
-		boss := createUser(t, s, identity.User{Name: "Boss", Email: "boss@example.com", Active: true, Groups: []int64{identity.AdministratorsID}})
+		ann := createUser(t, s, identity.User{
+			Name: "ann.secret@example.com", Email: "ann.secret@example.com",
+			Active: true, Groups: []int64{group.ID},
+		})
+		boss := createUser(t, s, identity.User{
+			Name: "Boss", Email: "boss@example.com",
+			Active: true, Groups: []int64{identity.AdministratorsID},
+		})
 		b := operator(t, s, false, identity.GroupsView, identity.UsersUpdate, identity.GroupsManage)
 		path := groupPath(group.ID)
 		for _, page := range []string{"", fmt.Sprintf("/remove?userId=%d", ann.ID)} {
@@ -328,6 +343,30 @@ func TestMembersAreMasked(t *testing.T) {
 			want(t, http.StatusConflict, "Boss", "permissions that you do not hold yourself").without(t, "boss@")
 		if user, err := s.Service.User(t.Context(), identity.CommandLine(), boss.ID); err != nil || len(user.Groups) != 1 {
 			t.Errorf("%+v, %v", user, err)
+		}
+	})
+}
+
+// TestDeleteBigGroup does not take out more members than one form may, and names how many
+// there are.
+func TestDeleteBigGroup(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		group := createGroup(t, s, "Support", identity.UsersView)
+		const members = 201
+		for i := range members {
+			createUser(t, s, identity.User{
+				Name: "Member", Email: identity.Email(fmt.Sprintf("m%d@example.com", i)), Groups: []int64{group.ID},
+			})
+		}
+		b := signedIn(t, s)
+		path := groupPath(group.ID)
+		b.get("/console/groups").want(t, http.StatusOK, ">201<")
+		b.get(path).want(t, http.StatusOK, "1–50 of 201", "offset=50")
+		a := b.get(path+"/delete").want(t, http.StatusOK, "201 members are taken out first", "200 at most")
+		b.post(path+"/delete", a.fields()).want(t, http.StatusPreconditionFailed)
+		if n := strings.Count(b.get(path+"?offset=200").body, "/remove?userId="); n != 1 {
+			t.Errorf("%d on the last page", n)
 		}
 	})
 }

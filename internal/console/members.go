@@ -175,7 +175,7 @@ func (h *handlers) setMember(ctx context.Context, actor identity.Actor, groupID,
 		if user, err = h.service.User(ctx, actor, id); err != nil {
 			return user, err
 		}
-		groups := slices.DeleteFunc(slices.Clone(user.Groups), func(g int64) bool { return g == groupID })
+		groups := groupsWithout(user.Groups, groupID)
 		if member {
 			groups = append(groups, groupID)
 		}
@@ -188,6 +188,10 @@ func (h *handlers) setMember(ctx context.Context, actor identity.Actor, groupID,
 		}
 	}
 	return user, err
+}
+
+func groupsWithout(groups []int64, id int64) []int64 {
+	return slices.DeleteFunc(slices.Clone(groups), func(g int64) bool { return g == id })
 }
 
 // findPeople returns the users that addresses and ids name, each once, and the texts that
@@ -276,7 +280,9 @@ func (h *handlers) askRemoveMember(c echo.Context, actor identity.Actor) error {
 		Row: userRowFrom(actor, user, nil, h.now()), Name: string(group.Name), Href: groupPath(group.ID),
 		Rights: permissionRows(group.Permissions), Self: actor.Is(user.ID),
 	}
-	return h.render(c, actor, http.StatusOK, "remove", groupPage("Take out of "+view.Name, view, nil))
+	body := jsonText(map[string]any{identity.FieldGroups: groupsWithout(user.Groups, group.ID)})
+	call := h.apiCall(c, http.MethodPatch, "/api/v2/users/"+text, nil, body)
+	return h.render(c, actor, http.StatusOK, "remove", groupPage("Take out of "+view.Name, view, call))
 }
 
 // memberOf returns the group of the path and a member of it by id, or NotFound.

@@ -242,7 +242,7 @@ func (h *handlers) setCookie(c echo.Context, name, value string, period time.Dur
 }
 
 // notes holds the sentences that follow an action.
-var notes = map[string]string{
+var notes = map[string]string{ //nolint:gosec // G101: sentences, no credentials
 	"signed_out":     "You are signed out.",
 	"group_created":  "The group is created.",
 	"group_changed":  "The group is changed.",

@@ -166,23 +166,40 @@ func (h *handlers) reviewToken(c echo.Context, actor identity.Actor, token ident
 	}
 	view := reviewView{
 		Heading: "Create this token?", Action: tokensPath + "/new", Save: "Create the token",
-		Changes: changesFrom(identity.Token{}.Diff(shown), nil), Rights: permissionRows(token.Permissions),
+		Rights:  permissionRows(token.Permissions),
 		Message: "Who has the secret will be able to do this:", Fields: keptFields(values),
 	}
 	row := tokenRowFrom(shown, h.namesOf(ctx, actor, []identity.Token{token}), h.now())
-	for i, c := range view.Changes {
-		switch c.Field {
-		case identity.FieldUserID:
-			view.Changes[i].New = row.ActsFor.Name
-		case identity.FieldExpiresAt:
-			view.Changes[i].New = row.Expires.Exact
-		}
-	}
-	if end == nil {
-		view.Changes = append(view.Changes, change{identity.FieldExpiresAt, "Ends", "none", "as late as you may choose"})
-	}
+	view.Changes = tokenChanges(shown, row, end)
 	return h.render(c, actor, http.StatusOK, "review", tokensPage("New token", view,
 		h.apiCall(c, http.MethodPost, "/api/v2/tokens", nil, tokenBody(token, end))))
+}
+
+// tokenChanges returns the fields of a new token, also those that the service chooses.
+func tokenChanges(token identity.Token, row tokenRow, end *time.Time) []change {
+	const none = "none"
+	changes := changesFrom(identity.Token{}.Diff(token), nil)
+	for i, c := range changes {
+		switch c.Field {
+		case identity.FieldUserID:
+			changes[i].New = row.ActsFor.Name
+		case identity.FieldExpiresAt:
+			changes[i].New = row.Expires.Exact
+		}
+	}
+	add := func(field, text string) {
+		changes = append(changes, change{field, labelOf(field), none, text})
+	}
+	if len(token.AllowList) == 0 {
+		add(identity.FieldAllowList, "those from which you may come yourself")
+	}
+	switch {
+	case end == nil:
+		add(identity.FieldExpiresAt, "as late as you may choose")
+	case end.IsZero():
+		add(identity.FieldExpiresAt, "never")
+	}
+	return changes
 }
 
 // tokenBody returns the body of the call that creates a token.

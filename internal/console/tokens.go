@@ -41,6 +41,7 @@ type tokensView struct {
 	Filtered  bool
 	CreatedBy string
 	UserID    string
+	Fields    []field // the filters that the form of filters keeps
 	Periods   []period
 	Range     string
 	Prev      string
@@ -90,6 +91,11 @@ func (h *handlers) listTokens(c echo.Context, actor identity.Actor) error {
 	view := tokensView{
 		Total: total, Filtered: filter != identity.TokenFilter{}, CreatedBy: values.Get("filter[createdBy]"),
 		UserID: values.Get("filter[userId]"), Periods: periodsFrom(values, now),
+	}
+	for _, name := range []string{"filter[expiresAfter]", "filter[expiresBefore]", "limit"} {
+		if value := values.Get(name); value != "" {
+			view.Fields = append(view.Fields, field{name, value})
+		}
 	}
 	names := h.namesOf(ctx, actor, tokens)
 	for _, token := range tokens {
@@ -152,7 +158,8 @@ func periodsFrom(values url.Values, now time.Time) []period {
 		if on {
 			p.after, p.before = "", ""
 		}
-		list = append(list, period{p.text, addressWith(values, tokensPath, after, p.after, before, p.before, "offset", ""), on})
+		href := addressWith(values, tokensPath, after, p.after, before, p.before, "offset", "")
+		list = append(list, period{p.text, href, on})
 	}
 	return list
 }

@@ -15,10 +15,10 @@ import (
 
 var secretPattern = regexp.MustCompile(`rst_[A-Za-z0-9_-]{20,}`)
 
-// createToken creates a token on behalf of an actor.
-func createToken(t *testing.T, s *apitest.Server, actor identity.Actor, token identity.Token, end *time.Time) identity.Token {
+// createToken creates a token from the command line.
+func createToken(t *testing.T, s *apitest.Server, token identity.Token, end *time.Time) identity.Token {
 	t.Helper()
-	created, _, err := s.Service.CreateToken(t.Context(), actor, token, end)
+	created, _, err := s.Service.CreateToken(t.Context(), identity.CommandLine(), token, end)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,8 @@ func TestTokenSecret(t *testing.T) {
 			"name", hostileName, "permissions", "users.view", "ipWhitelist", "127.0.0.0/8\r\n", "step", "review")
 		review := b.post("/console/tokens/new", typed).want(t, http.StatusOK, "Create this token?", "127.0.0.0/8",
 			"20 February 2027, 23:59:59 UTC", "See users and search", "expiresAt").without(t, "<img", "rst_")
-		a := b.post("/console/tokens/new", with(review.fields(), "step", "save")).want(t, http.StatusCreated, "Copy the secret now.").
+		a := b.post("/console/tokens/new", with(review.fields(), "step", "save")).
+			want(t, http.StatusCreated, "Copy the secret now.").
 			without(t, "<img")
 		secret := secretPattern.FindString(a.body)
 		if secret == "" || a.url.RawQuery != "" || a.header.Get("Cache-Control") != "no-store" {
@@ -45,7 +46,8 @@ func TestTokenSecret(t *testing.T) {
 		// Sent twice, as by "reload": no second token, and no secret.
 		b.post("/console/tokens/new", with(review.fields(), "step", "save")).
 			want(t, http.StatusConflict, "created already").without(t, "rst_")
-		list := b.get("/console/tokens").want(t, http.StatusOK, "users.view", "Jane Doe", "127.0.0.0/8").without(t, "rst_", "<img")
+		list := b.get("/console/tokens").
+			want(t, http.StatusOK, "users.view", "Jane Doe", "127.0.0.0/8").without(t, "rst_", "<img")
 		path := regexp.MustCompile(`/console/tokens/\d+`).FindString(list.body[strings.Index(list.body, "onerror")-200:])
 		b.get(path).want(t, http.StatusOK, "See users and search").without(t, "rst_", "<img")
 		a = b.get(path+"/revoke").want(t, http.StatusOK, "1 token stops working at once.").without(t, "rst_", "<img")
@@ -70,11 +72,17 @@ func TestTokenForm(t *testing.T) {
 		}).want(t, http.StatusBadRequest, "Line 2 must have no bits set", "must be the id of a user", "must be a date",
 			`value="audit.view" checked`, "10.0.0.1/8", `href="#f-ipWhitelist"`)
 		valid := url.Values{"name": {"importer"}, "permissions": {"users.view"}, "step": {"save"}}
-		b.post("/console/tokens/new", with(valid, "userId", "999")).want(t, http.StatusBadRequest, "there is no user with the id 999")
+		b.post("/console/tokens/new", with(valid, "userId", "999")).
+			want(t, http.StatusBadRequest, "there is no user with the id 999")
 		valid.Del("userId")
-		b.post("/console/tokens/new", with(valid, "expiresAt", "2026-11-21")).want(t, http.StatusBadRequest, "must be in the future")
+		b.post("/console/tokens/new", url.Values{"name": {"ever"}, "never": {"true"}}).
+			want(t, http.StatusOK, "<ins><bdi>never</bdi></ins>", "those from which you may come", "&#34;expiresAt&#34;:null")
+		b.post("/console/tokens/new", url.Values{"name": {"late"}}).want(t, http.StatusOK, "as late as you may choose")
+		b.post("/console/tokens/new", with(valid, "expiresAt", "2026-11-21")).
+			want(t, http.StatusBadRequest, "must be in the future")
 		s.Clock.Advance(16 * time.Minute)
-		a := b.post("/console/tokens/new", with(valid, "expiresAt", "2026-12-21")).want(t, http.StatusForbidden, "Prove that it is you")
+		a := b.post("/console/tokens/new", with(valid, "expiresAt", "2026-12-21")).
+			want(t, http.StatusForbidden, "Prove that it is you")
 		a = b.post("/console/prove", with(a.fields(), "password", password)).want(t, http.StatusOK, "Go on with the form")
 		b.post("/console/tokens/new", a.fields()).want(t, http.StatusCreated, "rst_")
 	})
@@ -84,7 +92,7 @@ func TestTokenForm(t *testing.T) {
 func TestTokenRights(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		strong := createToken(t, s, identity.CommandLine(), identity.Token{
+		strong := createToken(t, s, identity.Token{
 			Name: "strong", Permissions: identity.PermissionSet(identity.AuditView), AllowList: ranges(t, "192.0.2.0/24"),
 		}, nil)
 		b := operator(t, s, false, identity.TokensManage, identity.UsersView)
@@ -125,9 +133,15 @@ func TestTokenFilters(t *testing.T) {
 		ann := createUser(t, s, identity.User{Name: "Ann", Email: "ann@example.com", Active: true})
 		now := s.Clock.Now()
 		view := identity.PermissionSet(identity.UsersView)
-		createToken(t, s, identity.CommandLine(), identity.Token{Name: "ever", Permissions: view}, nil)
-		createToken(t, s, identity.CommandLine(), identity.Token{Name: "soon", Permissions: view}, new(now.Add(5*24*time.Hour)))
-		createToken(t, s, identity.CommandLine(), identity.Token{Name: "acting", UserID: ann.ID}, new(now.Add(40*24*time.Hour)))
+		createToken(t, s, identity.Token{Name: "ever", Permissions: view}, nil)
+		createToken(t, s, identity.Token{
+			Name:        "soon",
+			Permissions: view,
+		}, new(now.Add(5*24*time.Hour)))
+		createToken(t, s, identity.Token{
+			Name:   "acting",
+			UserID: ann.ID,
+		}, new(now.Add(40*24*time.Hour)))
 		b.post("/console/tokens/new", url.Values{"name": {"mine"}, "step": {"save"}}).want(t, http.StatusCreated)
 		names := []string{"ever", "soon", "acting", "mine"}
 		for query, want := range map[string]string{
@@ -152,9 +166,14 @@ func TestTokenFilters(t *testing.T) {
 				t.Errorf("%s: %v, want %s", query, got, want)
 			}
 		}
-		for _, query := range []string{"?filter[createdBy]=x", "?filter[expiresBefore]=soon", "?filter[other]=1", "?limit=0"} {
+		for _, query := range []string{
+			"?filter[createdBy]=x", "?filter[expiresBefore]=soon", "?filter[other]=1",
+			"?limit=0",
+		} {
 			b.get("/console/tokens"+query).want(t, http.StatusBadRequest)
 		}
+		b.get("/console/tokens?filter[expiresBefore]=2026-11-22T00:00:00Z").
+			want(t, http.StatusOK, `type="hidden" name="filter[expiresBefore]" value="2026-11-22T00:00:00Z"`)
 		b.get("/console/tokens?filter[userId]="+fmt.Sprint(ann.ID)).want(t, http.StatusOK, "Ann", "All tokens")
 	})
 }
