@@ -44,15 +44,22 @@ func TestTokens(t *testing.T) {
 		tab.ClickText("Review")
 		tab.See("Create this token?")
 		tab.look("token-review")
+		tab.Eval(`window.refused = []; window.note = e => { refused.push(e.defaultPrevented); e.preventDefault() };
+			addEventListener("submit", note); const save = document.querySelector("button[value=save]");
+			save.click(); save.click(); removeEventListener("submit", note); dispatchEvent(new Event("pageshow"))`)
+		tab.Wait(`refused.join() === "false,true"`) // a double click sends the form once
 		tab.ClickText("Create the token")
 		tab.See("Copy the secret now.")
 		secret := tab.Text("#secret")
 		tab.look("token-secret")
 		tab.Wait(`location.pathname + location.search === "/console/tokens/new"`)
+		tab.Click("[data-copy]")
+		tab.Wait(`document.querySelector("#live").textContent !== ""`)
 		tab.ClickText("I have it: go to the tokens")
 		tab.At("/console/tokens")
 		tab.See("exporter")
 		tab.Back()
+		tab.Wait(`location.pathname !== "/console/tokens"`)
 		tab.Wait(`!document.body.innerText.includes(` + quoted(secret) + `)`)
 		tab.Go("/console/tokens")
 		tab.ClickText("exporter")
