@@ -33,6 +33,7 @@ func TestTokens(t *testing.T) {
 		tab.Wait(`document.querySelectorAll("tbody tr").length === 1`)
 		tab.look("tokens-filtered")
 		tab.ClickText("New token")
+		tab.Wait(`document.readyState === "complete" && document.querySelector("#f-name")`)
 		tab.Type("#f-name", "exporter")
 		tab.Click(`input[value="users.view"]`)
 		tab.Type("#f-ipWhitelist", "10.0.0.1/8")
