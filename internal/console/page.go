@@ -155,7 +155,15 @@ func templateNamed(name string) (*template.Template, error) {
 var functions = template.FuncMap{
 	"label":  labelOf,
 	"number": number,
+	"anchor": anchor,
 	"args":   args,
+}
+
+// anchor returns the id of the element that edits a field, also for a part of it such as
+// ipWhitelist[1].
+func anchor(field string) string {
+	name, _, _ := strings.Cut(field, "[")
+	return "f-" + name
 }
 
 // args returns its arguments, names and values in turn, as the data of a part.
@@ -234,6 +242,12 @@ func (h *handlers) setCookie(c echo.Context, name, value string, period time.Dur
 }
 
 // notes holds the sentences that follow an action.
-var notes = map[string]string{
-	"signed_out": "You are signed out.",
+var notes = map[string]string{ //nolint:gosec // G101: sentences, no credentials
+	"signed_out":     "You are signed out.",
+	"group_created":  "The group is created.",
+	"group_changed":  "The group is changed.",
+	"group_deleted":  "The group is deleted.",
+	"members_added":  "The members are added.",
+	"member_removed": "The member is taken out.",
+	"token_revoked":  "The token is revoked. It stopped working at once.",
 }
