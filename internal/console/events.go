@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,20 +50,12 @@ func eventRowsFrom(events []identity.Event, names eventNames, now time.Time) []e
 	return rows
 }
 
-// changesOfEvent returns what an event has changed. A creation has no values before, and a
-// deletion none after: fields that were empty all the time say nothing.
+// changesOfEvent returns what an event has changed, without fields that were empty all the
+// time. Values that are equal are masks: the page says that they are hidden.
 func changesOfEvent(e identity.Event, names eventNames) []change {
-	var list []change
-	for _, c := range changesFrom(e.Changes, names.Groups) {
-		if c.Old != c.New || c.Old == secretText {
-			list = append(list, c)
-		}
-	}
-	return list
+	list := changesFrom(e.Changes, names.Groups)
+	return slices.DeleteFunc(list, func(c change) bool { return c.Old == noValue && c.New == noValue })
 }
-
-// secretText is what a change of a secret shows on both sides.
-var secretText = fmt.Sprint(identity.HiddenChange.Old)
 
 // sentences says what happened, by type. {actor} and {subject} are links; {fields} are the
 // changed fields.
@@ -124,7 +117,11 @@ func sentenceOf(e identity.Event, names eventNames) []phrase {
 		case "actor":
 			list = append(list, actorPhrases(e.Actor, names)...)
 		case "subject":
-			list = append(list, subjectPhrase(e, names))
+			p := subjectPhrase(e, names)
+			if strings.HasSuffix(before, " the user ") && !p.Name {
+				p.Text = strings.TrimPrefix(p.Text, "user ")
+			}
+			list = append(list, p)
 		case "fields":
 			list = append(list, phrase{Text: fieldsText(e.Changes)})
 		case "sessions":
