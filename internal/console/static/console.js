@@ -37,7 +37,7 @@ document.addEventListener("htmx:before:response", (event) => {
   const ctx = event.detail?.ctx;
   if (!follows(event) || ctx.response.status < 400) return;
   event.preventDefault();
-  if (ctx.response.status < 500) location.reload();
+  if (ctx.response.status === 401 || ctx.response.status === 403) location.reload();
 });
 
 document.addEventListener("htmx:after:swap", (event) => {
