@@ -106,6 +106,8 @@ func valueText(field string, value any, names map[int64]string) string {
 		return listText(field, v, names)
 	case identity.AllowList:
 		return listText(field, v, names)
+	case []identity.EventType:
+		return listText(field, v, names)
 	case []identity.ClientTag:
 		return listText(field, v, names)
 	}

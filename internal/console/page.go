@@ -236,4 +236,12 @@ func (h *handlers) setCookie(c echo.Context, name, value string, period time.Dur
 // notes holds the sentences that follow an action.
 var notes = map[string]string{
 	"signed_out": "You are signed out.",
+
+	"webhook_changed": "The webhook is changed.",
+	"webhook_deleted": "The webhook is deleted, with its deliveries.",
+	"webhook_same":    "Nothing was different, so nothing is changed.",
+	"webhook_tested":  "A test is on its way. It stands at the top of the deliveries.",
+	"message_retried": "The message is on its way again.",
+	"dead_retried":    "What was given up and could be sent again is on its way.",
+	"nothing_retried": "There was nothing to send again.",
 }

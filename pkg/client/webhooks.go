@@ -137,9 +137,9 @@ func (s *Webhooks) Delete(ctx context.Context, id int64, options ...CallOption) 
 	return s.c.remove(ctx, path("webhooks", id), options...)
 }
 
-// Rotate gives a webhook a new secret. For a day the old one signs, too.
-func (s *Webhooks) Rotate(ctx context.Context, id int64) (Webhook, error) {
-	return one[Webhook](ctx, s.c, newCall(http.MethodPost, path("webhooks", id, "rotate"), nil))
+// Rotate gives a webhook a new secret. For a day the old one signs, too. It takes IfVersion.
+func (s *Webhooks) Rotate(ctx context.Context, id int64, options ...CallOption) (Webhook, error) {
+	return one[Webhook](ctx, s.c, newCall(http.MethodPost, path("webhooks", id, "rotate"), nil, options...))
 }
 
 // Test sends a ping.

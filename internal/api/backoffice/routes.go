@@ -4,8 +4,8 @@ package backoffice
 
 import (
 	"net/http"
-	"time"
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
