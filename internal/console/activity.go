@@ -48,7 +48,9 @@ type activityFilter struct{ User, Actor, Type, Since, Until string }
 type chip struct{ Label, Text, Href string }
 
 func (h *handlers) listActivity(c echo.Context, actor identity.Actor) error {
-	dropEmpty(c)
+	if dropEmpty(c) {
+		return toCleanAddress(c)
+	}
 	query, following, err := eventQuery(c)
 	values := c.QueryParams()
 	if err != nil {
@@ -84,20 +86,32 @@ func eventOf(f identity.EventFilter) identity.Event {
 	}
 }
 
-// dropEmpty takes parameters without a value out of the address: a form sends its empty fields
-// as well. An address that cannot be read stays as it is.
-func dropEmpty(c echo.Context) {
+// dropEmpty takes parameters without a value out of the address, and reports whether there
+// were any: a form sends its empty fields as well. An address that cannot be read stays as it
+// is.
+func dropEmpty(c echo.Context) bool {
 	address := c.Request().URL
 	values, err := api.ParseForm(address.RawQuery)
 	if err != nil {
-		return
+		return false
 	}
+	before := len(values)
 	for name, list := range values {
 		if len(list) == 1 && strings.TrimSpace(list[0]) == "" {
 			delete(values, name)
 		}
 	}
+	if len(values) == before {
+		return false
+	}
 	address.RawQuery = values.Encode()
+	return true
+}
+
+// toCleanAddress leads to the same page without the empty parameters, so that the address is
+// short enough to give to somebody.
+func toCleanAddress(c echo.Context) error {
+	return c.Redirect(http.StatusSeeOther, c.Request().URL.RequestURI())
 }
 
 // eventQuery reads the parameters of the list, which are those of the Back Office API. Times
@@ -189,7 +203,7 @@ func activityViewFrom(events identity.EventPage, query identity.EventQuery, valu
 	}
 	for field, t := range map[*string]time.Time{&view.Filter.Since: query.Filter.Since, &view.Filter.Until: query.Filter.Until} {
 		if !t.IsZero() {
-			*field = t.Format(formTime)
+			*field = strings.TrimSuffix(t.Format(formTime), ":00")
 		}
 	}
 	view.Range = count(int64(len(view.Rows)), "older event")

@@ -20,12 +20,12 @@ type messageRow struct {
 	About    *phrase
 	State    delivery.State
 	Word     string // for the state
-	Attempts string
+	Attempts string // "2 tries"; "" for none since it was queued
 	Answer   string // "HTTP 500", "no answer", or "" before the first attempt
 	Error    string
-	Created  moment
 	Tried    moment
 	Next     moment // of a message that waits
+	Due      bool   // Next is over
 	Settled  moment
 	Retry    string // where a form sends the message again; "" where it cannot
 }
@@ -41,11 +41,13 @@ func messageRowsFrom(messages []delivery.Message, names eventNames, retry string
 	rows := make([]messageRow, len(messages))
 	for i, m := range messages {
 		row := messageRow{
-			ID: m.ID, Topic: m.Topic, To: phrase{Text: "Mail"}, State: m.State, Word: stateWords[m.State],
-			Attempts: count(int64(m.Attempts), "try"), Error: m.LastError,
-			Created: momentOf(m.CreatedAt, now), Tried: momentOf(m.AttemptedAt, now), Settled: momentOf(m.CompletedAt, now),
+			ID: m.ID, Topic: m.Topic, To: phrase{Text: "Mail"}, State: m.State, Word: stateWords[m.State], Error: m.LastError,
+			Tried: momentOf(m.AttemptedAt, now), Settled: momentOf(m.CompletedAt, now),
 		}
-		if m.Attempts != 1 {
+		switch {
+		case m.Attempts == 1:
+			row.Attempts = "1 try"
+		case m.Attempts > 1: // it is 0 once more after it is queued again
 			row.Attempts = number(int64(m.Attempts)) + " tries"
 		}
 		if m.To.WebhookID != 0 {
@@ -60,8 +62,12 @@ func messageRowsFrom(messages []delivery.Message, names eventNames, retry string
 		case m.LastError != "":
 			row.Answer = "no answer"
 		}
+		if row.Error == row.Answer {
+			row.Answer = ""
+		}
 		if m.State == delivery.Pending {
 			row.Next = momentOf(m.DueAt, now)
+			row.Due = !m.DueAt.After(now)
 		} else {
 			row.Retry = fmt.Sprintf(retry, m.ID)
 		}

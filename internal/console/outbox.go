@@ -35,6 +35,7 @@ type outboxView struct {
 	Filter   outboxFilter
 	Rows     []messageRow
 	Back     string // where an action on a row leads
+	OfOne    bool
 	RetryAll string // the page that asks; "" if nothing was given up
 	Range    string
 	Prev     string
@@ -69,7 +70,9 @@ func pageIn(q *api.Query) identity.Page {
 }
 
 func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
-	dropEmpty(c)
+	if dropEmpty(c) {
+		return toCleanAddress(c)
+	}
 	q := api.NewQuery(c)
 	filter, at := outboxFilterOf(q), pageIn(q)
 	filter.States = statesOf(q, delivery.Pending, delivery.Dead)

@@ -134,6 +134,7 @@ type webhookView struct {
 	Tabs      []stateTab
 	Rows      []messageRow
 	Back      string
+	OfOne     bool // all deliveries are for one receiver
 	Range     string
 	Prev      string
 	Next      string
@@ -144,7 +145,6 @@ func (h *handlers) showWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	dropEmpty(c)
 	q := api.NewQuery(c)
 	at, states := pageIn(q), statesOf(q)
 	if err := q.Err(); err != nil {
@@ -168,7 +168,7 @@ func (h *handlers) showWebhook(c echo.Context, actor identity.Actor) error {
 	values := c.QueryParams()
 	view := webhookView{
 		Row: webhookRowFrom(webhook, counts, h.now()), Lacks: lacksForWebhook(actor, webhook),
-		Tabs: stateTabs(counts, values, path, h.now()), Back: c.Request().URL.RequestURI(),
+		Tabs: stateTabs(counts, values, path, h.now()), Back: c.Request().URL.RequestURI(), OfOne: true,
 		Rows: messageRowsFrom(messages, h.messageNames(ctx, actor, messages), path+"/deliveries/%d/redeliver", h.now()),
 	}
 	if last := lastFailure(missed); last.LastError != "" {

@@ -125,7 +125,7 @@ func TestDeliveriesByClicks(t *testing.T) {
 		tab.ClickText("2 given up")
 		tab.See("The last failure:")
 		tab.looks("webhook")
-		tab.ClickText("Send again")
+		tab.Click("td.act button")
 		tab.See("The message is on its way again.")
 		tab.ClickText("Send a test")
 		tab.See("A test is on its way.")
