@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/csv"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -58,7 +59,7 @@ func TestCSVFile(t *testing.T) {
 func csvOf(t *testing.T, row []string) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	c := echo.New().NewContext(httptest.NewRequest("GET", "/", nil), recorder)
+	c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), recorder)
 	file, err := startCSV(c, "test.csv", []string{"Name", "Quote", "Sum", "Text"}[:len(row)]...)
 	if err == nil {
 		err = file.Write(row...)

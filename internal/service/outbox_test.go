@@ -13,8 +13,7 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// giveUp makes a webhook with n messages that were given up: the receiver answers 410, which
-// makes the webhook inactive, too.
+// giveUp makes a webhook with n messages that were given up.
 func giveUp(s *apitest.Server, r *apitest.Receiver, n int) (path string, id int64) {
 	path, _ = s.CreateWebhook(r.URL)
 	for range n {
@@ -81,9 +80,9 @@ func TestRetryDead(t *testing.T) {
 		if got := len(r.Take()); got != 5 {
 			t.Errorf("%d arrived", got)
 		}
-		if got := len(s.Do(http.MethodGet, "/api/v2/outbox?filter[state]=done&filter[kind]=webhook", nil).
-			Want(http.StatusOK).Object()["data"].([]any)); got != 5 {
-			t.Errorf("%d are listed as done", got)
+		done := s.Do(http.MethodGet, "/api/v2/outbox?filter[state]=done&filter[kind]=webhook", nil).Want(http.StatusOK).Object()
+		if fmt.Sprint(done["total"]) != "5" {
+			t.Errorf("%v are listed as done", done)
 		}
 		counts := s.Do(http.MethodGet, "/api/v2/outbox/counts", nil).Want(http.StatusOK)
 		if !strings.Contains(string(counts.Body), `"state":"done","count":3`) {
