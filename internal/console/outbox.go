@@ -84,20 +84,20 @@ func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	counts, err := h.service.MessageCounts(ctx, actor)
+	counts, err := h.outboxCounts(c, actor, filter)
 	if err != nil {
 		return err
 	}
 	values := c.QueryParams()
 	view := outboxView{
-		Tabs: stateTabs(countsOf(counts, filter), values, outboxPath, h.now()),
+		Tabs: stateTabs(counts, values, outboxPath, h.now()),
 		Filter: outboxFilter{
 			values.Get("filter[state]"), values.Get("filter[kind]"), values.Get("filter[webhook]"), values.Get("filter[user]"),
 		},
 		Rows: messageRowsFrom(messages, h.messageNames(ctx, actor, messages), outboxPath+"/%d/retry", h.now()),
 		Back: c.Request().URL.RequestURI(),
 	}
-	if hasDead := slices.ContainsFunc(countsOf(counts, filter), func(c delivery.Count) bool {
+	if hasDead := slices.ContainsFunc(counts, func(c delivery.Count) bool {
 		return c.State == delivery.Dead
 	}); hasDead {
 		view.RetryAll = addressWith(values, outboxPath+"/retry", "filter[state]", "", "offset", "", "limit", "")
@@ -108,7 +108,28 @@ func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 	})
 }
 
-// countsOf returns the counts of what a filter selects. They are not counted by user.
+// outboxCounts returns how many messages match a filter, in each state that has any.
+func (h *handlers) outboxCounts(c echo.Context, actor identity.Actor, f delivery.Filter) ([]delivery.Count, error) {
+	ctx := c.Request().Context()
+	if f.UserID == 0 {
+		counts, err := h.service.MessageCounts(ctx, actor)
+		return countsOf(counts, f), err
+	}
+	var counts []delivery.Count
+	for _, state := range []delivery.State{delivery.Pending, delivery.Dead, delivery.Done} {
+		f.States = []delivery.State{state}
+		_, total, err := h.service.Messages(ctx, actor, f, identity.Page{Limit: 1})
+		if err != nil {
+			return nil, err
+		}
+		if total > 0 {
+			counts = append(counts, delivery.Count{State: state, Count: total})
+		}
+	}
+	return counts, nil
+}
+
+// countsOf returns the counts of what a filter selects by its channel and destination.
 func countsOf(counts []delivery.Count, f delivery.Filter) []delivery.Count {
 	return slices.DeleteFunc(slices.Clone(counts), func(c delivery.Count) bool {
 		return f.Channel != "" && c.To.Channel != f.Channel || f.To != (delivery.Destination{}) && c.To != f.To

@@ -157,6 +157,8 @@ func TestDeliveryPages(t *testing.T) {
 		b.get(path+"?filter[state]=x").wants(t, 400)
 		b.get("/console/outbox?filter[kind]=webhook&filter[user]=&filter[webhook]=").wants(t, 200, "Given up", "PING")
 		b.get("/console/outbox?filter[kind]=x").wants(t, 400)
+		b.get("/console/outbox?filter[user]=1").wants(t, 200, "USER_CREATED", "1–1 of 1", ">Jane Doe<")
+		b.get("/console/outbox?filter[user]=99").wants(t, 200, "0 of 0")
 
 		list := s.Deliveries("/api/v2"+strings.TrimPrefix(path, "/console"), "?filter[state]=dead")
 		one := fmt.Sprintf("%s/deliveries/%v/redeliver", path, list[0]["id"])
