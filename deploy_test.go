@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -100,8 +101,8 @@ func TestDockerfileBuild(t *testing.T) {
 	}
 }
 
-// checkVersionFlag checks that a build command sets a variable that exists: the linker
-// says nothing of one that does not.
+// checkVersionFlag checks that a build command sets a variable that exists, to $VERSION: the
+// linker says nothing of one that does not.
 func checkVersionFlag(t *testing.T, compile string) {
 	t.Helper()
 	flag := regexp.MustCompile(`-X github\.com/rosterhq/roster/(\S+)\.(\w+)=\$VERSION"`).FindStringSubmatch(compile)
@@ -317,7 +318,98 @@ func TestDeploy(t *testing.T) {
 			t.Errorf("%+v", rule)
 		}
 	}
-	if unit := readFile(t, "deploy/roster.service"); !strings.Contains(unit, "\nExecStart=/usr/local/bin/roster serve\n") {
+	if unit := readFile(t, "deploy/roster.service"); !strings.Contains(unit, "\nExecStart=roster serve\n") {
 		t.Error("the unit does not start the service")
+	}
+}
+
+type release struct {
+	Version int
+	Builds  []struct {
+		Main              string
+		Env, Goos, Goarch []string
+		Flags, Ldflags    []string
+	}
+	Archives []struct {
+		Files []struct{ Src string }
+	}
+	NFPMs []struct {
+		Formats  []string
+		Bindir   string
+		Contents []struct{ Src, Dst string }
+		Scripts  map[string]string
+	}
+	Checksum map[string]string
+	SBOMs    []struct{ Artifacts string }
+}
+
+// TestRelease checks what "goreleaser check" does not: that files and the variable of the
+// version exist, and that the package has what its unit and scripts use.
+func TestRelease(t *testing.T) {
+	var r release
+	if _, err := yaml.Unmarshal([]byte(readFile(t, ".goreleaser.yaml")), &r, yaml.DecodeOpts{}); err != nil {
+		t.Fatal(err)
+	}
+	if r.Version != 2 || len(r.Builds) != 1 || len(r.Archives) != 1 || len(r.NFPMs) != 1 || len(r.SBOMs) != 1 ||
+		r.Checksum["name_template"] == "" {
+		t.Fatalf("%+v", r)
+	}
+	build, deb := r.Builds[0], r.NFPMs[0]
+	checkVersionFlag(t, strings.ReplaceAll(strings.Join(build.Ldflags, " "), "v{{ .Version }}", "$VERSION")+`"`)
+	if !slices.Contains(build.Env, "CGO_ENABLED=0") || !slices.Contains(build.Flags, "-trimpath") {
+		t.Errorf("%+v", build)
+	}
+	systems := len(build.Goos) * len(build.Goarch)
+	if systems != 6 || !slices.Contains(build.Goos, "windows") || !slices.Contains(build.Goarch, "arm64") {
+		t.Errorf("%v on %v", build.Goos, build.Goarch)
+	}
+
+	files := []string{build.Main}
+	for _, file := range r.Archives[0].Files {
+		files = append(files, file.Src)
+	}
+	installed := map[string]string{}
+	for _, file := range deb.Contents {
+		if installed[file.Dst] = file.Src; file.Src != "" {
+			files = append(files, file.Src)
+		}
+	}
+	for _, script := range deb.Scripts {
+		files = append(files, script)
+	}
+	for _, file := range files {
+		if found, err := filepath.Glob(file); len(found) == 0 {
+			t.Errorf("%s does not exist, %v", file, err)
+		}
+	}
+	for _, want := range []string{"LICENSE", "README.md", "CHANGELOG.md", "deploy/*.*"} {
+		if !slices.Contains(files, want) {
+			t.Errorf("no archive has %s", want)
+		}
+	}
+	checkPackage(t, deb.Bindir, installed, deb.Scripts)
+}
+
+// checkPackage checks that systemd finds the program of the package, and that the scripts
+// fit the unit. The keys of installed are the paths in the package.
+func checkPackage(t *testing.T, bindir string, installed, scripts map[string]string) {
+	t.Helper()
+	const unit = "/lib/systemd/system/roster.service"
+	// systemd looks for a program without a path in this directory, and in three more.
+	if bindir != "/usr/bin" || installed[unit] != "deploy/roster.service" {
+		t.Errorf("the program is in %s, the unit is %q", bindir, installed[unit])
+	}
+	if _, made := installed["/etc/roster"]; !made {
+		t.Error("there is no directory for the settings")
+	}
+	// Nothing creates a user, so systemd has to.
+	if !strings.Contains(readFile(t, "deploy/roster.service"), "\nDynamicUser=yes\n") {
+		t.Error("the unit needs a user")
+	}
+	for _, name := range []string{"postinstall", "preremove"} {
+		script := readFile(t, scripts[name])
+		if !strings.HasPrefix(script, "#!/bin/sh\n") || !strings.Contains(script, " "+path.Base(unit)+"\n") {
+			t.Errorf("%s: %s", name, script)
+		}
 	}
 }

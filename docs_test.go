@@ -40,3 +40,29 @@ func TestSecurityNamesTests(t *testing.T) {
 		}
 	}
 }
+
+// TestChangelog checks the format of Keep a Changelog: the unreleased changes first, then each
+// version with its date and its link, and changes under the six headings only.
+func TestChangelog(t *testing.T) {
+	t.Parallel()
+	text := readFile(t, "CHANGELOG.md")
+	headings := regexp.MustCompile(`(?m)^##+ .*`).FindAllString(text, -1)
+	if len(headings) < 2 || headings[0] != "## [Unreleased]" {
+		t.Fatalf("%q", headings)
+	}
+	kind := regexp.MustCompile(`^### (Added|Changed|Deprecated|Removed|Fixed|Security)$`)
+	version := regexp.MustCompile(`^## \[([0-9]+\.[0-9]+\.[0-9]+)\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$`)
+	names := []string{"Unreleased"}
+	for _, heading := range headings[1:] {
+		if match := version.FindStringSubmatch(heading); match != nil {
+			names = append(names, match[1])
+		} else if !kind.MatchString(heading) {
+			t.Errorf("%q", heading)
+		}
+	}
+	for _, name := range names {
+		if !strings.Contains(text, "\n["+name+"]: https://github.com/rosterhq/roster/") {
+			t.Errorf("%s has no link", name)
+		}
+	}
+}

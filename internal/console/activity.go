@@ -42,7 +42,7 @@ type activityView struct {
 }
 
 // activityFilter is the form of the filters, as it was sent.
-type activityFilter struct{ User, Actor, Type, Since, Until string }
+type activityFilter struct{ User, Actor, Type, Reason, Since, Until string }
 
 // chip is a filter that is set. Href is the list without it.
 type chip struct{ Label, Text, Href string }
@@ -139,6 +139,9 @@ func eventQuery(c echo.Context) (query identity.EventQuery, following bool, err 
 		}
 		query.Filter.Type = identity.EventType(q.OneOf("filter[type]", names...))
 	}
+	if q.Has("filter[reason]") {
+		query.Filter.Reason = reasonIn(q, "filter[reason]")
+	}
 	following = q.OneOf("follow", "false", "true") == "true"
 	if q.Has("after") {
 		const maxLength = 4096
@@ -149,6 +152,17 @@ func eventQuery(c echo.Context) (query identity.EventQuery, following bool, err 
 		query.After = &cursor
 	}
 	return query, following, q.Err()
+}
+
+// reasonIn reads the reason of an event: a word such as wrong_password.
+func reasonIn(q *api.Query, name string) string {
+	const maxLength = 64
+	reason := q.Text(name, maxLength)
+	isOther := func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	if strings.ContainsFunc(reason, isOther) {
+		q.Fail(name, "invalid_value", "must be a word such as wrong_password")
+	}
+	return reason
 }
 
 // formTime is a time as fields of a form have it, in UTC.
@@ -189,7 +203,8 @@ func apiValues(values url.Values, query identity.EventQuery) url.Values {
 func activityFilterFrom(values url.Values) activityFilter {
 	return activityFilter{
 		User: values.Get("filter[user]"), Actor: values.Get("filter[actor]"), Type: values.Get("filter[type]"),
-		Since: values.Get("filter[since]"), Until: values.Get("filter[until]"),
+		Reason: values.Get("filter[reason]"),
+		Since:  values.Get("filter[since]"), Until: values.Get("filter[until]"),
 	}
 }
 
@@ -245,6 +260,9 @@ func activityChips(f identity.EventFilter, values url.Values, names eventNames) 
 	}
 	if f.Type != "" {
 		add("filter[type]", "Type", string(f.Type))
+	}
+	if f.Reason != "" {
+		add("filter[reason]", "Reason", reasonText(f.Reason))
 	}
 	if !f.Since.IsZero() {
 		add("filter[since]", "From", momentOf(f.Since, f.Since).Exact)

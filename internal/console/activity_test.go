@@ -41,7 +41,10 @@ func TestActivity(t *testing.T) {
 		}
 		b.get("/console/activity?filter[since]=2026-11-22T10:00").wants(t, 200, "filter[since]=2026-11-22T10%3A00%3A00Z") // the call
 
+		s.TrySignIn("ann@example.com", "wrong")
+		b.get("/console/activity?filter[reason]=wrong_password").wants(t, 200, "The latest 1 of 1", "wrong password")
 		for query, want := range map[string]string{
+			"filter[reason]=No+word":  "must be a word",
 			"filter[user]=x":          "must be an integer",
 			"filter[actor]=token:x":   "must be an integer",
 			"filter[type]=X":          "must be one of",

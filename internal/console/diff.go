@@ -62,6 +62,7 @@ var labels = []struct{ field, text string }{
 	{"filter[user]", "About the user"},
 	{"filter[actor]", "By"},
 	{"filter[type]", "Type"},
+	{"filter[reason]", "Reason"},
 	{"filter[since]", "From"},
 	{"filter[until]", "Before"},
 	{"after", "Page"},

@@ -312,10 +312,7 @@ func (h *handlers) eventNames(ctx context.Context, actor identity.Actor, events 
 		groups = groups || changesGroups
 	}
 	names := eventNames{
-		Users: namesOf(users, func(id int64) (string, error) {
-			user, err := h.service.User(ctx, actor, id)
-			return string(user.Name), err
-		}),
+		Users: h.userNames(ctx, actor, users),
 		Tokens: namesOf(tokens, func(id int64) (string, error) {
 			token, err := h.service.Token(ctx, actor, id)
 			return string(token.Name), err
@@ -327,6 +324,27 @@ func (h *handlers) eventNames(ctx context.Context, actor identity.Actor, events 
 	}
 	if groups {
 		names.Groups = h.groupNames(ctx, actor)
+	}
+	return names
+}
+
+// userNames looks up the names of users by their ids, as namesOf does.
+func (h *handlers) userNames(ctx context.Context, actor identity.Actor, ids map[int64]bool) map[int64]string {
+	names := make(map[int64]string, len(ids))
+	texts := make([]string, 0, len(ids))
+	for id := range ids {
+		if id != 0 {
+			texts = append(texts, strconv.FormatInt(id, 10))
+		}
+	}
+	for part := range slices.Chunk(texts, identity.MaxUserTexts) {
+		found, err := h.service.FindUsers(ctx, actor, part)
+		if err != nil {
+			return nil
+		}
+		for _, user := range found.Users {
+			names[user.ID] = string(user.Name)
+		}
 	}
 	return names
 }

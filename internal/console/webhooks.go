@@ -84,7 +84,7 @@ func (h *handlers) listWebhooks(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	webhooks, total, err := h.service.Webhooks(ctx, actor, at)
+	webhooks, total, err := h.service.Webhooks(ctx, actor, identity.WebhookFilter{}, at)
 	if err != nil {
 		return err
 	}
@@ -356,7 +356,8 @@ func errSameWebhook(id int64) error {
 
 // newestWith returns the newest webhook with a URL, 0 for none. There are few webhooks.
 func (h *handlers) newestWith(c echo.Context, actor identity.Actor, address identity.WebhookURL) (int64, error) {
-	webhooks, _, err := h.service.Webhooks(c.Request().Context(), actor, identity.Page{Limit: identity.MaxPageSize})
+	webhooks, _, err := h.service.Webhooks(c.Request().Context(), actor, identity.WebhookFilter{},
+		identity.Page{Limit: identity.MaxPageSize})
 	var newest int64
 	for _, w := range webhooks {
 		if w.URL == address {

@@ -54,6 +54,18 @@ func Clone(tb testing.TB, key string, prepare func(url string) error) string {
 	return server.lend(tb, tpl.name)
 }
 
+// Programs returns the directory of the programs of the server that New uses, or "" for
+// one that already runs.
+func Programs(tb testing.TB) string {
+	tb.Helper()
+	server := sharedServer(tb)
+	if server.external {
+		return ""
+	}
+
+	return server.origin
+}
+
 // Start is New for programs that are not tests. A durable cluster is on disk and has fsync and
 // autovacuum on, as in production, and bigger shared buffers; a server that already runs is used
 // as it is. stop removes the cluster or, from a server that already runs, the database.

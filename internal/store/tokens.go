@@ -70,6 +70,21 @@ type Grant struct {
 	SessionIdle time.Duration
 }
 
+// grantByDigest reads a token with the rights of its user.
+const grantByDigest = "SELECT " + tokenColumns + `,
+		coalesce(users.active, false) AS user_active,
+		coalesce(users.can_view_masked_data, false) AS user_can_view_masked_data,
+		coalesce(users.allow_list, '') AS user_allow_list,
+		(SELECT coalesce(string_agg(
+				(SELECT permissions FROM groups WHERE groups.id = memberships.group_id), ' '), '')
+			FROM memberships WHERE memberships.user_id = tokens.user_id) AS user_permissions,
+		NOT coalesce(users.tfa, true) AND EXISTS (SELECT 1 FROM memberships JOIN groups ON groups.id = memberships.group_id
+			WHERE memberships.user_id = tokens.user_id AND groups.require_tfa) AS user_must_enrol,
+		sessions.fresh_until AS session_fresh_until, sessions.created_at AS session_created_at,
+		coalesce(sessions.idle_seconds, 0) AS session_idle
+	FROM tokens LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id
+	WHERE tokens.digest = $1`
+
 // Grant returns a token by its digest, with its user's current rights, in one query. No
 // such token is NotFound.
 func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
@@ -86,19 +101,7 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 		SessionCreatedAt  timestamp `db:"session_created_at"`
 		SessionIdle       int64     `db:"session_idle"`
 	}
-	err := r.get(ctx, &row, "SELECT "+tokenColumns+`,
-			coalesce(users.active, false) AS user_active,
-			coalesce(users.can_view_masked_data, false) AS user_can_view_masked_data,
-			coalesce(users.allow_list, '') AS user_allow_list,
-			(SELECT coalesce(string_agg(
-					(SELECT permissions FROM groups WHERE groups.id = memberships.group_id), ' '), '')
-				FROM memberships WHERE memberships.user_id = tokens.user_id) AS user_permissions,
-			NOT coalesce(users.tfa, true) AND EXISTS (SELECT 1 FROM memberships JOIN groups ON groups.id = memberships.group_id
-				WHERE memberships.user_id = tokens.user_id AND groups.require_tfa) AS user_must_enrol,
-			sessions.fresh_until AS session_fresh_until, sessions.created_at AS session_created_at,
-			coalesce(sessions.idle_seconds, 0) AS session_idle
-		FROM tokens LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id
-		WHERE tokens.digest = $1`, digest)
+	err := r.get(ctx, &row, grantByDigest, digest)
 	if err != nil {
 		if isNoRows(err) {
 			return Grant{}, identity.Errorf(identity.NotFound, "not_found", "There is no such token.")
@@ -138,10 +141,22 @@ func (r reader) Tokens(ctx context.Context, f identity.TokenFilter, page identit
 ) ([]identity.Token, int64, error) {
 	where := &conditions{texts: []string{"session_id IS NULL"}}
 	if f.CreatedBy.UserID != 0 {
-		where.add("created_by_user = $%d", f.CreatedBy.UserID)
+		where.add("created_by_user = $%d AND created_by_user <> 0", f.CreatedBy.UserID)
 	}
 	if f.CreatedBy.TokenID != 0 {
-		where.add("created_by_token = $%d", f.CreatedBy.TokenID)
+		where.add("created_by_token = $%d AND created_by_token <> 0", f.CreatedBy.TokenID)
+	}
+	if f.UserID != 0 {
+		where.add("user_id = $%d", f.UserID)
+	}
+	if !f.ExpiresAfter.IsZero() || !f.ExpiresBefore.IsZero() {
+		where.add("expires_at > $%d", timestamp{}) // the zero time is never
+	}
+	if !f.ExpiresAfter.IsZero() {
+		where.add("expires_at >= $%d", timestamp{f.ExpiresAfter})
+	}
+	if !f.ExpiresBefore.IsZero() {
+		where.add("expires_at < $%d", timestamp{f.ExpiresBefore})
 	}
 	var total int64
 	if err := r.get(ctx, &total, "SELECT count(*) FROM tokens"+where.String(), where.args...); err != nil {

@@ -200,7 +200,7 @@ func (c *Client) remove(ctx context.Context, path string, options ...CallOption)
 // Me stands for the user who has signed in, where the id of a user is asked for.
 const Me int64 = -1
 
-// path returns parts joined by slashes.
+// path returns parts, escaped, joined by slashes. The parts . and .. stay what they are.
 func path(parts ...any) string {
 	var b strings.Builder
 	for _, part := range parts {
@@ -213,7 +213,7 @@ func path(parts ...any) string {
 				b.WriteString(strconv.FormatInt(p, 10))
 			}
 		case string:
-			b.WriteString(p)
+			b.WriteString(url.PathEscape(p))
 		}
 	}
 	return b.String()

@@ -29,6 +29,7 @@ type Client struct {
 	Events   *Events
 	Outbox   *Outbox
 	Sessions *Sessions
+	Records  *Records
 
 	base    string // without a slash at its end
 	token   string
@@ -73,7 +74,8 @@ func New(address string, options ...Option) (*Client, error) {
 	// The API has no redirects. To follow one could send the token over a plain connection.
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.Users, c.Groups, c.Tokens = &Users{c}, &Groups{c}, &Tokens{c}
-	c.Webhooks, c.Events, c.Outbox, c.Sessions = &Webhooks{c}, &Events{c}, &Outbox{c}, &Sessions{c}
+	c.Webhooks, c.Events, c.Outbox = &Webhooks{c}, &Events{c}, &Outbox{c}
+	c.Sessions, c.Records = &Sessions{c}, &Records{c}
 	return c, nil
 }
 

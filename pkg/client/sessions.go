@@ -49,6 +49,20 @@ type Challenge struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
+// Reauthentication is the answer to Reauthenticate: until when the session is fresh, or, where CodeRequired is true,
+// where the code comes from.
+type Reauthentication struct {
+	FreshUntil   time.Time  `json:"freshUntil"` // zero if a code is needed
+	CodeRequired bool       `json:"2faRequired"`
+	Code         CodeSource `json:"2faDetails"`
+}
+
+// CodeSource is where a code comes from.
+type CodeSource struct {
+	Provider  string    `json:"provider"` // email or totp
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
 // Sessions is the part of the API about signing in.
 type Sessions struct{ c *Client }
 
@@ -72,6 +86,29 @@ func (s *Sessions) Refresh(ctx context.Context, refreshToken string) (TokenPair,
 // SignOut ends the session of the client's token.
 func (s *Sessions) SignOut(ctx context.Context) error {
 	_, err := s.c.do(ctx, newCall(http.MethodPost, "/signout", nil), nil)
+	return err
+}
+
+// Reauthenticate makes the session of the client's token fresh for 15 minutes. A user with a second factor sends no
+// code first, which mails one if there is no authenticator, and then the password again with the code.
+func (s *Sessions) Reauthenticate(ctx context.Context, password, code string) (Reauthentication, error) {
+	body := map[string]string{"password": password}
+	if code != "" {
+		body["code"] = code
+	}
+	return one[Reauthentication](ctx, s.c, newCall(http.MethodPost, "/reauthenticate", body))
+}
+
+// ForgotPassword mails a link to choose another password, if there is such a user. It needs no Token.
+func (s *Sessions) ForgotPassword(ctx context.Context, email string) error {
+	_, err := s.c.do(ctx, newCall(http.MethodPost, "/password/forgot", map[string]string{"email": email}), nil)
+	return err
+}
+
+// ResetPassword sets another password with the token of a mailed link. All sessions of the user end. It needs no Token.
+func (s *Sessions) ResetPassword(ctx context.Context, token, password string) error {
+	body := map[string]string{"token": token, "password": password}
+	_, err := s.c.do(ctx, newCall(http.MethodPost, "/password/reset", body), nil)
 	return err
 }
 

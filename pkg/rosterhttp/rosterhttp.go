@@ -12,14 +12,16 @@
 // the second one Roster does not tell whether an address is allowed.
 //
 // Answers are kept for a few seconds; see [TTL]. For so long a token that was revoked, or a right that was taken away,
-// still counts. While Roster cannot be asked, the guard answers 503 to every request.
+// still counts. While Roster cannot be asked, the guard answers 503 to every request that needs a new answer.
+//
+// However many requests there are, a few questions are on their way to Roster at once; see [MaxInFlight]. Requests with
+// the same token and address share one.
 package rosterhttp
 
 import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -62,8 +64,11 @@ type Guard struct {
 	ttl     time.Duration
 	trusted []netip.Prefix
 
+	turns chan struct{} // one for each question that is on its way
+
 	mu        sync.Mutex
 	good, bad cache // apart, so that tokens that are made up do not push out those that are in use
+	questions map[key]*question
 }
 
 // Option changes a new guard.
@@ -80,6 +85,13 @@ func CacheSize(most int) Option {
 	return func(g *Guard) { g.good.most, g.bad.most = most, most }
 }
 
+// MaxInFlight bounds how many questions are on their way to Roster at once, so that a flood of tokens does not open a
+// connection for each. Other requests wait for their turn, for at most 5 seconds, and are then answered 503. The
+// default is 16; less than 1 is 1.
+func MaxInFlight(most int) Option {
+	return func(g *Guard) { g.turns = make(chan struct{}, max(most, 1)) }
+}
+
 // TrustedProxies names the proxies in front of the service. For a request from one of them,
 // the client's address is the right-most one in X-Forwarded-For that is not a proxy's.
 // Without this option the header is ignored.
@@ -89,8 +101,11 @@ func TrustedProxies(prefixes ...netip.Prefix) Option {
 
 // New returns a guard that asks a Roster.
 func New(roster *client.Client, options ...Option) *Guard {
-	const ttl, most = 10 * time.Second, 10_000
-	g := &Guard{roster: roster, ttl: ttl, good: cache{most: most}, bad: cache{most: most}}
+	const ttl, most, inFlight = 10 * time.Second, 10_000, 16
+	g := &Guard{
+		roster: roster, ttl: ttl, good: cache{most: most}, bad: cache{most: most}, turns: make(chan struct{}, inFlight),
+		questions: map[key]*question{},
+	}
 	for _, option := range options {
 		option(g)
 	}
@@ -143,7 +158,6 @@ func (g *Guard) check(r *http.Request, permissions []string) (Caller, *refusal) 
 	}
 	found, err := g.introspect(r.Context(), token, address)
 	if err != nil {
-		slog.ErrorContext(r.Context(), "asking Roster about a token", "error", err)
 		return Caller{}, &refusal{http.StatusServiceUnavailable, "", "Access cannot be checked at the moment."}
 	}
 	caller := Caller{
@@ -179,40 +193,6 @@ func bearer(r *http.Request) (string, bool) {
 	token = strings.TrimSpace(token)
 	strange := strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' })
 	return token, strings.EqualFold(scheme, "Bearer") && token != "" && len(token) <= most && !strange
-}
-
-// introspect asks Roster, or its own memory.
-func (g *Guard) introspect(ctx context.Context, token string, address netip.Addr) (client.Introspection, error) {
-	k := key{sha256.Sum256([]byte(token)), address}
-	asked := time.Now()
-	g.mu.Lock()
-	found, ok := g.good.get(k, asked)
-	if !ok {
-		found, ok = g.bad.get(k, asked)
-	}
-	g.mu.Unlock()
-	if ok {
-		return found, nil
-	}
-	const patience = 5 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	found, err := g.roster.Tokens.Introspect(ctx, token, address.String())
-	if err != nil {
-		return found, err
-	}
-	until := asked.Add(g.ttl) // from before the question: what changes after it counts in time
-	if end := time.Unix(found.ExpiresAt, 0); found.ExpiresAt != 0 && end.Before(until) {
-		until = end
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if found.Active {
-		g.good.put(k, found, until)
-	} else {
-		g.bad.put(k, found, until)
-	}
-	return found, nil
 }
 
 // cache keeps answers. It has no lock of its own.

@@ -32,7 +32,11 @@ func protected(g *rosterhttp.Guard, permissions ...string) http.Handler {
 type request struct{ token, peer, forwarded string }
 
 func ask(h http.Handler, r request) *httptest.ResponseRecorder {
-	answer, asked := httptest.NewRecorder(), httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
+	return askWith(context.Background(), h, r)
+}
+
+func askWith(ctx context.Context, h http.Handler, r request) *httptest.ResponseRecorder {
+	answer, asked := httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
 	if r.token != "" {
 		asked.Header.Set("Authorization", "Bearer "+r.token)
 	}
@@ -148,6 +152,29 @@ type fakeRoster struct {
 	away   atomic.Bool
 	exp    atomic.Int64
 	active atomic.Bool
+	// Where gate is not nil, each answer waits for it, or for the end of the request.
+	gate         chan struct{}
+	inFlight     atomic.Int64
+	mostInFlight atomic.Int64
+}
+
+// wait waits for the gate.
+func (f *fakeRoster) wait(r *http.Request) error {
+	defer f.inFlight.Add(-1)
+	for now := f.inFlight.Add(1); ; {
+		if most := f.mostInFlight.Load(); most >= now || f.mostInFlight.CompareAndSwap(most, now) {
+			break
+		}
+	}
+	if f.gate == nil {
+		return nil
+	}
+	select {
+	case <-f.gate:
+		return nil
+	case <-r.Context().Done():
+		return r.Context().Err()
+	}
 }
 
 func (f *fakeRoster) guard(t *testing.T, options ...rosterhttp.Option) *rosterhttp.Guard {
@@ -158,6 +185,10 @@ func (f *fakeRoster) guard(t *testing.T, options ...rosterhttp.Option) *rosterht
 
 func (f *fakeRoster) RoundTrip(r *http.Request) (*http.Response, error) {
 	f.asked.Add(1)
+	active := f.active.Load() // Roster answers at once, and the answer comes late
+	if err := f.wait(r); err != nil {
+		return nil, err
+	}
 	if f.away.Load() {
 		return nil, errors.New("nobody is there")
 	}
@@ -170,7 +201,7 @@ func (f *fakeRoster) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	body := `{"active":false}`
-	if strings.HasPrefix(form.Get("token"), "good") && f.active.Load() {
+	if strings.HasPrefix(form.Get("token"), "good") && active {
 		body = fmt.Sprintf(`{"active":true,"sub":"1","userId":1,"permissions":["users.view"],"ipAllowed":%t,"exp":%d}`,
 			form.Get("ip") == "192.0.2.7", f.exp.Load())
 	}

@@ -2,112 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
-	"sync/atomic"
 
-	"github.com/lib/pq"
+	"github.com/rosterhq/roster/internal/pgtest"
 )
-
-// tap is a proxy between a server and PostgreSQL. It counts the messages for whose
-// answer the server waits: round trips.
-type tap struct {
-	listener    net.Listener
-	network     string
-	target      string
-	databaseURL string // of the tap
-	trips       atomic.Int64
-}
-
-// newTap starts a tap that listens on a socket in the directory.
-func newTap(ctx context.Context, databaseURL, dir string) (*tap, error) {
-	config, err := pq.NewConfig(databaseURL)
-	if err != nil {
-		return nil, err
-	}
-	through, err := url.Parse(databaseURL)
-	if err != nil {
-		return nil, err
-	}
-	t := &tap{network: "tcp", target: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))}
-	if filepath.IsAbs(config.Host) {
-		t.network, t.target = "unix", filepath.Join(config.Host, ".s.PGSQL."+strconv.Itoa(int(config.Port)))
-	}
-	const port = "5432"
-	var listenConfig net.ListenConfig
-	if t.listener, err = listenConfig.Listen(ctx, "unix", filepath.Join(dir, ".s.PGSQL."+port)); err != nil {
-		return nil, err
-	}
-	query := through.Query()
-	query.Set("host", dir)
-	query.Set("port", port)
-	query.Set("sslmode", "disable") // encrypted messages cannot be counted
-	through.Host, through.RawQuery = "", query.Encode()
-	t.databaseURL = through.String()
-	go t.serve(ctx)
-	return t, nil
-}
-
-// close stops accepting connections. Open ones end when the server closes them.
-func (t *tap) close() error { return t.listener.Close() }
-
-func (t *tap) serve(ctx context.Context) {
-	for {
-		client, err := t.listener.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer func() { _ = client.Close() }()
-			var dialer net.Dialer
-			upstream, err := dialer.DialContext(ctx, t.network, t.target)
-			if err != nil {
-				return // the server reports the lost connection
-			}
-			defer func() { _ = upstream.Close() }()
-			go func() { _, _ = io.Copy(client, upstream); _ = client.Close() }()
-			_ = t.forward(upstream, client)
-		}()
-	}
-}
-
-// forward copies messages to PostgreSQL and counts round trips. The first message is
-// the startup message, which has no type.
-func (t *tap) forward(to io.Writer, from io.Reader) error {
-	const typeLength, lengthLength = 1, 4
-	header := make([]byte, typeLength+lengthLength)
-	for typed := 0; ; typed = typeLength {
-		head := header[:typed+lengthLength]
-		if _, err := io.ReadFull(from, head); err != nil {
-			return err
-		}
-		// The length counts itself, but not the type.
-		length := binary.BigEndian.Uint32(head[typed:])
-		if length < lengthLength {
-			return errors.New("no message of PostgreSQL: its length is too small")
-		}
-		if typed > 0 {
-			switch head[0] {
-			case 'S', 'Q', 'H': // Sync, Query, Flush
-				t.trips.Add(1)
-			}
-		}
-		if _, err := to.Write(head); err != nil {
-			return err
-		}
-		if _, err := io.CopyN(to, from, int64(length-lengthLength)); err != nil {
-			return err
-		}
-	}
-}
 
 // countRoundTrips returns the number of round trips to PostgreSQL per GET of a user,
 // after the statements are prepared.
@@ -117,12 +19,12 @@ func countRoundTrips(ctx context.Context, s *subject, o options) (perRequest flo
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	t, err := newTap(ctx, s.databaseURL, dir)
+	t, err := pgtest.NewTap(ctx, s.databaseURL, dir)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, t.close()) }()
-	through, err := startServer(ctx, t.databaseURL, o.serverLog, o.roster, "serve")
+	defer func() { err = errors.Join(err, t.Close()) }()
+	through, err := startServer(ctx, t.URL, o.serverLog, o.roster, "serve")
 	if err != nil {
 		return 0, err
 	}
@@ -131,7 +33,7 @@ func countRoundTrips(ctx context.Context, s *subject, o options) (perRequest flo
 	before := int64(0)
 	for i := range warmUp + counted {
 		if i == warmUp {
-			before = t.trips.Load()
+			before = t.Trips()
 		}
 		r, err := through.call(ctx, http.MethodGet, "/api/v2/users/"+strconv.Itoa(i%s.users+1), s.token, nil)
 		if err == nil && r.status != http.StatusOK {
@@ -141,5 +43,5 @@ func countRoundTrips(ctx context.Context, s *subject, o options) (perRequest flo
 			return 0, err
 		}
 	}
-	return float64(t.trips.Load()-before) / counted, nil
+	return float64(t.Trips()-before) / counted, nil
 }
