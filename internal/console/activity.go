@@ -216,7 +216,8 @@ func activityViewFrom(events identity.EventPage, query identity.EventQuery, valu
 		Chips: activityChips(query.Filter, values, names),
 		CSV:   addressWith(values, activityPath+".csv", "after", "", "follow", "", "limit", ""),
 	}
-	for field, t := range map[*string]time.Time{&view.Filter.Since: query.Filter.Since, &view.Filter.Until: query.Filter.Until} {
+	times := map[*string]time.Time{&view.Filter.Since: query.Filter.Since, &view.Filter.Until: query.Filter.Until}
+	for field, t := range times {
 		if !t.IsZero() {
 			*field = strings.TrimSuffix(t.Format(formTime), ":00")
 		}
@@ -317,8 +318,8 @@ func (h *handlers) downloadActivity(c echo.Context, actor identity.Actor) error 
 }
 
 var activityColumns = []string{
-	"Id", "Time", "Type", "What happened", "Changes", "By", "By user", "By token", "Subject", "Subject id", "From", "Reason",
-	"Times", "Request",
+	"Id", "Time", "Type", "What happened", "Changes", "By", "By user", "By token", "Subject", "Subject id", "From",
+	"Reason", "Times", "Request",
 }
 
 // activityCells returns an event as a row of activityColumns.

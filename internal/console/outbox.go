@@ -48,7 +48,8 @@ type outboxFilter struct{ State, Kind, Webhook, User string }
 func outboxFilterOf(q *api.Query) delivery.Filter {
 	filter := delivery.Filter{UserID: q.Int("filter[user]", 1, math.MaxInt64, 0)}
 	if q.Has("filter[kind]") {
-		filter.Channel = delivery.Channel(q.OneOf("filter[kind]", string(delivery.ChannelMail), string(delivery.ChannelWebhook)))
+		filter.Channel = delivery.Channel(q.OneOf("filter[kind]", string(delivery.ChannelMail),
+			string(delivery.ChannelWebhook)))
 	}
 	if id := q.Int("filter[webhook]", 1, math.MaxInt64, 0); id != 0 {
 		filter.To = delivery.ToWebhook(id)

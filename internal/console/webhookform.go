@@ -282,7 +282,8 @@ func (h *handlers) createWebhook(c echo.Context, actor identity.Actor) error {
 		return h.webhookFormFailed(c, actor, view, err)
 	}
 	return h.renderSecret(c, actor, webhook, secretView{
-		Heading: "The webhook is created", Secret: secret, Text: "Give this secret to the receiver: it checks the signatures with it.",
+		Heading: "The webhook is created", Secret: secret,
+		Text: "Give this secret to the receiver: it checks the signatures with it.",
 	})
 }
 
