@@ -349,7 +349,8 @@ func (h *handlers) updateWebhook(c echo.Context, actor identity.Actor) error {
 	return h.seeOther(c, path, "webhook_changed")
 }
 
-func (h *handlers) mergeWebhook(c echo.Context, actor identity.Actor, webhook identity.Webhook, values url.Values) error {
+func (h *handlers) mergeWebhook(c echo.Context, actor identity.Actor, webhook identity.Webhook, values url.Values,
+) error {
 	path := placeOf("webhooks", webhook.ID)
 	view := mergeFrom(webhookMergeFields, beforeIn(values), webhookValues(webhook), values, webhook.Version)
 	return h.renderMerge(c, actor, "webhooks", path+"/edit", path, view)
