@@ -66,7 +66,7 @@ func statesOf(q *api.Query, all ...delivery.State) []delivery.State {
 		string(delivery.Done)))}
 }
 
-func pageIn(q *api.Query) identity.Page {
+func messagesPage(q *api.Query) identity.Page {
 	return identity.Page{Limit: int(q.Int("limit", 1, maxRows, defaultRows)), Offset: q.Int("offset", 0, math.MaxInt64, 0)}
 }
 
@@ -75,7 +75,7 @@ func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 		return toCleanAddress(c)
 	}
 	q := api.NewQuery(c)
-	filter, at := outboxFilterOf(q), pageIn(q)
+	filter, at := outboxFilterOf(q), messagesPage(q)
 	filter.States = statesOf(q, delivery.Pending, delivery.Dead)
 	if err := q.Err(); err != nil {
 		return err

@@ -281,7 +281,7 @@ func (h *handlers) createWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return h.webhookFormFailed(c, actor, view, err)
 	}
-	return h.renderSecret(c, actor, webhook, secretView{
+	return h.renderSecret(c, actor, webhook, webhookSecretView{
 		Heading: "The webhook is created", Secret: secret,
 		Text: "Give this secret to the receiver: it checks the signatures with it.",
 	})
@@ -341,7 +341,7 @@ func (h *handlers) updateWebhook(c echo.Context, actor identity.Actor) error {
 	case err != nil:
 		return h.webhookFormFailed(c, actor, view, err)
 	case secret != "":
-		return h.renderSecret(c, actor, changed, secretView{
+		return h.renderSecret(c, actor, changed, webhookSecretView{
 			Heading: "The webhook is changed", Secret: secret,
 			Text: "The URL has another origin, so the webhook has a new secret. The old one signs no more.",
 		})

@@ -79,7 +79,7 @@ var (
 
 func (h *handlers) listWebhooks(c echo.Context, actor identity.Actor) error {
 	q := api.NewQuery(c)
-	at := pageIn(q)
+	at := messagesPage(q)
 	if err := q.Err(); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (h *handlers) showWebhook(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	q := api.NewQuery(c)
-	at, states := pageIn(q), statesOf(q)
+	at, states := messagesPage(q), statesOf(q)
 	if err := q.Err(); err != nil {
 		return err
 	}
@@ -214,8 +214,8 @@ func lacksForWebhook(actor identity.Actor, webhook identity.Webhook) string {
 		"A member of the group Administrators can change it, or give you what is missing."
 }
 
-// secretView shows a new secret, once.
-type secretView struct {
+// webhookSecretView shows a new secret, once.
+type webhookSecretView struct {
 	Heading string
 	Text    string
 	Secret  string
@@ -223,7 +223,7 @@ type secretView struct {
 }
 
 // renderSecret shows the secret of a webhook. No other page can show it again.
-func (h *handlers) renderSecret(c echo.Context, actor identity.Actor, webhook identity.Webhook, view secretView) error {
+func (h *handlers) renderSecret(c echo.Context, actor identity.Actor, webhook identity.Webhook, view webhookSecretView) error {
 	view.Href = placeOf("webhooks", webhook.ID)
 	return h.render(c, actor, http.StatusOK, "secret", page{Title: view.Heading, Nav: "webhooks", View: view})
 }
@@ -268,7 +268,7 @@ func (h *handlers) rotateWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	return h.renderSecret(c, actor, webhook, secretView{
+	return h.renderSecret(c, actor, webhook, webhookSecretView{
 		Heading: "The new secret", Secret: secret,
 		Text: "The old secret signs as well for 24 hours. Until then, give the receiver the new one.",
 	})
