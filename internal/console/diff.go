@@ -56,6 +56,17 @@ var labels = []struct{ field, text string }{
 	{identity.FieldSecret, "Secret"},
 	{identity.FieldSession, "Session"},
 	{fieldPeople, "People"},
+	{identity.FieldToken, "Token"},
+	{identity.FieldDelivery, "Delivery"},
+	{identity.FieldDeliveries, "Deliveries"},
+	{identity.FieldRecord, "Record"},
+	{"filter[user]", "About the user"},
+	{"filter[actor]", "By"},
+	{"filter[type]", "Type"},
+	{"filter[reason]", "Reason"},
+	{"filter[since]", "From"},
+	{"filter[until]", "Before"},
+	{"after", "Page"},
 }
 
 // labelOf returns a field as pages call it. A part of a list, such as ipWhitelist[1], is a
@@ -74,11 +85,14 @@ func labelOf(field string) string {
 	return field
 }
 
+// noValue is what a field without a value shows.
+const noValue = "none"
+
 // valueText returns a value of a field in words; "none" for no value.
 func valueText(field string, value any, names map[int64]string) string {
 	switch v := value.(type) {
 	case nil:
-		return "none"
+		return noValue
 	case bool:
 		if v {
 			return "yes"
@@ -101,18 +115,20 @@ func valueText(field string, value any, names map[int64]string) string {
 		return listText(field, v, names)
 	case identity.AllowList:
 		return listText(field, v, names)
+	case []identity.EventType:
+		return listText(field, v, names)
 	case []identity.ClientTag:
 		return listText(field, v, names)
 	}
 	if text := fmt.Sprint(value); text != "" {
 		return text
 	}
-	return "none"
+	return noValue
 }
 
 func listText[T any](field string, list []T, names map[int64]string) string {
 	if len(list) == 0 {
-		return "none"
+		return noValue
 	}
 	texts := make([]string, len(list))
 	for i, item := range list {

@@ -243,11 +243,18 @@ func (h *handlers) setCookie(c echo.Context, name, value string, period time.Dur
 
 // notes holds the sentences that follow an action.
 var notes = map[string]string{ //nolint:gosec // G101: sentences, no credentials
-	"signed_out":     "You are signed out.",
-	"group_created":  "The group is created.",
-	"group_changed":  "The group is changed.",
-	"group_deleted":  "The group is deleted.",
-	"members_added":  "The members are added.",
-	"member_removed": "The member is taken out.",
-	"token_revoked":  "The token is revoked. It stopped working at once.",
+	"signed_out":      "You are signed out.",
+	"group_created":   "The group is created.",
+	"group_changed":   "The group is changed.",
+	"group_deleted":   "The group is deleted.",
+	"members_added":   "The members are added.",
+	"member_removed":  "The member is taken out.",
+	"token_revoked":   "The token is revoked. It stopped working at once.",
+	"webhook_changed": "The webhook is changed.",
+	"webhook_deleted": "The webhook is deleted, with its deliveries.",
+	"webhook_same":    "Nothing was different, so nothing is changed.",
+	"webhook_tested":  "A test is on its way. It stands at the top of the deliveries.",
+	"message_retried": "The message is on its way again.",
+	"dead_retried":    "What was given up and could be sent again is on its way.",
+	"nothing_retried": "There was nothing to send again.",
 }

@@ -76,6 +76,8 @@ func (s *Server) WebhookCalls() []Call {
 		{"GET", path + "/deliveries", nil, needs},
 		{"POST", fmt.Sprintf("%s/deliveries/%d/redeliver", path, first), nil, needs},
 		{"GET", OutboxPath, nil, needs},
+		{"GET", OutboxPath + "/counts", nil, needs},
+		{"POST", OutboxPath + "/retry", nil, needs},
 		{"POST", fmt.Sprintf("%s/%d/retry", OutboxPath, second), nil, needs},
 		{"DELETE", path, nil, needs},
 	}
