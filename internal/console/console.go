@@ -38,7 +38,8 @@ func New(s *service.Service, site api.Site, now func() time.Time) api.Dialect {
 	}
 	return api.Dialect{
 		Name: "console", Prefix: Prefix, Scheme: api.Cookie(h.secure), WriteError: h.writeError, Files: static,
-		Routes: slices.Concat(h.setupRoutes(), h.signInRoutes(), h.userRoutes()),
+		Routes: enrolFirst(slices.Concat(h.setupRoutes(), h.signInRoutes(), h.forgottenRoutes(), h.userRoutes(),
+			h.meRoutes(), h.totpRoutes())),
 	}
 }
 
@@ -47,6 +48,8 @@ func (h *handlers) signInRoutes() []api.Route {
 	const maxHeldForm = 64 << 10
 	return []api.Route{
 		{Method: http.MethodGet, Path: "", Handler: h.home},
+		{Method: http.MethodGet, Path: "/signin", Handler: h.showSignIn, Public: true},
+		{Method: http.MethodGet, Path: "/signin/code", Handler: h.showSignIn, Public: true},
 		{Method: http.MethodPost, Path: "/signin", Handler: h.signIn, Public: true, MaxBody: maxHeldForm},
 		{Method: http.MethodPost, Path: "/signin/code", Handler: h.confirmSignIn, Public: true, MaxBody: maxHeldForm},
 		{Method: http.MethodPost, Path: "/signout", Handler: h.signOut},
@@ -67,5 +70,6 @@ func (h *handlers) seeOther(c echo.Context, path, note string) error {
 	if note != "" {
 		h.setNote(c, note)
 	}
+	setHeaders(c.Response().Header(), newNonce())
 	return c.Redirect(http.StatusSeeOther, path)
 }

@@ -55,6 +55,9 @@ var labels = []struct{ field, text string }{
 	{identity.FieldAuth, "Authentication"},
 	{identity.FieldSecret, "Secret"},
 	{identity.FieldSession, "Session"},
+	{identity.FieldCurrentPassword, "Present password"},
+	{fieldAgain, "Password, once more"},
+	{identity.FieldCode, "Code"},
 }
 
 func labelOf(field string) string {

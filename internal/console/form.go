@@ -97,6 +97,13 @@ func lacks(actor identity.Actor, needed ...identity.Permission) string {
 	return ""
 }
 
+// addAgain records that a password was not typed the same way twice.
+func addAgain(wrong *identity.Problems, values url.Values) {
+	if values.Get(identity.FieldPassword) != values.Get(fieldAgain) {
+		wrong.Add(fieldAgain, "different", "differs from the password")
+	}
+}
+
 // add records the error of a parser of identity for a field; nil is no problem.
 func add(wrong *identity.Problems, field string, err error) {
 	var value *identity.ValueError

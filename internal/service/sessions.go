@@ -88,6 +88,32 @@ func (s *Service) HoldSession(ctx context.Context, accessToken string) error {
 	})
 }
 
+// RenewSession gives the caller's session another access token in place of the one that was
+// presented, and returns it. A copy of the old one, in a hand that is not the user's, is worth
+// nothing from then on. It returns Conflict for a caller without a session, and
+// Unauthenticated if the token has just been replaced.
+func (s *Service) RenewSession(ctx context.Context, actor identity.Actor) (accessToken string, err error) {
+	if actor.SessionID == 0 {
+		return "", errNoSession("This token belongs to no session.")
+	}
+	accessToken = secret.NewToken()
+	return accessToken, s.store.InTx(ctx, func(tx *store.Tx) error {
+		_, grant, err := s.regrant(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		deleted, err := tx.DeleteToken(ctx, grant.Token.ID)
+		if err == nil && !deleted { // another call was faster
+			err = errInvalidToken()
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.InsertToken(ctx, grant.Token, secret.Digest(accessToken))
+		return err
+	})
+}
+
 // heldEnd returns when a held session ends if it is not used after now.
 func (s *Service) heldEnd(grant store.Grant, idle time.Duration, now time.Time) time.Time {
 	return earlier(now.Add(idle), grant.SessionCreatedAt.Add(s.options.SessionTTL)).Truncate(time.Second)

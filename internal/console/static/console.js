@@ -8,6 +8,7 @@ document.addEventListener("click", async (event) => {
     await navigator.clipboard.writeText(copy.parentElement.querySelector("code").textContent);
     say("Copied.");
   }
+  if (event.target.closest("[data-print]")) print();
 });
 
 // say tells screen readers what has changed.
