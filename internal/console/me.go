@@ -159,6 +159,9 @@ func (h *handlers) changeProfile(c echo.Context, actor identity.Actor) error {
 
 func (h *handlers) mergeProfile(c echo.Context, actor identity.Actor, user identity.User, values url.Values) error {
 	view := mergeFrom(profileFields, beforeIn(values), profileValues(user), values, user.Version)
+	if len(view.Both)+len(view.Yours)+len(view.Theirs) == 0 { // the form was sent twice
+		return h.seeOther(c, mePath, "profile_saved")
+	}
 	return h.renderMerge(c, actor, "me", mePath+"/profile", mePath, view)
 }
 
