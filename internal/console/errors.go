@@ -185,13 +185,14 @@ func back(r *http.Request) string {
 }
 
 // ownPath returns a path of the console as it is, and the home page for anything else.
-// Browsers read a backslash as a slash, and //host as another site.
+// Browsers read a backslash as a slash, and //host as another site; neither may be there in
+// an encoded form either.
 func ownPath(path string) string {
 	const maxLength = 4096
 	parsed, err := url.ParseRequestURI(path)
 	isOurs := err == nil && len(path) <= maxLength && parsed.Host == "" && parsed.Scheme == "" &&
 		(parsed.Path == Prefix || strings.HasPrefix(parsed.Path, Prefix+"/")) &&
-		!strings.ContainsFunc(path, func(r rune) bool { return r == '\\' || r < ' ' || r == 0x7F }) &&
+		!strings.ContainsFunc(path+parsed.Path, func(r rune) bool { return r == '\\' || r < ' ' || r == 0x7F }) &&
 		!strings.Contains(parsed.Path, "//") && !strings.Contains(parsed.Path, "..")
 	if !isOurs {
 		return Prefix
