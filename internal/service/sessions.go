@@ -72,12 +72,12 @@ func (s *Service) issue(ctx context.Context, tx *store.Tx, sessionID, userID int
 
 // HoldSession makes the session of an access token one of a browser, which holds that token
 // alone: the refresh token is deleted, and each use extends the session by HeldTTL, up to
-// SessionTTL. It returns Unauthenticated for a token of no session.
+// SessionTTL. It returns Unauthenticated for a token of no session, and for one that is over.
 func (s *Service) HoldSession(ctx context.Context, accessToken string) error {
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
 		grant, err := tx.Grant(ctx, secret.Digest(accessToken))
-		if identity.KindOf(err) == identity.NotFound || err == nil && grant.Token.SessionID == 0 {
+		if identity.KindOf(err) == identity.NotFound || err == nil && (grant.Token.SessionID == 0 || !usable(grant, now)) {
 			return errInvalidToken()
 		}
 		if err != nil {
