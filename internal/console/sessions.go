@@ -34,7 +34,6 @@ type sessionRow struct {
 	Source  string
 	Began   moment
 	Used    moment
-	Ends    moment
 	Current bool
 }
 
@@ -44,7 +43,7 @@ func sessionsViewFrom(actor identity.Actor, sessions []identity.Session, total i
 	for _, s := range sessions {
 		row := sessionRow{
 			ID: s.ID, Client: clientName(s.Client), Source: s.Source, Began: momentOf(s.CreatedAt, now),
-			Used: momentOf(s.LastUsedAt, now), Ends: momentOf(s.ExpiresAt, now), Current: s.ID == actor.SessionID,
+			Used: momentOf(s.LastUsedAt, now), Current: s.ID == actor.SessionID,
 		}
 		if row.Source == "" {
 			row.Source = "unknown"
