@@ -14,10 +14,6 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// factorPath is the page of the operator's second factor. A session that must enrol one can
-// do nothing else.
-const factorPath = mePath + "/totp"
-
 // factorView is the second factor as pages show it.
 type factorView struct {
 	Provider identity.Provider // "" for none

@@ -14,13 +14,13 @@ import (
 const marysEmail = "mary@example.com"
 
 // mary creates a user without rights.
-func mary(t *testing.T, s *apitest.Server, changes ...func(*identity.User)) identity.User {
+func mary(t *testing.T, s *apitest.Server, changes ...func(*identity.User)) {
 	t.Helper()
 	user := identity.User{Name: "Mary Ann Evans", Email: marysEmail, Phone: "+33612345678", Active: true}
 	for _, change := range changes {
 		change(&user)
 	}
-	return CreateUser(t, s, user)
+	CreateUser(t, s, user)
 }
 
 // look checks a page with axe, in a narrow window too, and takes pictures of it.
