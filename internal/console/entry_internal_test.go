@@ -13,13 +13,13 @@ func TestClientName(t *testing.T) {
 	t.Parallel()
 	for userAgent, want := range map[string]string{
 		"": "Unknown client", "curl/8.5.0": "curl/8.5.0", "Chrome spider for Linux": "Chrome spider for Linux",
-		"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0":                                           "Firefox on Linux",
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140 Safari/537.36":        "Chrome on Windows",
-		"Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140 Safari/537.36 Edg/140":            "Edge on Windows",
-		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18 Safari/605.1": "Safari on macOS",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 CriOS/140 Mobile Safari/604.1":        "Chrome on iPhone",
-		"Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140 Mobile Safari/537.36":           "Chrome on Android",
-		"Mozilla/5.0 (Unheard of) Firefox/1": "Firefox", "Mozilla/5.0 (compatible; Robot)": "Mozilla/5.0 (compatible; Robot)",
+		"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0":                                    "Firefox on Linux",
+		"Mozilla/5.0 (Windows NT 10.0) Chrome/140 Safari/537.36":                                                    "Chrome on Windows",
+		"Mozilla/5.0 (Windows NT 10.0) Chrome/140 Safari/537.36 Edg/140":                                            "Edge on Windows",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/18 Safari/605.1":                                   "Safari on macOS",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 CriOS/140 Mobile Safari/604.1": "Chrome on iPhone",
+		"Mozilla/5.0 (Linux; Android 15) Chrome/140 Mobile Safari/537.36":                                           "Chrome on Android",
+		"Mozilla/5.0 (Unheard of) Firefox/1":                                                                        "Firefox", "Mozilla/5.0 (compatible; Robot)": "Mozilla/5.0 (compatible; Robot)",
 	} {
 		if got := clientName(userAgent); got != want {
 			t.Errorf("%s: %q, want %q", userAgent, got, want)

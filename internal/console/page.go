@@ -235,14 +235,13 @@ func (h *handlers) setCookie(c echo.Context, name, value string, period time.Dur
 
 // notes holds the sentences that follow an action.
 var notes = map[string]string{
-	"signed_out":        "You are signed out.",
-	"forgotten":         "If there is a user with this address, a mail with a link is on its way. The link works for one hour.",
-	"unchanged":         "There was nothing to change.",
-	"profile_saved":     "Your profile is saved.",
-	"password_changed":  "Your password is changed. All your other sessions have ended.",
-	"session_ended":     "The session has ended.",
-	"sessions_ended":    "All your other sessions have ended.",
-	"display_saved":     "Saved for this browser.",
-	"factor_reset":      "The authenticator no longer counts. Codes come by mail from now on.",
-	"second_factor_set": "Your second factor is on.",
+	"signed_out":       "You are signed out.",
+	"forgotten":        "If there is a user with this address, a mail with a link is on its way. It works for one hour.",
+	"unchanged":        "There was nothing to change.",
+	"profile_saved":    "Your profile is saved.",
+	"password_changed": "Your password is changed. All your other sessions have ended.",
+	"session_ended":    "The session has ended.",
+	"sessions_ended":   "All your other sessions have ended.",
+	"display_saved":    "Saved for this browser.",
+	"factor_reset":     "The authenticator no longer counts. Codes come by mail from now on.",
 }

@@ -95,7 +95,7 @@ func (h *handlers) signInFailed(c echo.Context, view signInView, f api.Failure) 
 		view.Wait = waiting(f.RetryAfter)
 	}
 	if view.Token != "" && f.Code == "invalid_token" {
-		view.Token, view.Problem = "", "The code is over: it took too long, or there were too many wrong ones. Sign in again."
+		view.Token, view.Problem = "", "The code is over: too late, or too many wrong ones. Sign in again."
 	}
 	return h.renderSignIn(c, f.Status, view)
 }

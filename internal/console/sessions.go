@@ -37,7 +37,8 @@ type sessionRow struct {
 	Current bool
 }
 
-func sessionsViewFrom(actor identity.Actor, sessions []identity.Session, total int64, shown identity.Page, now time.Time,
+func sessionsViewFrom(actor identity.Actor, sessions []identity.Session, total int64, shown identity.Page,
+	now time.Time,
 ) sessionsView {
 	view := sessionsView{Total: total, Others: max(total-1, 0)}
 	for _, s := range sessions {

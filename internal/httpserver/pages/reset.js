@@ -29,7 +29,7 @@ ask.addEventListener("submit", async (event) => {
     const answer = await post("/api/v2/password/forgot", { email: document.getElementById("email").value });
     if (answer.ok) {
       show(null);
-      tell("If there is a user with this address, a mail with a link is on its way. The link works for one hour.", false);
+      tell("If there is a user with this address, a mail with a link is on its way. It works for one hour.", false);
       return;
     }
     const problem = await answer.json();
