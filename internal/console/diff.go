@@ -67,6 +67,9 @@ var labels = []struct{ field, text string }{
 	{"filter[since]", "From"},
 	{"filter[until]", "Before"},
 	{"after", "Page"},
+	{identity.FieldCurrentPassword, "Present password"},
+	{fieldAgain, "Password, once more"},
+	{identity.FieldCode, "Code"},
 }
 
 // labelOf returns a field as pages call it. A part of a list, such as ipWhitelist[1], is a

@@ -101,6 +101,13 @@ func lacks(actor identity.Actor, needed ...identity.Permission) string {
 	return ""
 }
 
+// addAgain records that a password was not typed the same way twice.
+func addAgain(wrong *identity.Problems, values url.Values) {
+	if values.Get(identity.FieldPassword) != values.Get(fieldAgain) {
+		wrong.Add(fieldAgain, "different", "differs from the password")
+	}
+}
+
 // addProblem records that a field has a bad value; err is nil for a good one.
 func addProblem(list *identity.Problems, name string, err error) {
 	var bad *identity.ValueError

@@ -151,6 +151,7 @@ func (h *handlers) sessionRoutes() []api.Route {
 
 func (h *handlers) totpRoutes() []api.Route {
 	return []api.Route{
+		{Method: http.MethodGet, Path: "/users/:userId/totp", Handler: h.secondFactor},
 		{Method: http.MethodPost, Path: "/users/:userId/totp", Handler: h.enrolTOTP},
 		{Method: http.MethodPost, Path: "/users/:userId/totp/confirm", Handler: h.confirmTOTP},
 		{Method: http.MethodDelete, Path: "/users/:userId/totp", Handler: h.resetTOTP},

@@ -37,6 +37,7 @@ window.addEventListener("pagehide", () => {
   for (const secret of document.querySelectorAll("[data-secret]")) {
     secret.textContent = "The secret is not shown again.";
   }
+  if (event.target.closest("[data-print]")) print();
 });
 
 // say tells screen readers what has changed.
