@@ -235,5 +235,14 @@ func (h *handlers) setCookie(c echo.Context, name, value string, period time.Dur
 
 // notes holds the sentences that follow an action.
 var notes = map[string]string{
-	"signed_out": "You are signed out.",
+	"signed_out":  "You are signed out.",
+	"saved":       "The changes are saved.",
+	"unchanged":   "Nothing had to be changed.",
+	"created":     "The user is created.",
+	"invited_new": "The user is created, and an invitation is on its way.",
+	"invited":     "An invitation is on its way. It works for 7 days, and earlier ones no longer do.",
+	"reset_sent":  "A link to choose another password is on its way, unless the user has got five within the hour.",
+	"activated":   "The user is active.",
+	"deactivated": "The user is inactive, and signed out everywhere.",
+	"deleted":     "The user is deleted.",
 }
