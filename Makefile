@@ -2,10 +2,10 @@ TOOL     = go tool -modfile=tools/go.mod
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint fmt bench fuzz build ci
+.PHONY: help run test race lint fmt bench fuzz screenshots build ci
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start Roster on http://localhost:8080 with a SQLite file
 	go run ./cmd/roster serve
@@ -31,6 +31,9 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 		target=$${func#func }; echo "== $$(dirname $$file) $$target"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) </dev/null || exit 1; \
 	done
+
+screenshots: ## write pictures of the console to docs/console; needs Chromium
+	ROSTER_SCREENSHOTS=$(CURDIR)/docs/console go test -count=1 -run '^TestScreenshots$$' ./test/console
 
 build: ## build bin/roster, a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/roster ./cmd/roster

@@ -71,6 +71,7 @@ var foreign = map[string][]string{
 	"github.com/wneessen/go-mail":  {"internal/mail"},
 	"golang.org/x/net":             {"internal/identity", "internal/mail"},
 	"code.dny.dev/ssrf":            {"internal/webhook"},
+	"github.com/oasdiff":           {"internal/httpserver"},
 	"github.com/getkin/kin-openap": nil, // only tests import this and the next two
 	"github.com/standard-webhooks": nil,
 	"github.com/emersion":          nil,

@@ -109,7 +109,12 @@ func start(t *testing.T, folder string, env ...string) *running {
 	return r
 }
 
-func (r *running) token() string { return regexp.MustCompile(`rst_\S+`).FindString(r.greeting) }
+func (r *running) token() string {
+	return strings.TrimSpace(regexp.MustCompile(`(?m)^ +rst_\S+$`).FindString(r.greeting))
+}
+
+// setupLink returns the link that it prints while there is no user.
+func (r *running) setupLink() string { return regexp.MustCompile(`http\S+/console/setup\S+`).FindString(r.greeting) }
 
 // stop ends the service with SIGTERM, as an orchestrator does.
 func (r *running) stop(t *testing.T) {
@@ -283,18 +288,18 @@ func TestTokenCommands(t *testing.T) {
 		t.Errorf("%d", got)
 	}
 	stdout, _, ok = output(t, roster(t, folder, nil, "token", "list"))
-	row := regexp.MustCompile(`(?m)^2 +CI +- +users.view users.create +127.0.0.1,10.0.0.0/8 +20\S+Z`)
+	row := regexp.MustCompile(`(?m)^3 +CI +- +users.view users.create +127.0.0.1,10.0.0.0/8 +20\S+Z`)
 	if !ok || !row.MatchString(stdout) || strings.Contains(stdout, token) {
 		t.Errorf("%s", stdout)
 	}
-	if stdout, stderr, ok = output(t, roster(t, folder, nil, "token", "revoke", "2")); !ok {
+	if stdout, stderr, ok = output(t, roster(t, folder, nil, "token", "revoke", "3")); !ok {
 		t.Errorf("%s%s", stdout, stderr)
 	}
 	if got := status(t, service.base+"/api/v2/users", token); got != http.StatusUnauthorized {
 		t.Errorf("after it was revoked: %d", got)
 	}
 	for message, args := range map[string][]string{
-		"There is no token with the id 2":  {"token", "revoke", "2"},
+		"There is no token with the id 3":  {"token", "revoke", "3"},
 		"there is no user with the id 9":   {"token", "create", "--name", "x", "--admin", "--user", "9"},
 		"must be one of users.view":        {"token", "create", "--name", "x", "--permission", "users.fly"},
 		"must be a time such as 400d":      {"token", "create", "--name", "x", "--admin", "--expires-in=-1h"},

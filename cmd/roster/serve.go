@@ -30,28 +30,49 @@ func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Contex
 	if err != nil {
 		return err
 	}
+	setupLink, err := roster.SetupLink(ctx)
+	if err != nil {
+		return err
+	}
 	lost := false
 	if newToken == "" {
 		if lost, err = roster.Service.OnlyFirstToken(ctx); err != nil {
 			return err
 		}
 	}
-	greet(env.stdout, roster.URL(), newToken, lost)
+	greet(env.stdout, greeting{roster.URL(), setupLink, newToken, lost})
 	return roster.Run(ctx)
 }
 
-// greet prints the URL of the service, on the first start how to use it, and later, where
-// the token of the first start may be lost, how to get another.
-func greet(w io.Writer, url, newToken string, lost bool) {
-	greeting := fmt.Sprintf("Roster is ready at %s, with its documentation at %s/docs\n", url, url)
-	switch {
-	case newToken != "":
-		greeting += fmt.Sprintf(firstStart, newToken, newToken, url)
-	case lost:
-		greeting += unusedToken
-	}
-	fmt.Fprint(w, greeting)
+// greeting is what serve prints when it is ready.
+type greeting struct {
+	url       string
+	setupLink string // to the page that creates the first administrator; "" if there is a user
+	newToken  string // of the first start; "" at later ones
+	lost      bool   // the token of the first start is all there is, and may be lost
 }
+
+// greet prints the URL of the service and, while there is no user, how to begin.
+func greet(w io.Writer, g greeting) {
+	text := fmt.Sprintf("Roster is ready at %s, with its documentation at %s/docs\n", g.url, g.url)
+	if g.setupLink != "" {
+		text += fmt.Sprintf(firstPage, g.setupLink)
+	}
+	switch {
+	case g.newToken != "":
+		text += fmt.Sprintf(firstStart, g.newToken, g.newToken, g.url)
+	case g.lost:
+		text += unusedToken
+	}
+	fmt.Fprint(w, text)
+}
+
+const firstPage = `
+Open this page to create the first administrator. The link works once, and for a day:
+
+  %s
+
+`
 
 const unusedToken = `
 The administrator token of the first start has not been used yet. If you have lost it,

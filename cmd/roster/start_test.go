@@ -47,6 +47,39 @@ func TestLostToken(t *testing.T) {
 	}
 }
 
+// TestSetupLink checks that serve prints a link to the page for the first administrator,
+// that it works, and that neither a start with users nor one without the console has one.
+func TestSetupLink(t *testing.T) {
+	t.Parallel()
+	for _, engine := range storetest.Engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			env := "DATABASE_URL=" + storetest.EmptyURL(t, engine)
+			folder := t.TempDir()
+			first := start(t, folder, env)
+			if got := status(t, first.setupLink(), ""); got != http.StatusOK {
+				t.Errorf("%s: %d", first.setupLink(), got)
+			}
+			first.stop(t)
+			off := start(t, folder, env, "ROSTER_CONSOLE=false")
+			if off.setupLink() != "" || status(t, off.base+"/console", "") != http.StatusNotFound {
+				t.Errorf("without the console: %s", off.greeting)
+			}
+			off.stop(t)
+			command := roster(t, folder, []string{env}, "user", "create", "--name", "Jane", "--email", "jane@example.com")
+			command.Stdin = strings.NewReader("right horse battery")
+			if _, stderr, ok := output(t, command); !ok {
+				t.Fatal(stderr)
+			}
+			last := start(t, folder, env)
+			if last.setupLink() != "" {
+				t.Errorf("with a user: %s", last.greeting)
+			}
+			last.stop(t)
+		})
+	}
+}
+
 // TestUsedTokenIsNotLost checks that a token that works is not said to be unused.
 func TestUsedTokenIsNotLost(t *testing.T) {
 	t.Parallel()

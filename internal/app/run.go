@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/config"
+	"github.com/rosterhq/roster/internal/console"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/secret"
@@ -55,6 +56,19 @@ func (a *App) warnOfIgnoredAdministrator(ctx context.Context) error {
 			"create this user with roster user create --group 1", "email", a.config.AdminEmail)
 	}
 	return err
+}
+
+// SetupLink returns the address of the page that creates the first administrator, or "" if
+// there is a user or the console is off. Call it after Start.
+func (a *App) SetupLink(ctx context.Context) (string, error) {
+	if !a.config.Console {
+		return "", nil
+	}
+	code, err := a.Service.SetupCode(ctx)
+	if err != nil || code == "" {
+		return "", err
+	}
+	return a.baseURL() + console.SetupPath + "?code=" + code, nil
 }
 
 // URL returns the URL of this process, with the port that Start listens on.

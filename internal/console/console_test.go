@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -100,9 +101,8 @@ func (b *browser) do(method, path string, values url.Values) answer {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
+	if err = errors.Join(err, response.Body.Close()); err != nil {
 		b.t.Fatal(err)
 	}
 	return answer{response.StatusCode, string(body), response.Request.URL, response.Header}

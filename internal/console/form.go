@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -94,4 +95,15 @@ func lacks(actor identity.Actor, needed ...identity.Permission) string {
 		}
 	}
 	return ""
+}
+
+// add records the error of a parser of identity for a field; nil is no problem.
+func add(wrong *identity.Problems, field string, err error) {
+	var value *identity.ValueError
+	switch {
+	case errors.As(err, &value):
+		wrong.Add(field, value.Code, value.Message)
+	case err != nil:
+		wrong.Add(field, "invalid_value", "is not valid")
+	}
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -119,7 +120,7 @@ type apiCall struct {
 // text.
 func (a apiCall) Curl() string {
 	text := `curl -g -H "Authorization: Bearer $ROSTER_TOKEN"`
-	if a.Method != "" && a.Method != "GET" {
+	if a.Method != "" && a.Method != http.MethodGet {
 		text += " -X " + a.Method
 	}
 	if a.Body != "" {

@@ -223,7 +223,7 @@ func (h *handlers) takeNote(c echo.Context) string {
 // setCookie sets a cookie that scripts cannot read. It lasts as long as the browser runs
 // where period is 0, and is deleted where it is negative.
 func (h *handlers) setCookie(c echo.Context, name, value string, period time.Duration) {
-	cookie := &http.Cookie{
+	cookie := &http.Cookie{ //nolint:gosec // G124: Secure where the public URL is https
 		Name: name, Value: value, Path: "/", HttpOnly: true, Secure: h.secure, SameSite: http.SameSiteLaxMode,
 		MaxAge: int(period.Seconds()),
 	}

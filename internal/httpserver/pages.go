@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/oasdiff/yaml"
 
 	"github.com/rosterhq/roster/internal/api"
 )
@@ -36,25 +37,46 @@ var pageTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 	".svg":  "image/svg+xml",
 	".yaml": "application/yaml",
+	".json": "application/json",
 }
 
 // registerPages serves the contract of the first dialect at /openapi.yaml, those of
-// the others at /openapi/NAME.yaml, an HTML page for all of them at /docs, and the page
-// that the links in mails lead to. The root leads to home.
+// the others at /openapi/NAME.yaml, each as JSON beside it, an HTML page for all of them
+// at /docs, and the page that the links in mails lead to. The root leads to home.
 func registerPages(e *echo.Echo, dialects []api.Dialect, home string) {
 	for i, dialect := range dialects {
 		if dialect.Contract == nil {
 			continue
 		}
-		address := "/openapi.yaml"
+		address := "/openapi"
 		if i > 0 {
-			address = "/openapi/" + dialect.Name + ".yaml"
+			address += "/" + dialect.Name
 		}
-		serveGet(e, address, newAsset("openapi.yaml", dialect.Contract).serve)
+		serveGet(e, address+".yaml", newAsset("openapi.yaml", dialect.Contract).serve)
+		serveGet(e, address+".json", serveJSON(dialect.Contract))
 	}
 	serveGet(e, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, home) })
 	registerPage(e, "docs", "index.html", "/docs", "/docs/:file")
 	registerPage(e, "pages", "reset.html", "/password/reset", "/password/:file")
+}
+
+// serveJSON returns a handler that serves a YAML document as JSON. The first request makes
+// it: that takes too long for the start.
+func serveJSON(document []byte) echo.HandlerFunc {
+	made := sync.OnceValues(func() (*asset, error) {
+		content, err := yaml.YAMLToJSON(document)
+		if err != nil {
+			return nil, fmt.Errorf("the contract as JSON: %w", err)
+		}
+		return newAsset("openapi.json", content), nil
+	})
+	return func(c echo.Context) error {
+		a, err := made()
+		if err != nil {
+			return err
+		}
+		return a.serve(c)
+	}
 }
 
 func serveGet(e *echo.Echo, path string, h echo.HandlerFunc) {

@@ -32,6 +32,8 @@ func TestDocs(t *testing.T) {
 	for path, want := range map[string]struct{ contentType, content string }{
 		"/openapi.yaml":              {"application/yaml", "openapi: first"},
 		"/openapi/other.yaml":        {"application/yaml", "openapi: other"},
+		"/openapi.json":              {"application/json", `{"openapi":"first"}`},
+		"/openapi/other.json":        {"application/json", `{"openapi":"other"}`},
 		"/docs":                      {"text/html; charset=utf-8", `<div id="swagger-ui">`},
 		"/password/reset":            {"text/html; charset=utf-8", `<form id="form">`},
 		"/password/reset.js":         {"text/javascript; charset=utf-8", "/api/v2/password/reset"},

@@ -123,6 +123,7 @@ type EventFilter struct {
 	ActorUserID  int64 // what this user has done
 	ActorTokenID int64 // what was done with this service token
 	Type         EventType
+	Reason       string    // in one word, as in Event
 	Since        time.Time // not before
 	Until        time.Time // before
 }
@@ -135,15 +136,22 @@ type EventQuery struct {
 	After  *Cursor // the event after which the page starts
 }
 
-// Sort returns the order in which the events are listed, always the latest first: by id, or
-// by time if the filter has only times, because then one index has all matches in order.
+// Sort returns the order in which the events are listed, always the latest first: by time if
+// the filter has a reason and nobody, or only times, because then one index has all matches
+// in that order; otherwise by id.
 func (f EventFilter) Sort() UserSort {
 	selection := f
 	selection.Since, selection.Until = time.Time{}, time.Time{}
-	if f != selection && selection == (EventFilter{}) {
+	switch {
+	case f.LeadsByReason(), f != selection && selection == (EventFilter{}):
 		return SortByCreation
 	}
 	return SortByID
+}
+
+// LeadsByReason reports whether matches are found by their reason.
+func (f EventFilter) LeadsByReason() bool {
+	return f.Reason != "" && f.UserID == 0 && f.ActorUserID == 0 && f.ActorTokenID == 0
 }
 
 // CursorAfter returns the cursor of the page that starts after an event.

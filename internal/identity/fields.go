@@ -27,6 +27,7 @@ const (
 	FieldRequireTFA        = "requireTfa"
 	FieldSecret            = "secret"
 	FieldSession           = "session"
+	FieldTexts             = "texts"
 	FieldTFA               = "tfa"
 	FieldToken             = "token"
 	FieldURL               = "url"

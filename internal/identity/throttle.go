@@ -84,6 +84,30 @@ func (ThrottleRule) Succeed(t Throttle, at time.Time) Throttle {
 	return t
 }
 
+// BlockedUntil returns until when no attempt is let through, because so many have failed;
+// the zero time if there were not so many.
+func (r ThrottleRule) BlockedUntil(t Throttle) time.Time {
+	failed := slices.DeleteFunc(slices.Clone(t.Tries), func(try Try) bool { return !try.Failed })
+	until := t.LockedUntil
+	if len(failed) >= r.Max {
+		if end := failed[len(failed)-r.Max].At.Add(r.Window); end.After(until) {
+			until = end
+		}
+	}
+	return until
+}
+
+// FailedSince returns how many attempts have failed in the window that ends now.
+func (r ThrottleRule) FailedSince(t Throttle, now time.Time) int {
+	failed := 0
+	for _, try := range r.recent(t, now) {
+		if try.Failed {
+			failed++
+		}
+	}
+	return failed
+}
+
 // recent returns a copy of the tries that lie within the window that ends now.
 func (r ThrottleRule) recent(t Throttle, now time.Time) []Try {
 	return slices.DeleteFunc(slices.Clone(t.Tries), func(try Try) bool { return now.Sub(try.At) >= r.Window })

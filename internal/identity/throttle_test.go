@@ -47,6 +47,36 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+// TestBlockedUntil: the end of a block is the time from which Begin lets a try through.
+func TestBlockedUntil(t *testing.T) {
+	t.Parallel()
+	for _, rule := range []ThrottleRule{
+		{Max: 3, Window: time.Minute, Lock: 10 * time.Minute}, {Max: 3, Window: time.Hour}, {Max: 1, Window: time.Second},
+	} {
+		var throttle Throttle
+		now := day0
+		for i := range 40 {
+			until := rule.BlockedUntil(throttle)
+			after, wait := rule.Begin(throttle, now)
+			if blocked := until.After(now); blocked != (wait > 0) || blocked && !until.Equal(now.Add(wait)) {
+				t.Errorf("%+v at %v: blocked until %v, but Begin waits %v", rule, now, until, wait)
+			}
+			if wait == 0 {
+				throttle = rule.Fail(after, now)
+				if i%4 == 0 {
+					throttle = rule.Succeed(after, now)
+				}
+			}
+			now = now.Add(time.Duration(i*i) * time.Second / 4)
+		}
+		failed := rule.FailedSince(Throttle{Tries: []Try{{At: day0, Failed: true}, {At: day0}}}, day0)
+		gone := rule.FailedSince(Throttle{Tries: []Try{{At: day0, Failed: true}}}, day0.Add(rule.Window))
+		if failed != 1 || gone != 0 {
+			t.Errorf("%+v: %d failed, %d after the window", rule, failed, gone)
+		}
+	}
+}
+
 // TestThrottleHasNoEdge: a fixed window lets twice as many through around its edge.
 func TestThrottleHasNoEdge(t *testing.T) {
 	t.Parallel()

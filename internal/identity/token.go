@@ -5,13 +5,22 @@ import "time"
 // MaxTokenPeriod is the longest lifetime of a token that expires.
 const MaxTokenPeriod = 366 * 24 * time.Hour
 
-// Creator is the creator of a token: a user in a session (UserID), a service token
+// Creator is the creator of a token or a webhook: a user in a session (UserID), a service token
 // (TokenID), or one that acts for a user (both). It is the zero value for the
 // command line. Both may have been deleted since.
 type Creator struct{ UserID, TokenID int64 }
 
 // TokenFilter selects service tokens; all set fields must hold.
-type TokenFilter struct{ CreatedBy Creator }
+type TokenFilter struct {
+	CreatedBy Creator
+	UserID    int64 // acts for this user; 0 for any
+	// The end lies in this period, without its last moment; the zero time is no bound. A
+	// token that never expires is in no period.
+	ExpiresAfter, ExpiresBefore time.Time
+}
+
+// WebhookFilter selects webhooks; all set fields must hold.
+type WebhookFilter struct{ CreatedBy Creator }
 
 // Token is a service token: the credential of a service, which may act for a user. The
 // access token of a session is a Token as well, with all the user's rights. It has neither

@@ -110,6 +110,14 @@ type UserFilter struct {
 	TFA         *bool
 	Group       int64 // member of; 0 for any
 	Active      *bool
+	// The periods include their first moment and not their last; the zero time is no bound.
+	// A user who never signed in counts as before any time.
+	SigninAfter, SigninBefore   time.Time
+	CreatedAfter, CreatedBefore time.Time
+	// Locked says whether too many wrong passwords or codes keep a user out, from one address
+	// or from all, at the time LockedAt, which the service sets.
+	Locked   *bool
+	LockedAt time.Time
 	// None selects no user, for a request whose filters exclude each other.
 	None bool
 }
@@ -140,11 +148,20 @@ type UserQuery struct {
 	// Brief reads only ID, Email, Active, BlockedCode, CreatedAt, UpdatedAt and, of
 	// Groups, whether Administrators is among them. It goes with SortByID.
 	Brief bool
+	// NoTotal leaves the total out, which can cost more than the page.
+	NoTotal bool
 }
 
 // UserPage is one page of users.
 type UserPage struct {
 	Users []User
-	Total int64   // all matches; not counted (0) for a page after a cursor
+	Total int64   // all matches; 0 with NoTotal and for a page after a cursor
 	Next  *Cursor // nil on the last page
+}
+
+// UserCount is how many users match a filter.
+type UserCount struct {
+	Total int64
+	// IsLowerBound says that there are more matches than Total, too many to count.
+	IsLowerBound bool
 }

@@ -71,6 +71,7 @@ type Webhook struct {
 	HasToken  bool
 	CreatedAt time.Time
 	UpdatedAt time.Time // zero until the first change
+	CreatedBy Creator
 	Version   int64
 }
 

@@ -33,6 +33,9 @@ type throttled struct {
 	key        string
 	rule       identity.ThrottleRule
 	everywhere bool
+	// email is the address of the user that this keeps out after too many tries; "" if it is
+	// about no user.
+	email string
 	// spares reports whether this try is allowed, and not counted, although there were too
 	// many; may be nil.
 	spares func(ctx context.Context, tx *store.Tx, now time.Time) (bool, error)
@@ -43,14 +46,21 @@ type throttled struct {
 // sources from which its user has signed in before. An address without a user counts the
 // same.
 func signinAttempt(email string, source netip.Addr) attempt {
-	account := throttled{key: secret.Digest("account " + identity.EmailKey(email)), rule: accountRule, everywhere: true}
+	account := throttled{key: accountKey(email), rule: accountRule, everywhere: true, email: email}
 	account.spares = func(ctx context.Context, tx *store.Tx, now time.Time) (bool, error) {
 		return tx.IsKnownSource(ctx, email, sourceKey(source), now.Add(-identity.SourcePeriod))
 	}
 	a := newAttempt("signin", email, source)
+	a.counts[0].email = email
 	a.counts = append(a.counts, account)
 	return a
 }
+
+// accountKey is the key for the address from all sources, codeKey that for the codes of a
+// user from all sources.
+func accountKey(email string) string { return secret.Digest("account " + identity.EmailKey(email)) }
+
+func codeKey(userID int64) string { return secret.Digest("code " + strconv.FormatInt(userID, 10)) }
 
 // here returns the part of an attempt that counts for its source. It bounds the work that
 // one source can cause.
@@ -74,21 +84,26 @@ func (a attempt) part(everywhere bool) attempt {
 
 // codeAttempt returns the attempt to guess a code, at sign-in or in a session.
 func codeAttempt(user identity.User, source netip.Addr) attempt {
-	a := newAttempt("code", string(user.Email), source)
-	a.counts = append(a.counts, throttled{
-		key: secret.Digest("code " + strconv.FormatInt(user.ID, 10)), rule: codeRule, everywhere: true,
-	})
+	email := string(user.Email)
+	a := newAttempt("code", email, source)
+	a.counts[0].email = email
+	a.counts = append(a.counts, throttled{key: codeKey(user.ID), rule: codeRule, everywhere: true, email: email})
 	return a
 }
 
 // newAttempt returns an attempt that counts for an address from a source, and for the
-// source. Only digests of both are stored.
+// source. Only digests of both are stored, and, of sign-ins and codes, the id of the user.
 func newAttempt(kind, email string, source netip.Addr) attempt {
 	from := sourceKey(source)
 	return attempt{counts: []throttled{
 		{key: secret.Digest(kind + " " + from + " " + identity.EmailKey(email)), rule: pairRule},
 		{key: secret.Digest(kind + " " + from), rule: sourceRule},
 	}}
+}
+
+// set stores the tries. It also stores whom they keep out, so that locked users can be found.
+func (t throttled) set(ctx context.Context, tx *store.Tx, tries identity.Throttle) error {
+	return tx.SetThrottle(ctx, t.key, tries, t.email, t.rule.BlockedUntil(tries))
 }
 
 // sourceKey returns what counts as one source: an address, or the /64 of an IPv6 address,
@@ -136,7 +151,7 @@ func (s *Service) begin(ctx context.Context, a *attempt, now time.Time) error {
 			return nil // a try that is not made counts for nothing
 		}
 		for i, t := range a.counts {
-			if err := tx.SetThrottle(ctx, t.key, begun[i]); err != nil {
+			if err := t.set(ctx, tx, begun[i]); err != nil {
 				return err
 			}
 		}
@@ -174,7 +189,7 @@ func (a attempt) change(ctx context.Context, tx *store.Tx,
 		if err != nil {
 			return err
 		}
-		if err := tx.SetThrottle(ctx, t.key, change(t.rule, throttle, a.at)); err != nil {
+		if err := t.set(ctx, tx, change(t.rule, throttle, a.at)); err != nil {
 			return err
 		}
 	}

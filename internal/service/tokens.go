@@ -49,9 +49,9 @@ func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token i
 	if err := mayTryCreateToken(actor, token); err != nil {
 		return identity.Token{}, "", err
 	}
-	if token.Name == configuredTokenName {
+	if token.Name == configuredTokenName || token.Name == setupTokenName {
 		return identity.Token{}, "", identity.InvalidField(identity.FieldName, "reserved",
-			"is the name of the token that the configuration gives")
+			"is a name that Roster gives itself")
 	}
 	now := s.now()
 	credential := secret.NewToken()

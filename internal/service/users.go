@@ -33,17 +33,34 @@ func (s *Service) Users(ctx context.Context, actor identity.Actor, q identity.Us
 	if err := actor.Require(identity.UsersView); err != nil {
 		return identity.UserPage{}, err
 	}
-	if !actor.CanViewMaskedData {
-		if q.Sort == identity.SortByEmail {
-			return identity.UserPage{}, errMasked("Ordering by e-mail would tell of masked addresses.")
-		}
-		q.Filter.SearchNames = true
+	if !actor.CanViewMaskedData && q.Sort == identity.SortByEmail {
+		return identity.UserPage{}, errMasked("Ordering by e-mail would tell of masked addresses.")
 	}
+	q.Filter = s.filterOf(actor, q.Filter)
 	page, err := s.store.Users(ctx, q)
 	for i, user := range page.Users {
 		page.Users[i] = actor.Sees(user)
 	}
 	return page, err
+}
+
+// filterOf returns a filter as the caller may use it, at this moment.
+func (s *Service) filterOf(actor identity.Actor, f identity.UserFilter) identity.UserFilter {
+	f.SearchNames = f.SearchNames || !actor.CanViewMaskedData
+	if f.Locked != nil {
+		f.LockedAt = s.now()
+	}
+	return f
+}
+
+// CountUsers returns how many users match, which costs the same however many there are:
+// exactly, or as a lower bound. It searches as Users does.
+func (s *Service) CountUsers(ctx context.Context, actor identity.Actor, f identity.UserFilter,
+) (identity.UserCount, error) {
+	if err := actor.Require(identity.UsersView); err != nil {
+		return identity.UserCount{}, err
+	}
+	return s.store.UserCount(ctx, s.filterOf(actor, f))
 }
 
 // NewUser holds the parameters of CreateUser.

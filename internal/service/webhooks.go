@@ -31,13 +31,14 @@ func (s *Service) Webhook(ctx context.Context, actor identity.Actor, id int64) (
 	return s.store.Webhook(ctx, id)
 }
 
-// Webhooks returns a page of the webhooks by id, and how many there are.
-func (s *Service) Webhooks(ctx context.Context, actor identity.Actor, page identity.Page,
+// Webhooks returns a page of the webhooks that match, by id, and how many there are.
+func (s *Service) Webhooks(ctx context.Context, actor identity.Actor, filter identity.WebhookFilter,
+	page identity.Page,
 ) ([]identity.Webhook, int64, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return nil, 0, err
 	}
-	return s.store.Webhooks(ctx, page)
+	return s.store.Webhooks(ctx, filter, page)
 }
 
 // CreateWebhook applies a change to a webhook with default values, stores it, and returns
@@ -52,6 +53,7 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 	now := s.now()
 	webhook := in.Apply(identity.Webhook{
 		Format: identity.WebhookFormatPowens, Auth: identity.WebhookAuthStandard, Active: true, CreatedAt: now, Version: 1,
+		CreatedBy: identity.Creator{UserID: actor.UserID, TokenID: actor.TokenID},
 	})
 	if err := s.mayStore(actor, webhook, in); err != nil {
 		return identity.Webhook{}, "", err
@@ -62,7 +64,7 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 	}
 	key := webhooksig.NewSecret()
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		_, total, err := tx.Webhooks(ctx, identity.Page{Limit: 1})
+		_, total, err := tx.Webhooks(ctx, identity.WebhookFilter{}, identity.Page{Limit: 1})
 		if err != nil {
 			return err
 		}

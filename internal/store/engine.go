@@ -61,6 +61,15 @@ type engine struct {
 	// ASCII. The index users_email_beyond_ascii has the same condition.
 	beyondASCII string
 
+	// first is the format of the condition that a column is in the result of a query. The
+	// query is run first, and its result looked up in the index of the column.
+	first string
+	// among is the format of the condition that a column has one of the texts of a JSON
+	// array, which is one argument however many there are; it takes the placeholder's number.
+	among string
+	// amongIDs is among for a column of numbers.
+	amongIDs string
+
 	// contains returns the condition that one of the columns contains a text, and the
 	// arguments for its placeholders, which start at $n. With indexed the trigram index
 	// finds the rows; without it the condition keeps the planner from using that index.
@@ -214,6 +223,9 @@ var postgresEngine = engine{
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
 	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
+	first:       "= ANY (ARRAY(%s))",
+	among:       "= ANY (ARRAY(SELECT json_array_elements_text($%d::text::json)))",
+	amongIDs:    "= ANY (ARRAY(SELECT json_array_elements_text($%d::text::json)::bigint))",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		args := []any{likePattern(text)}
 		if indexed {
@@ -361,6 +373,9 @@ var sqliteEngine = engine{
 	isStalePlan: func(error) bool { return false }, // SQLite prepares again by itself
 	isPoisoned:  func(error) bool { return false },
 	beyondASCII: "length(CAST(email_folded AS blob)) <> length(email_folded)",
+	first:       "IN (%s)",
+	among:       "IN (SELECT value FROM json_each($%d))",
+	amongIDs:    "IN (SELECT CAST(value AS integer) FROM json_each($%d))",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		if indexed {
 			match := fmt.Sprintf(`{%s} : "%s"`, strings.Join(columns, " "), strings.ReplaceAll(text, `"`, `""`))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
@@ -173,6 +174,11 @@ func eventConditions(f identity.EventFilter, after *identity.Cursor) (where *con
 	if f.ActorTokenID != 0 {
 		is("actor_token_id", f.ActorTokenID)
 	}
+	if f.Reason != "" {
+		// The condition of the index. With <> PostgreSQL would expect too few matches.
+		where.texts = append(where.texts, "reason > ''")
+		is("reason", f.Reason)
+	}
 	if f.Type != "" {
 		is("type", string(f.Type))
 	}
@@ -182,26 +188,33 @@ func eventConditions(f identity.EventFilter, after *identity.Cursor) (where *con
 	if !f.Until.IsZero() {
 		where.add("happened_at < $%d", timestamp{f.Until})
 	}
+	var columns []string
+	var place []any // of the cursor in them
+	if lead != "" {
+		columns, place = append(columns, lead), append(place, leadValue)
+	}
 	if f.Sort() == identity.SortByCreation {
-		lead = "happened_at"
+		columns = append(columns, "happened_at")
+		if after != nil {
+			at, _ := after.Time() // ParseCursor has checked it
+			place = append(place, timestamp{at})
+		}
 	}
-	if after != nil && lead == "happened_at" {
-		at, _ := after.Time() // ParseCursor has checked it
-		leadValue = timestamp{at}
+	columns = append(columns, "id")
+	if after != nil {
+		where.addBelow(columns, append(place, after.ID))
 	}
-	switch {
-	case after == nil:
-	case lead == "":
-		where.add("id < $%d", after.ID)
-	default:
-		n := len(where.args)
-		where.args = append(where.args, leadValue, after.ID)
-		where.texts = append(where.texts, fmt.Sprintf("(%s, id) < ($%d, $%d)", lead, n+1, n+2))
+	return where, " ORDER BY " + strings.Join(columns, " DESC, ") + " DESC"
+}
+
+// addBelow adds the condition that columns are below values, the first ones first.
+func (c *conditions) addBelow(columns []string, values []any) {
+	marks := make([]string, len(values))
+	for i, value := range values {
+		c.args = append(c.args, value)
+		marks[i] = "$" + strconv.Itoa(len(c.args))
 	}
-	if lead == "" {
-		return where, " ORDER BY id DESC"
-	}
-	return where, " ORDER BY " + lead + " DESC, id DESC"
+	c.texts = append(c.texts, "("+strings.Join(columns, ", ")+") < ("+strings.Join(marks, ", ")+")")
 }
 
 // PruneEvents deletes up to limit events from before a time, the oldest first, and

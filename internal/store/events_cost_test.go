@@ -36,7 +36,7 @@ func TestEventsCostTheSame(t *testing.T) {
 		`INSERT INTO events (type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, subject_type,
 			subject_id, changes, reason)
 		SELECT CASE WHEN i % 10 > 0 THEN 'USER_UPDATED' WHEN i % 100 = 0 THEN 'USER_ACCESS_REFUSED' ELSE 'USER_CREATED' END,
-			` + second + `, 'x', ` + id + `, ` + id + `, '', '', 'user', ` + id + `, '{}', ''
+			` + second + `, 'x', ` + id + `, ` + id + `, '', '', 'user', ` + id + `, '{}', CASE WHEN i % 10 > 0 THEN '' WHEN i % 20 = 0 THEN 'ip_not_allowed' ELSE 'rare' || i END
 		FROM generate_series(1, 100000) i`,
 		"ANALYZE events",
 	} {
@@ -57,6 +57,12 @@ func TestEventsCostTheSame(t *testing.T) {
 	for _, at := range []time.Duration{-time.Hour, time.Minute, 12 * time.Hour, 1000 * time.Hour} {
 		filters["since: "+at.String()] = identity.EventFilter{Since: start.Add(at)}
 		filters["until: "+at.String()] = identity.EventFilter{Until: start.Add(at)}
+	}
+	for _, reason := range []string{"ip_not_allowed", "rare10", "no_such_reason"} {
+		filters["reason: "+reason] = identity.EventFilter{Reason: reason}
+		for _, at := range []time.Duration{-time.Hour, 99_990 * time.Second, 1000 * time.Hour} {
+			filters["reason: "+reason+" since "+at.String()] = identity.EventFilter{Reason: reason, Since: start.Add(at)}
+		}
 	}
 	check := func(what, query string, args []any, limit float64) {
 		t.Helper()

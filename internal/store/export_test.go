@@ -4,6 +4,8 @@ package store
 // too. Call it before the store is used.
 func (s *Store) LowerLimits(broadMatches, countedEvents int64, pageBytes int) {
 	for _, p := range []*pool{s.reader.pool, s.write} {
-		p.limits = limits{broadMatches: broadMatches, countedEvents: countedEvents, pageBytes: pageBytes}
+		p.limits = limits{
+			broadMatches: broadMatches, countedUsers: countedEvents, countedEvents: countedEvents, pageBytes: pageBytes,
+		}
 	}
 }

@@ -96,6 +96,17 @@ func groupsFrom(rows []groupRow) []identity.Group {
 	return groups
 }
 
+// GroupsOf returns the groups of a user, by id.
+func (r reader) GroupsOf(ctx context.Context, userID int64) ([]identity.Group, error) {
+	var rows []groupRow
+	err := r.all(ctx, &rows, "SELECT "+groupColumns+` FROM groups
+		WHERE id IN (SELECT group_id FROM memberships WHERE user_id = $1) ORDER BY id`, userID)
+	if err != nil {
+		return nil, fmt.Errorf("groups of a user: %w", err)
+	}
+	return groupsFrom(rows), nil
+}
+
 // HasMembers reports whether any user is in the group.
 func (r reader) HasMembers(ctx context.Context, groupID int64) (bool, error) {
 	var found bool

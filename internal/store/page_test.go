@@ -80,7 +80,7 @@ func TestPagesAreBounded(t *testing.T) {
 				return names(tokens, func(t identity.Token) any { return t.ID }), total, err
 			}},
 			"webhooks": {n, func(p identity.Page) ([]string, int64, error) {
-				webhooks, total, err := s.Webhooks(t.Context(), p)
+				webhooks, total, err := s.Webhooks(t.Context(), identity.WebhookFilter{}, p)
 				return names(webhooks, func(w identity.Webhook) any { return w.ID }), total, err
 			}},
 			"records": {n + 1, func(p identity.Page) ([]string, int64, error) {

@@ -25,6 +25,8 @@ type limits struct {
 	// broadMatches is the number of matches of a search above which walking the order
 	// is cheaper than collecting and sorting all matches.
 	broadMatches int64
+	// countedUsers is the highest count of users by a filter that no blocks count.
+	countedUsers int64
 	// countedEvents is the highest total of a list of events: it costs the same however
 	// many events there are.
 	countedEvents int64
@@ -48,7 +50,7 @@ type queryer interface {
 func newPool(db *sqlx.DB, e *engine, prepare bool) *pool {
 	return &pool{
 		db: db, engine: e, prepare: prepare, statements: map[string]*sqlx.Stmt{},
-		limits: limits{broadMatches: 5_000, countedEvents: 10_000, pageBytes: 8 << 20},
+		limits: limits{broadMatches: 5_000, countedUsers: 10_000, countedEvents: 10_000, pageBytes: 8 << 20},
 	}
 }
 

@@ -141,10 +141,22 @@ func (r reader) Tokens(ctx context.Context, f identity.TokenFilter, page identit
 ) ([]identity.Token, int64, error) {
 	where := &conditions{texts: []string{"session_id IS NULL"}}
 	if f.CreatedBy.UserID != 0 {
-		where.add("created_by_user = $%d", f.CreatedBy.UserID)
+		where.add("created_by_user = $%d AND created_by_user <> 0", f.CreatedBy.UserID)
 	}
 	if f.CreatedBy.TokenID != 0 {
-		where.add("created_by_token = $%d", f.CreatedBy.TokenID)
+		where.add("created_by_token = $%d AND created_by_token <> 0", f.CreatedBy.TokenID)
+	}
+	if f.UserID != 0 {
+		where.add("user_id = $%d", f.UserID)
+	}
+	if !f.ExpiresAfter.IsZero() || !f.ExpiresBefore.IsZero() {
+		where.add("expires_at > $%d", timestamp{}) // the zero time is never
+	}
+	if !f.ExpiresAfter.IsZero() {
+		where.add("expires_at >= $%d", timestamp{f.ExpiresAfter})
+	}
+	if !f.ExpiresBefore.IsZero() {
+		where.add("expires_at < $%d", timestamp{f.ExpiresBefore})
 	}
 	var total int64
 	if err := r.get(ctx, &total, "SELECT count(*) FROM tokens"+where.String(), where.args...); err != nil {

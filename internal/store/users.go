@@ -182,19 +182,27 @@ func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 	return nil
 }
 
-// HasUsersOrTokens reports whether there is a user or a token.
+// HasUsersOrTokens reports whether there is a user or a token with a permission.
 func (r reader) HasUsersOrTokens(ctx context.Context) (bool, error) {
 	var found bool
-	err := r.get(ctx, &found, "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM tokens)")
+	err := r.get(ctx, &found, "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM tokens WHERE permissions <> '')")
 	return found, err
 }
 
-// OnlyUnusedToken reports that there is no user and no token but one of this name, and
-// that it has not been used.
+// HasUsers reports whether there is a user.
+func (r reader) HasUsers(ctx context.Context) (bool, error) {
+	var found bool
+	err := r.get(ctx, &found, "SELECT EXISTS (SELECT 1 FROM users)")
+	return found, err
+}
+
+// OnlyUnusedToken reports that there is no user and no token but one of this name and those
+// without permissions, and that it has not been used.
 func (r reader) OnlyUnusedToken(ctx context.Context, name string) (bool, error) {
 	var only bool
-	err := r.get(ctx, &only, "SELECT NOT EXISTS (SELECT 1 FROM users) AND EXISTS (SELECT 1 FROM tokens) "+
-		"AND NOT EXISTS (SELECT 1 FROM tokens WHERE name <> $1 OR last_used_at <> $2)", name, timestamp{})
+	err := r.get(ctx, &only, "SELECT NOT EXISTS (SELECT 1 FROM users) AND EXISTS (SELECT 1 FROM tokens WHERE name = $1) "+
+		"AND NOT EXISTS (SELECT 1 FROM tokens WHERE permissions <> '' AND (name <> $1 OR last_used_at <> $2))",
+		name, timestamp{})
 	return only, err
 }
 

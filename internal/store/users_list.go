@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jmoiron/sqlx"
@@ -27,14 +28,15 @@ var sortColumns = map[identity.UserSort]string{
 }
 
 // Users returns one page of the users that match, with the exact total unless the page
-// starts after a cursor. It chooses the cheapest of four plans:
+// starts after a cursor or the query asks for none. It chooses the cheapest of four plans:
 //
 //	usersAfterCursor  the page starts after a cursor
-//	usersByIndex      a text to search for, which few users have
+//	usersByIndex      a text or a period to search for, which few users have
 //	usersFromBlock    by id, from an offset, with no filter or that of active users
 //	usersFromStart    all others
 //
-// No planner knows how common a text is, so the database is not left to choose.
+// No planner knows how common a text is, and a prepared statement not how common a period,
+// so the database is not left to choose.
 func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserPage, error) {
 	if q.Filter.None {
 		return identity.UserPage{Users: []identity.User{}}, nil
@@ -42,16 +44,22 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 	if q.After != nil {
 		return r.usersAfterCursor(ctx, q)
 	}
-	if r.userConditions(q.Filter, true).searching {
+	where := r.userConditions(q.Filter, true)
+	inOrder := where.lead != "" && where.lead == sortColumns[q.Sort] // the walk is the search
+	if where.searching && !(q.NoTotal && inOrder) {
 		if page, complete, err := r.usersByIndex(ctx, q); complete || err != nil {
 			return page, err
 		}
 	}
+	byBlocks := q.Offset > 0 && q.Sort == identity.SortByID && countedByBlocks(q.Filter)
+	if q.NoTotal && !byBlocks {
+		return r.usersFromStart(ctx, q, 0)
+	}
 	total, err := r.countUsers(ctx, q.Filter)
 	switch {
 	case err != nil || total <= q.Offset:
-		return identity.UserPage{Users: []identity.User{}, Total: total}, err
-	case q.Offset > 0 && q.Sort == identity.SortByID && countedByBlocks(q.Filter):
+		return pageFrom(nil, false, q, total, true, err)
+	case byBlocks:
 		return r.usersFromBlock(ctx, q, total)
 	}
 	return r.usersFromStart(ctx, q, total)
@@ -68,8 +76,8 @@ func (r reader) usersAfterCursor(ctx context.Context, q identity.UserQuery) (ide
 	return pageFrom(rows, more, q, 0, q.After.Broad, err)
 }
 
-// usersByIndex collects all matches through the trigram index and sorts them: total and
-// page in one query. It is cheapest for up to limits.broadMatches matches. complete is
+// usersByIndex collects all matches through the index of what is searched for and sorts
+// them: total and page in one query. It is cheapest for up to limits.broadMatches matches. complete is
 // false where there are more, or where the offset leaves no row to tell the total.
 func (r reader) usersByIndex(ctx context.Context, q identity.UserQuery,
 ) (page identity.UserPage, complete bool, err error) {
@@ -128,6 +136,9 @@ func pageFrom(rows []*userRow, more bool, q identity.UserQuery, total int64, bro
 		return identity.UserPage{}, err
 	}
 	page := identity.UserPage{Total: total}
+	if q.NoTotal {
+		page.Total = 0
+	}
 	if more {
 		last := rows[len(rows)-1]
 		page.Next = &identity.Cursor{
@@ -173,6 +184,33 @@ func (r reader) countUsers(ctx context.Context, f identity.UserFilter) (int64, e
 	return total, nil
 }
 
+// UserCount returns how many users match: exactly where blocks are all that counts, else
+// limits.countedUsers at most. It costs the same however many users there are.
+func (r reader) UserCount(ctx context.Context, f identity.UserFilter) (identity.UserCount, error) {
+	if f.None {
+		return identity.UserCount{}, nil
+	}
+	if countedByBlocks(f) {
+		total, err := r.countUsers(ctx, f)
+		return identity.UserCount{Total: total}, err
+	}
+	most := r.pool.limits.countedUsers
+	query, args := r.boundedCount(f, most)
+	var total int64
+	if err := r.get(ctx, &total, query, args...); err != nil {
+		return identity.UserCount{}, fmt.Errorf("count users: %w", err)
+	}
+	return identity.UserCount{Total: min(total, most), IsLowerBound: total > most}, nil
+}
+
+// boundedCount returns the query for the number of matches, or for most+1 where there are
+// more than most.
+func (r reader) boundedCount(f identity.UserFilter, most int64) (query string, args []any) {
+	where := r.userConditions(f, true)
+	return "SELECT count(*) FROM (SELECT 1 FROM users" + where.String() + where.order() +
+		" LIMIT " + strconv.FormatInt(most+1, 10) + ") AS counted", where.args
+}
+
 // seekBlock adds the condition to start at the block in which the offset falls and
 // returns the rest of the offset, inside the block.
 func (r reader) seekBlock(ctx context.Context, where *conditions, q identity.UserQuery) (int64, error) {
@@ -206,8 +244,20 @@ func (r reader) seekBlock(ctx context.Context, where *conditions, q identity.Use
 type conditions struct {
 	texts []string
 	args  []any
-	// searching makes the trigram index find the rows before they are ordered.
+	// searching makes an index find the rows before they are ordered: that of texts, that
+	// of lead, or that of locked users.
 	searching bool
+	// lead is the column of a period that the search goes by; "" for none.
+	lead string
+}
+
+// order returns the order in which a search finds its rows. It changes no result, but
+// leaves the database only the index of that column.
+func (c *conditions) order() string {
+	if c.lead == "" {
+		return ""
+	}
+	return " ORDER BY " + c.lead + ", id"
 }
 
 // add adds a condition with one placeholder.
@@ -274,7 +324,7 @@ func (c *conditions) pageQuery(q identity.UserQuery, broadMatches int64) string 
 	}
 	with, from, matches := "", "users"+c.String(), "0"
 	if c.searching {
-		with = "WITH matches AS MATERIALIZED (SELECT " + columns + " FROM users" + c.String()
+		with = "WITH matches AS MATERIALIZED (SELECT " + columns + " FROM users" + c.String() + c.order()
 		if q.After == nil { // usersByIndex gives up where there are more
 			with += " LIMIT " + strconv.FormatInt(broadMatches+1, 10)
 		}
@@ -286,8 +336,8 @@ func (c *conditions) pageQuery(q identity.UserQuery, broadMatches int64) string 
 		" ORDER BY " + order + " LIMIT $" + strconv.Itoa(limit) + " OFFSET $" + strconv.Itoa(limit+1)
 }
 
-// userConditions translates a filter. indexed says to search texts through the trigram
-// index, which works from three characters on.
+// userConditions translates a filter. indexed says to search through an index: for texts
+// the trigram index, which works from three characters on.
 func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions {
 	c := &conditions{}
 	if f.Name != "" {
@@ -317,7 +367,32 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 	if f.Group != 0 {
 		c.add("id IN (SELECT user_id FROM memberships WHERE group_id = $%d)", f.Group)
 	}
+	if f.Locked != nil {
+		const locked = "SELECT user_id FROM throttles WHERE user_id <> 0 AND blocked_until > $%d ORDER BY blocked_until"
+		if *f.Locked {
+			c.add("id "+fmt.Sprintf(r.pool.engine.first, locked), timestamp{f.LockedAt})
+			c.searching = c.searching || indexed
+		} else {
+			c.add("id NOT IN ("+locked+")", timestamp{f.LockedAt})
+		}
+	}
+	c.addPeriod("created_at", f.CreatedAfter, f.CreatedBefore, indexed)
+	c.addPeriod("last_signin_at", f.SigninAfter, f.SigninBefore, indexed)
 	return c
+}
+
+// addPeriod adds the condition that a time is not before from and before to; the zero time
+// is no bound. It leads the search, unless there is another one, which finds fewer.
+func (c *conditions) addPeriod(column string, from, to time.Time, indexed bool) {
+	if !from.IsZero() {
+		c.add(column+" >= $%d", timestamp{from})
+	}
+	if !to.IsZero() {
+		c.add(column+" < $%d", timestamp{to})
+	}
+	if indexed && !c.searching && !(from.IsZero() && to.IsZero()) {
+		c.searching, c.lead = true, column
+	}
 }
 
 func (c *conditions) addContains(e *engine, text string, indexed bool, columns ...string) {

@@ -120,6 +120,7 @@ func TestUsersAgainstModel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		signInAndLock(t, s, model)
 		kept := model[:0]
 		for i, u := range model {
 			if i%11 != 0 {
@@ -157,11 +158,27 @@ func TestUsersAgainstModel(t *testing.T) {
 			{Group: 1},
 			{Group: 99},
 			{TFA: &yes, Name: "anna"},
+			{CreatedAfter: noon.Add(3 * time.Hour)},
+			{CreatedAfter: noon.Add(6 * time.Hour), CreatedBefore: noon.Add(7 * time.Hour)},
+			{CreatedBefore: noon},
+			{SigninBefore: noon.Add(time.Hour), Active: &yes},
+			{SigninAfter: noon.Add(9 * time.Minute)},
+			{SigninAfter: noon.Add(2 * time.Minute), SigninBefore: noon.Add(3 * time.Minute), Group: 1},
+			{SigninBefore: noon, CreatedAfter: noon.Add(5 * time.Hour), TFA: &yes},
+			{SigninBefore: noon, Name: "anna"},
+			{Locked: &yes, LockedAt: noon},
+			{Locked: &yes, LockedAt: noon, CreatedAfter: noon.Add(2 * time.Hour), Active: &yes},
+			{Locked: new(bool), LockedAt: noon, Name: "ANN"},
+			{Locked: new(bool), LockedAt: noon},
+			{Locked: &yes, LockedAt: noon.Add(time.Hour), None: true},
 		}
 		for i, filter := range filters {
 			sorts := identity.UserSorts[i%len(identity.UserSorts):][:1]
-			if i < 4 || filter.Name == "ANN" {
+			switch {
+			case i < 4 || filter.Name == "ANN":
 				sorts = identity.UserSorts
+			case !filter.CreatedAfter.IsZero() || !filter.SigninBefore.IsZero():
+				sorts = []identity.UserSort{identity.SortByName, identity.SortByCreation, identity.SortByLastSignin}
 			}
 			for _, sort := range sorts {
 				for _, descending := range []bool{false, true} {
@@ -170,6 +187,43 @@ func TestUsersAgainstModel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// signInAndLock lets every third user sign in, at one of twelve times. Every fiftieth is
+// locked at noon, twice; all others have been.
+func signInAndLock(t *testing.T, s *store.Store, model []identity.User) {
+	t.Helper()
+	err := s.InTx(t.Context(), func(tx *store.Tx) error {
+		for i := range model {
+			u := &model[i]
+			if i%11 == 0 { // deleted
+				continue
+			}
+			if u.ID%3 == 0 {
+				u.LastSigninAt = noon.Add(time.Duration(i%12) * time.Minute)
+				if err := tx.SetLastSignin(t.Context(), u.ID, u.LastSigninAt); err != nil {
+					return err
+				}
+			}
+			for n, until := range []time.Duration{time.Minute, 2 * time.Minute, -time.Hour} {
+				if u.ID%50 != 3 && until > 0 {
+					continue
+				}
+				key := fmt.Sprint("key ", u.ID, n)
+				if _, err := tx.LockThrottle(t.Context(), key); err != nil {
+					return err
+				}
+				err := tx.SetThrottle(t.Context(), key, identity.Throttle{LatestAt: noon}, string(u.Email), noon.Add(until))
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func checkPages(t *testing.T, s *store.Store, model []identity.User, q identity.UserQuery) {
@@ -184,6 +238,13 @@ func checkPages(t *testing.T, s *store.Store, model []identity.User, q identity.
 		if page.Total != int64(len(want)) {
 			t.Errorf("%+v: total %d, want %d", q, page.Total, len(want))
 		}
+		q.NoTotal = true
+		without, err := s.Users(t.Context(), q)
+		if err != nil || !slices.Equal(userIDs(without.Users), userIDs(page.Users)) ||
+			(without.Next != nil) != (page.Next != nil) || without.Total != 0 {
+			t.Errorf("%+v: without a total: %d rows, total %d, %v", q, len(without.Users), without.Total, err)
+		}
+		q.NoTotal = false
 		from := min(offset, int64(len(want)))
 		to := min(from+int64(q.Limit), int64(len(want)))
 		if got := userIDs(page.Users); !slices.Equal(got, want[from:to]) {
@@ -193,12 +254,36 @@ func checkPages(t *testing.T, s *store.Store, model []identity.User, q identity.
 			t.Errorf("%+v: next page: got %v, want %v", q, page.Next != nil, hasNext)
 		}
 	}
+	checkCount(t, s, q.Filter, int64(len(want)))
 	q.Offset = 0
+	q.NoTotal = q.Descending
+	checkWalk(t, s, q, want)
+}
+
+// checkCount checks UserCount, which LowerLimits has bounded to 300.
+func checkCount(t *testing.T, s *store.Store, f identity.UserFilter, want int64) {
+	t.Helper()
+	const most = 300
+	exact := f == identity.UserFilter{Active: f.Active}
+	bounded := identity.UserCount{Total: want}
+	if want > most && !exact {
+		bounded = identity.UserCount{Total: most, IsLowerBound: true}
+	}
+	if got, err := s.UserCount(t.Context(), f); err != nil || got != bounded {
+		t.Errorf("%+v: %+v, %v, want %+v", f, got, err, bounded)
+	}
+}
+
+func checkWalk(t *testing.T, s *store.Store, q identity.UserQuery, want []int64) {
+	t.Helper()
 	var walked []int64
 	for {
 		page, err := s.Users(t.Context(), q)
 		if err != nil {
 			t.Fatalf("%+v: %v", q, err)
+		}
+		if q.NoTotal && page.Total != 0 {
+			t.Errorf("%+v: total %d", q, page.Total)
 		}
 		walked = append(walked, userIDs(page.Users)...)
 		if page.Next == nil {
@@ -224,4 +309,44 @@ func userIDs(users []identity.User) []int64 {
 		ids[i] = u.ID
 	}
 	return ids
+}
+
+// TestUsersByKeys reads users by id, address and phone number, no more than asked for and no
+// more than a page holds.
+func TestUsersByKeys(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		users := make([]identity.User, 6)
+		for i := range users {
+			users[i] = user(i, "Anna")
+			if i >= 2 {
+				users[i].Phone = "+18043257762"
+			}
+		}
+		ids := insert(t, s, users...)
+		const shared = "+18043257762"
+		for _, test := range []struct {
+			keys     store.UserKeys
+			limit    int
+			want     []int64
+			complete bool
+		}{
+			{store.UserKeys{}, 5, nil, true},
+			{store.UserKeys{IDs: []int64{ids[1], 99, ids[0]}, Emails: []string{"user2@example.com", `a"]`}}, 5, ids[:3], true},
+			{store.UserKeys{Phones: []string{shared, "", "%"}}, 4, ids[2:], true},
+			{store.UserKeys{Phones: []string{shared}}, 3, nil, false},
+			{store.UserKeys{IDs: ids[:1], Phones: []string{shared}}, 4, nil, false},
+		} {
+			found, complete, err := s.UsersByKeys(t.Context(), test.keys, test.limit)
+			got := userIDs(found)
+			slices.Sort(got)
+			if err != nil || complete != test.complete || !slices.Equal(got, test.want) {
+				t.Errorf("%+v: %v, complete %v, %v; want %v", test.keys, got, complete, err, test.want)
+			}
+		}
+		s.LowerLimits(200, 300, 1)
+		if found, complete, err := s.UsersByKeys(t.Context(), store.UserKeys{IDs: ids}, 9); err != nil || complete {
+			t.Errorf("more than a page: %d users, %v", len(found), err)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 const webhookColumns = "id, url, events, format, auth, active, token <> '' AS has_token, " +
-	"created_at, updated_at, version"
+	"created_at, updated_at, created_by_user, created_by_token, version"
 
 type webhookRow struct {
 	ID        int64     `db:"id"`
@@ -23,6 +24,9 @@ type webhookRow struct {
 	CreatedAt timestamp `db:"created_at"`
 	UpdatedAt timestamp `db:"updated_at"`
 	Version   int64     `db:"version"`
+
+	CreatedByUser  int64 `db:"created_by_user"`
+	CreatedByToken int64 `db:"created_by_token"`
 }
 
 func (r webhookRow) webhook() identity.Webhook {
@@ -30,6 +34,7 @@ func (r webhookRow) webhook() identity.Webhook {
 		ID: r.ID, URL: identity.WebhookURL(r.URL), Format: identity.WebhookFormat(r.Format),
 		Auth: identity.WebhookAuth(r.Auth), Active: r.Active, HasToken: r.HasToken,
 		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Version: r.Version,
+		CreatedBy: identity.Creator{UserID: r.CreatedByUser, TokenID: r.CreatedByToken},
 	}
 	for event := range strings.FieldsSeq(r.Events) {
 		w.Events = append(w.Events, identity.EventType(event))
@@ -63,14 +68,24 @@ func (r reader) webhook(ctx context.Context, query string, id int64) (identity.W
 	return row.webhook(), nil
 }
 
-// Webhooks returns one page of the webhooks by id, and how many there are.
-func (r reader) Webhooks(ctx context.Context, page identity.Page) ([]identity.Webhook, int64, error) {
+// Webhooks returns one page of the webhooks that match, by id, and how many there are.
+func (r reader) Webhooks(ctx context.Context, f identity.WebhookFilter, page identity.Page,
+) ([]identity.Webhook, int64, error) {
+	where := &conditions{}
+	if f.CreatedBy.UserID != 0 {
+		where.add("created_by_user = $%d", f.CreatedBy.UserID)
+	}
+	if f.CreatedBy.TokenID != 0 {
+		where.add("created_by_token = $%d", f.CreatedBy.TokenID)
+	}
 	var total int64
-	if err := r.get(ctx, &total, "SELECT count(*) FROM webhooks"); err != nil {
+	if err := r.get(ctx, &total, "SELECT count(*) FROM webhooks"+where.String(), where.args...); err != nil {
 		return nil, 0, fmt.Errorf("count webhooks: %w", err)
 	}
-	rows, _, err := pageOf[webhookRow](ctx, r, page.Limit,
-		"SELECT "+webhookColumns+" FROM webhooks ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset)
+	n := len(where.args)
+	query := "SELECT " + webhookColumns + " FROM webhooks" + where.String() +
+		" ORDER BY id LIMIT $" + strconv.Itoa(n+1) + " OFFSET $" + strconv.Itoa(n+2)
+	rows, _, err := pageOf[webhookRow](ctx, r, page.Limit, query, append(where.args, page.Limit, page.Offset)...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list webhooks: %w", err)
 	}
@@ -97,9 +112,10 @@ func webhooksFrom(rows []webhookRow) []identity.Webhook {
 // InsertWebhook stores a new webhook, without secrets, and returns its id.
 func (t *Tx) InsertWebhook(ctx context.Context, w identity.Webhook) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, `INSERT INTO webhooks (url, events, format, auth, active, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
-		string(w.URL), eventsText(w.Events), string(w.Format), string(w.Auth), w.Active, timestamp{w.CreatedAt})
+	err := t.get(ctx, &id, `INSERT INTO webhooks (url, events, format, auth, active, created_at, created_by_user, created_by_token)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
+		string(w.URL), eventsText(w.Events), string(w.Format), string(w.Auth), w.Active, timestamp{w.CreatedAt},
+		w.CreatedBy.UserID, w.CreatedBy.TokenID)
 	return id, err
 }
 

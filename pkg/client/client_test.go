@@ -106,6 +106,11 @@ func TestUserLists(t *testing.T) {
 			{client.UserList{TFA: new(true), Search: "example.com", Name: "mar"}, "d"},
 			{client.UserList{TFA: new(false), Size: 1}, "abcefg"},
 			{client.UserList{Name: "%"}, ""},
+			{client.UserList{Locked: new(true)}, ""},
+			{client.UserList{Locked: new(false), CreatedAfter: s.Clock.Now(), Size: 3}, "abcdefg"},
+			{client.UserList{CreatedBefore: s.Clock.Now()}, ""},
+			{client.UserList{SigninBefore: s.Clock.Now(), Status: "active"}, "aceg"},
+			{client.UserList{SigninAfter: s.Clock.Now()}, ""},
 		} {
 			got := ""
 			for user, err := range c.Users.List(ctx, list.which) {
@@ -116,6 +121,9 @@ func TestUserLists(t *testing.T) {
 			}
 			if got != list.want {
 				t.Errorf("%+v: got %s, want %s", list.which, got, list.want)
+			}
+			if n, err := c.Users.Count(ctx, list.which); err != nil || n != (client.UserCount{Total: int64(len(list.want))}) {
+				t.Errorf("%+v: count %+v, %v", list.which, n, err)
 			}
 		}
 		for _, err := range c.Users.List(ctx, client.UserList{Size: 2}) {
@@ -129,6 +137,55 @@ func TestUserLists(t *testing.T) {
 		created := c.Events.List(ctx, client.EventList{Type: "USER_CREATED", Size: 2, Since: time.Unix(1, 0)})
 		if all, err := client.Collect(created); err != nil || len(all) != many {
 			t.Errorf("%v, %d events", err, len(all))
+		}
+	})
+}
+
+// TestAboutUsers reads what else there is of users: by a pasted list, and of one of them.
+func TestAboutUsers(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		group := s.CreateGroup("Support", "users.view")
+		id := s.CreateUser("a@example.com", map[string]any{"groups": []int64{group}})
+		s.SignIn("a@example.com", apitest.NoToken("192.0.2.1"))
+		s.CreateToken(id, []string{"users.view"}, map[string]any{"name": "acting"})
+		path, _ := s.CreateWebhook("https://example.com/hook")
+		c, ctx := of(t, s.URL, apitest.AdminToken), t.Context()
+		found, err := c.Users.Find(ctx, []string{"nobody@example.com", "A@example.com"})
+		if err != nil || len(found.Users) != 1 || found.Users[0].ID != id || len(found.NotFound) != 1 {
+			t.Errorf("%+v, %v", found, err)
+		}
+		if found, err := c.Users.Find(ctx, nil); err != nil || len(found.Users) != 0 {
+			t.Errorf("%+v, %v", found, err)
+		}
+		sources, err := client.Collect(c.Users.Sources(ctx, id, client.Page{}))
+		if err != nil || len(sources) != 1 || sources[0].Address != "192.0.2.1" || !sources[0].LastSeenTime.Equal(s.Clock.Now()) {
+			t.Errorf("%+v, %v", sources, err)
+		}
+		if state, err := c.Users.SigninState(ctx, id); err != nil || state != (client.SigninState{}) {
+			t.Errorf("%+v, %v", state, err)
+		}
+		access, err := c.Users.Access(ctx, id)
+		if err != nil || len(access.Permissions) != 1 || access.Permissions[0].Groups[0] != (client.GroupName{ID: group, Name: "Support"}) {
+			t.Errorf("%+v, %v", access, err)
+		}
+		held, err := c.Users.Holdings(ctx, id)
+		if err != nil || held.Sessions != 1 || len(held.TokensActingFor.First) != 1 || held.TokensCreated.Total != 0 {
+			t.Errorf("%+v, %v", held, err)
+		}
+		tokens, err := client.Collect(c.Tokens.List(ctx, client.TokenList{UserID: id, CreatedBy: client.Creator{TokenID: 1}}))
+		if err != nil || len(tokens) != 1 || tokens[0].Name != "acting" {
+			t.Errorf("%+v, %v", tokens, err)
+		}
+		for creator, want := range map[client.Creator]int{{}: 1, {TokenID: 1}: 1, {UserID: id}: 0} {
+			webhooks, err := client.Collect(c.Webhooks.List(ctx, client.WebhookList{CreatedBy: creator}))
+			if err != nil || len(webhooks) != want || want == 1 && webhooks[0].CreatedBy.TokenID != 1 {
+				t.Errorf("%s of %+v: %+v, %v", path, creator, webhooks, err)
+			}
+		}
+		failed, err := client.Collect(c.Events.List(ctx, client.EventList{Reason: "ip_not_allowed"}))
+		if err != nil || len(failed) != 0 {
+			t.Errorf("%+v, %v", failed, err)
 		}
 	})
 }
@@ -185,10 +242,10 @@ func TestGroupsTokensWebhooks(t *testing.T) {
 			!got.IPAllowed || got.Scope != "users.view" {
 			t.Errorf("%v %+v", err, got)
 		}
-		for creator, want := range map[string]int{"": 3, "token:1": 2, "17": 0} { // the administrator's is one more
+		for creator, want := range map[client.Creator]int{{}: 3, {TokenID: 1}: 2, {UserID: 17}: 0} { // the administrator's is one more
 			which := client.TokenList{CreatedBy: creator, Size: 1}
 			if all, err := client.Collect(c.Tokens.List(ctx, which)); err != nil || len(all) != want {
-				t.Errorf("by %q: %v %+v", creator, err, all)
+				t.Errorf("by %+v: %v %+v", creator, err, all)
 			}
 		}
 		if err := c.Tokens.Delete(ctx, token.ID); err != nil {

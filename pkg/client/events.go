@@ -38,12 +38,13 @@ type Change struct {
 
 // EventList says which events are listed. Its zero value lists all.
 type EventList struct {
-	User  int64  // the id of the user that it happened to
-	Actor string // the id of a user, or token: and the id of a token
-	Type  string // such as USER_CREATED
-	Since time.Time
-	Until time.Time
-	Size  int // how many are asked for at once, 1 to 1000; 0 for 50
+	User   int64  // the id of the user that it happened to
+	Actor  string // the id of a user, or token: and the id of a token
+	Type   string // such as USER_CREATED
+	Reason string // such as ip_not_allowed
+	Since  time.Time
+	Until  time.Time
+	Size   int // how many are asked for at once, 1 to 1000; 0 for 50
 }
 
 // Events is the part of the API about what has happened.
@@ -55,6 +56,7 @@ func (s *Events) List(ctx context.Context, which EventList) iter.Seq2[Event, err
 	setInt(q, "filter[user]", which.User)
 	setText(q, "filter[actor]", which.Actor)
 	setText(q, "filter[type]", which.Type)
+	setText(q, "filter[reason]", which.Reason)
 	setTime(q, "filter[since]", which.Since)
 	setTime(q, "filter[until]", which.Until)
 	return list[Event](ctx, s.c, "/events", q)

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -25,10 +26,21 @@ type ServiceToken struct {
 	Secret            string    `json:"token,omitempty"` // what Token takes; in the answer to Create only
 }
 
-// Creator is who made a token. It is zero for the command line and the configuration.
+// Creator is who made a token or a webhook. It is zero for the command line, the configuration and nobody known.
 type Creator struct {
 	UserID  int64 `json:"userId"`  // 0 for none
 	TokenID int64 `json:"tokenId"` // 0 for none
+}
+
+// text returns the creator as filters name it: the token, or else the user; "" for none.
+func (c Creator) text() string {
+	switch {
+	case c.TokenID != 0:
+		return "token:" + strconv.FormatInt(c.TokenID, 10)
+	case c.UserID != 0:
+		return strconv.FormatInt(c.UserID, 10)
+	}
+	return ""
 }
 
 // TokenCreate is a new token. Name must be given.
@@ -73,19 +85,25 @@ type Introspection struct {
 	IPAllowed         bool     `json:"ipAllowed"` // whether it may be used from the address that was asked about
 }
 
-// TokenList says which service tokens are listed. Its zero value lists all.
-type TokenList struct {
-	CreatedBy string // who has made them: the id of a user, or token: and the id of a token
-	Size      int    // how many are asked for at once, 1 to 1000; 0 for 50
-}
-
 // Tokens is the part of the API about service tokens.
 type Tokens struct{ c *Client }
 
-// List returns the service tokens that match, by id.
+// TokenList says which service tokens are listed. Its zero value lists all.
+type TokenList struct {
+	CreatedBy     Creator
+	UserID        int64     // the user that they act for; 0 for any
+	ExpiresAfter  time.Time // at this time or later; zero for any
+	ExpiresBefore time.Time // zero for any
+	Size          int       // how many are asked for at once, 1 to 1000; 0 for 50
+}
+
+// List returns the service tokens that match.
 func (s *Tokens) List(ctx context.Context, which TokenList) iter.Seq2[ServiceToken, error] {
 	q := Page{which.Size}.query()
-	setText(q, "filter[createdBy]", which.CreatedBy)
+	setText(q, "filter[createdBy]", which.CreatedBy.text())
+	setInt(q, "filter[userId]", which.UserID)
+	setTime(q, "filter[expiresAfter]", which.ExpiresAfter)
+	setTime(q, "filter[expiresBefore]", which.ExpiresBefore)
 	return list[ServiceToken](ctx, s.c, "/tokens", q)
 }
 

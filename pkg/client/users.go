@@ -125,13 +125,30 @@ type UserList struct {
 	Status string // active or inactive; "" for any
 	Group  int64  // the id of a group; 0 for any
 	TFA    *bool
+	Locked *bool // whether too many wrong passwords or codes keep them out
+
+	SigninAfter   time.Time // at this time or later; zero for any
+	SigninBefore  time.Time // who never signed in is before any time; zero for any
+	CreatedAfter  time.Time // at this time or later; zero for any
+	CreatedBefore time.Time // zero for any
+
 	SortBy string // id, name, email, createTime or lastSigninTime
 	Desc   bool
 	Size   int // how many are asked for at once, 1 to 1000; 0 for 50
 }
 
 func (l UserList) query() url.Values {
-	q := Page{l.Size}.query()
+	q := l.filters()
+	setInt(q, "limit", int64(l.Size))
+	setText(q, "sort_by", l.SortBy)
+	if l.Desc {
+		q.Set("sort_order", "desc")
+	}
+	return q
+}
+
+func (l UserList) filters() url.Values {
+	q := url.Values{}
 	setText(q, "filter[name]", l.Name)
 	setText(q, "filter[email]", l.Email)
 	setText(q, "filter[q]", l.Search)
@@ -140,10 +157,13 @@ func (l UserList) query() url.Values {
 	if l.TFA != nil {
 		q.Set("filter[tfa]", strconv.FormatBool(*l.TFA))
 	}
-	setText(q, "sort_by", l.SortBy)
-	if l.Desc {
-		q.Set("sort_order", "desc")
+	if l.Locked != nil {
+		q.Set("filter[locked]", strconv.FormatBool(*l.Locked))
 	}
+	setTime(q, "filter[lastSigninAfter]", l.SigninAfter)
+	setTime(q, "filter[lastSigninBefore]", l.SigninBefore)
+	setTime(q, "filter[createdAfter]", l.CreatedAfter)
+	setTime(q, "filter[createdBefore]", l.CreatedBefore)
 	return q
 }
 
@@ -153,6 +173,35 @@ type Users struct{ c *Client }
 // List returns the users that match.
 func (s *Users) List(ctx context.Context, which UserList) iter.Seq2[User, error] {
 	return list[User](ctx, s.c, "/users", which.query())
+}
+
+// UserCount is how many users match.
+type UserCount struct {
+	Total             int64 `json:"total"`
+	TotalIsLowerBound bool  `json:"totalIsLowerBound"` // there are more, too many to count
+}
+
+// Count returns how many users match, up to 10,000. It takes the filters of a list.
+func (s *Users) Count(ctx context.Context, which UserList) (UserCount, error) {
+	r := newCall(http.MethodGet, "/users/count", nil)
+	r.query = which.filters()
+	return one[UserCount](ctx, s.c, r)
+}
+
+// FoundUsers are the users that texts name, each once, and the texts that name nobody.
+type FoundUsers struct {
+	Users    []User   `json:"data"`
+	NotFound []string `json:"notFound"`
+}
+
+// Find returns the users that texts name: whole e-mail addresses, ids, phone numbers; at most 1000.
+func (s *Users) Find(ctx context.Context, texts []string) (FoundUsers, error) {
+	if texts == nil {
+		texts = []string{}
+	}
+	r := newCall(http.MethodPost, "/users/find", map[string][]string{"texts": texts})
+	r.safe = true
+	return one[FoundUsers](ctx, s.c, r)
 }
 
 // Get returns a user. Me is the caller.

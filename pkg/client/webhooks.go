@@ -18,7 +18,8 @@ type Webhook struct {
 	Active     bool      `json:"active"`
 	CreateTime time.Time `json:"createTime"`
 	UpdateTime time.Time `json:"updateTime"` // zero before the first change
-	Version    int64     `json:"version"`    // for IfVersion
+	CreatedBy  Creator   `json:"createdBy"`
+	Version    int64     `json:"version"` // for IfVersion
 	// Secret signs the posts. It is in the answers to Create and Rotate, and to an Update that moves the webhook to
 	// another scheme, host or port.
 	Secret string `json:"secret,omitempty"`
@@ -86,9 +87,17 @@ func deliveries(ctx context.Context, c *Client, path string, which DeliveryList)
 // Webhooks is the part of the API about webhooks.
 type Webhooks struct{ c *Client }
 
-// List returns all webhooks.
-func (s *Webhooks) List(ctx context.Context, page Page) iter.Seq2[Webhook, error] {
-	return list[Webhook](ctx, s.c, "/webhooks", page.query())
+// WebhookList says which webhooks are listed. Its zero value lists all.
+type WebhookList struct {
+	CreatedBy Creator
+	Size      int // how many are asked for at once, 1 to 1000; 0 for 50
+}
+
+// List returns the webhooks that match.
+func (s *Webhooks) List(ctx context.Context, which WebhookList) iter.Seq2[Webhook, error] {
+	q := Page{which.Size}.query()
+	setText(q, "filter[createdBy]", which.CreatedBy.text())
+	return list[Webhook](ctx, s.c, "/webhooks", q)
 }
 
 // Get returns a webhook.

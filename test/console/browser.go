@@ -59,8 +59,8 @@ func startBrowser() (context.Context, error) {
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	ctx, _ := chromedp.NewExecAllocator(context.Background(), options...) //nolint:govet // ends with the process
-	ctx, _ = chromedp.NewContext(ctx)                                     //nolint:govet // ends with the process
+	ctx, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ = chromedp.NewContext(ctx)
 	return ctx, chromedp.Do(ctx)
 }
 
@@ -325,7 +325,7 @@ func (tab *Tab) Shot(name string) {
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err == nil {
-		err = os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600)
+		err = os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600) //nolint:gosec // G703: the folder is the developer's
 	}
 	if err != nil {
 		tab.t.Fatal(err)

@@ -31,7 +31,7 @@ for _ in $(seq 600); do # two minutes
 	kill -0 "$server" 2>/dev/null || { cat "$scratch/log" >&2; fail 'it ended'; }
 	sleep 0.2
 done
-TOKEN=$(grep -oE 'rst_[A-Za-z0-9_-]+' "$scratch/out" | head -n 1)
+TOKEN=$(grep -oE '^ +rst_[A-Za-z0-9_-]+$' "$scratch/out" | tr -d ' ' | head -n 1)
 [ -n "$TOKEN" ] || fail "no token in: $(cat "$scratch/out")"
 export TOKEN
 

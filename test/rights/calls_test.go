@@ -20,6 +20,9 @@ type kind struct {
 var kinds = []kind{
 	{"users.list", 6, (*walk).usersList},
 	{"users.get", 8, (*walk).usersGet},
+	{"users.find", 2, (*walk).usersFind},
+	{"users.about", 4, (*walk).usersAbout},
+	{"users.access", 3, (*walk).usersAccess},
 	{"users.create", 8, (*walk).usersCreate},
 	{"users.repeat", 3, (*walk).usersRepeat},
 	{"users.patch", 34, (*walk).usersPatch},

@@ -102,6 +102,53 @@ func (k *walk) comparison(c *call) func() string {
 	return func() string { return k.compare(a, c.answer.object()) }
 }
 
+// usersFind asks for users by all that names them. Who sees masks finds nobody by phone.
+func (k *walk) usersFind(c *call) *call {
+	u := one(k, sorted(k.w.users, func(u *user) bool { return !u.gone }))
+	if u == nil {
+		return nil
+	}
+	byPhone := u.phone != "" && k.chance(50)
+	text := u.email
+	if byPhone {
+		text = u.phone
+	}
+	c.sends(http.MethodPost, usersPath+"/find", object{"texts": []string{text}})
+	a, _ := model{}.actor(k.w, c.as)
+	c.done = func() string {
+		var found struct{ Data []object }
+		c.answer.decode(&found)
+		if byPhone && !a.unmasked && len(found.Data) > 0 {
+			return "a phone number finds a user who is masked"
+		}
+		for _, shown := range found.Data {
+			if complaint := k.compare(a, shown); complaint != "" {
+				return complaint
+			}
+		}
+		return ""
+	}
+	return c
+}
+
+// usersAbout reads what there is of one user beside its fields.
+func (k *walk) usersAbout(c *call) *call {
+	if k.about(c, usersPath) == nil {
+		return nil
+	}
+	c.sends(http.MethodGet, c.path+one(k, []string{"/sources", "/signin-state", "/holdings"}), nil)
+	return c
+}
+
+// usersAccess reads what a user may do.
+func (k *walk) usersAccess(c *call) *call {
+	if k.about(c, usersPath) == nil {
+		return nil
+	}
+	c.sends(http.MethodGet, c.path+"/access", nil)
+	return c
+}
+
 func (k *walk) usersCreate(c *call) *call {
 	if alive := len(sorted(k.w.users, func(u *user) bool { return !u.gone })); alive > 14 {
 		return nil

@@ -217,6 +217,12 @@ func (m model) users(v *verdict, w *world, a actor) {
 		v.need(ruleExists, !u.gone)
 	}
 	switch c.kind {
+	case "users.find":
+		v.need(rulePermission, a.may(usersView))
+	case "users.about":
+		v.need(rulePermission, me || a.may(usersView))
+	case "users.access":
+		v.need(rulePermission, me || a.may(usersView) && a.may(groupsView))
 	case "users.list", "powens.list":
 		v.need(rulePermission, a.may(usersView))
 		v.need(ruleOracle, !c.sortByEmail || a.unmasked) // "sorting by e-mail is refused"

@@ -22,7 +22,13 @@ func Calls(userID, groupID, tokenID int64) []Call {
 	return []Call{
 		{"GET", UsersPath, nil, "users.view"},
 		{"POST", UsersPath, NewUser("new@example.com"), "users.create"},
+		{"GET", UsersPath + "/count", nil, "users.view"},
+		{"POST", UsersPath + "/find", map[string]any{"texts": []string{"1"}}, "users.view"},
 		{"GET", UserPath(userID), nil, "users.view"},
+		{"GET", UserPath(userID) + "/sources", nil, "users.view"},
+		{"GET", UserPath(userID) + "/signin-state", nil, "users.view"},
+		{"GET", UserPath(userID) + "/access", nil, "groups.view"},
+		{"GET", UserPath(userID) + "/holdings", nil, "users.view"},
 		{"PUT", UserPath(userID), map[string]any{"name": "X"}, "users.update"},
 		{"PATCH", UserPath(userID), map[string]any{"name": "X"}, "users.update"},
 		{"PUT", records + "/accounts/17", map[string]any{"attributes": map[string]any{}}, "records.manage"},

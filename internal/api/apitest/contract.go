@@ -21,8 +21,13 @@ import (
 	"github.com/rosterhq/roster/internal/app"
 )
 
+// timestamp is how all times look. It is not a pattern in the contracts, because generators
+// of code make a type of their own from the format date-time and complain of a pattern.
+const timestamp = `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$`
+
 // Contracts returns the loaded contracts of the dialects, by prefix.
 var Contracts = sync.OnceValues(func() (map[string]*openapi3.T, error) {
+	openapi3.DefineStringFormatValidator("date-time", openapi3.NewRegexpFormatValidator(timestamp))
 	contracts := map[string]*openapi3.T{}
 	for _, dialect := range app.Dialects(nil, api.Site{}) {
 		document, err := openapi3.NewLoader().LoadFromData(dialect.Contract)

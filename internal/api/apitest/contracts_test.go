@@ -2,13 +2,16 @@ package apitest_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/api/apitest"
@@ -106,7 +109,7 @@ func TestObjectsAreClosed(t *testing.T) {
 			walk(name, schema.Value, func(path string, s *openapi3.Schema) {
 				more := s.AdditionalProperties
 				isMap, isClosed := more.Schema != nil, more.Has != nil && !*more.Has
-				if s.Type.Is("object") && !isMap && !isClosed && !slices.Contains(openObjects[prefix], path) {
+				if s.Type.Includes("object") && !isMap && !isClosed && !slices.Contains(openObjects[prefix], path) {
 					t.Errorf("%s: %s: additionalProperties is not false", prefix, path)
 				}
 				for _, field := range s.Required {
@@ -153,23 +156,90 @@ func walk(path string, s *openapi3.Schema, visit func(string, *openapi3.Schema))
 	}
 }
 
+// TestContractsSuitGenerators checks what generators of clients have stumbled over: YAML
+// anchors; an answer and a schema of one name; a field of a request with a default, which
+// TypeScript then requires; the id of a user as a text.
+func TestContractsSuitGenerators(t *testing.T) {
+	for _, dialect := range app.Dialects(nil, api.Site{}) {
+		for i, line := range strings.Split(string(dialect.Contract), "\n") {
+			if anchor.MatchString(line) {
+				t.Errorf("%s:%d: an anchor or an alias: %s", dialect.Name, i+1, line)
+			}
+		}
+	}
+	for prefix, contract := range contracts(t) {
+		for name := range contract.Components.Responses {
+			if contract.Components.Schemas[name] != nil {
+				t.Errorf("%s: an answer and a schema are both called %s", prefix, name)
+			}
+		}
+		for name, schema := range contract.Components.Schemas {
+			walk(name, schema.Value, func(path string, s *openapi3.Schema) {
+				if s.Default != nil {
+					t.Errorf("%s: %s has a default", prefix, path)
+				}
+				if strings.HasSuffix(path, ".userId") && !s.Type.Includes("integer") {
+					t.Errorf("%s: %s is no integer", prefix, path)
+				}
+			})
+		}
+		for path, item := range contract.Paths.Map() {
+			id := item.Parameters.GetByInAndName(openapi3.ParameterInPath, "userId")
+			if id == nil {
+				continue
+			}
+			for value, valid := range map[any]bool{1.0: true, "me": true, "1": false, 0.0: false, "you": false} {
+				if err := id.Schema.Value.VisitJSON(value); (err == nil) != valid {
+					t.Errorf("%s: %#v: %v", path, value, err)
+				}
+			}
+		}
+	}
+}
+
+var anchor = regexp.MustCompile(`[:\-\[,] *[&*][A-Za-z]\w*[\],]?\s*$|: +&\w`)
+
 // TestContractsAreServed checks that each contract has its address and a link on /docs.
 func TestContractsAreServed(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		page := string(s.Do(http.MethodGet, "/docs", nil).Want(http.StatusOK).Body)
 		for i, dialect := range app.Dialects(nil, api.Site{}) {
-			address, link := "/openapi/"+dialect.Name+".yaml", `href="docs?api=`+dialect.Name+`"`
+			address, link := "/openapi/"+dialect.Name, `href="docs?api=`+dialect.Name+`"`
 			if i == 0 {
-				address, link = "/openapi.yaml", `href="docs"`
+				address, link = "/openapi", `href="docs"`
 			}
-			served := s.Do(http.MethodGet, address, nil, apitest.As("")).Want(http.StatusOK)
+			served := s.Do(http.MethodGet, address+".yaml", nil, apitest.As("")).Want(http.StatusOK)
 			if !bytes.Equal(served.Body, dialect.Contract) {
-				t.Errorf("%s is not the contract of %s", address, dialect.Name)
+				t.Errorf("%s.yaml is not the contract of %s", address, dialect.Name)
+			}
+			served = s.Do(http.MethodGet, address+".json", nil, apitest.As("")).Want(http.StatusOK)
+			if diff := cmp.Diff(reloaded(t, dialect.Contract), reloaded(t, served.Body)); diff != "" {
+				t.Errorf("%s.json: %s", address, diff)
+			}
+			if !json.Valid(served.Body) {
+				t.Errorf("%s.json is no JSON", address)
 			}
 			if !strings.Contains(page, link) {
 				t.Errorf("/docs has no %s", link)
 			}
 		}
 	})
+}
+
+// reloaded returns a contract, in YAML or JSON, as it is after loading.
+func reloaded(t *testing.T, document []byte) (content map[string]any) {
+	t.Helper()
+	loaded, err := openapi3.NewLoader().LoadFromData(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := loaded.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &content); err != nil {
+		t.Fatal(err)
+	}
+	return content
 }

@@ -103,11 +103,26 @@ func eventQuery(c echo.Context) (identity.EventQuery, error) {
 		Offset: q.Int("offset", 0, maxInt64, 0),
 	}
 	query.Filter.ActorUserID, query.Filter.ActorTokenID = userOrToken(q, "filter[actor]")
+	if q.Has("filter[reason]") {
+		query.Filter.Reason = reasonOf(q, "filter[reason]")
+	}
 	if q.Has("filter[type]") {
 		query.Filter.Type = oneOf(q, "filter[type]", identity.EventTypes...)
 	}
 	query.After = cursorOf(q, query.Filter.Sort(), true) // the order depends on all filters
 	return query, q.Err()
+}
+
+// reasonOf reads the reason of an event: a word such as wrong_password. Which there are
+// depends on the release, as the codes of errors do.
+func reasonOf(q *api.Query, name string) string {
+	const maxLength = 64
+	reason := q.Text(name, maxLength)
+	isOther := func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	if reason == "" || strings.ContainsFunc(reason, isOther) {
+		q.Fail(name, "invalid_value", "must be a word such as wrong_password")
+	}
+	return reason
 }
 
 // userOrToken reads a filter that names a user by its id, or a service token as
@@ -126,14 +141,15 @@ const (
 	mustBeTime      = "must be a time such as 2030-01-31T12:00:00Z"
 )
 
-// timeOf reads a time of RFC 3339. It returns the zero time where it is absent.
+// timeOf reads a time of RFC 3339. It returns the zero time where it is absent, and takes it
+// for no time where it is given.
 func timeOf(q *api.Query, name string) time.Time {
 	if !q.Has(name) {
 		return time.Time{}
 	}
 	const maxLength = 64
 	t, err := time.Parse(time.RFC3339, q.Text(name, maxLength))
-	if err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
+	if err != nil || t.IsZero() || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
 		q.Fail(name, codeInvalidTime, mustBeTime)
 	}
 	return t.UTC()

@@ -182,6 +182,7 @@ func TestMethods(t *testing.T) {
 			"/healthz":                {"GET", "HEAD", "OPTIONS"},
 			"/readyz":                 {"GET", "HEAD", "OPTIONS"},
 			"/openapi.yaml":           {"GET", "HEAD", "OPTIONS"},
+			"/openapi.json":           {"GET", "HEAD", "OPTIONS"},
 			"/docs":                   {"GET", "HEAD", "OPTIONS"},
 			"/api/v2/nothing":         nil,
 			"/api/v2":                 nil,

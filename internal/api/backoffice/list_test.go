@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
@@ -71,6 +72,18 @@ func TestListFilters(t *testing.T) {
 			{"filter[group]=9223372036854775808", nil},
 			{"filter[tfa]=true", []string{"ÄRMEL 100%"}},
 			{"filter[tfa]=false&filter[name]=bo", []string{"Bo_b"}},
+			{"filter[createdBefore]=2026-11-22T12:00:00Z", nil},
+			{"filter[createdBefore]=2026-11-22T13:00:00%2B01:00", nil},
+			{"filter[createdBefore]=2026-11-22T12:00:01Z", []string{"Anna", "ÄRMEL 100%", "Bo_b"}},
+			{"filter[createdAfter]=2026-11-22T12:00:00Z", []string{"Anna", "ÄRMEL 100%", "Bo_b"}},
+			{"filter[createdAfter]=2026-11-22T12:00:01Z", nil},
+			{"filter[createdAfter]=2026-11-22T12:00:00Z&filter[name]=anna", []string{"Anna"}},
+			{"filter[lastSigninBefore]=2000-01-01T00:00:00Z", []string{"Anna", "ÄRMEL 100%", "Bo_b"}}, // never
+			{"filter[lastSigninBefore]=2000-01-01T00:00:00Z&filter[tfa]=true", []string{"ÄRMEL 100%"}},
+			{"filter[lastSigninAfter]=2000-01-01T00:00:00Z", nil},
+			{"filter[locked]=true", nil},
+			{"filter[locked]=false&filter[active]=1", []string{"Anna", "Bo_b"}},
+			{"total=true&filter[name]=anna", []string{"Anna"}},
 			{"sort_by=name", []string{"Anna", "Bo_b", "ÄRMEL 100%"}},
 			{"sort_by=name&sort_order=desc", []string{"ÄRMEL 100%", "Bo_b", "Anna"}},
 			{"sort_by=email", []string{"ÄRMEL 100%", "Anna", "Bo_b"}},
@@ -84,6 +97,21 @@ func TestListFilters(t *testing.T) {
 			if !slices.Equal(got.names(), append([]string{}, test.want...)) || got.Total == nil ||
 				*got.Total != int64(len(test.want)) {
 				t.Errorf("%s: got %v of %v, want %v", test.query, got.names(), got.Total, test.want)
+			}
+			if strings.Contains(test.query, "total=") {
+				continue
+			}
+			var without page
+			s.Do(http.MethodGet, apitest.UsersPath+"?total=false&"+test.query, nil).Want(http.StatusOK).Decode(&without)
+			if !slices.Equal(without.names(), got.names()) || without.Total != nil {
+				t.Errorf("%s without a total: got %v of %v", test.query, without.names(), without.Total)
+			}
+			if strings.Contains(test.query, "sort") || strings.Contains(test.query, "offset") {
+				continue
+			}
+			count := s.Do(http.MethodGet, apitest.UsersPath+"/count?"+test.query, nil).Want(http.StatusOK).Object()
+			if count["total"] != float64(len(test.want)) || count["totalIsLowerBound"] != false {
+				t.Errorf("%s: count %v, want %d", test.query, count, len(test.want))
 			}
 		}
 	})
@@ -202,6 +230,17 @@ func TestBadQueries(t *testing.T) {
 			{"filter[active]=", "filter[active]"},
 			{"filter[status]=deleted", "filter[status]"},
 			{"filter[tfa]=1", "filter[tfa]"},
+			{"filter[locked]=1", "filter[locked]"},
+			{"filter[locked]=any", "filter[locked]"},
+			{"filter[createdAfter]=", "filter[createdAfter]"},
+			{"filter[createdAfter]=yesterday", "filter[createdAfter]"},
+			{"filter[createdBefore]=2026-11-22", "filter[createdBefore]"},
+			{"filter[lastSigninBefore]=1", "filter[lastSigninBefore]"},
+			{"filter[lastSigninBefore]=0001-01-01T00:00:00Z", "filter[lastSigninBefore]"}, // would be no bound
+			{"filter[lastSigninAfter]=2026-11-22T12:00:00", "filter[lastSigninAfter]"},
+			{"filter[lastSigninAfter]=10000-01-01T00:00:00Z", "filter[lastSigninAfter]"},
+			{"total=0", "total"},
+			{"total=", "total"},
 			{"filter[group]=0", "filter[group]"},
 			{"filter[group]=x", "filter[group]"},
 			{"filter[email]=", "filter[email]"},
@@ -241,6 +280,104 @@ func TestBadQueries(t *testing.T) {
 		s.Do(http.MethodGet, apitest.UsersPath+"?limit=0&offset=x&foo=1", nil).
 			WantProblem(http.StatusBadRequest, "validation_failed", "limit", "offset", "foo")
 		s.Do(http.MethodGet, apitest.UsersPath+"?after="+cursor, nil).Want(http.StatusOK)
+	})
+}
+
+// TestLastSignin lists users by when they were last seen.
+func TestLastSignin(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		for _, name := range []string{"a", "b", "c"} {
+			s.CreateUser(name+"@example.com", map[string]any{"name": name})
+		}
+		s.SignIn("b@example.com")
+		s.Clock.Advance(time.Hour)
+		s.SignIn("c@example.com")
+		for query, want := range map[string]string{
+			"filter[lastSigninBefore]=2026-11-22T12:00:00Z":                                                 "a",
+			"filter[lastSigninBefore]=2026-11-22T12:00:01Z":                                                 "ab",
+			"filter[lastSigninAfter]=2026-11-22T12:00:00Z":                                                  "bc",
+			"filter[lastSigninAfter]=2026-11-22T12:00:01Z&filter[status]=active":                            "c",
+			"filter[lastSigninAfter]=2026-11-22T12:00:00Z&filter[lastSigninBefore]=2026-11-22T13:00:00Z":    "b",
+			"filter[lastSigninAfter]=2026-11-22T13:00:00Z&filter[lastSigninBefore]=2026-11-22T12:00:00Z":    "",
+			"filter[lastSigninBefore]=2026-11-22T14:00:00Z&sort_by=lastSigninTime&sort_order=desc&limit=10": "cba",
+		} {
+			for _, total := range []string{"true", "false"} {
+				var got page
+				s.Do(http.MethodGet, apitest.UsersPath+"?total="+total+"&"+query, nil).Want(http.StatusOK).Decode(&got)
+				if names := strings.Join(got.names(), ""); names != want || (got.Total != nil) != (total == "true") {
+					t.Errorf("%s: %s of %v, want %s", query, names, got.Total, want)
+				}
+			}
+		}
+		s.CheckWalk(apitest.UsersPath+"?filter[lastSigninBefore]=2026-11-22T14:00:00Z&limit=1", "id", 3, 3, 3)
+	})
+}
+
+// TestFindUsers finds users by a list of addresses, ids and phone numbers as people paste it.
+func TestFindUsers(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		anna := s.CreateUser("anna@example.com", map[string]any{"name": "Anna", "phone": "+4930123456"})
+		bo := s.CreateUser("Bo@bücher.example", map[string]any{"name": "Bo", "phone": "+4930123456"})
+		s.CreateUser("cy@example.com", map[string]any{"name": "Cy"})
+		type found struct {
+			page
+
+			NotFound []string
+		}
+		find := func(texts []string, as ...apitest.Option) found {
+			t.Helper()
+			var got found
+			s.Do(http.MethodPost, apitest.UsersPath+"/find", map[string]any{"texts": texts}, as...).Want(http.StatusOK).Decode(&got)
+			return got
+		}
+		id := func(id int64) string { return fmt.Sprint(id) }
+		masked := apitest.As(s.CreateToken(0, []string{"users.view"}, map[string]any{"canViewMaskedData": false}))
+		for i, test := range []struct {
+			texts, want, missing []string
+			as                   []apitest.Option
+		}{
+			{[]string{}, nil, nil, nil},
+			{[]string{"CY@example.com", id(anna)}, []string{"Cy", "Anna"}, nil, nil},
+			{[]string{" bo@XN--bcher-kva.example\n", id(bo), "+49 (30) 123-456"}, []string{"Bo", "Anna"}, nil, nil},
+			{[]string{"+4930123456"}, []string{"Anna", "Bo"}, nil, nil},
+			{
+				[]string{"x@example.com", "0", "-1", "+1", "99", "99999999999999999999", "Anna", "", "'; --", "anna@example.co"},
+				nil,
+				[]string{"x@example.com", "0", "-1", "+1", "99", "99999999999999999999", "Anna", "", "'; --", "anna@example.co"},
+				nil,
+			},
+			// A mask finds nobody, nor does a phone number, which masks hide; addresses do, as in the list.
+			{
+				[]string{"anna@example.com", "+4930123456", "a***@example.com", "+4*******56", id(bo)},
+				[]string{"Anna", "Bo"},
+				[]string{"+4930123456", "a***@example.com", "+4*******56"},
+				[]apitest.Option{masked},
+			},
+		} {
+			got := find(test.texts, test.as...)
+			if !slices.Equal(got.names(), append([]string{}, test.want...)) || !slices.Equal(got.NotFound, append([]string{}, test.missing...)) {
+				t.Errorf("%d: got %v, not %q, want %v, not %q", i, got.names(), got.NotFound, test.want, test.missing)
+			}
+		}
+		body := string(s.Do(http.MethodPost, apitest.UsersPath+"/find", map[string]any{"texts": []string{"anna@example.com"}}, masked).Body)
+		if strings.Contains(body, "anna@") || strings.Contains(body, "4930123456") || !strings.Contains(body, "a***@example.com") {
+			t.Errorf("%s", body)
+		}
+		many := slices.Repeat([]string{"anna@example.com"}, 1000)
+		if got := find(many); len(got.Data) != 1 || len(got.NotFound) != 0 {
+			t.Errorf("a thousand times: %v", got.names())
+		}
+		for field, body := range map[string]map[string]any{
+			"texts": {"texts": append(many, "x")}, "texts[1]": {"texts": []any{"a", 7}}, "text": {"texts": many, "text": 1},
+		} {
+			s.Do(http.MethodPost, apitest.UsersPath+"/find", body).WantProblem(http.StatusBadRequest, "validation_failed", field)
+		}
+		s.Do(http.MethodPost, apitest.UsersPath+"/find", map[string]any{}).
+			WantProblem(http.StatusBadRequest, "validation_failed", "texts")
+		s.Do(http.MethodGet, apitest.UsersPath+"/count?filter[nope]=1&limit=5", nil).
+			WantProblem(http.StatusBadRequest, "validation_failed", "filter[nope]", "limit")
 	})
 }
 

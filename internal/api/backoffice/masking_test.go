@@ -108,6 +108,10 @@ func TestNoOracle(t *testing.T) {
 			"filter[q]=website": 0, "filter[q]=8043257": 0, "filter[q]=mary": 1, "filter[q]=mary@": 0,
 			"filter[email]=mary@website.com": 1, "filter[email]=m": 0,
 		} {
+			if got := s.Do(http.MethodGet, apitest.UsersPath+"/count?"+query, nil,
+				as).Want(http.StatusOK).Object()["total"]; got != want {
+				t.Errorf("count of %s: %v, want %v", query, got, want)
+			}
 			if got := s.Do(http.MethodGet, apitest.UsersPath+"?"+query, nil,
 				as).Want(http.StatusOK).Object()["total"]; got != want {
 				t.Errorf("%s: %v, want %v", query, got, want)

@@ -46,6 +46,12 @@ func (h *handlers) userRoutes() []api.Route {
 	return []api.Route{
 		{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
 		{Method: http.MethodPost, Path: "/users", Handler: h.createUser},
+		{Method: http.MethodGet, Path: "/users/count", Handler: h.countUsers},
+		{Method: http.MethodPost, Path: "/users/find", Handler: h.findUsers},
+		{Method: http.MethodGet, Path: "/users/:userId/sources", Handler: h.listSources},
+		{Method: http.MethodGet, Path: "/users/:userId/signin-state", Handler: h.getSigninState},
+		{Method: http.MethodGet, Path: "/users/:userId/access", Handler: h.getAccess},
+		{Method: http.MethodGet, Path: "/users/:userId/holdings", Handler: h.getHoldings},
 		{Method: http.MethodGet, Path: "/users/:userId", Handler: h.getUser},
 		{Method: http.MethodPut, Path: "/users/:userId", Handler: h.updateUser},
 		{Method: http.MethodPatch, Path: "/users/:userId", Handler: h.updateUser},

@@ -28,21 +28,26 @@ type tokenBody struct {
 	IssuerGone        bool               `json:"issuerGone"`
 }
 
-// creatorBody is the creator of a token: a user, a token, or a token that acts for
-// a user.
+// creatorBody is the creator of a token or a webhook: a user, a token, or a token that
+// acts for a user.
 type creatorBody struct {
 	UserID  *int64 `json:"userId"`
 	TokenID *int64 `json:"tokenId"`
 }
 
+// creatorFrom is nil for nobody known.
+func creatorFrom(c identity.Creator) *creatorBody {
+	if c == (identity.Creator{}) {
+		return nil
+	}
+	return &creatorBody{UserID: orNull(c.UserID), TokenID: orNull(c.TokenID)}
+}
+
 func tokenFrom(t identity.Token) tokenBody {
 	body := tokenBody{
 		ID: t.ID, Name: t.Name, Permissions: t.Permissions.Names(), IPWhitelist: t.AllowList, UserID: orNull(t.UserID),
-		CanViewMaskedData: t.CanViewMaskedData, IssuerGone: t.IssuerGone,
+		CanViewMaskedData: t.CanViewMaskedData, CreatedBy: creatorFrom(t.CreatedBy), IssuerGone: t.IssuerGone,
 		CreatedAt: wireTime(t.CreatedAt), ExpiresAt: wireTime(t.ExpiresAt), LastUsedAt: wireTime(t.LastUsedAt),
-	}
-	if t.CreatedBy != (identity.Creator{}) {
-		body.CreatedBy = &creatorBody{UserID: orNull(t.CreatedBy.UserID), TokenID: orNull(t.CreatedBy.TokenID)}
 	}
 	if body.IPWhitelist == nil {
 		body.IPWhitelist = identity.AllowList{}
@@ -74,7 +79,11 @@ func (t *endTime) UnmarshalText(text []byte) error {
 
 func (h *handlers) listTokens(c echo.Context, actor identity.Actor) error {
 	q := api.NewQuery(c)
-	page, filter := pageOf(q), identity.TokenFilter{}
+	page, filter := pageOf(q), identity.TokenFilter{
+		UserID:        q.Int("filter[userId]", 1, maxInt64, 0),
+		ExpiresAfter:  timeOf(q, "filter[expiresAfter]"),
+		ExpiresBefore: timeOf(q, "filter[expiresBefore]"),
+	}
 	filter.CreatedBy.UserID, filter.CreatedBy.TokenID = userOrToken(q, "filter[createdBy]")
 	if err := q.Err(); err != nil {
 		return err

@@ -23,44 +23,99 @@ func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
 	}
 	h.setAfter(c, page.Next)
 	body := list[userBody]{Data: dataFrom(page.Users, userFrom)}
-	if query.After == nil {
+	if query.After == nil && !query.NoTotal {
 		body.Total = &page.Total
 	}
 	return c.JSON(http.StatusOK, body)
+}
+
+type countBody struct {
+	Total             int64 `json:"total"`
+	TotalIsLowerBound bool  `json:"totalIsLowerBound"`
+}
+
+func (h *handlers) countUsers(c echo.Context, actor identity.Actor) error {
+	q := api.NewQuery(c)
+	filter := userFilter(q)
+	if err := q.Err(); err != nil {
+		return err
+	}
+	count, err := h.service.CountUsers(c.Request().Context(), actor, filter)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, countBody{Total: count.Total, TotalIsLowerBound: count.IsLowerBound})
+}
+
+type findUsersRequest struct {
+	Texts *[]string `json:"texts" validate:"required,max=1000"`
+}
+
+type foundUsersBody struct {
+	Data     []userBody `json:"data"`
+	NotFound []string   `json:"notFound"`
+}
+
+func (h *handlers) findUsers(c echo.Context, actor identity.Actor) error {
+	request, err := api.Bind[findUsersRequest](c)
+	if err != nil {
+		return err
+	}
+	matches, err := h.service.FindUsers(c.Request().Context(), actor, *request.Texts)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, foundUsersBody{Data: dataFrom(matches.Users, userFrom), NotFound: matches.NotFound})
 }
 
 // userQuery reads the parameters of the list.
 func userQuery(c echo.Context) (identity.UserQuery, error) {
 	q := api.NewQuery(c)
 	query := identity.UserQuery{
-		Filter: identity.UserFilter{
-			Name:   q.Text("filter[name]", identity.MaxNameLength),
-			Search: q.Text("filter[q]", identity.MaxNameLength),
-			Email:  q.Text("filter[email]", identity.MaxEmailBytes),
-			Group:  q.Int("filter[group]", 1, maxInt64, 0),
-		},
+		Filter:     userFilter(q),
 		Limit:      limitOf(q),
 		Offset:     q.Int("offset", 0, maxInt64, 0),
 		Sort:       oneOf(q, "sort_by", identity.UserSorts...),
 		Descending: q.OneOf("sort_order", "asc", "desc") == "desc",
-	}
-	if q.Has("filter[email]") && query.Filter.Email == "" {
-		// Taken as "any address" it would return a wrong user to a service that lost the value.
-		q.Fail("filter[email]", "required", "must not be empty")
-	}
-	if q.Has("filter[tfa]") {
-		tfa := q.OneOf("filter[tfa]", "true", "false") == "true"
-		query.Filter.TFA = &tfa
-	}
-	active, status := q.OneOf("filter[active]", "0", "1") == "1", q.OneOf("filter[status]", "any", "active", "inactive")
-	switch {
-	case active && status == "inactive":
-		query.Filter.None = true
-	case active || status != "any":
-		query.Filter.Active = new(status != "inactive")
+		NoTotal:    q.OneOf("total", "true", "false") == "false",
 	}
 	query.After = cursorOf(q, query.Sort, query.Descending)
 	return query, q.Err()
+}
+
+// userFilter reads the filters of users.
+func userFilter(q *api.Query) identity.UserFilter {
+	filter := identity.UserFilter{
+		Name:          q.Text("filter[name]", identity.MaxNameLength),
+		Search:        q.Text("filter[q]", identity.MaxNameLength),
+		Email:         q.Text("filter[email]", identity.MaxEmailBytes),
+		Group:         q.Int("filter[group]", 1, maxInt64, 0),
+		SigninAfter:   timeOf(q, "filter[lastSigninAfter]"),
+		SigninBefore:  timeOf(q, "filter[lastSigninBefore]"),
+		CreatedAfter:  timeOf(q, "filter[createdAfter]"),
+		CreatedBefore: timeOf(q, "filter[createdBefore]"),
+	}
+	if q.Has("filter[email]") && filter.Email == "" {
+		// Taken as "any address" it would return a wrong user to a service that lost the value.
+		q.Fail("filter[email]", "required", "must not be empty")
+	}
+	filter.TFA, filter.Locked = boolOf(q, "filter[tfa]"), boolOf(q, "filter[locked]")
+	active, status := q.OneOf("filter[active]", "0", "1") == "1", q.OneOf("filter[status]", "any", "active", "inactive")
+	switch {
+	case active && status == "inactive":
+		filter.None = true
+	case active || status != "any":
+		filter.Active = new(status != "inactive")
+	}
+	return filter
+}
+
+// boolOf reads true or false; nil where it is absent.
+func boolOf(q *api.Query, name string) *bool {
+	if !q.Has(name) {
+		return nil
+	}
+	return new(q.OneOf(name, "true", "false") == "true")
 }
 
 // cursorOf reads the parameter after, nil where it is absent. The cursor must be

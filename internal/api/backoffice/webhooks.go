@@ -24,13 +24,15 @@ type webhookBody struct {
 	Secret     string                 `json:"secret,omitempty"`
 	CreateTime wireTime               `json:"createTime"`
 	UpdateTime wireTime               `json:"updateTime"`
+	CreatedBy  *creatorBody           `json:"createdBy"`
 	Version    int64                  `json:"version"`
 }
 
 func webhookFrom(w identity.Webhook) webhookBody {
 	return webhookBody{
 		ID: w.ID, URL: w.URL, Events: w.Events, Format: w.Format, Auth: w.Auth, Active: w.Active,
-		CreateTime: wireTime(w.CreatedAt), UpdateTime: wireTime(w.UpdatedAt), Version: w.Version,
+		CreateTime: wireTime(w.CreatedAt), UpdateTime: wireTime(w.UpdatedAt), CreatedBy: creatorFrom(w.CreatedBy),
+		Version: w.Version,
 	}
 }
 
@@ -81,11 +83,12 @@ func (r updateWebhookRequest) change() identity.WebhookChange {
 
 func (h *handlers) listWebhooks(c echo.Context, actor identity.Actor) error {
 	q := api.NewQuery(c)
-	page := pageOf(q)
+	page, filter := pageOf(q), identity.WebhookFilter{}
+	filter.CreatedBy.UserID, filter.CreatedBy.TokenID = userOrToken(q, "filter[createdBy]")
 	if err := q.Err(); err != nil {
 		return err
 	}
-	webhooks, total, err := h.service.Webhooks(c.Request().Context(), actor, page)
+	webhooks, total, err := h.service.Webhooks(c.Request().Context(), actor, filter, page)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ func TestWebhooks(t *testing.T) {
 			"id": 1.0, "url": "https://example.com/hook?key=1", "events": []any{"USER_CREATED", "USER_DELETED"},
 			"format": "powens", "auth": "standard",
 			"active": true, "createTime": "2026-11-22T12:00:00+00:00", "updateTime": nil, "version": 1.0,
+			"createdBy": changes{"userId": nil, "tokenId": 1.0},
 		}
 		got := created.Object()
 		secret, _ := got["secret"].(string)

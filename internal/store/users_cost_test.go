@@ -1,0 +1,180 @@
+package store
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/pgtest"
+)
+
+const manyUsers = 100_000
+
+// fillUsers stores manyUsers users on an engine: one in ten is inactive, one in a thousand
+// has no second factor, one per minute is created, and one in two has signed in an hour
+// later. A hundred are locked, many have been.
+func fillUsers(t *testing.T, engine string) *Store {
+	t.Helper()
+	url := "sqlite:" + filepath.Join(t.TempDir(), "roster.db")
+	at := func(micros string) string { return micros }
+	if engine == "postgres" {
+		url = pgtest.New(t)
+		at = func(micros string) string {
+			return "'1970-01-01Z'::timestamptz + (" + micros + ") * interval '1 microsecond'"
+		}
+	}
+	if _, err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(url, Options{MaxConns: 1}) // what SET says holds for the connection
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	const never = "-62135596800000000"
+	created := fmt.Sprintf("%d + i * 60000000", firstUser.UnixMicro())
+	signedIn := "CASE WHEN i % 2 = 0 THEN " + created + " + 3600000000 ELSE " + never + " END"
+	numbers := func(n int) string {
+		return fmt.Sprintf("WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < %d) ", n)
+	}
+	for _, statement := range []string{
+		numbers(manyUsers) + `INSERT INTO users (name, name_folded, email, email_folded, password_hash, phone, active, tfa,
+			allow_list, client_tags, can_view_masked_data, created_at, last_signin_at)
+		SELECT 'User ' || i, 'user ' || i, 'u' || i || '@example.com', 'u' || i || '@example.com', '',
+			CASE WHEN i % 3 = 0 THEN '+1804' || (1000000 + i) ELSE '' END, i % 10 <> 0, i % 1000 <> 1,
+			'', '[]', false, ` + at(created) + ", " + at(signedIn) + " FROM n",
+		numbers(22_000) + `INSERT INTO throttles (key, started_at, attempts, failures, locked_until, user_id, blocked_until)
+		SELECT 'key ' || i, ` + at("0") + ", 0, 0, " + at("0") + ", i * 4, " +
+			at(fmt.Sprintf("%d + CASE WHEN i %% 220 = 0 THEN 60000000 ELSE -60000000 END", firstUser.UnixMicro())) + " FROM n",
+		numbers(manyUsers) + "INSERT INTO memberships (user_id, group_id) SELECT i, 1 FROM n",
+		"ANALYZE",
+	} {
+		if _, err := s.write.db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	return s
+}
+
+var firstUser = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// searches are filters of which few users of fillUsers are found, and by which index.
+func searches() map[string]identity.UserFilter {
+	minute := func(n int) time.Time { return firstUser.Add(time.Duration(n) * time.Minute) }
+	yes := true
+	return map[string]identity.UserFilter{
+		"users_by_creation, the latest":    {CreatedAfter: minute(manyUsers - 20)},
+		"users_by_creation, the first":     {CreatedBefore: minute(20)},
+		"users_by_creation, between":       {CreatedAfter: minute(5000), CreatedBefore: minute(5020)},
+		"users_by_last_signin, the latest": {SigninAfter: minute(manyUsers + 20)},
+		"users_by_active_signin, between":  {SigninAfter: minute(5000), SigninBefore: minute(5040), Active: &yes},
+		"throttles_by_block":               {Locked: &yes, LockedAt: firstUser},
+	}
+}
+
+// TestUserSearchesCostLittle asks PostgreSQL how many rows it reads for lists and counts by
+// period and lock, as TestEventsCostTheSame does, and reports how long the counts take that
+// a home page has.
+func TestUserSearchesCostLittle(t *testing.T) {
+	t.Parallel()
+	s := fillUsers(t, "postgres")
+	ctx := t.Context()
+	const few, limit = 150, 50
+	check := func(what string, modes []string, query string, args []any, most float64) {
+		t.Helper()
+		for _, mode := range modes {
+			if got := rowsRead(t, s, mode, query, args); got > most {
+				t.Errorf("%s, %s: %v rows are read, want at most %v", what, mode, got, most)
+			}
+		}
+	}
+	both := []string{"force_custom_plan", "force_generic_plan"}
+	for name, filter := range searches() {
+		for _, sort := range []identity.UserSort{identity.SortByID, identity.SortByName, identity.SortByLastSignin} {
+			q := identity.UserQuery{Filter: filter, Sort: sort, Limit: limit}
+			where := s.userConditions(filter, true)
+			// Each match is read from the index, from the CTE, for the count, and with its groups.
+			most := 6.0 * few
+			check(name+" by "+string(sort), both, where.pageQuery(q, 5000), append(where.args, limit+1, 0), most)
+		}
+		query, args := s.boundedCount(filter, 10_000)
+		check(name+", count", both, query, args, 3*few)
+	}
+	// A period that many match is read in its order, and counted to the bound.
+	yes := true
+	old := identity.UserFilter{SigninBefore: firstUser.Add(24 * 365 * time.Hour), Active: &yes}
+	query, args := s.boundedCount(old, 10_000)
+	check("all of them, count", both, query, args, 10_001)
+	q := identity.UserQuery{Filter: old, Sort: identity.SortByLastSignin, Limit: limit, NoTotal: true}
+	where := s.userConditions(old, false)
+	check("all of them, a page", both, where.pageQuery(q, 5000), append(where.args, limit+1, 0), 2*limit+2)
+	none := identity.UserFilter{TFA: new(bool), Active: &yes}
+	query, args = s.boundedCount(none, 10_000)
+	check("no second factor, count", both[:1], query, args, few)
+	for what, column := range map[string]string{
+		"email": "email_folded " + s.pool.engine.among,
+		"phone": "phone <> '' AND phone " + s.pool.engine.among, "id": "id " + s.pool.engine.amongIDs,
+	} {
+		list := map[string]string{"email": `["u7@example.com","u8@example.com"]`, "phone": `["+18041000009"]`, "id": `["1","2"]`}
+		check("find by "+what, both, usersNamed(column), []any{list[what], 1001}, 10)
+	}
+	if _, err := s.write.db.ExecContext(ctx, "RESET plan_cache_mode"); err != nil {
+		t.Fatal(err)
+	}
+	for name, filter := range map[string]identity.UserFilter{
+		"active, not seen for long": old, "no second factor": none, "locked": {Locked: &yes, LockedAt: firstUser}, "all": {},
+	} {
+		begun := time.Now()
+		count, err := s.UserCount(ctx, filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %+v in %v", name, count, time.Since(begun))
+	}
+}
+
+// TestUserSearchesByIndexOnSQLite: the same searches do not scan the table.
+func TestUserSearchesByIndexOnSQLite(t *testing.T) {
+	t.Parallel()
+	s := fillUsers(t, "sqlite")
+	check := func(what, index, query string, args []any) {
+		t.Helper()
+		plan := planOf(t, s, "EXPLAIN QUERY PLAN "+query, args)
+		lines := strings.Split(plan, "\n")
+		scans := slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "SCAN users") })
+		if scans && !strings.Contains(plan, "CO-ROUTINE") && !strings.Contains(plan, "MATERIALIZE") ||
+			!strings.Contains(plan, index) {
+			t.Errorf("%s: want %s\n%s\n%s", what, index, query, plan)
+		}
+	}
+	for name, filter := range searches() {
+		index, _, _ := strings.Cut(name, ",")
+		where := s.userConditions(filter, true)
+		q := identity.UserQuery{Filter: filter, Sort: identity.SortByID, Limit: 50}
+		check(name, index, where.pageQuery(q, 5000), append(where.args, 51, 0))
+		query, args := s.boundedCount(filter, 10_000)
+		check(name+", count", index, query, args)
+	}
+	yes := true
+	none := identity.UserFilter{TFA: new(bool), Active: &yes}
+	query, args := s.boundedCount(none, 10_000)
+	check("no second factor, count", "users_by_active_tfa", query, args)
+	check("by email", "users_email_folded", usersNamed("email_folded "+s.pool.engine.among), []any{`["u7@example.com"]`, 9})
+	check("by phone", "users_by_phone", usersNamed("phone <> '' AND phone "+s.pool.engine.among), []any{`["+18041000009"]`, 9})
+	check("by id", "INTEGER PRIMARY KEY", usersNamed("id "+s.pool.engine.amongIDs), []any{`["1"]`, 9})
+	for name, filter := range map[string]identity.UserFilter{
+		"not seen for long": {SigninBefore: time.Now(), Active: &yes}, "no second factor": none,
+		"locked": {Locked: &yes, LockedAt: firstUser}, "all": {},
+	} {
+		begun := time.Now()
+		count, err := s.UserCount(t.Context(), filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %+v in %v", name, count, time.Since(begun))
+	}
+}
