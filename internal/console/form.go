@@ -57,6 +57,9 @@ type problems struct {
 // another page has to show.
 func problemsOf(err error) (problems, bool) {
 	f := api.FailureFrom(err)
+	if f.Code == "validation_failed" {
+		f.Message = "Some values have to be put right."
+	}
 	switch f.Kind {
 	case identity.Invalid, identity.Conflict:
 		return problems{Message: f.Message, Fields: f.Fields}, true

@@ -2,9 +2,10 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -156,35 +157,56 @@ func (h *handlers) renderAct(c echo.Context, actor identity.Actor, act userAct, 
 	})
 }
 
-// maxHeld is how many things of a kind the page names.
-const maxHeld = 5
-
 // holdings returns what a user still holds, as far as the caller may know.
 func (h *handlers) holdings(ctx context.Context, actor identity.Actor, id int64) ([]holding, error) {
-	_, sessions, err := h.service.Sessions(ctx, actor, id, identity.Page{Limit: 1})
+	held, err := h.service.Holdings(ctx, actor, id)
 	if err != nil {
 		return nil, err
 	}
-	tokens := holding{Text: "Tokens that the user has made", Denied: lacks(actor, identity.TokensManage)}
-	if tokens.Denied == "" {
-		made, total, err := h.service.Tokens(ctx, actor,
-			identity.TokenFilter{CreatedBy: identity.Creator{UserID: id}}, identity.Page{Limit: maxHeld})
-		if err != nil {
-			return nil, err
-		}
-		tokens.Text = count(total, "token") + " that the user has made. They go on working: revoke those that must not."
-		if total == 0 {
-			tokens.Text = "No token that the user has made."
-		}
-		for _, token := range made {
-			tokens.Links = append(tokens.Links,
-				link{Prefix + "/tokens/" + strconv.FormatInt(token.ID, 10), string(token.Name)})
-		}
-		if more := total - int64(len(made)); more > 0 {
-			tokens.More = "and " + number(more) + " more"
-		}
+	return []holding{
+		{Text: sessionsText(held.Sessions)},
+		holdingFrom(actor, held.TokensActingFor, "token", "that acts for the user, and does no longer",
+			"that act for the user, and do no longer", identity.TokensManage, tokenLink),
+		holdingFrom(actor, held.TokensCreated, "token", "that the user has made, which goes on working",
+			"that the user has made, which go on working", identity.TokensManage, tokenLink),
+		holdingFrom(actor, held.WebhooksCreated, "webhook", "that the user has made, which goes on",
+			"that the user has made, which go on", identity.WebhooksManage, webhookLink),
+	}, nil
+}
+
+// holdingFrom says how many things of a kind a user holds, in words for one and for several,
+// and names the first.
+func holdingFrom[T any](actor identity.Actor, held identity.Held[T], noun, one, several string,
+	needed identity.Permission, linkOf func(T) link,
+) holding {
+	words := several
+	if held.Total == 1 {
+		words = one
 	}
-	return slices.Concat([]holding{{Text: sessionsText(sessions)}}, []holding{tokens}), nil
+	text := holding{Text: count(held.Total, noun) + " " + words + "."}
+	if held.Total == 0 {
+		words, _, _ = strings.Cut(one, ",")
+		return holding{Text: "No " + noun + " " + words + "."}
+	}
+	if !held.Shown {
+		text.Denied = lacks(actor, needed)
+		return text
+	}
+	for _, thing := range held.First {
+		text.Links = append(text.Links, linkOf(thing))
+	}
+	if more := held.Total - int64(len(held.First)); more > 0 {
+		text.More = "and " + number(more) + " more"
+	}
+	return text
+}
+
+func tokenLink(t identity.Token) link {
+	return link{Prefix + "/tokens/" + strconv.FormatInt(t.ID, 10), string(t.Name)}
+}
+
+func webhookLink(w identity.Webhook) link {
+	return link{Prefix + "/webhooks/" + strconv.FormatInt(w.ID, 10), fmt.Sprintf("Webhook %d", w.ID)}
 }
 
 func sessionsText(n int64) string {

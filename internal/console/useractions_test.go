@@ -33,7 +33,8 @@ func TestUserActs(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := b.get(path+"/deactivate").shows(t, http.StatusOK, "signed out everywhere", "2 sessions, which end",
-			"1 token that the user has made", "importer", "Mary &lt;img", `-d &#39;{&#34;active&#34;:false}&#39;`).hides(t, hostile)
+			"1 token that the user has made, which goes on working.", "importer",
+			"No token that acts for the user.", "No webhook", "Mary &lt;img", `-d &#39;{&#34;active&#34;:false}&#39;`).hides(t, hostile)
 		values := formIn(t, a)
 		b.post(path+"/deactivate", values).shows(t, http.StatusOK, "The user is inactive", "Inactive")
 		if got := userAt(t, s, user.ID); got.Active || got.Version != 2 {
@@ -66,9 +67,19 @@ func TestUserActsRefused(t *testing.T) {
 			a := b.get("/console/users/1"+act).shows(t, http.StatusOK, "This is you.")
 			b.post("/console/users/1"+act, formIn(t, a)).shows(t, http.StatusConflict, "the last active administrator", "This is you.")
 		}
+		jane, err := s.Service.Authenticate(t.Context(), s.SignInWith(email, password).AccessToken.Token, identity.Origin{})
+		for _, name := range []identity.Label{"secret name", "secret name 2"} {
+			if err == nil {
+				_, _, err = s.Service.CreateToken(t.Context(), jane, identity.Token{Name: name}, nil)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 		helper, self := signedInAs(t, s, "helper@example.com", false, identity.UsersUpdate, identity.UsersDelete)
 		for _, act := range []string{"/deactivate", "/delete"} {
-			a := helper.get("/console/users/1"+act).shows(t, http.StatusOK, "needs the permission tokens.manage").hides(t, email)
+			a := helper.get("/console/users/1"+act).shows(t, http.StatusOK, "2 tokens that the user has made", "needs the permission tokens.manage").
+				hides(t, email, "secret name")
 			helper.post("/console/users/1"+act, formIn(t, a)).
 				shows(t, http.StatusForbidden, "permissions that you do not hold yourself").hides(t, email)
 		}

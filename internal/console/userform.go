@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -66,9 +65,7 @@ func userChangeFrom(values url.Values, all bool) (identity.UserChange, error) {
 	change.Groups = groupsFrom(&problems, values[identity.FieldGroups])
 	tags := parsedLines(&problems, identity.FieldClientTags, values, identity.MaxClientTags, tagFrom)
 	change.ClientTags = &tags
-	if err := identity.ClientTags(tags).Check(); err != nil {
-		addProblem(&problems, identity.FieldClientTags, err)
-	}
+	add(&problems, identity.FieldClientTags, identity.ClientTags(tags).Check())
 	return change, problems.Err()
 }
 
@@ -94,9 +91,7 @@ func groupsFrom(problems *identity.Problems, texts []string) *[]int64 {
 // parsed reads a field and adds what is wrong with it to the problems.
 func parsed[T any](problems *identity.Problems, field, text string, parse func(string) (T, error)) *T {
 	value, err := parse(text)
-	if err != nil {
-		addProblem(problems, field, err)
-	}
+	add(problems, field, err)
 	return &value
 }
 
@@ -116,14 +111,6 @@ func parsedLines[T any](problems *identity.Problems, field string, values url.Va
 		list = append(list, *parsed(problems, field+"["+strconv.Itoa(i)+"]", line, parse))
 	}
 	return list
-}
-
-func addProblem(problems *identity.Problems, field string, err error) {
-	code, message := "invalid", "is not valid"
-	if wrong, ok := errors.AsType[*identity.ValueError](err); ok {
-		code, message = wrong.Code, wrong.Message
-	}
-	problems.Add(field, code, message)
 }
 
 // onlyChanged returns a change without the fields that stay as they are, and what it changes.
