@@ -307,3 +307,29 @@ func TestEditUserWithoutDatabase(t *testing.T) {
 		}
 	})
 }
+
+// TestGroupFilterWithoutScript shows the groups that match, as a step of the form, and loses
+// nothing that was ticked or typed.
+func TestGroupFilterWithoutScript(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		b := signedIn(t, s)
+		user := createUser(t, s, mary())
+		for i := range 10 {
+			if _, err := s.Service.CreateGroup(t.Context(), identity.CommandLine(), identity.Group{
+				Name: identity.Label(fmt.Sprintf("Team %d", i)),
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, path := range []string{pathOf(user) + "/edit", newPath} {
+			values := typed(formIn(t, b.get(path)), "step", "filter", "groupFilter", "team 7", "groups", "1", "name", "Typed")
+			a := b.post(path, values).shows(t, http.StatusOK, `value="Typed"`,
+				`<label class="switch"><input type="checkbox" name="groups" value="9">`,
+				`<label class="switch" hidden><input type="checkbox" name="groups" value="1" checked>`)
+			if again := formIn(t, a); again.Get("groups") != "1" || again.Get("groupFilter") != "team 7" {
+				t.Errorf("%v", again)
+			}
+		}
+	})
+}
