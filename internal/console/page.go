@@ -241,7 +241,7 @@ var notes = map[string]string{
 	"created":     "The user is created.",
 	"invited_new": "The user is created, and an invitation is on its way.",
 	"invited":     "An invitation is on its way. It works for 7 days, and earlier ones no longer do.",
-	"reset_sent":  "A link to choose another password is on its way, unless the user has got five within the hour.",
+	"reset_sent":  "A link to choose another password is on its way, unless too many were asked for of late.",
 	"activated":   "The user is active.",
 	"deactivated": "The user is inactive, and signed out everywhere.",
 	"deleted":     "The user is deleted.",
