@@ -22,7 +22,7 @@ const module = "github.com/rosterhq/roster"
 var arrows = map[string][]string{
 	"cmd/roster": {"internal/app", "internal/config", "internal/delivery", "internal/identity", "internal/service"},
 	"internal/app": {
-		"internal/config", "internal/httpserver", "internal/outbox", "internal/mail", "internal/webhook",
+		"internal/config", "internal/httpserver", "internal/outbox", "internal/jobs", "internal/mail", "internal/webhook",
 		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens",
 		"internal/console", "internal/service", "internal/store", "internal/secret", "internal/identity", "internal/delivery",
 	},
@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 		"internal/notify", "internal/store", "internal/secret", "internal/identity", "internal/delivery", "pkg/webhooksig",
 	},
 	"internal/outbox":         {"internal/store", "internal/identity", "internal/delivery"},
+	"internal/jobs":           {"internal/service", "internal/identity"},
 	"internal/api":            {"internal/identity", "internal/delivery"},
 	"internal/api/backoffice": {"", "internal/api", "internal/service", "internal/identity", "internal/delivery", "internal/secret"},
 	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity"},
@@ -64,7 +65,7 @@ var foreign = map[string][]string{
 		"internal/console",
 	},
 	"github.com/go-playground":     {"internal/api"},
-	"github.com/prometheus":        {"internal/httpserver", "internal/store", "internal/outbox"},
+	"github.com/prometheus":        {"internal/httpserver", "internal/store", "internal/outbox", "internal/jobs"},
 	"github.com/alecthomas/kong":   {"cmd/roster"},
 	"go.opentelemetry.io":          {"internal/httpserver"},
 	"github.com/XSAM/otelsql":      {"internal/store"},

@@ -51,6 +51,9 @@ func parseQuery(text string) *Query {
 	return q
 }
 
+// QueryOf returns parameters that a body has, under the same rules.
+func QueryOf(values url.Values) *Query { return &Query{values: values, read: map[string]bool{}} }
+
 // ParseForm parses the parameters of a form or a URL. It returns an error for malformed
 // text and for more than maxParameters.
 func ParseForm(text string) (url.Values, error) {

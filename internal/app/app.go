@@ -22,6 +22,7 @@ import (
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/httpserver"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/jobs"
 	"github.com/rosterhq/roster/internal/mail"
 	"github.com/rosterhq/roster/internal/outbox"
 	"github.com/rosterhq/roster/internal/secret"
@@ -59,6 +60,7 @@ type App struct {
 	Service       *service.Service
 	Server        *httpserver.Server
 	Worker        *outbox.Worker
+	Jobs          *jobs.Worker
 	OutboxMetrics *outbox.Metrics
 
 	config          *config.Config
@@ -120,7 +122,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 				api.WebhookRenderers(Dialects(a.Service, api.Site{}))),
 		},
 	})
-	a.metrics = httpserver.NewMetrics(a.Store.Collector(), a.OutboxMetrics)
+	a.Jobs = jobs.New(a.Service, a.logger)
+	a.metrics = httpserver.NewMetrics(a.Store.Collector(), a.OutboxMetrics, a.Jobs)
 	a.Server = a.newServer(o)
 	return a, nil
 }

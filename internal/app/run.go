@@ -155,6 +155,7 @@ func (a *App) Run(ctx context.Context) error {
 		work.Go(func() { metricsErr = a.metrics.Run(ctx, a.metricsListener, a.logger) })
 	}
 	work.Go(func() { a.Worker.Run(ctx) })
+	work.Go(func() { a.Jobs.Run(ctx) })
 	if a.config.PreparedStatements { // else there may be a pooler, which passes no notifications
 		work.Go(func() { a.Store.Listen(ctx, func() {}) })
 	}

@@ -38,7 +38,9 @@ func New(s *service.Service, site api.Site, now func() time.Time) api.Dialect {
 	}
 	return api.Dialect{
 		Name: "console", Prefix: Prefix, Scheme: api.Cookie(h.secure), WriteError: h.writeError, Files: static,
-		Routes: slices.Concat(h.setupRoutes(), h.signInRoutes(), h.userRoutes(), h.editRoutes()),
+		Routes: slices.Concat(
+			h.setupRoutes(), h.signInRoutes(), h.userRoutes(), h.editRoutes(), h.groupRoutes(), h.tokenRoutes(),
+		),
 	}
 }
 

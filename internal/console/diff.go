@@ -55,9 +55,17 @@ var labels = []struct{ field, text string }{
 	{identity.FieldAuth, "Authentication"},
 	{identity.FieldSecret, "Secret"},
 	{identity.FieldSession, "Session"},
+	{fieldPeople, "People"},
 }
 
+// labelOf returns a field as pages call it. A part of a list, such as ipWhitelist[1], is a
+// line.
 func labelOf(field string) string {
+	if name, rest, isPart := strings.Cut(field, "["); isPart {
+		if n, err := strconv.Atoi(strings.TrimSuffix(rest, "]")); err == nil {
+			return fmt.Sprintf("%s, line %d", labelOf(name), n+1)
+		}
+	}
 	for _, label := range labels {
 		if label.field == field {
 			return label.text

@@ -81,7 +81,11 @@ func (p problems) Of(name string) string {
 				continue
 			}
 		}
-		if field.Field == name {
+		switch {
+		case field.Field != name:
+		case strings.HasSuffix(field.Message, "."): // a sentence of its own
+			messages = append(messages, field.Message)
+		default:
 			messages = append(messages, "This "+field.Message+".")
 		}
 	}
@@ -100,13 +104,42 @@ func lacks(actor identity.Actor, needed ...identity.Permission) string {
 	return ""
 }
 
-// add records the error of a parser of identity for a field; nil is no problem.
-func add(wrong *identity.Problems, field string, err error) {
-	var value *identity.ValueError
+// addProblem records that a field has a bad value; err is nil for a good one.
+func addProblem(list *identity.Problems, name string, err error) {
+	var bad *identity.ValueError
 	switch {
-	case errors.As(err, &value):
-		wrong.Add(field, value.Code, value.Message)
-	case err != nil:
-		wrong.Add(field, "invalid_value", "is not valid")
+	case err == nil:
+	case errors.As(err, &bad):
+		list.Add(name, bad.Code, bad.Message)
+	default:
+		list.Add(name, "invalid_value", "cannot be read")
 	}
 }
+
+// The steps of a form, as its buttons have them.
+const (
+	stepEdit   = "edit"
+	stepReview = "review"
+	stepSave   = "save"
+)
+
+// keptFields returns the fields of a form that its next page has to send again.
+func keptFields(values url.Values) []field {
+	kept := maps.Clone(values)
+	delete(kept, "step")
+	return fieldsOf(kept)
+}
+
+// reviewView is the page that shows a change before it is saved.
+type reviewView struct {
+	Heading string
+	Message string
+	Action  string // the path of the form
+	Save    string // the text of the button that saves
+	Changes []change
+	Rights  []permissionRow // what is given, in sentences
+	Fields  []field
+}
+
+// statusOf returns the status of a page that shows the problems of an error.
+func statusOf(err error) int { return api.FailureFrom(err).Status }

@@ -21,7 +21,9 @@ func TestMerge(t *testing.T) {
 		{Name: "agreed", Label: "Agreed"},
 	}
 	before := url.Values{"name": {"a"}, "phone": {"1"}, "list": {"x", "y"}, "same": {"two\nlines"}, "agreed": {"1"}}
-	theirs := url.Values{"name": {"b"}, "phone": {"2"}, "list": {"y", "x"}, "on": {"true"}, "same": {"two\nlines"}, "agreed": {"2"}}
+	theirs := url.Values{
+		"name": {"b"}, "phone": {"2"}, "list": {"y", "x"}, "on": {"true"}, "same": {"two\nlines"}, "agreed": {"2"},
+	}
 	yours := url.Values{"name": {"c"}, "phone": {"1"}, "list": nil, "same": {"two\r\nlines"}, "agreed": {"2"}}
 	view := mergeFrom(fields, before, theirs, yours, 7)
 	want := mergeView{

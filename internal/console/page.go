@@ -155,7 +155,15 @@ func templateNamed(name string) (*template.Template, error) {
 var functions = template.FuncMap{
 	"label":  labelOf,
 	"number": number,
+	"anchor": anchor,
 	"args":   args,
+}
+
+// anchor returns the id of the element that edits a field, also for a part of it such as
+// ipWhitelist[1].
+func anchor(field string) string {
+	name, _, _ := strings.Cut(field, "[")
+	return "f-" + name
 }
 
 // args returns its arguments, names and values in turn, as the data of a part.
@@ -234,15 +242,21 @@ func (h *handlers) setCookie(c echo.Context, name, value string, period time.Dur
 }
 
 // notes holds the sentences that follow an action.
-var notes = map[string]string{
-	"signed_out":  "You are signed out.",
-	"saved":       "The changes are saved.",
-	"unchanged":   "Nothing had to be changed.",
-	"created":     "The user is created.",
-	"invited_new": "The user is created, and an invitation is on its way.",
-	"invited":     "An invitation is on its way. It works for 7 days, and earlier ones no longer do.",
-	"reset_sent":  "A link to choose another password is on its way, unless too many were asked for of late.",
-	"activated":   "The user is active.",
-	"deactivated": "The user is inactive, and signed out everywhere.",
-	"deleted":     "The user is deleted.",
+var notes = map[string]string{ //nolint:gosec // G101: sentences, no credentials
+	"signed_out":     "You are signed out.",
+	"group_created":  "The group is created.",
+	"group_changed":  "The group is changed.",
+	"group_deleted":  "The group is deleted.",
+	"members_added":  "The members are added.",
+	"member_removed": "The member is taken out.",
+	"token_revoked":  "The token is revoked. It stopped working at once.",
+	"saved":          "The changes are saved.",
+	"unchanged":      "Nothing had to be changed.",
+	"created":        "The user is created.",
+	"invited_new":    "The user is created, and an invitation is on its way.",
+	"invited":        "An invitation is on its way. It works for 7 days, and earlier ones no longer do.",
+	"reset_sent":     "A link to choose another password is on its way, unless too many were asked for of late.",
+	"activated":      "The user is active.",
+	"deactivated":    "The user is inactive, and signed out everywhere.",
+	"deleted":        "The user is deleted.",
 }

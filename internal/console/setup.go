@@ -74,11 +74,11 @@ func (h *handlers) setUp(c echo.Context, actor identity.Actor) error {
 func (h *handlers) createFirstUser(c echo.Context, actor identity.Actor, values url.Values) (identity.TokenPair, error) {
 	var wrong identity.Problems
 	name, err := identity.ParseName(values.Get("name"))
-	add(&wrong, identity.FieldName, err)
+	addProblem(&wrong, identity.FieldName, err)
 	email, err := identity.ParseEmail(values.Get("email"))
-	add(&wrong, identity.FieldEmail, err)
+	addProblem(&wrong, identity.FieldEmail, err)
 	password, err := identity.ParsePassword(values.Get("password"))
-	add(&wrong, identity.FieldPassword, err)
+	addProblem(&wrong, identity.FieldPassword, err)
 	if values.Get("password") != values.Get("again") {
 		wrong.Add("again", "different", "differs from the password")
 	}

@@ -72,7 +72,7 @@ func apiUserPath(id int64) string { return "/api/v2/users/" + strconv.FormatInt(
 func profileViewFrom(actor identity.Actor, user identity.User, names map[int64]string, now time.Time) profileView {
 	view := profileView{
 		Head: userHeadFrom(actor, user, "profile", names, now), Phone: string(user.Phone),
-		Reason: blockedText(user.BlockedCode), Addresses: addressesText(actor, user), Unmasked: user.CanViewMaskedData,
+		Reason: blockedText(user.BlockedCode), Addresses: allowedText(actor, user), Unmasked: user.CanViewMaskedData,
 	}
 	for _, id := range user.Groups {
 		view.Groups = append(view.Groups, link{Prefix + "/groups/" + strconv.FormatInt(id, 10), groupName(names, id)})
@@ -94,8 +94,8 @@ func blockedText(code identity.BlockedCode) string {
 	return string(code)
 }
 
-// addressesText summarises an allow-list. A mask has one entry, however long the list is.
-func addressesText(actor identity.Actor, user identity.User) string {
+// allowedText summarises an allow-list. A mask has one entry, however long the list is.
+func allowedText(actor identity.Actor, user identity.User) string {
 	switch {
 	case len(user.AllowList) == 0:
 		return "Any address"

@@ -1,8 +1,6 @@
 package console
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/url"
 	"slices"
 	"strconv"
@@ -65,7 +63,7 @@ func userChangeFrom(values url.Values, all bool) (identity.UserChange, error) {
 	change.Groups = groupsFrom(&problems, values[identity.FieldGroups])
 	tags := parsedLines(&problems, identity.FieldClientTags, values, identity.MaxClientTags, tagFrom)
 	change.ClientTags = &tags
-	add(&problems, identity.FieldClientTags, identity.ClientTags(tags).Check())
+	addProblem(&problems, identity.FieldClientTags, identity.ClientTags(tags).Check())
 	return change, problems.Err()
 }
 
@@ -91,7 +89,7 @@ func groupsFrom(problems *identity.Problems, texts []string) *[]int64 {
 // parsed reads a field and adds what is wrong with it to the problems.
 func parsed[T any](problems *identity.Problems, field, text string, parse func(string) (T, error)) *T {
 	value, err := parse(text)
-	add(problems, field, err)
+	addProblem(problems, field, err)
 	return &value
 }
 
@@ -148,17 +146,6 @@ func jsonOf(changes identity.Changes, notify bool) string {
 		body[fieldNotify] = true
 	}
 	return jsonText(body)
-}
-
-// jsonText returns a value as JSON for people to read: < and & are not escaped.
-func jsonText(value any) string {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return ""
-	}
-	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // groupChoice is a group as a box to tick.

@@ -62,7 +62,8 @@ func TestNewUserErrors(t *testing.T) {
 			t.Errorf("%v", again)
 		}
 		a = b.post(newPath, typed(again, "step", "create", "name", "Mary", "email", email, "password", "NewSecret123",
-			"ipWhitelist", "")).shows(t, http.StatusConflict, `href="#f-email"`).hides(t, "NewSecret123")
+			"ipWhitelist", "")).shows(t, http.StatusConflict, `href="#f-email"`, `class="error">Another user has this e-mail address.<`).
+			hides(t, "NewSecret123")
 		b.post(newPath, typed(formIn(t, a), "step", "create", "name", "Mary", "email", "mary@example.com", "password", "")).
 			shows(t, http.StatusBadRequest, `href="#f-password"`)
 		b.post(newPath, typed(formIn(t, a), "step", "create", "email", "mary@example.com", "groups", "99", "how", "invite")).

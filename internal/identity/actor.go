@@ -20,7 +20,8 @@ type Actor struct {
 	// enrol one.
 	MustEnrol bool
 	// Credential is the digest of the token that was presented. An operation reads the
-	// caller's rights again by it. "" for the command line.
+	// caller's rights again by it. "" for the command line, and in a job, which goes by the
+	// session or the token.
 	Credential string
 	Source     netip.Addr // zero if it is unknown
 	RequestID  string     // ours, or a trusted proxy's

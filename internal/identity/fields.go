@@ -16,7 +16,9 @@ const (
 	FieldEmail             = "email"
 	FieldEvents            = "events"
 	FieldExpiresAt         = "expiresAt"
+	FieldFilter            = "filter"
 	FieldFormat            = "format"
+	FieldGroupID           = "groupId"
 	FieldGroups            = "groups"
 	FieldKey               = "key"
 	FieldName              = "name"
@@ -32,4 +34,5 @@ const (
 	FieldToken             = "token"
 	FieldURL               = "url"
 	FieldUserID            = "userId"
+	FieldUserIDs           = "userIds"
 )

@@ -118,6 +118,7 @@ type UserFilter struct {
 	// or from all, at the time LockedAt, which the service sets.
 	Locked   *bool
 	LockedAt time.Time
+	IDs      []int64 // one of these; nil for any, empty for none
 	// None selects no user, for a request whose filters exclude each other.
 	None bool
 }

@@ -75,14 +75,22 @@ func (s *Service) lockTouched(ctx context.Context, tx *store.Tx, actor identity.
 	return actor, actor.RequireCover(permissions, user.CanViewMaskedData)
 }
 
-// regrant is current, and also returns the grant that it has read; the zero Grant for a
-// caller without a credential.
+// regrant is current, and also returns the grant that it has read; the zero Grant for the
+// command line. A caller without a credential, as a job has, is found by its session or token.
 func (s *Service) regrant(ctx context.Context, tx *store.Tx, actor identity.Actor,
 ) (identity.Actor, store.Grant, error) {
-	if actor.Credential == "" { // the command line
+	var grant store.Grant
+	var err error
+	switch {
+	case actor.Credential != "":
+		grant, err = tx.Grant(ctx, actor.Credential)
+	case actor.SessionID != 0:
+		grant, err = tx.SessionGrant(ctx, actor.SessionID)
+	case actor.TokenID != 0:
+		grant, err = tx.TokenGrant(ctx, actor.TokenID)
+	default: // the command line
 		return actor, store.Grant{}, nil
 	}
-	grant, err := tx.Grant(ctx, actor.Credential)
 	now := s.now()
 	switch {
 	case identity.KindOf(err) == identity.NotFound, err == nil && !usable(grant, now):
@@ -93,6 +101,7 @@ func (s *Service) regrant(ctx context.Context, tx *store.Tx, actor identity.Acto
 		return actor, store.Grant{}, errAddressNotAllowed()
 	}
 	again := actorOf(grant, now)
+	actor.Name = again.Name
 	actor.Permissions, actor.CanViewMaskedData = again.Permissions, again.CanViewMaskedData
 	actor.Fresh, actor.MustEnrol = again.Fresh, again.MustEnrol
 	return actor, grant, nil

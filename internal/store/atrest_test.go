@@ -104,6 +104,9 @@ func TestNothingPersonalAfterDeletion(t *testing.T) {
 		group := s.Do(http.MethodPost, apitest.GroupsPath, empty, as, from).Want(http.StatusCreated).ID()
 		update := changes{"name": "Qxzmary Banks", "phone": "+18043257763"}
 		s.Do(http.MethodPatch, path, update, apitest.From(office)).Want(http.StatusOK)
+		plan := changes{"action": "activate", "filter": changes{"q": "a personal search"}}
+		job := s.Do(http.MethodPost, apitest.JobsPath, plan, as, from).Want(http.StatusCreated).ID()
+		s.Do(http.MethodPost, fmt.Sprintf("%s/%d/start", apitest.JobsPath, job), nil, as, from).Want(http.StatusAccepted)
 		record := changes{"attributes": changes{"iban": "a personal number"}}
 		s.Do(http.MethodPut, path+"/records/accounts/personal-17", record).Want(http.StatusCreated)
 		for _, actor := range []identity.Actor{{UserID: id, Name: "session"}, {}} {
@@ -120,7 +123,7 @@ func TestNothingPersonalAfterDeletion(t *testing.T) {
 
 		column := func(query_ string) string { return strings.Trim(apitest.Query(t, db, query_)[0], "|") }
 		personal := []string{
-			"qxz", "Qxz", "804325776", here, away, "203.0.113.99", "personal", "Poppins", "Banks",
+			"qxz", "Qxz", "804325776", here, away, "203.0.113.99", "personal", "Poppins", "Banks", "personal search",
 			column(fmt.Sprintf("SELECT password_hash FROM users WHERE id = %d", id)),
 			column("SELECT fingerprint FROM idempotency_keys"), column("SELECT secret FROM totp"),
 		}

@@ -67,8 +67,9 @@ type engine struct {
 	// among is the format of the condition that a column has one of the texts of a JSON
 	// array, which is one argument however many there are; it takes the placeholder's number.
 	among string
-	// amongIDs is among for a column of numbers.
+	// amongIDs is among for a column of numbers. numbers is the rows of such an array.
 	amongIDs string
+	numbers  string
 
 	// contains returns the condition that one of the columns contains a text, and the
 	// arguments for its placeholders, which start at $n. With indexed the trigram index
@@ -226,6 +227,7 @@ var postgresEngine = engine{
 	first:       "= ANY (ARRAY(%s))",
 	among:       "= ANY (ARRAY(SELECT json_array_elements_text($%d::text::json)))",
 	amongIDs:    "= ANY (ARRAY(SELECT json_array_elements_text($%d::text::json)::bigint))",
+	numbers:     "(SELECT value::bigint FROM jsonb_array_elements_text($%d::jsonb))",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		args := []any{likePattern(text)}
 		if indexed {
@@ -376,6 +378,7 @@ var sqliteEngine = engine{
 	first:       "IN (%s)",
 	among:       "IN (SELECT value FROM json_each($%d))",
 	amongIDs:    "IN (SELECT CAST(value AS integer) FROM json_each($%d))",
+	numbers:     "(SELECT value FROM json_each($%d))",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		if indexed {
 			match := fmt.Sprintf(`{%s} : "%s"`, strings.Join(columns, " "), strings.ReplaceAll(text, `"`, `""`))

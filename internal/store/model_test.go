@@ -37,6 +37,7 @@ func matches(u identity.User, f identity.UserFilter) bool {
 	case !f.SigninAfter.IsZero() && u.LastSigninAt.Before(f.SigninAfter):
 	case !f.SigninBefore.IsZero() && !u.LastSigninAt.Before(f.SigninBefore):
 	case f.Locked != nil && *f.Locked != (u.ID%50 == 3): // see TestUsersAgainstModel
+	case f.IDs != nil && !slices.Contains(f.IDs, u.ID):
 	case f.Group != 0 && !slices.Contains(u.Groups, f.Group):
 	default:
 		return true

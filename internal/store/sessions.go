@@ -127,6 +127,15 @@ func (t *Tx) EndSessions(ctx context.Context, userID, exceptID int64) error {
 	return err
 }
 
+// HoldsSessions reports whether there is anything that EndSessions would delete, mails aside.
+func (r reader) HoldsSessions(ctx context.Context, userID, exceptID int64) (bool, error) {
+	var holds bool
+	err := r.get(ctx, &holds, `SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1 AND id <> $2)
+		OR EXISTS (SELECT 1 FROM challenges WHERE user_id = $1)
+		OR EXISTS (SELECT 1 FROM password_resets WHERE user_id = $1)`, userID, exceptID)
+	return holds, err
+}
+
 // InsertRefreshToken stores the digest of a new refresh token of a session.
 func (t *Tx) InsertRefreshToken(ctx context.Context, sessionID int64, digest string, expiresAt time.Time) error {
 	_, err := t.exec(ctx, "INSERT INTO refresh_tokens (session_id, digest, expires_at) VALUES ($1, $2, $3)",
@@ -177,8 +186,8 @@ func (t *Tx) SetLastSignin(ctx context.Context, userID int64, now time.Time) err
 }
 
 // Prune deletes what has expired: sessions with their tokens, challenges, links, counts
-// of attempts, answers kept for repetition, replaced secrets of webhooks, and messages
-// that were completed long ago.
+// of attempts, answers kept for repetition, replaced secrets of webhooks, jobs that were not
+// started or have ended, and messages that were completed long ago.
 func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 	const throttled = 24 * time.Hour // no window and no lock is longer
 	for _, expired := range []struct {
@@ -197,6 +206,11 @@ func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 		{"DELETE FROM idempotency_keys WHERE created_at <= $1", now.Add(-identity.IdempotencyPeriod)},
 		{"DELETE FROM webhook_old_secrets WHERE until <= $1", now},
 		{"UPDATE webhooks SET old_secret = '' WHERE old_secret <> '' AND old_secret_until <= $1", now},
+		{"DELETE FROM jobs WHERE state = 'planned' AND created_at <= $1", now.Add(-identity.PlanPeriod)},
+		{
+			"DELETE FROM jobs WHERE state NOT IN ('planned', 'running') AND finished_at <= $1",
+			now.Add(-identity.JobPeriod),
+		},
 		{"DELETE FROM outbox WHERE state <> 'pending' AND settled_at <= $1", now.Add(-delivery.KeepPeriod)},
 	} {
 		if _, err := t.exec(ctx, expired.statement, timestamp{expired.before}); err != nil {

@@ -70,8 +70,10 @@ type Grant struct {
 	SessionIdle time.Duration
 }
 
-// grantByDigest reads a token with the rights of its user.
-const grantByDigest = "SELECT " + tokenColumns + `,
+// grantColumns are those of a token with the rights of its user, grantJoins has them from the
+// rows that are called tokens.
+const (
+	grantColumns = tokenColumns + `,
 		coalesce(users.active, false) AS user_active,
 		coalesce(users.can_view_masked_data, false) AS user_can_view_masked_data,
 		coalesce(users.allow_list, '') AS user_allow_list,
@@ -81,13 +83,34 @@ const grantByDigest = "SELECT " + tokenColumns + `,
 		NOT coalesce(users.tfa, true) AND EXISTS (SELECT 1 FROM memberships JOIN groups ON groups.id = memberships.group_id
 			WHERE memberships.user_id = tokens.user_id AND groups.require_tfa) AS user_must_enrol,
 		sessions.fresh_until AS session_fresh_until, sessions.created_at AS session_created_at,
-		coalesce(sessions.idle_seconds, 0) AS session_idle
-	FROM tokens LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id
-	WHERE tokens.digest = $1`
+		coalesce(sessions.idle_seconds, 0) AS session_idle`
+	grantJoins    = " LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id"
+	grantByDigest = "SELECT " + grantColumns + " FROM tokens" + grantJoins + " WHERE tokens.digest = $1"
+)
 
 // Grant returns a token by its digest, with its user's current rights, in one query. No
 // such token is NotFound.
 func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
+	return r.grant(ctx, grantByDigest, digest)
+}
+
+// TokenGrant is Grant for the service token with an id.
+func (r reader) TokenGrant(ctx context.Context, id int64) (Grant, error) {
+	return r.grant(ctx, "SELECT "+grantColumns+" FROM tokens"+grantJoins+
+		" WHERE tokens.id = $1 AND tokens.session_id IS NULL", id)
+}
+
+// SessionGrant is Grant for a session, whatever access token it has at the moment. The Token
+// lasts as long as the session and has no id.
+func (r reader) SessionGrant(ctx context.Context, id int64) (Grant, error) {
+	const row = `(SELECT 0 AS id, 'session' AS name, user_id, id AS session_id, '*' AS permissions,
+			true AS can_view_masked_data, '' AS allow_list, created_at, expires_at, last_used_at,
+			0 AS created_by_user, 0 AS created_by_token FROM sessions) AS tokens`
+	return r.grant(ctx, "SELECT "+grantColumns+" FROM "+row+grantJoins+" WHERE tokens.session_id = $1", id)
+}
+
+// grant reads the grant that a query selects.
+func (r reader) grant(ctx context.Context, query string, arg any) (Grant, error) {
 	var row struct {
 		tokenRow
 
@@ -101,7 +124,7 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 		SessionCreatedAt  timestamp `db:"session_created_at"`
 		SessionIdle       int64     `db:"session_idle"`
 	}
-	err := r.get(ctx, &row, grantByDigest, digest)
+	err := r.get(ctx, &row, query, arg)
 	if err != nil {
 		if isNoRows(err) {
 			return Grant{}, identity.Errorf(identity.NotFound, "not_found", "There is no such token.")

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,7 +156,7 @@ func pageFrom(rows []*userRow, more bool, q identity.UserQuery, total int64, bro
 // countedByBlocks reports whether user_blocks, which sums about a thousand users per
 // row, alone can tell how many match.
 func countedByBlocks(f identity.UserFilter) bool {
-	return f == identity.UserFilter{Active: f.Active}
+	return reflect.DeepEqual(f, identity.UserFilter{Active: f.Active})
 }
 
 // blockCount returns the expression for the matching users of a block.
@@ -378,6 +379,9 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 	}
 	c.addPeriod("created_at", f.CreatedAfter, f.CreatedBefore, indexed)
 	c.addPeriod("last_signin_at", f.SigninAfter, f.SigninBefore, indexed)
+	if f.IDs != nil {
+		c.add("id "+r.pool.engine.amongIDs, numbers(f.IDs))
+	}
 	return c
 }
 

@@ -28,6 +28,7 @@ type Client struct {
 	Webhooks *Webhooks
 	Events   *Events
 	Outbox   *Outbox
+	Jobs     *Jobs
 	Sessions *Sessions
 	Records  *Records
 
@@ -76,6 +77,7 @@ func New(address string, options ...Option) (*Client, error) {
 	c.Users, c.Groups, c.Tokens = &Users{c}, &Groups{c}, &Tokens{c}
 	c.Webhooks, c.Events, c.Outbox = &Webhooks{c}, &Events{c}, &Outbox{c}
 	c.Sessions, c.Records = &Sessions{c}, &Records{c}
+	c.Jobs = &Jobs{c}
 	return c, nil
 }
 

@@ -40,6 +40,7 @@ func TestTypesAreThoseOfTheContract(t *testing.T) {
 		"GroupName": client.GroupName{}, "Holdings": client.Holdings{}, "HeldTokens": client.HeldTokens{},
 		"HeldWebhooks": client.HeldWebhooks{},
 		"Delivery":     client.Delivery{}, "Event": client.Event{}, "EventActor": client.Actor{}, "FieldChange": client.Change{},
+		"Job": client.Job{}, "JobPlan": client.JobPlan{}, "JobFilter": client.JobFilter{}, "JobItem": client.JobItem{},
 		"Session": client.Session{}, "SignInResult": client.SignIn{}, "TokenPair": client.TokenPair{},
 		"Challenge": client.Challenge{}, "IssuedToken": client.IssuedToken{}, "FieldError": client.FieldError{},
 		"Record": client.Record{}, "Enrolment": client.Enrolment{}, "NetworkExplanation": client.NetworkExplanation{},
@@ -125,6 +126,7 @@ var without = []string{
 // withoutParameter has the parameters that the client does not send.
 var withoutParameter = []string{
 	"offset", "after", // an iterator follows the links from page to page
+	"total",          // an iterator has none
 	"filter[active]", // UserList.Status says the same, and more
 }
 

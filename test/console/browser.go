@@ -261,7 +261,7 @@ func (tab *Tab) Text(selector string) string {
 // Back goes back in the history.
 func (tab *Tab) Back() {
 	tab.t.Helper()
-	tab.Eval("history.back()")
+	tab.Eval("setTimeout(() => history.back())") // which ends what runs in the page
 }
 
 // Size sets the size of the window, in CSS pixels.

@@ -83,6 +83,14 @@ func (a *Answer) Object() map[string]any {
 	return object
 }
 
+// List returns the items of a list.
+func (a *Answer) List() []map[string]any {
+	a.tb.Helper()
+	var list struct{ Data []map[string]any }
+	a.Decode(&list)
+	return list.Data
+}
+
 // ID returns the id in the body.
 func (a *Answer) ID() int64 {
 	a.tb.Helper()

@@ -24,6 +24,7 @@ import (
 	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/jobs"
 	"github.com/rosterhq/roster/internal/outbox"
 	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/service"
@@ -217,6 +218,18 @@ func (s *Server) OutboxMetrics() *outbox.Metrics { return s.app.OutboxMetrics }
 
 // Send delivers all due messages of the outbox.
 func (s *Server) Send() { s.app.Worker.Once(s.tb.Context()) }
+
+// JobWorker returns the server's worker of jobs.
+func (s *Server) JobWorker() *jobs.Worker { return s.app.Jobs }
+
+// Step gives one running job its turn and reports whether there was one.
+func (s *Server) Step() bool { return s.app.Jobs.Step(s.tb.Context()) }
+
+// RunJobs runs the jobs that are started until none needs a worker.
+func (s *Server) RunJobs() {
+	for s.Step() {
+	}
+}
 
 // BaseURL starts the links in mails.
 const BaseURL = "http://localhost:8080"

@@ -53,6 +53,7 @@ func Calls(userID, groupID, tokenID int64) []Call {
 		{"DELETE", token, nil, "tokens.manage"},
 		{"POST", IntrospectPath, url.Values{"token": {"x"}}, "tokens.introspect"},
 		{"GET", EventsPath, nil, "audit.view"},
+		{"POST", JobsPath, map[string]any{"action": "deactivate", "userIds": []int64{userID}}, "users.update"},
 	}
 }
 

@@ -18,5 +18,6 @@ const (
 	IntrospectPath = "/api/v2/introspect"
 	ExplainPath    = "/api/v2/network/explain"
 	WebhooksPath   = "/api/v2/webhooks"
+	JobsPath       = "/api/v2/jobs"
 	OutboxPath     = "/api/v2/outbox"
 )

@@ -27,7 +27,7 @@ func New(s *service.Service, site api.Site) api.Dialect {
 	h := &handlers{service: s, site: site}
 	routes := slices.Concat(
 		h.userRoutes(), h.recordRoutes(), h.groupRoutes(), h.tokenRoutes(), h.webhookRoutes(), h.outboxRoutes(),
-		h.signInRoutes(), h.sessionRoutes(), h.totpRoutes(),
+		h.jobRoutes(), h.signInRoutes(), h.sessionRoutes(), h.totpRoutes(),
 		[]api.Route{{Method: http.MethodGet, Path: "/events", Handler: h.listEvents}},
 	)
 	for i := range routes {
@@ -112,6 +112,17 @@ func (h *handlers) outboxRoutes() []api.Route {
 		{Method: http.MethodPost, Path: "/webhooks/:webhookId/deliveries/:deliveryId/redeliver", Handler: h.redeliver},
 		{Method: http.MethodGet, Path: "/outbox", Handler: h.listOutbox},
 		{Method: http.MethodPost, Path: "/outbox/:messageId/retry", Handler: h.retryMessage},
+	}
+}
+
+func (h *handlers) jobRoutes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodGet, Path: "/jobs", Handler: h.listJobs},
+		{Method: http.MethodPost, Path: "/jobs", Handler: h.planJob},
+		{Method: http.MethodGet, Path: "/jobs/:jobId", Handler: h.getJob},
+		{Method: http.MethodPost, Path: "/jobs/:jobId/start", Handler: h.startJob},
+		{Method: http.MethodPost, Path: "/jobs/:jobId/cancel", Handler: h.cancelJob},
+		{Method: http.MethodGet, Path: "/jobs/:jobId/items", Handler: h.listJobItems},
 	}
 }
 
