@@ -122,6 +122,8 @@ func valueText(field string, value any, names map[int64]string) string {
 		return listText(field, v, names)
 	case []identity.ClientTag:
 		return listText(field, v, names)
+	case identity.ClientTag:
+		return tagLine(v)
 	}
 	if text := fmt.Sprint(value); text != "" {
 		return text

@@ -61,6 +61,7 @@ func changesOfEvent(e identity.Event, names eventNames) []change {
 // changed fields.
 var sentences = map[identity.EventType]string{
 	identity.UserCreated:  "{actor} created the user {subject}",
+	identity.UserInvited:  "{actor} invited {subject} to choose a password",
 	identity.UserUpdated:  "{actor} changed {fields} of {subject}",
 	identity.UserDeleted:  "{actor} deleted the user {subject}",
 	identity.GroupCreated: "{actor} created the group {subject}",

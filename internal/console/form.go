@@ -82,7 +82,11 @@ func (p problems) Of(name string) string {
 				continue
 			}
 		}
-		if field.Field == name {
+		switch {
+		case field.Field != name:
+		case strings.HasSuffix(field.Message, "."): // a sentence of its own
+			messages = append(messages, field.Message)
+		default:
 			messages = append(messages, "This "+field.Message+".")
 		}
 	}

@@ -76,7 +76,7 @@ func TestMyProfile(t *testing.T) {
 		same.Set("name", "Mary Evans")
 		same.Set("phone", "+33612345678")
 		same.Set("step", "review")
-		b.post("/console/me/profile", same).want(t, http.StatusOK, "There was nothing to change.")
+		b.post("/console/me/profile", same).want(t, http.StatusOK, "Nothing had to be changed.")
 		// Fields that one may not change oneself are no part of the form.
 		same.Set("name", "Mary")
 		same.Set("groups", "1")

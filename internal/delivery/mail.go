@@ -16,6 +16,7 @@ const (
 	MailSigninCode     MailKind = "signin_code"     // the second factor before an authenticator is enrolled
 	MailPasswordReset  MailKind = "password_reset"  // a link to choose a new password
 	MailNewSource      MailKind = "new_source"      // a sign-in from a source that is new for the user
+	MailInvitation     MailKind = "invitation"      // a link to choose the first password
 )
 
 // Mail is the content of a mail to one person. Which fields it uses depends on Kind.
@@ -27,8 +28,9 @@ type Mail struct {
 
 	Changed   []string  // MailAccountChanged: email, password, tfa, active; never empty
 	Code      string    // MailSigninCode: six digits
-	Link      string    // MailPasswordReset, MailNewSource: absolute; MailProfileCreated: where to sign in, or ""
+	Link      string    // absolute; of MailProfileCreated where to sign in, or ""
 	ExpiresAt time.Time // of Code or Link
 	Source    string    // MailNewSource: the address of the sign-in
 	At        time.Time // MailNewSource: the time of the sign-in
+	Inviter   string    // MailInvitation: the name of the person who invites; "" for none
 }

@@ -32,6 +32,7 @@ const (
 	UserSigninChallenged       EventType = "USER_SIGNIN_CHALLENGED"        // after a right password; with the provider
 	UserFactorUsed             EventType = "USER_FACTOR_USED"              // totp, email or recovery_code
 	UserPasswordResetRequested EventType = "USER_PASSWORD_RESET_REQUESTED" // of no user if no user has the address
+	UserInvited                EventType = "USER_INVITED"                  // a link to choose the first password was mailed
 
 	RecordCreated EventType = "RECORD_CREATED"
 	RecordUpdated EventType = "RECORD_UPDATED"
@@ -51,7 +52,7 @@ var EventTypes = []EventType{
 	UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted, TokenCreated, TokenRevoked,
 	UserSignedIn, UserSigninFailed, UserSignedOut, UserSessionRevoked, UserReauthenticated, UserTOTPEnabled,
 	UserTOTPReset, UserAccessDenied,
-	UserSigninChallenged, UserFactorUsed, UserPasswordResetRequested,
+	UserSigninChallenged, UserFactorUsed, UserPasswordResetRequested, UserInvited,
 	RecordCreated, RecordUpdated, RecordDeleted,
 	UserSynced, WebhookCreated, WebhookUpdated, WebhookDeleted, WebhookSecretRotated, WebhookTested, WebhookRedelivered,
 	MessageRetried,

@@ -28,6 +28,7 @@ var subjects = map[delivery.MailKind]string{
 	delivery.MailSigninCode:     "Your code for signing in to Roster",
 	delivery.MailPasswordReset:  "Choose a new password for Roster",
 	delivery.MailNewSource:      "A new sign-in to your Roster profile",
+	delivery.MailInvitation:     "You are invited to Roster",
 }
 
 // changes has the text for each field of MailAccountChanged.

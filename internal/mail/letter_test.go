@@ -26,6 +26,10 @@ var mails = []delivery.Mail{
 		Kind: delivery.MailPasswordReset, Link: siteURL + "/reset?token=rst_abc&x=y",
 		ExpiresAt: time.Date(2026, 3, 4, 12, 30, 0, 0, time.UTC),
 	},
+	{
+		Kind: delivery.MailInvitation, Link: siteURL + "/password/reset#token=rst_abc", Inviter: `Jane <b>Doe</b> & "Co"`,
+		ExpiresAt: time.Date(2026, 3, 11, 12, 30, 0, 0, time.UTC),
+	},
 	{Kind: delivery.MailNewSource, Link: siteURL + "/password/reset", Source: "2001:db8::7", At: afternoon},
 }
 

@@ -16,12 +16,13 @@ import (
 // made when the mail is sent, and only their digests are stored.
 type MailOrder struct {
 	Kind        delivery.MailKind
-	UserID      int64    // 0 where only the address is known
-	To          string   // "" for the user's address at the time of sending
-	ChallengeID int64    // MailSigninCode
-	Changed     []string // MailAccountChanged
-	Source      string   // MailNewSource, as At
-	At          time.Time
+	UserID      int64     // 0 where only the address is known
+	To          string    // "" for the user's address at the time of sending
+	ChallengeID int64     // MailSigninCode
+	Changed     []string  // MailAccountChanged
+	Source      string    // MailNewSource
+	At          time.Time // MailNewSource, MailInvitation
+	Inviter     string    // MailInvitation
 }
 
 // ProfileCreated mails a user that the profile was created.
@@ -70,6 +71,14 @@ func NewSource(ctx context.Context, tx *store.Tx, user identity.User, source str
 	}, now, time.Time{})
 }
 
+// Invitation mails a user a link to choose the first password, unless it has expired before. It
+// goes to the present address. inviter is the name of the person who invites, "" for none.
+func Invitation(ctx context.Context, tx *store.Tx, user identity.User, inviter string, now, expiresAt time.Time) error {
+	return enqueueMail(ctx, tx, MailOrder{
+		Kind: delivery.MailInvitation, UserID: user.ID, To: string(user.Email), Inviter: inviter, At: now,
+	}, now, expiresAt)
+}
+
 // PasswordReset mails a link to choose a new password to the user with an address, if
 // there is one, and returns the id of that user, 0 for none.
 func PasswordReset(ctx context.Context, tx *store.Tx, email identity.Email, now, expiresAt time.Time,
@@ -110,7 +119,7 @@ func ParseMailOrder(m delivery.Message) (MailOrder, error) {
 func (o MailOrder) Mail(messageID int64, user identity.User) delivery.Mail {
 	mail := delivery.Mail{
 		Kind: o.Kind, ID: strconv.FormatInt(messageID, 10), Name: user.Name, To: identity.Email(o.To),
-		Changed: o.Changed, Source: o.Source, At: o.At,
+		Changed: o.Changed, Source: o.Source, At: o.At, Inviter: o.Inviter,
 	}
 	if o.To == "" || o.UserID == 0 {
 		mail.To = user.Email

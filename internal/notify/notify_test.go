@@ -116,6 +116,12 @@ func TestMailRoundTrips(t *testing.T) {
 				user.Email, user.ID,
 				time.Time{},
 			},
+			{
+				notify.MailOrder{
+					Kind: delivery.MailInvitation, UserID: user.ID, To: string(user.Email), Inviter: "Jane Doe", At: noon,
+				},
+				user.Email, user.ID, expiresAt,
+			},
 			{notify.MailOrder{Kind: delivery.MailPasswordReset, To: "ZOE@example.com"}, moved.Email, user.ID, expiresAt},
 			{notify.MailOrder{Kind: delivery.MailPasswordReset, To: "unknown@example.com"}, moved.Email, 0, expiresAt},
 		}
@@ -150,6 +156,7 @@ func orderMails(ctx context.Context, tx *store.Tx, user, moved identity.User, ex
 		func() error { return notify.AccountChanged(ctx, tx, user, user, unimportant, noon) },
 		func() error { return notify.SigninCode(ctx, tx, challenge, noon) },
 		func() error { return notify.NewSource(ctx, tx, user, "2001:db8::7", noon) },
+		func() error { return notify.Invitation(ctx, tx, user, "Jane Doe", noon, expiresAt) },
 		func() error { return reset(ctx, tx, "ZOE@example.com", user.ID, expiresAt) },
 		func() error { return reset(ctx, tx, "unknown@example.com", 0, expiresAt) },
 	} {

@@ -47,8 +47,8 @@ func (s *Service) compose(ctx context.Context, messageID int64, order notify.Mai
 	switch order.Kind {
 	case delivery.MailSigninCode:
 		wanted, err = s.composeCode(ctx, order.ChallengeID, &mail)
-	case delivery.MailPasswordReset:
-		wanted, err = s.composeReset(ctx, messageID, user, &mail, s.now())
+	case delivery.MailPasswordReset, delivery.MailInvitation:
+		wanted, err = s.composeLink(ctx, messageID, order, user, &mail, s.now())
 	case delivery.MailNewSource:
 		mail.Link = s.options.BaseURL() + ResetPath
 	case delivery.MailProfileCreated, delivery.MailAccountChanged:

@@ -49,45 +49,56 @@ func (s *Service) ForgotPassword(ctx context.Context, actor identity.Actor, emai
 	})
 }
 
-// composeReset makes the link of a message and stores its digest. It returns false if the
-// user is not active or has got maxResets links. Each attempt to send a message makes
-// another link, and only the last one counts: maxResets bounds messages, not attempts.
-func (s *Service) composeReset(ctx context.Context, messageID int64, user identity.User, mail *delivery.Mail,
-	now time.Time,
+// composeLink makes the link of a message and stores its digest. It returns false if the
+// user is not active or has got maxResets links; invitations are bounded by Invite. Each
+// attempt to send a message makes another link, and only the last one counts: maxResets
+// bounds messages, not attempts. A new attempt of an invitation does not prolong it.
+func (s *Service) composeLink(ctx context.Context, messageID int64, order notify.MailOrder, user identity.User,
+	mail *delivery.Mail, now time.Time,
 ) (bool, error) {
 	if !user.Active {
 		return false, nil
 	}
 	token := secret.NewToken()
+	link := store.PasswordLink{
+		UserID: user.ID, MessageID: messageID, Digest: secret.Digest(token), CreatedAt: now, ExpiresAt: now.Add(resetTTL),
+	}
+	if order.Kind == delivery.MailInvitation {
+		link.Invitation, link.ExpiresAt = true, order.At.Add(inviteTTL)
+	}
 	sent := false
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
 		sent = false
 		if _, err := tx.UserForUpdate(ctx, user.ID); err != nil {
 			return err
 		}
-		// A change of the password deletes the message, also while it is being sent.
+		// A change of the password deletes the message, also while it is being sent. What voids an
+		// invitation does so as well.
 		if _, err := tx.Message(ctx, messageID); err != nil {
 			return err
 		}
 		if err := tx.DeletePasswordReset(ctx, user.ID, messageID); err != nil {
 			return err
 		}
-		n, err := tx.PasswordResetCount(ctx, user.ID, now.Add(-resetTTL))
-		if err != nil || n >= maxResets {
-			return err
+		if !link.Invitation {
+			n, err := tx.PasswordResetCount(ctx, user.ID, now.Add(-resetTTL))
+			if err != nil || n >= maxResets {
+				return err
+			}
 		}
 		sent = true
-		return tx.InsertPasswordReset(ctx, user.ID, messageID, secret.Digest(token), now, now.Add(resetTTL))
+		return tx.InsertPasswordReset(ctx, link)
 	})
 	if identity.KindOf(err) == identity.NotFound {
 		return false, nil
 	}
-	mail.Link, mail.ExpiresAt = s.options.BaseURL()+ResetPath+"#token="+token, now.Add(resetTTL)
+	mail.Link, mail.ExpiresAt = s.options.BaseURL()+ResetPath+"#token="+token, link.ExpiresAt
 	return sent, err
 }
 
-// ResetPassword sets the password of the user who got a link, and ends all sessions of
-// the user. The error is Invalid (token) for a link that is unknown, expired or used.
+// ResetPassword sets the password of the user who got a link, also that of an invitation, and
+// ends all sessions of the user. Nobody is signed in by it: a second factor is asked for as
+// ever. The error is Invalid (token) for a link that is unknown, expired or used.
 func (s *Service) ResetPassword(ctx context.Context, actor identity.Actor, token string, password identity.Password,
 ) error {
 	now := s.now()
@@ -131,6 +142,9 @@ func (s *Service) ResetPassword(ctx context.Context, actor identity.Actor, token
 			return err
 		}
 		if err := tx.EndSessions(ctx, userID, 0); err != nil {
+			return err
+		}
+		if err := tx.VoidInvitations(ctx, userID); err != nil {
 			return err
 		}
 		return emit(ctx, tx, identity.Event{

@@ -70,6 +70,9 @@ type NewUser struct {
 	Password identity.Password
 	// Notify mails the user that the profile exists.
 	Notify bool
+	// Invite mails the user a link to choose the password, instead of that; see Invite. There
+	// must be no Password.
+	Invite bool
 }
 
 // CreateUser creates a user. If idempotency has a key that was used for the same request,
@@ -81,6 +84,9 @@ func (s *Service) CreateUser(ctx context.Context, actor identity.Actor, in NewUs
 		return identity.User{}, Answer{}, err
 	}
 	if err := in.User.RequireNoMask(actor); err != nil {
+		return identity.User{}, Answer{}, err
+	}
+	if err := in.checkInvite(); err != nil {
 		return identity.User{}, Answer{}, err
 	}
 	now := s.now()
@@ -132,15 +138,19 @@ func (s *Service) createUser(ctx context.Context, actor identity.Actor, in NewUs
 		if err := idempotency.keep(ctx, tx, sealer, actor, actor.Sees(user), now); err != nil {
 			return err
 		}
-		if in.Notify {
+		if in.Notify && !in.Invite {
 			if err := notify.ProfileCreated(ctx, tx, user, now); err != nil {
 				return err
 			}
 		}
-		return emit(ctx, tx, identity.Event{
+		err = emit(ctx, tx, identity.Event{
 			Type: identity.UserCreated, Time: now, Actor: actor, SubjectID: user.ID,
 			Changes: identity.User{}.Diff(user),
 		})
+		if err != nil || !in.Invite {
+			return err
+		}
+		return invite(ctx, tx, actor, user, now)
 	})
 	return user, err
 }
@@ -216,6 +226,11 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 		}
 		if in.Change.Password != nil || endsSessions(before, after) {
 			if err := tx.EndSessions(ctx, id, ownSession(actor, id)); err != nil {
+				return err
+			}
+		}
+		if in.Change.Password != nil || voidsInvitations(before, after) {
+			if err := tx.VoidInvitations(ctx, id); err != nil {
 				return err
 			}
 		}

@@ -3,14 +3,35 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/rosterhq/roster/internal/delivery"
 )
 
-// InsertPasswordReset stores the digest of the token of a link to choose a new password,
-// and the id of the message that mails the link.
-func (t *Tx) InsertPasswordReset(ctx context.Context, userID, messageID int64, digest string, now, expiresAt time.Time,
-) error {
-	_, err := t.exec(ctx, `INSERT INTO password_resets (digest, user_id, message_id, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5)`, digest, userID, messageID, timestamp{now}, timestamp{expiresAt})
+// PasswordLink is a mailed link to choose a password.
+type PasswordLink struct {
+	UserID     int64
+	MessageID  int64  // of the message that mails the link
+	Digest     string // of the token in the link
+	Invitation bool
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+}
+
+// InsertPasswordReset stores a link to choose a password.
+func (t *Tx) InsertPasswordReset(ctx context.Context, l PasswordLink) error {
+	_, err := t.exec(ctx, `INSERT INTO password_resets (digest, user_id, message_id, invitation, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6)`,
+		l.Digest, l.UserID, l.MessageID, l.Invitation, timestamp{l.CreatedAt}, timestamp{l.ExpiresAt})
+	return err
+}
+
+// VoidInvitations deletes the invitations of a user, also those that are not mailed yet.
+func (t *Tx) VoidInvitations(ctx context.Context, userID int64) error {
+	if _, err := t.exec(ctx, "DELETE FROM password_resets WHERE user_id = $1 AND invitation", userID); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "DELETE FROM outbox WHERE user_id = $1 AND channel = 'mail' AND topic = $2",
+		userID, string(delivery.MailInvitation))
 	return err
 }
 
@@ -20,10 +41,11 @@ func (t *Tx) DeletePasswordReset(ctx context.Context, userID, messageID int64) e
 	return err
 }
 
-// PasswordResetCount returns how many links a user has been sent since a time.
+// PasswordResetCount returns how many links a user has been sent since a time, without
+// invitations.
 func (r reader) PasswordResetCount(ctx context.Context, userID int64, since time.Time) (int, error) {
 	var n int
-	err := r.get(ctx, &n, "SELECT count(*) FROM password_resets WHERE user_id = $1 AND created_at > $2",
+	err := r.get(ctx, &n, "SELECT count(*) FROM password_resets WHERE user_id = $1 AND created_at > $2 AND NOT invitation",
 		userID, timestamp{since})
 	return n, err
 }

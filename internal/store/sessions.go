@@ -110,7 +110,7 @@ func (t *Tx) DeleteSession(ctx context.Context, id, userID int64) (bool, error) 
 
 // EndSessions deletes all sessions of a user except one (0 for none), and all else that
 // rests on the user's password: sign-ins that wait for a second factor, links to choose
-// another password, and the mails that deliver a code or such a link.
+// another password, and the mails that deliver a code or such a link. Invitations stay.
 func (t *Tx) EndSessions(ctx context.Context, userID, exceptID int64) error {
 	if _, err := t.exec(ctx, "DELETE FROM sessions WHERE user_id = $1 AND id <> $2", userID, exceptID); err != nil {
 		return err
@@ -119,7 +119,7 @@ func (t *Tx) EndSessions(ctx context.Context, userID, exceptID int64) error {
 	if _, err := t.exec(ctx, "DELETE FROM challenges WHERE user_id = $1", userID); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, "DELETE FROM password_resets WHERE user_id = $1", userID); err != nil {
+	if _, err := t.exec(ctx, "DELETE FROM password_resets WHERE user_id = $1 AND NOT invitation", userID); err != nil {
 		return err
 	}
 	_, err := t.exec(ctx, "DELETE FROM outbox WHERE user_id = $1 AND channel = 'mail' AND topic IN ($2, $3)",

@@ -61,6 +61,14 @@ func TestUsers(t *testing.T) {
 			e.Fields[0].Message == "" {
 			t.Errorf("%+v", e.Fields)
 		}
+		invited, err := c.Users.Create(ctx, client.UserCreate{Name: "Zoe", Email: "zoe@example.com", Active: true, Invite: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Users.Invite(ctx, invited.ID); err != nil {
+			t.Error(err)
+		}
+		wantCode(t, c.Users.Invite(ctx, mary.ID+99), http.StatusNotFound, "not_found")
 		ann := client.UserCreate{Name: "Ann", Email: "ann@example.com", Password: password}
 		_, err = c.Users.Create(ctx, ann, client.IdempotencyKey("order-17"))
 		wantStatus(t, err, http.StatusConflict)

@@ -31,11 +31,12 @@ type User struct {
 	Version           int64     `json:"version"`        // for IfVersion
 }
 
-// UserCreate is a new user. Name, Email and Password must be given. A user who is not Active cannot sign in.
+// UserCreate is a new user. Name and Email must be given, and either Password or Invite. A user who is not Active cannot
+// sign in.
 type UserCreate struct {
 	Name              string   `json:"name"`
 	Email             string   `json:"email"`
-	Password          string   `json:"password"`
+	Password          string   `json:"password,omitempty"`
 	Active            bool     `json:"active"`
 	TFA               bool     `json:"tfa"`
 	Groups            []int64  `json:"groups"`
@@ -44,6 +45,7 @@ type UserCreate struct {
 	ClientTags        []Tag    `json:"clientTags,omitempty"`
 	CanViewMaskedData bool     `json:"canViewMaskedData,omitempty"`
 	SendNotify        bool     `json:"sendNotify,omitempty"` // by mail
+	Invite            bool     `json:"invite,omitempty"`     // mails a link to choose the password
 }
 
 // UserUpdate is a change of a user. What is nil stays as it is.
@@ -219,6 +221,13 @@ func (s *Users) Create(ctx context.Context, user UserCreate, options ...CallOpti
 // Update changes a user and returns the new version. It takes IfVersion and Force.
 func (s *Users) Update(ctx context.Context, id int64, change UserUpdate, options ...CallOption) (User, error) {
 	return one[User](ctx, s.c, newCall(http.MethodPatch, path("users", id), change, options...))
+}
+
+// Invite mails a user who has never signed in a link to choose the password. It works once, for seven days. Earlier ones
+// are void.
+func (s *Users) Invite(ctx context.Context, id int64) error {
+	_, err := s.c.do(ctx, newCall(http.MethodPost, path("users", id, "invite"), nil), nil)
+	return err
 }
 
 // Delete deletes a user, with all that belongs to it. It takes IfVersion.

@@ -27,6 +27,7 @@ var kinds = []kind{
 	{"users.repeat", 3, (*walk).usersRepeat},
 	{"users.patch", 34, (*walk).usersPatch},
 	{"users.delete", 5, (*walk).usersDelete},
+	{"users.invite", 4, (*walk).usersInvite},
 	{"explain", 5, (*walk).explain},
 	{"records.list", 2, (*walk).recordsCall},
 	{"records.get", 2, (*walk).recordsCall},

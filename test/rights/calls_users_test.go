@@ -149,6 +149,15 @@ func (k *walk) usersAccess(c *call) *call {
 	return c
 }
 
+// usersInvite mails a user a link to choose the password.
+func (k *walk) usersInvite(c *call) *call {
+	if k.about(c, usersPath) == nil {
+		return nil
+	}
+	c.sends(http.MethodPost, c.path+"/invite", nil)
+	return c
+}
+
 func (k *walk) usersCreate(c *call) *call {
 	if alive := len(sorted(k.w.users, func(u *user) bool { return !u.gone })); alive > 14 {
 		return nil

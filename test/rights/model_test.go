@@ -239,6 +239,12 @@ func (m model) users(v *verdict, w *world, a actor) {
 	case "users.repeat": // gets the kept answer; the contract leaves open whether the groups are checked again
 		v.need(rulePermission, a.may(usersCreate))
 		v.either(ruleYield, a.holds(w.permsOf(c.change.groups)) && (a.unmasked || !c.change.flag))
+	case "users.invite": // as for the password of another user, and of oneself no more
+		v.need(rulePermission, a.may(usersUpdate))
+		v.need(ruleCover, a.covers(w, u))
+		v.need(ruleWayIn, a.unmasked)
+		v.need(ruleOwnWayIn, !own)
+		v.either(ruleInvite, false) // the walk does not know who has signed in, nor how many were sent
 	case "firefly.create":
 		v.need(ruleTaken, !c.change.taken)
 	case "users.patch", "firefly.put":

@@ -178,6 +178,11 @@ var (
 		[]int{400, 404, 409},
 		"an authenticator that counts is not enrolled again, one that was not enrolled does not count",
 	}
+	ruleInvite = &rule{
+		"invite",
+		[]int{409, 429},
+		"who is invited is active and has never signed in, and gets at most five in 24 hours",
+	}
 	ruleCredentials = &rule{
 		"credentials",
 		[]int{401},

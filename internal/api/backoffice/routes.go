@@ -57,6 +57,7 @@ func (h *handlers) userRoutes() []api.Route {
 		{Method: http.MethodPut, Path: "/users/:userId", Handler: h.updateUser},
 		{Method: http.MethodPatch, Path: "/users/:userId", Handler: h.updateUser},
 		{Method: http.MethodDelete, Path: "/users/:userId", Handler: h.deleteUser},
+		{Method: http.MethodPost, Path: "/users/:userId/invite", Handler: h.inviteUser},
 	}
 }
 

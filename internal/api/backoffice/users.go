@@ -79,11 +79,20 @@ func (f userFields) change() identity.UserChange {
 	return change
 }
 
-type createUserRequest struct{ userFields }
+type createUserRequest struct {
+	userFields
 
-// Required returns the names of the fields that a new user needs.
-func (createUserRequest) Required() []string {
-	return []string{"name", "email", "password", "active", "tfa", "groups"}
+	Invite *bool `json:"invite"`
+}
+
+// Required returns the names of the fields that a new user needs. One who is invited has no
+// password.
+func (r createUserRequest) Required() []string {
+	required := []string{"name", "email", "active", "tfa", "groups"}
+	if !orZero(r.Invite) {
+		required = append(required, "password")
+	}
+	return required
 }
 
 type updateUserRequest struct {
@@ -149,7 +158,8 @@ func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	user, answer, err := h.service.CreateUser(c.Request().Context(), actor, service.NewUser{
-		User: request.change().Apply(identity.User{}), Password: *request.Password, Notify: orZero(request.SendNotify),
+		User: request.change().Apply(identity.User{}), Password: orZero(request.Password),
+		Notify: orZero(request.SendNotify), Invite: orZero(request.Invite),
 	}, idempotency)
 	if err != nil {
 		return err
@@ -189,6 +199,17 @@ func (h *handlers) updateUser(c echo.Context, actor identity.Actor) error {
 	}
 	setVersion(c, user.Version)
 	return c.JSON(http.StatusOK, userFrom(user))
+}
+
+func (h *handlers) inviteUser(c echo.Context, actor identity.Actor) error {
+	id, err := userID(c, actor)
+	if err != nil {
+		return err
+	}
+	if err := h.service.Invite(c.Request().Context(), actor, id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusAccepted)
 }
 
 func (h *handlers) deleteUser(c echo.Context, actor identity.Actor) error {
