@@ -40,6 +40,7 @@ func New(s *service.Service, site api.Site, now func() time.Time) api.Dialect {
 		Name: "console", Prefix: Prefix, Scheme: api.Cookie(h.secure), WriteError: h.writeError, Files: static,
 		Routes: slices.Concat(
 			h.setupRoutes(), h.signInRoutes(), h.userRoutes(), h.editRoutes(), h.groupRoutes(), h.tokenRoutes(),
+			h.accessRoutes(), h.networkRoutes(), h.securityRoutes(), h.userActivityRoutes(),
 		),
 	}
 }

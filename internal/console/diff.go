@@ -74,11 +74,14 @@ func labelOf(field string) string {
 	return field
 }
 
+// noValue is what a field without a value shows.
+const noValue = "none"
+
 // valueText returns a value of a field in words; "none" for no value.
 func valueText(field string, value any, names map[int64]string) string {
 	switch v := value.(type) {
 	case nil:
-		return "none"
+		return noValue
 	case bool:
 		if v {
 			return "yes"
@@ -109,12 +112,12 @@ func valueText(field string, value any, names map[int64]string) string {
 	if text := fmt.Sprint(value); text != "" {
 		return text
 	}
-	return "none"
+	return noValue
 }
 
 func listText[T any](field string, list []T, names map[int64]string) string {
 	if len(list) == 0 {
-		return "none"
+		return noValue
 	}
 	texts := make([]string, len(list))
 	for i, item := range list {

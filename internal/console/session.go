@@ -23,11 +23,6 @@ type signInView struct {
 	Note     string
 }
 
-// home shows the home page; the form to sign in comes from writeError.
-func (h *handlers) home(c echo.Context, actor identity.Actor) error {
-	return h.render(c, actor, http.StatusOK, "home", page{Title: "Home", Nav: "home"})
-}
-
 func (h *handlers) renderSignIn(c echo.Context, status int, view signInView) error {
 	title := "Sign in"
 	if view.Token != "" {
