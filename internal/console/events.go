@@ -62,6 +62,7 @@ func changesOfEvent(e identity.Event, names eventNames) []change {
 var sentences = map[identity.EventType]string{
 	identity.UserCreated:  "{actor} created the user {subject}",
 	identity.UserUpdated:  "{actor} changed {fields} of {subject}",
+	identity.UserInvited:  "{actor} invited {subject}",
 	identity.UserDeleted:  "{actor} deleted the user {subject}",
 	identity.GroupCreated: "{actor} created the group {subject}",
 	identity.GroupUpdated: "{actor} changed {fields} of the group {subject}",

@@ -29,8 +29,14 @@ type figure struct {
 // home shows the home page; the form to sign in comes from writeError.
 func (h *handlers) home(c echo.Context, actor identity.Actor) error {
 	var view homeView
+	ctx := c.Request().Context()
 	for _, f := range figures(h.now()) {
-		view.Figures = append(view.Figures, h.figureOf(c.Request().Context(), actor, f))
+		n, more, err := h.countOf(ctx, actor, f)
+		shown := figureFrom(f, n, more, err)
+		if shown.Failed {
+			slog.WarnContext(ctx, "counting for the home page", "figure", f.label, "error", err)
+		}
+		view.Figures = append(view.Figures, shown)
 	}
 	return h.render(c, actor, http.StatusOK, "home", page{Title: "Home", Nav: "home", View: view})
 }
@@ -99,14 +105,12 @@ func figures(now time.Time) []saved {
 // allowed.
 const reasonAddress = "ip_not_allowed"
 
-// figureOf counts. A page does not fail for a number: it says why there is none.
-func (h *handlers) figureOf(ctx context.Context, actor identity.Actor, f saved) figure {
+// figureFrom returns a number that was counted, or says why there is none.
+func figureFrom(f saved, n int64, more bool, err error) figure {
 	shown := figure{Label: f.label, Hint: f.hint, Href: f.href}
-	n, more, err := h.countOf(ctx, actor, f)
 	denied, err := deniedBy(err)
 	switch {
 	case err != nil:
-		slog.WarnContext(ctx, "counting for the home page", "figure", f.label, "error", err)
 		shown.Failed = true
 	case denied != "":
 		shown.Denied = denied
