@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -89,7 +90,7 @@ func deniedBy(err error) (string, error) {
 		return "", err
 	}
 	f := api.FailureFrom(err)
-	return f.Message + " " + missing(f), nil
+	return strings.TrimSpace(f.Message + " " + missing(f)), nil
 }
 
 // accessViewFrom returns the groups of a user, and those that the user is not in. visible

@@ -45,7 +45,7 @@ func TestFigureFrom(t *testing.T) {
 		{10_000, true, nil, figure{Number: "more than 10,000"}},
 		{0, false, errors.New("broken"), figure{Failed: true}},
 		{0, false, identity.Errorf(identity.Unavailable, "unavailable", "Away."), figure{Failed: true}},
-		{0, false, identity.Errorf(identity.Forbidden, "denied", "No."), figure{Denied: "No. "}},
+		{0, false, identity.Errorf(identity.Forbidden, "denied", "No."), figure{Denied: "No."}},
 	} {
 		test.want.Label, test.want.Hint, test.want.Href = f.label, f.hint, f.href
 		if got := figureFrom(f, test.n, test.more, test.err); got != test.want {
