@@ -200,21 +200,23 @@ func (h *handlers) networkAgain(c echo.Context, actor identity.Actor, e networkE
 	return h.renderNetwork(c, actor, e, statusOf(err), p)
 }
 
+// networkReview is the page that shows a change of the list before it is saved.
+type networkReview struct {
+	Head     userHead
+	Changes  []change
+	Fields   []field
+	Any      bool // the new list allows every address
+	LocksOut bool // the change shuts the caller out
+}
+
 // reviewNetwork shows what the form will change.
 func (h *handlers) reviewNetwork(c echo.Context, actor identity.Actor, e networkEdit, list identity.AllowList,
 	changes identity.Changes,
 ) error {
-	view := reviewView{
-		Heading: "Change from where " + string(e.user.Name) + " may come?", Action: networkPath(e.user.ID), Save: "Save",
-		Changes: changesFrom(changes, nil), Fields: keptFields(e.values),
-		Message: "Requests from other addresses are refused at once, also in sessions that are open.",
-	}
-	switch {
-	case len(list) == 0:
-		view.Message = "From then on this user may come from any address."
-	case locksOut(actor, e.user.ID, list):
-		view.Message = "This shuts you out: the address that we see you from is not in the list. " +
-			"The change is recorded with your name."
+	view := networkReview{
+		Head:    userHeadFrom(actor, e.user, "network", nil, h.now()),
+		Changes: changesFrom(changes, nil), Fields: keptFields(e.values), Any: len(list) == 0,
+		LocksOut: locksOut(actor, e.user.ID, list),
 	}
 	for i := range view.Changes {
 		view.Changes[i].Old, view.Changes[i].New = anyAddress(view.Changes[i].Old), anyAddress(view.Changes[i].New)
@@ -224,7 +226,7 @@ func (h *handlers) reviewNetwork(c echo.Context, actor identity.Actor, e network
 	if e.values.Get(fieldForce) == ticked {
 		query.Set(fieldForce, ticked)
 	}
-	return h.render(c, actor, http.StatusOK, "review", page{
+	return h.render(c, actor, http.StatusOK, "networkreview", page{
 		Title: "Review the changes", Nav: "users", View: view,
 		API: h.apiCall(c, http.MethodPatch, apiUserPath(e.user.ID), query, body),
 	})

@@ -125,7 +125,7 @@ func TestNetworkLockOut(t *testing.T) {
 		}
 		// One's own address among others is no reason to warn.
 		b.post(path, typed(formIn(t, a), "step", "review", "ipWhitelist", "203.0.113.7\n127.0.0.0/8")).
-			shows(t, http.StatusOK, "Change from where").hides(t, "shut you out")
+			shows(t, http.StatusOK, "Review the changes").hides(t, "shuts you out")
 		a = b.post(path, typed(formIn(t, a), "step", "review", "ipWhitelist", "203.0.113.7", "force", "true")).
 			shows(t, http.StatusOK, "This shuts you out", "?force=true")
 		b.post(path, typed(formIn(t, a), "step", "save"))
@@ -175,8 +175,8 @@ func TestNetworkMasked(t *testing.T) {
 		secrets := []string{"192.0.2.", "198.51.100.1", "203.0.113.77", "mary@example.com"}
 
 		viewer, self := signedInAs(t, s, "viewer@example.com", false, identity.UsersView)
-		viewer.get(path).shows(t, http.StatusOK, "allowed addresses, hidden: ", "This needs the permission users.update",
-			"Explaining a masked list would unmask it.", "address, hidden: ").hides(t, append(secrets, "?ip=", "?add=")...)
+		viewer.get(path).shows(t, http.StatusOK, `***</span> <span class="quiet">hidden`, "This needs the permission users.update",
+			"Explaining a masked list would unmask it.").hides(t, append(secrets, "?ip=", "?add=")...)
 		for _, ip := range []string{"192.0.2.7", "8.8.8.8", "nonsense"} {
 			viewer.get(path+"?ip="+ip).shows(t, http.StatusForbidden, "Explaining a masked list would unmask it.",
 				"Administrators can give you").hides(t, "Refused</span>", "Allowed</span>")

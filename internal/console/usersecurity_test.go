@@ -129,7 +129,7 @@ func TestSecurityDenied(t *testing.T) {
 		secrets := []string{"203.0.113.77", "mary@example.com"}
 
 		viewer, self := signedInAs(t, s, "viewer@example.com", false, identity.UsersView)
-		viewer.get(path).shows(t, http.StatusOK, "address, hidden: ", "You cannot end sessions of this user. This needs the "+
+		viewer.get(path).shows(t, http.StatusOK, `***</span> <span class="quiet">hidden`, "You cannot end sessions of this user. This needs the "+
 			"permission users.update", "You cannot reset the second factor. This needs", "This needs the permission groups.view").
 			hides(t, secrets...)
 		viewer.get(path+"/end").shows(t, http.StatusOK, "This needs the permission users.update").hides(t, "End 1 session</b")
