@@ -114,7 +114,9 @@ func (r *running) token() string {
 }
 
 // setupLink returns the link that it prints while there is no user.
-func (r *running) setupLink() string { return regexp.MustCompile(`http\S+/console/setup\S+`).FindString(r.greeting) }
+func (r *running) setupLink() string {
+	return regexp.MustCompile(`http\S+/console/setup\S+`).FindString(r.greeting)
+}
 
 // stop ends the service with SIGTERM, as an orchestrator does.
 func (r *running) stop(t *testing.T) {

@@ -131,13 +131,15 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 func (a *App) newServer(o Options) *httpserver.Server {
 	c := o.Config
 	site := api.Site{PublicURL: c.PublicURL, AllowedHosts: c.AllowedHosts, TrustedProxies: c.TrustedProxies}
-	dialects, home := Dialects(a.Service, site), "docs"
+	dialects, home, signIn := Dialects(a.Service, site), "docs", ""
 	if c.Console {
 		dialects, home = append(dialects, console.New(a.Service, site, o.Clock)), "console"
+		signIn = home
 	}
 	return httpserver.New(httpserver.Options{
 		Dialects:       dialects,
 		Home:           home,
+		SignIn:         signIn,
 		Authenticate:   o.Authenticate,
 		Denied:         a.Service.Denied,
 		Ready:          a.Store.Ready,

@@ -38,10 +38,10 @@ func New(s *service.Service, site api.Site, now func() time.Time) api.Dialect {
 	}
 	return api.Dialect{
 		Name: "console", Prefix: Prefix, Scheme: api.Cookie(h.secure), WriteError: h.writeError, Files: static,
-		Routes: slices.Concat(
-			h.setupRoutes(), h.signInRoutes(), h.userRoutes(), h.editRoutes(), h.groupRoutes(), h.tokenRoutes(),
-			h.accessRoutes(), h.networkRoutes(), h.securityRoutes(), h.userActivityRoutes(),
-		),
+		Routes: enrolFirst(slices.Concat(h.setupRoutes(), h.signInRoutes(), h.forgottenRoutes(), h.meRoutes(),
+			h.totpRoutes(), h.userRoutes(), h.editRoutes(), h.groupRoutes(), h.tokenRoutes(), h.webhookRoutes(),
+			h.outboxRoutes(), h.activityRoutes(), h.accessRoutes(), h.networkRoutes(), h.securityRoutes(),
+			h.userActivityRoutes())),
 	}
 }
 
@@ -50,6 +50,8 @@ func (h *handlers) signInRoutes() []api.Route {
 	const maxHeldForm = 64 << 10
 	return []api.Route{
 		{Method: http.MethodGet, Path: "", Handler: h.home},
+		{Method: http.MethodGet, Path: "/signin", Handler: h.showSignIn, Public: true},
+		{Method: http.MethodGet, Path: "/signin/code", Handler: h.showSignIn, Public: true},
 		{Method: http.MethodPost, Path: "/signin", Handler: h.signIn, Public: true, MaxBody: maxHeldForm},
 		{Method: http.MethodPost, Path: "/signin/code", Handler: h.confirmSignIn, Public: true, MaxBody: maxHeldForm},
 		{Method: http.MethodPost, Path: "/signout", Handler: h.signOut},
@@ -70,5 +72,6 @@ func (h *handlers) seeOther(c echo.Context, path, note string) error {
 	if note != "" {
 		h.setNote(c, note)
 	}
+	setHeaders(c.Response().Header(), newNonce())
 	return c.Redirect(http.StatusSeeOther, path)
 }

@@ -56,6 +56,20 @@ var labels = []struct{ field, text string }{
 	{identity.FieldSecret, "Secret"},
 	{identity.FieldSession, "Session"},
 	{fieldPeople, "People"},
+	{identity.FieldToken, "Token"},
+	{identity.FieldDelivery, "Delivery"},
+	{identity.FieldDeliveries, "Deliveries"},
+	{identity.FieldRecord, "Record"},
+	{"filter[user]", "About the user"},
+	{"filter[actor]", "By"},
+	{"filter[type]", "Type"},
+	{"filter[reason]", "Reason"},
+	{"filter[since]", "From"},
+	{"filter[until]", "Before"},
+	{"after", "Page"},
+	{identity.FieldCurrentPassword, "Present password"},
+	{fieldAgain, "Password, once more"},
+	{identity.FieldCode, "Code"},
 }
 
 // labelOf returns a field as pages call it. A part of a list, such as ipWhitelist[1], is a
@@ -103,6 +117,8 @@ func valueText(field string, value any, names map[int64]string) string {
 	case []string:
 		return listText(field, v, names)
 	case identity.AllowList:
+		return listText(field, v, names)
+	case []identity.EventType:
 		return listText(field, v, names)
 	case []identity.ClientTag:
 		return listText(field, v, names)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,8 @@ type errorView struct {
 	Message string
 	Missing string // what the caller lacks and who can give it; "" if that is not the reason
 	Wait    string // how long to wait; "" for no wait
+	// Way leads on from here; nil for "go back" alone.
+	Way *link
 	// Form is what was sent, so that "try again" sends it once more and nothing is lost.
 	Form heldForm
 	Back string
@@ -28,15 +31,22 @@ type errorView struct {
 // writeError answers a failed request with a page. A caller without a session gets the
 // form to sign in, which brings the request on its way after it.
 func (h *handlers) writeError(c echo.Context, f api.Failure) error {
+	if view, ok := c.Get(signInKey).(signInView); ok {
+		return h.signInFailed(c, view, f)
+	}
+	next, held := interrupted(c)
 	if f.Kind == identity.Unauthenticated {
-		return h.renderSignIn(c, f.Status, signInView{Next: nextFrom(c.Request()), Held: heldFrom(c)})
+		return h.renderSignIn(c, f.Status, signInView{Next: next, Held: held})
 	}
 	actor := api.ActorOf(c)
 	if f.Code == codeReauthenticate {
-		return h.renderProof(c, actor, f.Status, proofView{Next: nextFrom(c.Request()), Held: heldFrom(c)})
+		return h.renderProof(c, actor, f.Status, proofView{Next: next, Held: held})
 	}
 	view := errorView{
-		Heading: headings[f.Kind], Message: f.Message, Missing: missing(f), Back: back(c.Request()),
+		Heading: headings[f.Kind], Message: f.Message, Missing: missing(f), Back: back(c.Request()), Way: wayOn(f),
+	}
+	if actor.MustEnrol {
+		view.Heading, view.Back = "You need a second factor", ""
 	}
 	for _, field := range f.Fields {
 		view.Message += " " + field.Field + ": " + field.Message + "."
@@ -45,7 +55,7 @@ func (h *handlers) writeError(c echo.Context, f api.Failure) error {
 		view.Wait = waiting(f.RetryAfter)
 	}
 	if f.Kind == identity.Unavailable || f.Kind == identity.Internal || f.Kind == identity.TooManyRequests {
-		view.Form = heldFrom(c)
+		view.Form = held
 	}
 	p := page{Title: view.Heading, View: view}
 	if f.Kind == identity.Unavailable || f.Kind == identity.Internal {
@@ -77,6 +87,20 @@ func missing(f api.Failure) string {
 	return ""
 }
 
+// link leads to a page.
+type link struct{ Href, Text string }
+
+// wayOn returns where a caller who was refused can put that right; nil for nowhere.
+func wayOn(f api.Failure) *link {
+	switch f.Code {
+	case "second_factor_required":
+		return &link{Prefix + "/me/totp", "Set up the second factor"}
+	case "ip_not_allowed":
+		return &link{Prefix + "/signin", "Sign in as somebody else"}
+	}
+	return nil
+}
+
 // waiting returns a time to wait in words, rounded up.
 func waiting(d time.Duration) string {
 	if d <= time.Minute {
@@ -92,6 +116,18 @@ type heldForm struct {
 }
 
 type field struct{ Name, Value string }
+
+// interrupted returns what goes on after a request that was stopped: the page and, of a POST,
+// the form. A form that was on its way already, with a proof, is that form.
+func interrupted(c echo.Context) (next string, held heldForm) {
+	request := c.Request()
+	if request.Method == http.MethodPost && request.URL.Path == provePath {
+		if values, err := form(c); err == nil {
+			return nextIn(values), heldIn(values)
+		}
+	}
+	return nextFrom(request), heldFrom(c)
+}
 
 // heldFrom returns the form of a request, without what must not be kept in a page:
 // passwords and codes.
@@ -121,9 +157,12 @@ func fieldsOf(values url.Values) []field {
 	return fields
 }
 
+// fieldAgain is the field for a password that is typed once more.
+const fieldAgain = "again"
+
 func isSecretField(name string) bool {
 	name = strings.ToLower(name)
-	return strings.Contains(name, "password") || name == "code" || name == "token" || name == "secret"
+	return strings.Contains(name, "password") || slices.Contains([]string{fieldAgain, "code", "token", "secret"}, name)
 }
 
 // nextFrom returns where to go after a sign-in: the page that was asked for or, for a form,
@@ -146,13 +185,14 @@ func back(r *http.Request) string {
 }
 
 // ownPath returns a path of the console as it is, and the home page for anything else.
-// Browsers read a backslash as a slash, and //host as another site.
+// Browsers read a backslash as a slash, and //host as another site; neither may be there in
+// an encoded form either.
 func ownPath(path string) string {
 	const maxLength = 4096
 	parsed, err := url.ParseRequestURI(path)
 	isOurs := err == nil && len(path) <= maxLength && parsed.Host == "" && parsed.Scheme == "" &&
 		(parsed.Path == Prefix || strings.HasPrefix(parsed.Path, Prefix+"/")) &&
-		!strings.ContainsFunc(path, func(r rune) bool { return r == '\\' || r < ' ' || r == 0x7F }) &&
+		!strings.ContainsFunc(path+parsed.Path, func(r rune) bool { return r == '\\' || r < ' ' || r == 0x7F }) &&
 		!strings.Contains(parsed.Path, "//") && !strings.Contains(parsed.Path, "..")
 	if !isOurs {
 		return Prefix

@@ -61,8 +61,8 @@ func changesOfEvent(e identity.Event, names eventNames) []change {
 // changed fields.
 var sentences = map[identity.EventType]string{
 	identity.UserCreated:  "{actor} created the user {subject}",
+	identity.UserInvited:  "{actor} invited {subject} to choose a password",
 	identity.UserUpdated:  "{actor} changed {fields} of {subject}",
-	identity.UserInvited:  "{actor} invited {subject}",
 	identity.UserDeleted:  "{actor} deleted the user {subject}",
 	identity.GroupCreated: "{actor} created the group {subject}",
 	identity.GroupUpdated: "{actor} changed {fields} of the group {subject}",
@@ -126,7 +126,7 @@ func sentenceOf(e identity.Event, names eventNames) []phrase {
 		case "fields":
 			list = append(list, phrase{Text: fieldsText(e.Changes)})
 		case "sessions":
-			list = append(list, phrase{Text: endedText(e)})
+			list = append(list, phrase{Text: sessionsText(e)})
 		}
 	}
 	if first := &list[0]; !first.Name {
@@ -262,7 +262,7 @@ func fieldNoun(c change) string {
 	return "the " + strings.ToLower(c.Label)
 }
 
-func endedText(e identity.Event) string {
+func sessionsText(e identity.Event) string {
 	if _, one := e.Changes[identity.FieldSession]; one || e.Reason != "" {
 		return "a session"
 	}
@@ -314,11 +314,11 @@ func (h *handlers) eventNames(ctx context.Context, actor identity.Actor, events 
 	}
 	names := eventNames{
 		Users: h.userNames(ctx, actor, users),
-		Tokens: namesByID(tokens, func(id int64) (string, error) {
+		Tokens: namesOf(tokens, func(id int64) (string, error) {
 			token, err := h.service.Token(ctx, actor, id)
 			return string(token.Name), err
 		}),
-		Webhooks: namesByID(webhooks, func(id int64) (string, error) {
+		Webhooks: namesOf(webhooks, func(id int64) (string, error) {
 			webhook, err := h.service.Webhook(ctx, actor, id)
 			return webhookHost(webhook.URL), err
 		}),
@@ -329,7 +329,7 @@ func (h *handlers) eventNames(ctx context.Context, actor identity.Actor, events 
 	return names
 }
 
-// userNames looks up the names of users by their ids, as namesByID does.
+// userNames looks up the names of users by their ids, as namesOf does.
 func (h *handlers) userNames(ctx context.Context, actor identity.Actor, ids map[int64]bool) map[int64]string {
 	names := make(map[int64]string, len(ids))
 	texts := make([]string, 0, len(ids))
@@ -350,9 +350,9 @@ func (h *handlers) userNames(ctx context.Context, actor identity.Actor, ids map[
 	return names
 }
 
-// namesByID looks up things by their ids. It returns nil if the caller may not see one of them,
+// namesOf looks up things by their ids. It returns nil if the caller may not see one of them,
 // or if they cannot be read.
-func namesByID(ids map[int64]bool, lookUp func(id int64) (string, error)) map[int64]string {
+func namesOf(ids map[int64]bool, lookUp func(id int64) (string, error)) map[int64]string {
 	names := make(map[int64]string, len(ids))
 	for id := range ids {
 		if id == 0 {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -104,6 +105,13 @@ func lacks(actor identity.Actor, needed ...identity.Permission) string {
 	return ""
 }
 
+// addAgain records that a password was not typed the same way twice.
+func addAgain(wrong *identity.Problems, values url.Values) {
+	if values.Get(identity.FieldPassword) != values.Get(fieldAgain) {
+		wrong.Add(fieldAgain, "different", "differs from the password")
+	}
+}
+
 // addProblem records that a field has a bad value; err is nil for a good one.
 func addProblem(list *identity.Problems, name string, err error) {
 	var bad *identity.ValueError
@@ -143,3 +151,21 @@ type reviewView struct {
 
 // statusOf returns the status of a page that shows the problems of an error.
 func statusOf(err error) int { return api.FailureFrom(err).Status }
+
+// formTime is a time as fields of a form have it, in UTC.
+const formTime = "2006-01-02T15:04:05"
+
+// timeIn reads a time. It returns the zero time where it is absent or empty.
+func timeIn(q *api.Query, name string) time.Time {
+	text, _ := q.Get(name)
+	if text == "" {
+		return time.Time{}
+	}
+	for _, layout := range []string{time.RFC3339, formTime, "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil && t.UTC().Year() >= 1 && t.UTC().Year() <= 9999 {
+			return t.UTC()
+		}
+	}
+	q.Fail(name, "invalid_time", "must be a time such as 2030-01-31T12:00:00Z")
+	return time.Time{}
+}

@@ -56,7 +56,7 @@ func (h *handlers) render(c echo.Context, actor identity.Actor, status int, name
 	if actor.Source.IsValid() {
 		p.Source = actor.Source.String()
 	}
-	if p.Me == nil && actor.UserID != 0 {
+	if p.Me == nil && actor.UserID != 0 && !actor.MustEnrol {
 		p.Me = h.me(c.Request().Context(), actor)
 	}
 	set, err := templateNamed(name)
@@ -243,27 +243,41 @@ func (h *handlers) setCookie(c echo.Context, name, value string, period time.Dur
 
 // notes holds the sentences that follow an action.
 var notes = map[string]string{ //nolint:gosec // G101: sentences, no credentials
-	"signed_out":     "You are signed out.",
-	"group_created":  "The group is created.",
-	"group_changed":  "The group is changed.",
-	"group_deleted":  "The group is deleted.",
-	"members_added":  "The members are added.",
-	"member_removed": "The member is taken out.",
-	"token_revoked":  "The token is revoked. It stopped working at once.",
-	"saved":          "The changes are saved.",
-	"unchanged":      "Nothing had to be changed.",
-	"created":        "The user is created.",
-	"invited_new":    "The user is created, and an invitation is on its way.",
-	"invited":        "An invitation is on its way. It works for 7 days, and earlier ones no longer do.",
-	"reset_sent":     "A link to choose another password is on its way, unless too many were asked for of late.",
-	"activated":      "The user is active.",
-	"deactivated":    "The user is inactive, and signed out everywhere.",
-	"deleted":        "The user is deleted.",
+	"signed_out":       "You are signed out.",
+	"group_created":    "The group is created.",
+	"group_changed":    "The group is changed.",
+	"group_deleted":    "The group is deleted.",
+	"members_added":    "The members are added.",
+	"member_removed":   "The member is taken out.",
+	"token_revoked":    "The token is revoked. It stopped working at once.",
+	"webhook_changed":  "The webhook is changed.",
+	"webhook_deleted":  "The webhook is deleted, with its deliveries.",
+	"webhook_same":     "Nothing was different, so nothing is changed.",
+	"webhook_tested":   "A test is on its way. It stands at the top of the deliveries.",
+	"message_retried":  "The message is on its way again.",
+	"dead_retried":     "What was given up and could be sent again is on its way.",
+	"nothing_retried":  "There was nothing to send again.",
+	"forgotten":        "If there is a user with this address, a mail with a link is on its way. It works for one hour.",
+	"unchanged":        "Nothing had to be changed.",
+	"profile_saved":    "Your profile is saved.",
+	"password_changed": "Your password is changed. All your other sessions have ended.",
+	"session_ended":    "The session has ended.",
+	"sessions_ended":   "All your other sessions have ended.",
+	"display_saved":    "Saved for this browser.",
+	"factor_reset":     "The authenticator no longer counts. Codes come by mail from now on.",
+	"saved":            "The changes are saved.",
+	"created":          "The user is created.",
+	"invited_new":      "The user is created, and an invitation is on its way.",
+	"invited":          "An invitation is on its way. It works for 7 days, and earlier ones no longer do.",
+	"reset_sent":       "A link to choose another password is on its way, unless too many were asked for of late.",
+	"activated":        "The user is active.",
+	"deactivated":      "The user is inactive, and signed out everywhere.",
+	"deleted":          "The user is deleted.",
 
-	"added_to":      "The user is in the group.",
-	"taken_out":     "The user is out of the group.",
-	"network_saved": "The allowed addresses are saved. They count at once.",
-	"session_ended": "The session is ended.",
-	"ended_all":     "The sessions are ended.",
-	"factor_reset":  "The authenticator is gone, with its recovery codes.",
+	"added_to":            "The user is in the group.",
+	"taken_out":           "The user is out of the group.",
+	"network_saved":       "The allowed addresses are saved. They count at once.",
+	"user_session_ended":  "The session is ended.",
+	"user_sessions_ended": "The sessions are ended.",
+	"user_factor_reset":   "The authenticator is gone, with its recovery codes.",
 }

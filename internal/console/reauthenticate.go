@@ -13,6 +13,9 @@ import (
 // codeReauthenticate is the code of the error that Reauthenticate puts right.
 const codeReauthenticate = "reauthentication_required"
 
+// provePath is where the password goes that is asked for again.
+const provePath = Prefix + "/prove"
+
 // proofView asks for the password again, before something that takes a fresh session. The
 // form that was refused comes along.
 type proofView struct {
@@ -28,7 +31,7 @@ func (h *handlers) prove(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	view := proofView{Next: ownPath(values.Get("next")), Held: heldIn(values)}
+	view := proofView{Next: nextIn(values), Held: heldIn(values)}
 	result, err := h.service.Reauthenticate(c.Request().Context(), actor, identity.Password(values.Get("password")),
 		strings.TrimSpace(values.Get("code")))
 	if err != nil {
@@ -44,6 +47,9 @@ func (h *handlers) prove(c echo.Context, actor identity.Actor) error {
 	}
 	if view.Provider = result.Provider; view.Provider != "" {
 		return h.renderProof(c, actor, http.StatusOK, view)
+	}
+	if err := h.renewCookie(c, actor); err != nil {
+		return err
 	}
 	if view.Held.Action == "" {
 		return h.seeOther(c, view.Next, "")

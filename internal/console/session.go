@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -23,6 +24,14 @@ type signInView struct {
 	Note     string
 }
 
+// signInKey is where the Echo context has the signInView of a try, for the answer to its error.
+const signInKey = "signin"
+
+// showSignIn shows the form to sign in, also to a user who is signed in, as somebody else.
+func (h *handlers) showSignIn(c echo.Context, _ identity.Actor) error {
+	return h.renderSignIn(c, http.StatusOK, signInView{Next: Prefix})
+}
+
 func (h *handlers) renderSignIn(c echo.Context, status int, view signInView) error {
 	title := "Sign in"
 	if view.Token != "" {
@@ -39,10 +48,11 @@ func (h *handlers) signIn(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	view := signInView{Email: values.Get("email"), Next: ownPath(values.Get("next")), Held: heldIn(values)}
+	view := signInView{Email: values.Get("email"), Next: nextIn(values), Held: heldIn(values)}
+	c.Set(signInKey, view)
 	result, err := h.service.SignIn(c.Request().Context(), actor, view.Email, identity.Password(values.Get("password")))
 	if err != nil {
-		return h.signInFailed(c, view, err)
+		return err
 	}
 	if result.ChallengeToken != "" {
 		view.Token, view.Provider = result.ChallengeToken, result.Challenge.Provider
@@ -61,29 +71,26 @@ func (h *handlers) confirmSignIn(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	view := signInView{
-		Email: values.Get("email"), Next: ownPath(values.Get("next")), Held: heldIn(values),
+		Email: values.Get("email"), Next: nextIn(values), Held: heldIn(values),
 		Token: values.Get("token"), Provider: identity.Provider(values.Get("provider")),
 	}
+	c.Set(signInKey, view)
 	code := strings.TrimSpace(values.Get("code"))
 	pair, err := h.service.ConfirmSignIn(c.Request().Context(), actor, view.Token, code)
 	if err != nil {
-		return h.signInFailed(c, view, err)
+		return err
 	}
 	return h.enter(c, pair, view)
 }
 
-// signInFailed shows the form again. A failure of ours gets the page of an error.
-func (h *handlers) signInFailed(c echo.Context, view signInView, err error) error {
-	f := api.FailureFrom(err)
-	switch f.Kind {
-	case identity.Internal, identity.Unavailable:
-		return err
-	case identity.TooManyRequests:
+// signInFailed shows the form again, with what was wrong.
+func (h *handlers) signInFailed(c echo.Context, view signInView, f api.Failure) error {
+	view.Problem = f.Message
+	if f.RetryAfter > 0 {
 		view.Wait = waiting(f.RetryAfter)
 	}
-	view.Problem = f.Message
-	if f.Code == "invalid_token" || f.Code == "challenge_expired" {
-		view.Token = "" // the challenge is over: begin again
+	if view.Token != "" && f.Code == "invalid_token" {
+		view.Token, view.Problem = "", "The code is over: too late, or too many wrong ones. Sign in again."
 	}
 	return h.renderSignIn(c, f.Status, view)
 }
@@ -109,6 +116,44 @@ func (h *handlers) signOut(c echo.Context, actor identity.Actor) error {
 	}
 	h.setCookie(c, api.CookieName(h.secure), "", -1)
 	return h.seeOther(c, Prefix, "signed_out")
+}
+
+// renewCookie gives the browser another cookie, after its session has got more rights or its
+// user another password: a copy of the old cookie is worth nothing then.
+func (h *handlers) renewCookie(c echo.Context, actor identity.Actor) error {
+	token, err := h.service.RenewSession(c.Request().Context(), actor)
+	if err != nil {
+		return err
+	}
+	h.setCookie(c, api.CookieName(h.secure), token, 0)
+	return nil
+}
+
+// enrolFirst confines a session that must enrol a second factor to the pages on which it
+// does so.
+func enrolFirst(routes []api.Route) []api.Route {
+	for i, route := range routes {
+		open := []string{"/me/totp", "/prove", "/signout"}
+		if route.Public || slices.Contains(open, route.Path) {
+			continue
+		}
+		routes[i].Handler = func(c echo.Context, actor identity.Actor) error {
+			if err := actor.RequireEnrolled(); err != nil {
+				return err
+			}
+			return route.Handler(c, actor)
+		}
+	}
+	return routes
+}
+
+// nextIn returns the page that a form leads to: one of ours, and not the form to sign in.
+func nextIn(values url.Values) string {
+	next := ownPath(values.Get("next"))
+	if strings.HasPrefix(next, Prefix+"/signin") {
+		return Prefix
+	}
+	return next
 }
 
 const heldPrefix = "held."

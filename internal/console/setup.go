@@ -79,9 +79,7 @@ func (h *handlers) createFirstUser(c echo.Context, actor identity.Actor, values 
 	addProblem(&wrong, identity.FieldEmail, err)
 	password, err := identity.ParsePassword(values.Get("password"))
 	addProblem(&wrong, identity.FieldPassword, err)
-	if values.Get("password") != values.Get("again") {
-		wrong.Add("again", "different", "differs from the password")
-	}
+	addAgain(&wrong, values)
 	if err := wrong.Err(); err != nil {
 		return identity.TokenPair{}, err
 	}

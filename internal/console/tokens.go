@@ -125,19 +125,6 @@ func tokenFilterIn(q *api.Query) identity.TokenFilter {
 	return filter
 }
 
-// timeIn reads a time of RFC 3339. It returns the zero time where it is absent.
-func timeIn(q *api.Query, name string) time.Time {
-	text, _ := q.Get(name)
-	if text == "" {
-		return time.Time{}
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
-		q.Fail(name, "invalid_time", "must be a time such as 2030-01-31T12:00:00Z")
-	}
-	return t.UTC()
-}
-
 // soon is how long before its end a token is marked.
 const soon = 14 * day
 

@@ -44,8 +44,6 @@ type profileView struct {
 	Unmasked  bool
 }
 
-type link struct{ Href, Text string }
-
 func (h *handlers) showUser(c echo.Context, actor identity.Actor) error {
 	user, err := h.userOf(c, actor)
 	if err != nil {
@@ -123,7 +121,8 @@ func userHeadFrom(actor identity.Actor, user identity.User, tab string, names ma
 		head.add(mayMailLink(actor, user), userAction{Label: "Send reset link", Path: path + "/reset-link", Post: true})
 	}
 	if user.Active {
-		head.add(lacks(actor, identity.UsersUpdate), userAction{Label: "Deactivate", Path: path + "/deactivate", Danger: true})
+		head.add(lacks(actor, identity.UsersUpdate),
+			userAction{Label: "Deactivate", Path: path + "/deactivate", Danger: true})
 	} else {
 		head.add(lacks(actor, identity.UsersUpdate), userAction{Label: "Activate", Path: path + "/activate"})
 	}

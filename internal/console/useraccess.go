@@ -62,7 +62,7 @@ func (h *handlers) showAccess(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	view := accessViewFrom(actor, user, groups, visible)
-	view.Head = userHeadFrom(actor, user, "access", namesOf(groups), h.now())
+	view.Head = userHeadFrom(actor, user, "access", groupNamesOf(groups), h.now())
 	access, denied, err := h.accessOf(ctx, actor, user.ID)
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func accessViewFrom(actor identity.Actor, user identity.User, groups []identity.
 	if view.Denied == "" && !visible {
 		view.Denied = lacks(actor, identity.GroupsView)
 	}
-	names := namesOf(groups)
+	names := groupNamesOf(groups)
 	for _, id := range user.Groups {
 		row := userGroupRow{
 			link: link{groupPath(id), groupName(names, id)},

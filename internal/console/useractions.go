@@ -25,8 +25,11 @@ type userAct struct {
 	method  string   // of the API
 	body    string
 	may     func(identity.Actor, int64) error
-	execute func(*service.Service, context.Context, identity.Actor, int64, identity.VersionMatch) error
+	execute execution
 }
+
+// execution is an operation of the service on a user.
+type execution = func(*service.Service, context.Context, identity.Actor, int64, identity.VersionMatch) error
 
 var (
 	activate = userAct{
@@ -62,8 +65,10 @@ var (
 
 func requireUpdate(actor identity.Actor, _ int64) error { return actor.Require(identity.UsersUpdate) }
 
-func setActive(active bool) func(*service.Service, context.Context, identity.Actor, int64, identity.VersionMatch) error {
-	return func(s *service.Service, ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch) error {
+func setActive(active bool) execution {
+	return func(s *service.Service, ctx context.Context, actor identity.Actor, id int64,
+		match identity.VersionMatch,
+	) error {
 		_, err := s.UpdateUser(ctx, actor, id, service.UserUpdate{
 			Change: identity.UserChange{Active: &active}, Match: match,
 		})
@@ -164,7 +169,7 @@ func (h *handlers) holdings(ctx context.Context, actor identity.Actor, id int64)
 		return nil, err
 	}
 	return []holding{
-		{Text: sessionsText(held.Sessions)},
+		{Text: heldSessionsText(held.Sessions)},
 		holdingFrom(actor, held.TokensActingFor, "token", "that acts for the user, and does no longer",
 			"that act for the user, and do no longer", identity.TokensManage, tokenLink),
 		holdingFrom(actor, held.TokensCreated, "token", "that the user has made, which goes on working",
@@ -209,7 +214,7 @@ func webhookLink(w identity.Webhook) link {
 	return link{Prefix + "/webhooks/" + strconv.FormatInt(w.ID, 10), fmt.Sprintf("Webhook %d", w.ID)}
 }
 
-func sessionsText(n int64) string {
+func heldSessionsText(n int64) string {
 	if n == 0 {
 		return "No session."
 	}

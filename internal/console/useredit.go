@@ -162,7 +162,7 @@ func (h *handlers) renderUserForm(c echo.Context, actor identity.Actor, e userEd
 
 func (e userEdit) view(h *handlers, actor identity.Actor) userFormView {
 	view := userFormView{
-		Head:   userHeadFrom(actor, e.user, "profile", namesOf(e.groups), h.now()),
+		Head:   userHeadFrom(actor, e.user, "profile", groupNamesOf(e.groups), h.now()),
 		Values: e.values, All: e.all, Masked: !actor.SeesUnmasked(e.user.ID),
 	}
 	if e.all {
@@ -176,7 +176,7 @@ func (e userEdit) view(h *handlers, actor identity.Actor) userFormView {
 // reviewUser shows what the form will change.
 func (h *handlers) reviewUser(c echo.Context, actor identity.Actor, e userEdit, changes identity.Changes) error {
 	view := e.view(h, actor)
-	view.Changes, view.Effects = changesFrom(changes, namesOf(e.groups)), effectsOf(changes)
+	view.Changes, view.Effects = changesFrom(changes, groupNamesOf(e.groups)), effectsOf(changes)
 	for _, f := range fieldsOf(e.values) {
 		if f.Name != "step" && f.Name != fieldGroupFilter {
 			view.Fields = append(view.Fields, f)
@@ -204,7 +204,7 @@ func effectsOf(changes identity.Changes) []string {
 
 // mergeFields are the fields of the form of a user that two people may have changed.
 func (e userEdit) mergeFields() []mergeField {
-	names := namesOf(e.groups)
+	names := groupNamesOf(e.groups)
 	fields := []mergeField{
 		{Name: identity.FieldName},
 		{Name: identity.FieldEmail},

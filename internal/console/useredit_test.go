@@ -280,32 +280,50 @@ func TestEditUserWhileTheSessionEnds(t *testing.T) {
 	})
 }
 
-// TestEditUserWithoutDatabase says so and keeps the form.
+// TestEditUserWithoutDatabase says so, keeps the form, and saves it once the database is back.
 func TestEditUserWithoutDatabase(t *testing.T) {
 	t.Parallel()
-	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, _, url string) {
+	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, databaseURL string) {
 		b := signedIn(t, s)
 		user := createUser(t, s, mary())
 		path := pathOf(user) + "/edit"
 		values := typed(formIn(t, b.get(path)), "step", "save", "name", "Typed "+hostile)
-		other := storetest.Open(t, url)
-		down := s.Another(func(o *app.Options) { o.Store = other })
-		cookies := b.client.Jar
-		b = newBrowser(t, down)
-		b.client.Jar = cookies
-		b.get(path).shows(t, http.StatusOK)
-		if err := other.Close(); err != nil {
-			t.Fatal(err)
+		status, heading, up := http.StatusServiceUnavailable, "The database does not answer", func() {}
+		if engine == "postgres" {
+			up = disconnect(t, databaseURL)
+		} else {
+			other := storetest.Open(t, databaseURL)
+			down := s.Another(func(o *app.Options) { o.Store = other })
+			if err := other.Close(); err != nil {
+				t.Fatal(err)
+			}
+			b.server, status, heading = down, http.StatusInternalServerError, "Something went wrong"
 		}
-		a := b.post(path, values)
-		if a.status < http.StatusInternalServerError {
-			t.Fatalf("%d", a.status)
-		}
-		a.shows(t, a.status, "What you typed is kept in this page", "Typed &lt;img", `action="`+path+`"`).hides(t, hostile)
-		if got := formIn(t, a); got.Get("version") != "1" || got.Get("step") != "save" {
-			t.Errorf("%v", got)
-		}
+		a := b.post(path, values).shows(t, status, heading, "What you typed is kept in this page", "Typed &lt;img",
+			`action="`+path+`"`).hides(t, hostile)
+		up()
+		b.server = s
+		b.post(path, formIn(t, a)).shows(t, http.StatusOK, "The changes are saved.", "Typed &lt;img")
 	})
+}
+
+// disconnect ends all connections to a PostgreSQL database and allows none, until the function
+// that it returns is called.
+func disconnect(t *testing.T, databaseURL string) (up func()) {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.TrimPrefix(u.Path, "/")
+	u.Path = "/postgres"
+	db := apitest.OpenDatabase(t, "postgres", u.String())
+	allow := func(allowed bool) {
+		apitest.Execute(t, db, fmt.Sprintf(`ALTER DATABASE "%s" ALLOW_CONNECTIONS %t`, name, allowed))
+	}
+	allow(false)
+	apitest.Execute(t, db, fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s'", name))
+	return func() { allow(true) }
 }
 
 // TestGroupFilterWithoutScript shows the groups that match, as a step of the form, and loses

@@ -207,8 +207,8 @@ func sortedIDs(set map[int64]bool) []int64 {
 	return ids
 }
 
-// namesOf returns the names of groups by id.
-func namesOf(groups []identity.Group) map[int64]string {
+// groupNamesOf returns the names of groups by id.
+func groupNamesOf(groups []identity.Group) map[int64]string {
 	names := make(map[int64]string, len(groups))
 	for _, group := range groups {
 		names[group.ID] = string(group.Name)

@@ -18,17 +18,18 @@ func (h *handlers) securityRoutes() []api.Route {
 		{Method: http.MethodGet, Path: "/users/:userId/security/factor", Handler: h.askFactor},
 		{Method: http.MethodPost, Path: "/users/:userId/security/factor", Handler: h.resetFactor},
 		{Method: http.MethodGet, Path: "/users/:userId/security/end", Handler: h.askEnd},
-		{Method: http.MethodPost, Path: "/users/:userId/security/end", Handler: h.endSessions},
+		{Method: http.MethodPost, Path: "/users/:userId/security/end", Handler: h.endUserSessions},
 	}
 }
 
 // securityView is how a user signs in, and where.
 type securityView struct {
 	Head         userHead
+	Factor       factorView
 	RequiredBy   []link // the groups that require a second factor
 	DeniedReset  string // why the caller cannot reset the second factor
 	State        signinView
-	Sessions     []sessionRow
+	Sessions     []userSessionRow
 	Total        int64
 	Others       int64  // sessions that "end all" ends
 	DeniedEnd    string // why the caller cannot end sessions
@@ -46,8 +47,8 @@ type signinView struct {
 	IsLocked, Everywhere       bool
 }
 
-// sessionRow is one session of a user.
-type sessionRow struct {
+// userSessionRow is one session of a user.
+type userSessionRow struct {
 	Started, Used, Ends moment
 	Source              string
 	Hidden              bool // Source is a mask
@@ -69,6 +70,10 @@ func (h *handlers) showSecurity(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	ctx := c.Request().Context()
+	factor, err := h.service.SecondFactor(ctx, actor, user.ID)
+	if err != nil {
+		return err
+	}
 	state, err := h.service.SigninState(ctx, actor, user.ID)
 	if err != nil {
 		return err
@@ -83,12 +88,13 @@ func (h *handlers) showSecurity(c echo.Context, actor identity.Actor) error {
 	}
 	view := securityView{
 		Head: userHeadFrom(actor, user, "security", h.groupNames(ctx, actor), h.now()), DeniedGroups: denied,
+		Factor:     factorViewFrom(factor, h.now()),
 		RequiredBy: groupLinks(access.TFARequiredBy), DeniedReset: deniedReset(actor, user, access),
 		State: signinViewFrom(state, h.now()), Total: total, Others: total - ownSessions(actor, user.ID),
 		DeniedEnd: deniedEnd(actor, user, access), EndAll: securityPath(user.ID) + "/end",
 	}
 	for _, session := range sessions {
-		view.Sessions = append(view.Sessions, sessionRowFrom(actor, user.ID, session, h.now()))
+		view.Sessions = append(view.Sessions, userSessionRowFrom(actor, user.ID, session, h.now()))
 	}
 	view.Range, view.Prev, view.Next = pagerOf(c.QueryParams(), securityPath(user.ID), at.Offset, at.Limit, len(sessions),
 		total)
@@ -121,10 +127,10 @@ func triesText(n int) string {
 	return number(int64(n))
 }
 
-func sessionRowFrom(actor identity.Actor, userID int64, session identity.Session, now time.Time) sessionRow {
-	row := sessionRow{
+func userSessionRowFrom(actor identity.Actor, userID int64, session identity.Session, now time.Time) userSessionRow {
+	row := userSessionRow{
 		Started: momentOf(session.CreatedAt, now), Used: momentOf(session.LastUsedAt, now),
-		Ends: momentOf(session.ExpiresAt, now), Source: session.Source, Client: session.Client,
+		Ends: momentOf(session.ExpiresAt, now), Source: session.Source, Client: clientName(session.Client),
 		Hidden: session.Source != "" && !actor.SeesUnmasked(userID),
 		Mine:   actor.SessionID == session.ID && actor.UserID == userID,
 	}
@@ -186,8 +192,8 @@ type confirmView struct {
 	Problems problems
 }
 
-// ask shows the page that asks. It has the reason of a denial in the place of the button.
-func (h *handlers) ask(c echo.Context, actor identity.Actor, user identity.User, view confirmView, method, path string,
+// askUser shows the page that asks. It has the reason of a denial in the place of the button.
+func (h *handlers) askUser(c echo.Context, actor identity.Actor, user identity.User, view confirmView, method, path string,
 	err error,
 ) error {
 	status := http.StatusOK
@@ -229,7 +235,7 @@ func (h *handlers) renderFactor(c echo.Context, actor identity.Actor, user ident
 				"Somebody who reads the mail of the user and has the password gets in then: ask the user in person first.",
 		},
 	}
-	return h.ask(c, actor, user, view, http.MethodDelete, apiUserPath(user.ID)+"/totp", problem)
+	return h.askUser(c, actor, user, view, http.MethodDelete, apiUserPath(user.ID)+"/totp", problem)
 }
 
 func (h *handlers) resetFactor(c echo.Context, actor identity.Actor) error {
@@ -240,7 +246,7 @@ func (h *handlers) resetFactor(c echo.Context, actor identity.Actor) error {
 	if err := h.service.ResetTOTP(c.Request().Context(), actor, user.ID); err != nil {
 		return h.renderFactor(c, actor, user, err)
 	}
-	return h.seeOther(c, securityPath(user.ID), "factor_reset")
+	return h.seeOther(c, securityPath(user.ID), "user_factor_reset")
 }
 
 // askEnd asks before one session ends (session=ID), or all.
@@ -270,7 +276,7 @@ func (h *handlers) renderEnd(c echo.Context, actor identity.Actor, user identity
 		view.Heading, view.Button = "End a session?", "End 1 session"
 		view.Texts = []string{"1 session ends at once. The user has to sign in again there."}
 		view.Fields = []field{{identity.FieldSession, id}}
-		return h.ask(c, actor, user, view, http.MethodDelete, path+"/"+id, problem)
+		return h.askUser(c, actor, user, view, http.MethodDelete, path+"/"+id, problem)
 	}
 	_, total, err := h.service.Sessions(ctx, actor, user.ID, identity.Page{Limit: 1})
 	if err != nil {
@@ -285,11 +291,11 @@ func (h *handlers) renderEnd(c echo.Context, actor identity.Actor, user identity
 	if ownSessions(actor, user.ID) == 1 {
 		view.Texts = append(view.Texts, "The session that you use now stays.")
 	}
-	return h.ask(c, actor, user, view, http.MethodDelete, path, problem)
+	return h.askUser(c, actor, user, view, http.MethodDelete, path, problem)
 }
 
-// endSessions ends one session, or all.
-func (h *handlers) endSessions(c echo.Context, actor identity.Actor) error {
+// endUserSessions ends one session, or all.
+func (h *handlers) endUserSessions(c echo.Context, actor identity.Actor) error {
 	user, err := h.userOf(c, actor)
 	if err != nil {
 		return err
@@ -307,10 +313,10 @@ func (h *handlers) endSessions(c echo.Context, actor identity.Actor) error {
 		if err := h.service.EndSession(ctx, actor, user.ID, id); err != nil {
 			return h.renderEnd(c, actor, user, id, err)
 		}
-		return h.seeOther(c, securityPath(user.ID), "session_ended")
+		return h.seeOther(c, securityPath(user.ID), "user_session_ended")
 	}
 	if err := h.service.EndSessions(ctx, actor, user.ID); err != nil {
 		return h.renderEnd(c, actor, user, 0, err)
 	}
-	return h.seeOther(c, securityPath(user.ID), "ended_all")
+	return h.seeOther(c, securityPath(user.ID), "user_sessions_ended")
 }

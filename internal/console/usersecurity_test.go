@@ -86,10 +86,11 @@ func TestSecurityFactor(t *testing.T) {
 		user := createUser(t, s, in)
 		s.Enrol(s.SignInWith("mary@example.com", password).AccessToken.Token)
 		path := pathOf(user) + "/security"
-		b.get(path).shows(t, http.StatusOK, "By <a", "Auditors", "Reset the second factor", "The user needs a code")
+		b.get(path).shows(t, http.StatusOK, "By <a", "Auditors", "Reset the second factor", "Authenticator</span>", "10 ")
 		a := b.get(path+"/factor").shows(t, http.StatusOK, "recovery codes of 1 user", "/api/v2/users/2/totp")
 		s.WantEvents("filter[user]=2&filter[type]=USER_TOTP_RESET")
-		b.post(path+"/factor", formIn(t, a)).shows(t, http.StatusOK, "The authenticator is gone", "signed in nowhere")
+		b.post(path+"/factor", formIn(t, a)).shows(t, http.StatusOK, "The authenticator is gone", "signed in nowhere",
+			"Codes by mail", "There is no authenticator to reset.")
 		s.WantEvents("filter[user]=2&filter[type]=USER_TOTP_RESET", "USER_TOTP_RESET")
 		// One's own takes the password again; the form goes on after that.
 		s.Clock.Advance(identity.FreshPeriod + time.Second)
@@ -104,11 +105,11 @@ func TestSecurityState(t *testing.T) {
 		b := signedIn(t, s)
 		user := createUser(t, s, mary())
 		path := pathOf(user) + "/security"
-		b.get(path).shows(t, http.StatusOK, "<dd>none").hides(t, "Sign-in is locked")
+		b.get(path).shows(t, http.StatusOK, "<dd>none", "Off</span>").hides(t, "Sign-in is locked")
 		for range 6 {
 			s.TrySignIn("mary@example.com", "wrong", apitest.From("203.0.113.9"))
 		}
-		b.get(path).shows(t, http.StatusOK, "Sign-in is locked from one address at least.", "<dd>5<small>", "Until <time")
+		b.get(path).shows(t, http.StatusOK, "Sign-in is locked from one address at least.", "<dd>5<small>", "It is over <time")
 		b.get("/console").shows(t, http.StatusOK, "filter%5Blocked%5D=true")
 		s.Clock.Advance(25 * time.Hour)
 		b.signIn(email, password)
@@ -135,7 +136,7 @@ func TestSecurityDenied(t *testing.T) {
 		viewer.get(path+"/end").shows(t, http.StatusOK, "This needs the permission users.update").hides(t, "End 1 session</b")
 		viewer.post(path+"/end", nil).shows(t, http.StatusForbidden, "users.update").hides(t, secrets...)
 		viewer.post(path+"/factor", nil).shows(t, http.StatusForbidden, "users.update")
-		viewer.get(pathOf(self)+"/security").shows(t, http.StatusOK, "this session", `/security/factor"`)
+		viewer.get(pathOf(self)+"/security").shows(t, http.StatusOK, "this session", "There is no authenticator to reset.")
 
 		editor, _ := signedInAs(t, s, "editor@example.com", false, identity.UsersUpdate, identity.GroupsView)
 		editor.get(path).shows(t, http.StatusOK, "End 1 session", "This needs the right to see unmasked data").

@@ -72,8 +72,10 @@ type Message struct {
 
 // Filter selects messages; all set fields must hold.
 type Filter struct {
-	To     Destination // zero for all
-	States []State     // any of these; nil for all
+	To      Destination // zero for all
+	Channel Channel     // "" for all
+	UserID  int64       // about this user; 0 for all
+	States  []State     // any of these; nil for all
 }
 
 // Queueable returns a Conflict if a message cannot be queued again, or nil.
@@ -100,6 +102,15 @@ type Backlog struct {
 	State   State // Pending or Dead
 	Count   int64
 	Oldest  time.Time // when the oldest of them was created
+}
+
+// Count is how many messages of a destination are in a state.
+type Count struct {
+	To    Destination
+	State State
+	Count int64
+	// Oldest is when the oldest of them was created.
+	Oldest time.Time
 }
 
 // retryWaits are the waits after each failed attempt. With their jitter they

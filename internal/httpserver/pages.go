@@ -42,8 +42,9 @@ var pageTypes = map[string]string{
 
 // registerPages serves the contract of the first dialect at /openapi.yaml, those of
 // the others at /openapi/NAME.yaml, each as JSON beside it, an HTML page for all of them
-// at /docs, and the page that the links in mails lead to. The root leads to home.
-func registerPages(e *echo.Echo, dialects []api.Dialect, home string) {
+// at /docs, and the page that the links in mails lead to, with a link to signIn unless it is
+// "". The root leads to home.
+func registerPages(e *echo.Echo, dialects []api.Dialect, home, signIn string) {
 	for i, dialect := range dialects {
 		if dialect.Contract == nil {
 			continue
@@ -56,8 +57,12 @@ func registerPages(e *echo.Echo, dialects []api.Dialect, home string) {
 		serveGet(e, address+".json", serveJSON(dialect.Contract))
 	}
 	serveGet(e, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, home) })
-	registerPage(e, "docs", "index.html", "/docs", "/docs/:file")
-	registerPage(e, "pages", "reset.html", "/password/reset", "/password/:file")
+	registerPage(e, "docs", "index.html", "/docs", "/docs/:file", "")
+	link := ""
+	if signIn != "" {
+		link = `<a id="signin" href="../` + signIn + `">Back to the sign-in</a>`
+	}
+	registerPage(e, "pages", "reset.html", "/password/reset", "/password/:file", link)
 }
 
 // serveJSON returns a handler that serves a YAML document as JSON. The first request makes
@@ -84,14 +89,19 @@ func serveGet(e *echo.Echo, path string, h echo.HandlerFunc) {
 	e.HEAD(path, h)
 }
 
-// registerPage serves the page of a folder and the files that the page needs.
-func registerPage(e *echo.Echo, folder, page, pagePath, filePath string) {
+// linkMark is where a page has its link to the sign-in.
+const linkMark = "<!-- sign in -->"
+
+// registerPage serves the page of a folder, with a link in the place of linkMark, and the
+// files that the page needs.
+func registerPage(e *echo.Echo, folder, page, pagePath, filePath, link string) {
 	files, err := fs.Sub(pageFiles, folder)
 	if err != nil {
 		panic(err) // it is embedded
 	}
 	assets := assetsIn(files)
-	serveGet(e, pagePath, assets[page].serve)
+	content := bytes.Replace(assets[page].plain(), []byte(linkMark), []byte(link), 1)
+	serveGet(e, pagePath, newAsset(page, content).serve)
 	delete(assets, page) // its links are relative to its own path
 	serveAssets(e, assets, filePath)
 }

@@ -18,7 +18,7 @@ func getDocs(t *testing.T, method, path string, header ...string) *httptest.Resp
 	e := echo.New()
 	registerPages(e, []api.Dialect{
 		{Contract: []byte("openapi: first")}, {Name: "other", Contract: []byte("openapi: other")},
-	}, "docs")
+	}, "docs", "console")
 	req := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
@@ -136,6 +136,21 @@ func TestDocsPageFollowsItsPolicy(t *testing.T) {
 	for _, link := range links {
 		if res := getDocs(t, http.MethodGet, "/"+link[1]); res.Code != http.StatusOK {
 			t.Errorf("%s: %d", link[1], res.Code)
+		}
+	}
+}
+
+// TestResetPageLeadsToSignIn checks the link of the page of a mailed link, and that there is
+// none where nobody can sign in by a page.
+func TestResetPageLeadsToSignIn(t *testing.T) {
+	for signIn, want := range map[string]string{"console": `<a id="signin" href="../console">`, "": ""} {
+		e := echo.New()
+		registerPages(e, []api.Dialect{{Contract: []byte("openapi: first")}}, "docs", signIn)
+		rec := httptest.NewRecorder()
+		e.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/password/reset", http.NoBody))
+		if !strings.Contains(rec.Body.String(), want) || strings.Contains(rec.Body.String(), "signin") != (signIn != "") ||
+			strings.Contains(rec.Body.String(), linkMark) {
+			t.Errorf("%q: %s", signIn, rec.Body)
 		}
 	}
 }

@@ -32,6 +32,8 @@ type Options struct {
 	Dialects []api.Dialect
 	// Home is the path that the root leads to, without a slash at its start.
 	Home string
+	// SignIn is the path of the page to sign in, without a slash at its start; "" for none.
+	SignIn string
 	// Authenticate returns the caller of a credential.
 	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
 	// Denied records what an authenticated caller was denied.
@@ -75,7 +77,7 @@ func New(options Options) *Server {
 
 	serveGet(e, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, health{"ok"}) })
 	serveGet(e, "/readyz", s.ready)
-	registerPages(e, options.Dialects, options.Home)
+	registerPages(e, options.Dialects, options.Home, options.SignIn)
 	for _, dialect := range options.Dialects {
 		if dialect.Files != nil {
 			registerFiles(e, dialect.Files, dialect.Prefix+"/static/:file")

@@ -12,6 +12,7 @@ const (
 	FieldCode              = "code"
 	FieldCreatedTokens     = "createdTokens"
 	FieldCurrentPassword   = "currentPassword"
+	FieldDeliveries        = "deliveries"
 	FieldDelivery          = "delivery"
 	FieldEmail             = "email"
 	FieldEvents            = "events"

@@ -156,7 +156,8 @@ func (a Actor) SeesEvent(e Event) Event {
 	case "user":
 		hide = isOther(e.SubjectID)
 	case "token": // its allow-list can be that of its user, or of its creator
-		hide = isOther(e.TokenUserID()) || isOther(e.Actor.UserID)
+		hide = isOther(e.TokenUserID()) || isOther(e.Actor.UserID) ||
+			e.Type == TokenRevoked // which does not tell who has created it
 	case "webhook": // the path of a URL can be a secret
 		hide = true
 	}

@@ -144,8 +144,9 @@ func errInvalidToken() error {
 	return identity.Errorf(identity.Unauthenticated, "invalid_token", "The access token is unknown, expired or revoked.")
 }
 
-// touch records the use of a token and extends a held session. A failure is logged: a database that takes no writes
-// must not stop requests that only read.
+// touch records the use of a token and extends a held session: by what was set when the
+// session began or, if that is less, by what is set now. A failure is logged: a database
+// that takes no writes must not stop requests that only read.
 func (s *Service) touch(ctx context.Context, grant store.Grant, source netip.Addr, now time.Time) {
 	token := grant.Token
 	const timeout = time.Second
@@ -159,7 +160,7 @@ func (s *Service) touch(ctx context.Context, grant store.Grant, source netip.Add
 		if grant.SessionIdle == 0 {
 			return nil
 		}
-		return tx.ExtendHeld(ctx, token.SessionID, token.ID, s.heldEnd(grant, grant.SessionIdle, now))
+		return tx.ExtendHeld(ctx, token.SessionID, token.ID, s.heldEnd(grant, min(grant.SessionIdle, s.options.HeldTTL), now))
 	})
 	if err != nil {
 		slog.WarnContext(ctx, "recording the use of a token", "token_id", token.ID, "error", err)

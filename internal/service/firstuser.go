@@ -52,18 +52,22 @@ func (s *Service) mayCreateFirstUser(ctx context.Context, tx *store.Tx, code str
 	if _, err := tx.GroupForDeletion(ctx, identity.AdministratorsID); err != nil {
 		return err
 	}
+	// The grant before the users: one that another call has just used is a Conflict.
+	grant, err := tx.Grant(ctx, secret.Digest(code))
+	isOver := identity.KindOf(err) == identity.NotFound
+	if err != nil && !isOver {
+		return err
+	}
 	hasUsers, err := tx.HasUsers(ctx)
 	if err != nil || hasUsers {
 		return errSetUp(err)
 	}
-	grant, err := tx.Grant(ctx, secret.Digest(code))
-	isOver := err == nil && (grant.Token.Name != setupTokenName || grant.Token.UserID != 0 ||
-		grant.Token.CreatedBy != (identity.Creator{}) || !usable(grant, s.now()))
-	if identity.KindOf(err) == identity.NotFound || isOver {
+	if isOver || grant.Token.Name != setupTokenName || grant.Token.UserID != 0 ||
+		grant.Token.CreatedBy != (identity.Creator{}) || !usable(grant, s.now()) {
 		return identity.Errorf(identity.NotFound, "invalid_setup_link",
 			"The link is unknown or over. Start roster serve again: it prints another one.")
 	}
-	return err
+	return nil
 }
 
 // CreateFirstUser creates the first user, an administrator, for the holder of a setup link,

@@ -32,6 +32,53 @@ func (s *Service) RetryMessage(ctx context.Context, actor identity.Actor, id int
 	})
 }
 
+// MessageCounts returns how many messages there are, by destination and state.
+func (s *Service) MessageCounts(ctx context.Context, actor identity.Actor) ([]delivery.Count, error) {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return nil, err
+	}
+	return s.store.MessageCounts(ctx)
+}
+
+// RetryDead is RetryMessage for all dead messages that match and can be queued again, whatever
+// states the filter has. It returns how many it has queued, also with an error: it queues them
+// in parts, each with an event of its own.
+func (s *Service) RetryDead(ctx context.Context, actor identity.Actor, filter delivery.Filter) (int64, error) {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return 0, err
+	}
+	const part = 1000 // short transactions, so that others do not wait long
+	now := s.now()
+	var total, last int64 // a message that dies again meanwhile is not queued again
+	for {
+		var ids []int64
+		err := s.store.InTx(ctx, func(tx *store.Tx) error {
+			actor, err := s.current(ctx, tx, actor)
+			if err != nil {
+				return err
+			}
+			if err := actor.Require(identity.WebhooksManage); err != nil {
+				return err
+			}
+			if ids, err = tx.RequeueDead(ctx, filter, last, part, now); err != nil || len(ids) == 0 {
+				return err
+			}
+			event := identity.Event{
+				Type: identity.MessageRetried, Time: now, Actor: actor,
+				Changes: identity.Changes{identity.FieldDeliveries: {New: int64(len(ids))}},
+			}
+			if filter.To.WebhookID != 0 {
+				event.Type, event.SubjectID = identity.WebhookRedelivered, filter.To.WebhookID
+			}
+			return emit(ctx, tx, event)
+		})
+		if err != nil || len(ids) == 0 {
+			return total, err
+		}
+		total, last = total+int64(len(ids)), ids[len(ids)-1]
+	}
+}
+
 // Deliveries returns a page of the messages of a webhook, the latest first, and
 // how many there are. The errors are Forbidden and NotFound.
 func (s *Service) Deliveries(ctx context.Context, actor identity.Actor, webhookID int64, states []delivery.State,

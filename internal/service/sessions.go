@@ -72,12 +72,12 @@ func (s *Service) issue(ctx context.Context, tx *store.Tx, sessionID, userID int
 
 // HoldSession makes the session of an access token one of a browser, which holds that token
 // alone: the refresh token is deleted, and each use extends the session by HeldTTL, up to
-// SessionTTL. It returns Unauthenticated for a token of no session.
+// SessionTTL. It returns Unauthenticated for a token of no session, and for one that is over.
 func (s *Service) HoldSession(ctx context.Context, accessToken string) error {
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
 		grant, err := tx.Grant(ctx, secret.Digest(accessToken))
-		if identity.KindOf(err) == identity.NotFound || err == nil && grant.Token.SessionID == 0 {
+		if identity.KindOf(err) == identity.NotFound || err == nil && (grant.Token.SessionID == 0 || !usable(grant, now)) {
 			return errInvalidToken()
 		}
 		if err != nil {
@@ -85,6 +85,32 @@ func (s *Service) HoldSession(ctx context.Context, accessToken string) error {
 		}
 		end := s.heldEnd(grant, s.options.HeldTTL, now)
 		return tx.HoldSession(ctx, grant.Token.SessionID, grant.Token.ID, s.options.HeldTTL, end)
+	})
+}
+
+// RenewSession gives the caller's session another access token in place of the one that was
+// presented, and returns it. A copy of the old one, in a hand that is not the user's, is worth
+// nothing from then on. It returns Conflict for a caller without a session, and
+// Unauthenticated if the token has just been replaced.
+func (s *Service) RenewSession(ctx context.Context, actor identity.Actor) (accessToken string, err error) {
+	if actor.SessionID == 0 {
+		return "", errNoSession("This token belongs to no session.")
+	}
+	accessToken = secret.NewToken()
+	return accessToken, s.store.InTx(ctx, func(tx *store.Tx) error {
+		_, grant, err := s.regrant(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		deleted, err := tx.DeleteToken(ctx, grant.Token.ID)
+		if err == nil && !deleted { // another call was faster
+			err = errInvalidToken()
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.InsertToken(ctx, grant.Token, secret.Digest(accessToken))
+		return err
 	})
 }
 

@@ -61,6 +61,31 @@ func mayEnrol(actor identity.Actor, userID int64) error {
 	return actor.RequireFresh()
 }
 
+// SecondFactor returns what the second factor of a user is. Users may see their own, also
+// before they have enrolled one that they must; that of others takes users.view. The errors
+// are Forbidden and NotFound.
+func (s *Service) SecondFactor(ctx context.Context, actor identity.Actor, userID int64,
+) (identity.SecondFactor, error) {
+	if actor.RequireSession(userID) != nil {
+		if err := actor.Require(identity.UsersView); err != nil {
+			return identity.SecondFactor{}, err
+		}
+	}
+	user, err := s.store.User(ctx, userID)
+	if err != nil || !user.TFA {
+		return identity.SecondFactor{}, err
+	}
+	totp, err := s.store.TOTP(ctx, userID)
+	switch {
+	case identity.KindOf(err) == identity.NotFound || err == nil && totp.ConfirmedAt.IsZero():
+		return identity.SecondFactor{Provider: identity.ProviderEmail}, nil
+	case err != nil:
+		return identity.SecondFactor{}, err
+	}
+	left, err := s.store.RecoveryCodeCount(ctx, userID)
+	return identity.SecondFactor{Provider: identity.ProviderTOTP, Since: totp.ConfirmedAt, RecoveryCodes: left}, err
+}
+
 // requireNoTOTP returns a Conflict if the user's second factor is an authenticator. An
 // authenticator of a user whose second factor is off does not count.
 func requireNoTOTP(ctx context.Context, tx *store.Tx, user identity.User) error {

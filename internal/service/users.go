@@ -224,15 +224,8 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 				return err
 			}
 		}
-		if in.Change.Password != nil || endsSessions(before, after) {
-			if err := tx.EndSessions(ctx, id, ownSession(actor, id)); err != nil {
-				return err
-			}
-		}
-		if in.Change.Password != nil || voidsInvitations(before, after) {
-			if err := tx.VoidInvitations(ctx, id); err != nil {
-				return err
-			}
+		if err := endAccess(ctx, tx, actor, before, after, in.Change.Password != nil); err != nil {
+			return err
 		}
 		if before.Active && !after.Active {
 			if err := countCreatedTokens(ctx, tx, id, changes); err != nil {
@@ -254,6 +247,20 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 		})
 	})
 	return actor.Sees(after), err
+}
+
+// endAccess ends the sessions and voids the invitations that a change of a user must not leave.
+func endAccess(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User, newPassword bool,
+) error {
+	if newPassword || endsSessions(before, after) {
+		if err := tx.EndSessions(ctx, before.ID, ownSession(actor, before.ID)); err != nil {
+			return err
+		}
+	}
+	if newPassword || voidsInvitations(before, after) {
+		return tx.VoidInvitations(ctx, before.ID)
+	}
+	return nil
 }
 
 // endsSessions reports whether a change ends the user's sessions: those that were opened

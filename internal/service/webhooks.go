@@ -141,8 +141,10 @@ func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id in
 }
 
 // RotateWebhook gives a webhook a new secret and returns it. The old one also signs for a
-// day. The errors are Forbidden, NotFound and, if too many old secrets sign, Conflict.
-func (s *Service) RotateWebhook(ctx context.Context, actor identity.Actor, id int64) (identity.Webhook, string, error) {
+// day. The errors are Forbidden, NotFound, Precondition and, if too many old secrets sign,
+// Conflict.
+func (s *Service) RotateWebhook(ctx context.Context, actor identity.Actor, id int64, match identity.VersionMatch,
+) (identity.Webhook, string, error) {
 	if err := actor.Require(identity.WebhooksManage); err != nil {
 		return identity.Webhook{}, "", err
 	}
@@ -154,7 +156,7 @@ func (s *Service) RotateWebhook(ctx context.Context, actor identity.Actor, id in
 	key := webhooksig.NewSecret()
 	var webhook identity.Webhook
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		before, actor, err := s.mayChangeWebhook(ctx, tx, actor, id, identity.VersionMatch{})
+		before, actor, err := s.mayChangeWebhook(ctx, tx, actor, id, match)
 		if err != nil {
 			return err
 		}

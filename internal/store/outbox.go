@@ -200,11 +200,7 @@ func (r reader) message(ctx context.Context, query string, id int64) (delivery.M
 // their payloads, and how many there are.
 func (r reader) Messages(ctx context.Context, f delivery.Filter, page identity.Page,
 ) ([]delivery.Message, int64, error) {
-	where := &conditions{}
-	if f.To != (delivery.Destination{}) {
-		where.add("channel = $%d", string(f.To.Channel))
-		where.add("webhook_id = $%d", f.To.WebhookID)
-	}
+	where := messageConditions(f)
 	if len(f.States) > 0 {
 		states := make([]string, len(f.States))
 		for i, state := range f.States {
@@ -225,6 +221,77 @@ func (r reader) Messages(ctx context.Context, f delivery.Filter, page identity.P
 		return nil, 0, fmt.Errorf("list messages: %w", err)
 	}
 	return messagesFrom(rows), total, nil
+}
+
+// messageConditions returns the conditions of a filter but those of its states.
+func messageConditions(f delivery.Filter) *conditions {
+	where := &conditions{}
+	if f.To != (delivery.Destination{}) {
+		where.add("channel = $%d", string(f.To.Channel))
+		where.add("webhook_id = $%d", f.To.WebhookID)
+	}
+	if f.Channel != "" {
+		where.add("channel = $%d", string(f.Channel))
+	}
+	if f.UserID != 0 {
+		where.add("user_id = $%d", f.UserID)
+	}
+	return where
+}
+
+// RequeueDead makes up to limit dead messages that match due at once, as RequeueMessage does:
+// those after an id, in the order of their ids, that can be queued again. It returns their
+// ids. It ignores the states of the filter.
+func (t *Tx) RequeueDead(ctx context.Context, f delivery.Filter, after int64, limit int, now time.Time,
+) ([]int64, error) {
+	where := messageConditions(f)
+	where.texts = append(where.texts, "state = 'dead'", "payload <> ''")
+	where.add("expires_at = $%d", timestamp{})
+	where.add("expires_at > $%d", timestamp{now})
+	where.either()
+	where.add("id > $%d", after)
+	n := len(where.args)
+	var rows []struct {
+		ID int64 `db:"id"`
+	}
+	// The state stands twice: another call can have queued a row since it was selected.
+	err := t.all(ctx, &rows, fmt.Sprintf(`UPDATE outbox SET state = 'pending', attempts = 0, due_at = $%d, settled_at = $%d
+		WHERE state = 'dead' AND id IN (SELECT id FROM outbox%s ORDER BY id LIMIT $%d) RETURNING id`,
+		n+1, n+2, where, n+3), append(where.args, timestamp{now}, timestamp{}, limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("requeue dead messages: %w", err)
+	}
+	ids := make([]int64, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
+	}
+	slices.Sort(ids)
+	t.effects.enqueued = t.effects.enqueued || len(ids) > 0
+	return ids, nil
+}
+
+// MessageCounts counts the messages by destination and state.
+func (r reader) MessageCounts(ctx context.Context) ([]delivery.Count, error) {
+	var rows []struct {
+		Channel   string    `db:"channel"`
+		WebhookID int64     `db:"webhook_id"`
+		State     string    `db:"state"`
+		Count     int64     `db:"messages"`
+		Oldest    timestamp `db:"oldest"`
+	}
+	err := r.all(ctx, &rows, `SELECT channel, webhook_id, state, count(*) AS messages, min(created_at) AS oldest
+		FROM outbox GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`)
+	if err != nil {
+		return nil, fmt.Errorf("count messages: %w", err)
+	}
+	counts := make([]delivery.Count, len(rows))
+	for i, row := range rows {
+		counts[i] = delivery.Count{
+			To:    delivery.Destination{Channel: delivery.Channel(row.Channel), WebhookID: row.WebhookID},
+			State: delivery.State(row.State), Count: row.Count, Oldest: row.Oldest.Time,
+		}
+	}
+	return counts, nil
 }
 
 // RequeueMessage makes a complete message due at once, with a new set of attempts.

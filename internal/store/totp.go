@@ -60,6 +60,13 @@ func (t *Tx) ReplaceRecoveryCodes(ctx context.Context, userID int64, digests []s
 	return nil
 }
 
+// RecoveryCodeCount returns how many recovery codes a user has left.
+func (r reader) RecoveryCodeCount(ctx context.Context, userID int64) (int64, error) {
+	var n int64
+	err := r.get(ctx, &n, "SELECT count(*) FROM recovery_codes WHERE user_id = $1", userID)
+	return n, err
+}
+
 // UseRecoveryCode deletes a recovery code and reports whether it existed.
 func (t *Tx) UseRecoveryCode(ctx context.Context, userID int64, digest string) (bool, error) {
 	deleted, err := t.exec(ctx, "DELETE FROM recovery_codes WHERE user_id = $1 AND digest = $2", userID, digest)

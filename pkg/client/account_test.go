@@ -30,9 +30,16 @@ func TestSecondFactor(t *testing.T) {
 		app := apitest.Authenticator{Secret: enrolment.Secret}
 		_, err = c.Users.ConfirmTOTP(ctx, "")
 		wantCode(t, err, http.StatusBadRequest, "validation_failed")
+		if factor, err := c.Users.SecondFactor(ctx, client.Me); err != nil || factor != (client.SecondFactor{}) {
+			t.Errorf("%+v, %v", factor, err)
+		}
 		codes, err := c.Users.ConfirmTOTP(ctx, app.Code(t, s.Clock.Now()))
 		if err != nil || len(codes) != 10 {
 			t.Fatalf("%v %v", err, codes)
+		}
+		factor, factorErr := c.Users.SecondFactor(ctx, client.Me)
+		if factorErr != nil || factor.Provider != "totp" || factor.RecoveryCodes != 10 || !factor.Since.Equal(s.Clock.Now()) {
+			t.Errorf("%+v, %v", factor, factorErr)
 		}
 		_, err = c.Users.EnrolTOTP(ctx)
 		wantStatus(t, err, http.StatusConflict)

@@ -3,7 +3,21 @@ package client
 import (
 	"context"
 	"net/http"
+	"time"
 )
+
+// SecondFactor is what a user proves after the password. Provider is "totp" (an authenticator), "email" (codes by
+// mail) or "" for none. Since is zero without an authenticator.
+type SecondFactor struct {
+	Provider      string    `json:"provider"`
+	Since         time.Time `json:"since"`
+	RecoveryCodes int       `json:"recoveryCodes"` // that are left
+}
+
+// SecondFactor returns the second factor of a user. Me is the caller.
+func (s *Users) SecondFactor(ctx context.Context, userID int64) (SecondFactor, error) {
+	return one[SecondFactor](ctx, s.c, newCall(http.MethodGet, path("users", userID, "totp"), nil))
+}
 
 // Enrolment is a new authenticator, which counts once ConfirmTOTP has got a code of it.
 type Enrolment struct {

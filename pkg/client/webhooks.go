@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"iter"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -74,12 +75,37 @@ type Delivery struct {
 
 // DeliveryList says which deliveries are listed.
 type DeliveryList struct {
-	State string // pending, done or dead; "" for all
+	State string // pending, done or dead; "" for all, in the outbox for pending and dead
 	Size  int    // how many are asked for at once, 1 to 1000; 0 for 50
+	// Only is for the outbox.
+	Only Messages
+}
+
+// Messages selects messages of the outbox; all set fields must hold.
+type Messages struct {
+	Kind      string // mail or webhook; "" for both
+	WebhookID int64  // 0 for all
+	UserID    int64  // about this user; 0 for all
+}
+
+func (m Messages) set(q url.Values) url.Values {
+	setText(q, "filter[kind]", m.Kind)
+	setInt(q, "filter[webhook]", m.WebhookID)
+	setInt(q, "filter[user]", m.UserID)
+	return q
+}
+
+// MessageCount is how many messages of a kind and a webhook are in a state.
+type MessageCount struct {
+	Kind             string    `json:"kind"`      // mail or webhook
+	WebhookID        int64     `json:"webhookId"` // 0 for mails
+	State            string    `json:"state"`     // pending, done or dead
+	Count            int64     `json:"count"`
+	OldestCreateTime time.Time `json:"oldestCreateTime"`
 }
 
 func deliveries(ctx context.Context, c *Client, path string, which DeliveryList) iter.Seq2[Delivery, error] {
-	q := Page{which.Size}.query()
+	q := which.Only.set(Page{which.Size}.query())
 	setText(q, "filter[state]", which.State)
 	return list[Delivery](ctx, c, path, q)
 }
@@ -120,9 +146,9 @@ func (s *Webhooks) Delete(ctx context.Context, id int64, options ...CallOption) 
 	return s.c.remove(ctx, path("webhooks", id), options...)
 }
 
-// Rotate gives a webhook a new secret. For a day the old one signs, too.
-func (s *Webhooks) Rotate(ctx context.Context, id int64) (Webhook, error) {
-	return one[Webhook](ctx, s.c, newCall(http.MethodPost, path("webhooks", id, "rotate"), nil))
+// Rotate gives a webhook a new secret. For a day the old one signs, too. It takes IfVersion.
+func (s *Webhooks) Rotate(ctx context.Context, id int64, options ...CallOption) (Webhook, error) {
+	return one[Webhook](ctx, s.c, newCall(http.MethodPost, path("webhooks", id, "rotate"), nil, options...))
 }
 
 // Test sends a ping.
@@ -144,7 +170,7 @@ func (s *Webhooks) Redeliver(ctx context.Context, id, deliveryID int64) (Deliver
 // Outbox is the part of the API about what has not arrived, mails and posts.
 type Outbox struct{ c *Client }
 
-// List returns what is pending or dead, the latest first.
+// List returns messages, the latest first.
 func (s *Outbox) List(ctx context.Context, which DeliveryList) iter.Seq2[Delivery, error] {
 	return deliveries(ctx, s.c, "/outbox", which)
 }
@@ -152,4 +178,18 @@ func (s *Outbox) List(ctx context.Context, which DeliveryList) iter.Seq2[Deliver
 // Retry puts a message back into the queue.
 func (s *Outbox) Retry(ctx context.Context, id int64) (Delivery, error) {
 	return one[Delivery](ctx, s.c, newCall(http.MethodPost, path("outbox", id, "retry"), nil))
+}
+
+// Counts returns how many messages there are, by kind, webhook and state.
+func (s *Outbox) Counts(ctx context.Context) ([]MessageCount, error) {
+	answer, err := one[struct{ Data []MessageCount }](ctx, s.c, newCall(http.MethodGet, "/outbox/counts", nil))
+	return answer.Data, err
+}
+
+// RetryDead puts all dead messages that match back into the queue, and returns how many.
+func (s *Outbox) RetryDead(ctx context.Context, which Messages) (int64, error) {
+	r := newCall(http.MethodPost, "/outbox/retry", nil)
+	which.set(r.query)
+	answer, err := one[struct{ Count int64 }](ctx, s.c, r)
+	return answer.Count, err
 }

@@ -332,6 +332,43 @@ func (tab *Tab) Shot(name string) {
 	}
 }
 
+// look checks a page with axe, in a narrow window too, and takes pictures of it.
+func (tab *Tab) look(name string) {
+	tab.t.Helper()
+	tab.Axe()
+	tab.Shot(name)
+	tab.Scheme("dark")
+	tab.Shot(name + "-dark")
+	tab.Scheme("light")
+	tab.Size(320, 700)
+	tab.NoOverflow()
+	tab.Axe()
+	tab.Size(360, 800)
+	tab.Shot(name + "-phone")
+	tab.Size(1280, 900)
+}
+
+// focused waits until an element has the focus.
+func (tab *Tab) focused(selector string) {
+	tab.t.Helper()
+	tab.Wait(`document.activeElement?.matches(` + quoted(selector) + `)`)
+}
+
+// press presses a key until the focus is on an element that shows a text, and then a last
+// key.
+func (tab *Tab) press(text, last string) {
+	tab.t.Helper()
+	const most = 80
+	for range most {
+		tab.Keys(kb.Tab)
+		if Value[bool](tab, `(document.activeElement.innerText || "").trim().startsWith(`+quoted(text)+`)`) {
+			tab.Keys(last)
+			return
+		}
+	}
+	tab.t.Fatalf("no Tab reaches %q", text)
+}
+
 // SignIn creates the administrator, if there is none yet, and signs in by typing.
 func (tab *Tab) SignIn() {
 	tab.t.Helper()

@@ -13,35 +13,6 @@ import (
 
 const hostileName = `<img src=x onerror=alert(1)> ` + "مريم الزهراء 👩‍🚀"
 
-// look checks a page with axe, at 320 pixels too, and takes a picture of it.
-func (tab *Tab) look(name string) {
-	tab.t.Helper()
-	tab.Axe()
-	tab.Shot(name)
-	tab.Size(320, 700)
-	tab.NoOverflow()
-	tab.Shot(name + "-phone")
-	tab.Scheme("dark")
-	tab.Size(1280, 900)
-	tab.Shot(name + "-dark")
-	tab.Scheme("light")
-}
-
-// press presses a key until the focus is on an element that shows a text, and then a last
-// key.
-func (tab *Tab) press(text, last string) {
-	tab.t.Helper()
-	const most = 80
-	for range most {
-		tab.Keys(kb.Tab)
-		if Value[bool](tab, `(document.activeElement.innerText || "").trim().startsWith(`+quoted(text)+`)`) {
-			tab.Keys(last)
-			return
-		}
-	}
-	tab.t.Fatalf("no Tab reaches %q", text)
-}
-
 func addGroup(t *testing.T, s *apitest.Server, name string, permissions ...identity.Permission) identity.Group {
 	t.Helper()
 	group, err := s.Service.CreateGroup(t.Context(), identity.CommandLine(), identity.Group{

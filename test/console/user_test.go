@@ -13,7 +13,7 @@ import (
 const markup = `<img src=x onerror=alert(1)>`
 
 // mary creates the user of these tests, whose path is /console/users/2.
-func mary(t *testing.T, s *apitest.Server) identity.User {
+func aMary(t *testing.T, s *apitest.Server) identity.User {
 	t.Helper()
 	tag := "vip"
 	return CreateUser(t, s, identity.User{
@@ -45,7 +45,7 @@ func TestEditByClicks(t *testing.T) {
 		tab := NewTab(t, s)
 		tab.SignIn()
 		createGroups(t, s, teams...)
-		mary(t, s)
+		aMary(t, s)
 		tab.Go(maryPath)
 		tab.Axe()
 		tab.Shot("profile")
@@ -97,7 +97,7 @@ func TestEditByKeys(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		tab := NewTab(t, s)
 		tab.SignIn()
-		mary(t, s)
+		aMary(t, s)
 		tab.Go(maryPath)
 		tabTo(tab, "Edit")
 		tab.Keys(kb.Enter)
@@ -155,7 +155,7 @@ func TestMergeInTwoTabs(t *testing.T) {
 		one, two := NewTab(t, s), NewTab(t, s)
 		one.SignIn()
 		two.SignIn()
-		mary(t, s)
+		aMary(t, s)
 		for _, tab := range []*Tab{one, two} {
 			tab.Go(maryPath + "/edit")
 		}
@@ -188,7 +188,7 @@ func TestLeavingAnEditedForm(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		tab := NewTab(t, s)
 		tab.SignIn()
-		mary(t, s)
+		aMary(t, s)
 		const ask = `(() => { const e = new Event("beforeunload", {cancelable: true}); dispatchEvent(e);
 			return e.defaultPrevented; })()`
 		asks := func() bool { return Value[bool](tab, ask) }
@@ -217,7 +217,7 @@ func TestSessionEndsInAForm(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		tab := NewTab(t, s)
 		tab.SignIn()
-		mary(t, s)
+		aMary(t, s)
 		tab.Go(maryPath + "/edit")
 		tab.Fill("#f-name", "Typed before")
 		tab.ClearCookies()
@@ -283,7 +283,7 @@ func TestDeleteAndBack(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		tab := NewTab(t, s)
 		tab.SignIn()
-		mary(t, s)
+		aMary(t, s)
 		tab.Go(maryPath)
 		tab.ClickText("Delete")
 		tab.See("This cannot be undone.")
@@ -304,7 +304,7 @@ func TestDeactivateByClicks(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		tab := NewTab(t, s)
 		tab.SignIn()
-		mary(t, s)
+		aMary(t, s)
 		tab.Go(maryPath)
 		tab.ClickText("Deactivate")
 		tab.See("What this user still holds")
@@ -329,7 +329,7 @@ func TestStrangeNames(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		tab := NewTab(t, s)
 		tab.SignIn()
-		user := mary(t, s)
+		user := aMary(t, s)
 		for _, name := range []string{markup, strings.Repeat("W", 255), "مريم الزهراء", "👩 Zoë 株式会社"} {
 			tab.Size(1280, 900)
 			tab.Go(maryPath + "/edit")
@@ -363,7 +363,7 @@ func TestMaskedOperator(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		Administrator(t, s)
-		mary(t, s)
+		aMary(t, s)
 		group, err := s.Service.CreateGroup(t.Context(), identity.CommandLine(), identity.Group{
 			Name: "Desk", Permissions: identity.PermissionSet(identity.UsersUpdate),
 		})

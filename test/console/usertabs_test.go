@@ -150,7 +150,7 @@ func TestUserNetwork(t *testing.T) {
 func mary2(t *testing.T, s *apitest.Server) identity.User {
 	t.Helper()
 	Administrator(t, s)
-	return mary(t, s)
+	return aMary(t, s)
 }
 
 // TestUserSecurity ends a session by clicks and all by keys, and resets the second factor.
@@ -182,11 +182,16 @@ func TestUserSecurity(t *testing.T) {
 		tab.press("End 2 sessions", kb.Enter)
 		tab.See("The sessions are ended.")
 		tab.See("The user is signed in nowhere.")
+		tab.See("There is no authenticator to reset.")
+		s.Enrol(s.SignInWith("mary@example.com", Password).AccessToken.Token)
+		tab.Go(maryPath + "/security")
+		tab.See("10 recovery codes are left.")
 		tab.ClickText("Reset the second factor")
 		tab.See("ask the user in person first")
 		tab.look("user-security-factor")
 		tab.press("Reset the second factor", kb.Enter)
 		tab.See("The authenticator is gone")
+		tab.See("Codes by mail")
 	})
 }
 

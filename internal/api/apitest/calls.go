@@ -36,6 +36,7 @@ func Calls(userID, groupID, tokenID int64) []Call {
 		{"GET", records + "/accounts/17", nil, "records.manage"},
 		{"DELETE", records + "/accounts/17", nil, "records.manage"},
 		{"POST", ExplainPath, map[string]any{"ip": "192.0.2.1", "userId": userID}, "users.view"},
+		{"GET", UserPath(userID) + "/totp", nil, "users.view"},
 		{"DELETE", UserPath(userID) + "/totp", nil, "users.update"},
 		{"GET", UserPath(userID) + "/sessions", nil, "users.view"},
 		{"DELETE", UserPath(userID) + "/sessions/1", nil, "users.update"},
@@ -76,6 +77,8 @@ func (s *Server) WebhookCalls() []Call {
 		{"GET", path + "/deliveries", nil, needs},
 		{"POST", fmt.Sprintf("%s/deliveries/%d/redeliver", path, first), nil, needs},
 		{"GET", OutboxPath, nil, needs},
+		{"GET", OutboxPath + "/counts", nil, needs},
+		{"POST", OutboxPath + "/retry", nil, needs},
 		{"POST", fmt.Sprintf("%s/%d/retry", OutboxPath, second), nil, needs},
 		{"DELETE", path, nil, needs},
 	}

@@ -113,3 +113,24 @@ func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 		}
 	})
 }
+
+// TestRevokedTokenTellsNothingOfItsCreator checks that a caller who sees masks and revokes a
+// token learns no address of the user who has created it.
+func TestRevokedTokenTellsNothingOfItsCreator(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		const home = "203.0.113.77"
+		s.CreateUser("mary@website.com", changes{"groups": []int{1}, "ipWhitelist": []string{home}})
+		group := s.CreateGroup("Tokens", "tokens.manage", "audit.view")
+		s.CreateUser("john@website.com", changes{"groups": []int64{group}})
+		from := apitest.From(home)
+		token := s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "x", "permissions": []string{}},
+			apitest.As(s.SignIn("mary@website.com", from)), from).Want(http.StatusCreated) // has her addresses
+		john := apitest.As(s.SignIn("john@website.com"))
+		s.Do(http.MethodDelete, token.Location(), nil, john).Want(http.StatusNoContent)
+		answer := s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=TOKEN_REVOKED", nil, john).Want(http.StatusOK)
+		if text := string(answer.Body); strings.Contains(text, home) || !strings.Contains(text, "***") {
+			t.Error(text)
+		}
+	})
+}

@@ -81,19 +81,77 @@ func (h *handlers) redeliver(c echo.Context, actor identity.Actor) error {
 	return c.JSON(http.StatusAccepted, deliveryFrom(message))
 }
 
-// listOutbox lists the messages that have not been delivered. The delivered ones
-// are in the webhooks' logs.
+// messageFilter reads the filters of the outbox but that of the state.
+func messageFilter(q *api.Query) delivery.Filter {
+	filter := delivery.Filter{UserID: q.Int("filter[user]", 1, maxInt64, 0)}
+	if q.Has("filter[kind]") {
+		filter.Channel = oneOf(q, "filter[kind]", delivery.ChannelMail, delivery.ChannelWebhook)
+	}
+	if id := q.Int("filter[webhook]", 1, maxInt64, 0); id != 0 {
+		filter.To = delivery.ToWebhook(id)
+	}
+	return filter
+}
+
+// listOutbox lists messages: those that have not been delivered where no state is asked for.
 func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 	q := api.NewQuery(c)
-	page, states := pageOf(q), statesOf(q, delivery.Pending, delivery.Dead)
+	page, filter := pageOf(q), messageFilter(q)
+	filter.States = []delivery.State{delivery.Pending, delivery.Dead}
+	if q.Has("filter[state]") {
+		filter.States = []delivery.State{oneOf(q, "filter[state]", delivery.Pending, delivery.Dead, delivery.Done)}
+	}
 	if err := q.Err(); err != nil {
 		return err
 	}
-	messages, total, err := h.service.Messages(c.Request().Context(), actor, delivery.Filter{States: states}, page)
+	messages, total, err := h.service.Messages(c.Request().Context(), actor, filter, page)
 	if err != nil {
 		return err
 	}
 	return writePage(h, c, page, messages, total, deliveryFrom)
+}
+
+// messageCount is how many messages of a destination are in a state.
+type messageCount struct {
+	Kind      delivery.Channel `json:"kind"`
+	WebhookID *int64           `json:"webhookId"`
+	State     delivery.State   `json:"state"`
+	Count     int64            `json:"count"`
+	Oldest    wireTime         `json:"oldestCreateTime"`
+}
+
+func messageCountFrom(c delivery.Count) messageCount {
+	return messageCount{
+		Kind: c.To.Channel, WebhookID: orNull(c.To.WebhookID), State: c.State, Count: c.Count, Oldest: wireTime(c.Oldest),
+	}
+}
+
+func (h *handlers) countOutbox(c echo.Context, actor identity.Actor) error {
+	if err := api.NewQuery(c).Err(); err != nil {
+		return err
+	}
+	counts, err := h.service.MessageCounts(c.Request().Context(), actor)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, struct {
+		Data []messageCount `json:"data"`
+	}{dataFrom(counts, messageCountFrom)})
+}
+
+func (h *handlers) retryDead(c echo.Context, actor identity.Actor) error {
+	q := api.NewQuery(c)
+	filter := messageFilter(q)
+	if err := q.Err(); err != nil {
+		return err
+	}
+	count, err := h.service.RetryDead(c.Request().Context(), actor, filter)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusAccepted, struct {
+		Count int64 `json:"count"`
+	}{count})
 }
 
 func (h *handlers) retryMessage(c echo.Context, actor identity.Actor) error {

@@ -5,6 +5,7 @@ package backoffice
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -107,10 +108,13 @@ func (h *handlers) webhookRoutes() []api.Route {
 }
 
 func (h *handlers) outboxRoutes() []api.Route {
+	const bulkTimeout = time.Minute // it works in parts
 	return []api.Route{
 		{Method: http.MethodGet, Path: "/webhooks/:webhookId/deliveries", Handler: h.listDeliveries},
 		{Method: http.MethodPost, Path: "/webhooks/:webhookId/deliveries/:deliveryId/redeliver", Handler: h.redeliver},
 		{Method: http.MethodGet, Path: "/outbox", Handler: h.listOutbox},
+		{Method: http.MethodGet, Path: "/outbox/counts", Handler: h.countOutbox},
+		{Method: http.MethodPost, Path: "/outbox/retry", Handler: h.retryDead, Timeout: bulkTimeout},
 		{Method: http.MethodPost, Path: "/outbox/:messageId/retry", Handler: h.retryMessage},
 	}
 }
@@ -148,6 +152,7 @@ func (h *handlers) sessionRoutes() []api.Route {
 
 func (h *handlers) totpRoutes() []api.Route {
 	return []api.Route{
+		{Method: http.MethodGet, Path: "/users/:userId/totp", Handler: h.secondFactor},
 		{Method: http.MethodPost, Path: "/users/:userId/totp", Handler: h.enrolTOTP},
 		{Method: http.MethodPost, Path: "/users/:userId/totp/confirm", Handler: h.confirmTOTP},
 		{Method: http.MethodDelete, Path: "/users/:userId/totp", Handler: h.resetTOTP},

@@ -15,6 +15,26 @@ type enrolmentBody struct {
 	QR     []byte `json:"qrPng"` // base64
 }
 
+type secondFactorBody struct {
+	Provider      *string  `json:"provider"`
+	Since         wireTime `json:"since"` // null without an authenticator
+	RecoveryCodes int64    `json:"recoveryCodes"`
+}
+
+func (h *handlers) secondFactor(c echo.Context, actor identity.Actor) error {
+	id, err := userID(c, actor)
+	if err != nil {
+		return err
+	}
+	factor, err := h.service.SecondFactor(c.Request().Context(), actor, id)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, secondFactorBody{
+		Provider: orNull(string(factor.Provider)), Since: wireTime(factor.Since), RecoveryCodes: factor.RecoveryCodes,
+	})
+}
+
 func (h *handlers) enrolTOTP(c echo.Context, actor identity.Actor) error {
 	id, err := userID(c, actor)
 	if err != nil {

@@ -152,7 +152,11 @@ func (h *handlers) rotateWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	webhook, secret, err := h.service.RotateWebhook(c.Request().Context(), actor, id)
+	match, err := versionMatch(c)
+	if err != nil {
+		return err
+	}
+	webhook, secret, err := h.service.RotateWebhook(c.Request().Context(), actor, id, match)
 	if err != nil {
 		return err
 	}

@@ -145,8 +145,13 @@ func TestInvalidWebhooks(t *testing.T) {
 			WantProblem(http.StatusBadRequest, "validation_failed", "filter[state]", "x")
 		s.Do(http.MethodPost, path+"/deliveries/x/redeliver", nil).
 			WantProblem(http.StatusBadRequest, "validation_failed", "deliveryId")
-		s.Do(http.MethodGet, apitest.OutboxPath+"?filter[state]=done", nil).
+		s.Do(http.MethodGet, apitest.OutboxPath+"?filter[state]=lost&filter[kind]=x&filter[webhook]=0&filter[user]=0", nil).
+			WantProblem(http.StatusBadRequest, "validation_failed", "filter[user]", "filter[kind]", "filter[webhook]", "filter[state]")
+		s.Do(http.MethodPost, apitest.OutboxPath+"/retry?filter[state]=dead", nil).
 			WantProblem(http.StatusBadRequest, "validation_failed", "filter[state]")
+		s.Do(http.MethodGet, apitest.OutboxPath+"/counts?x=1", nil).WantProblem(http.StatusBadRequest, "validation_failed", "x")
+		s.Do(http.MethodPost, path+"/rotate", nil, apitest.Header("If-Match", `"99"`)).
+			WantProblem(http.StatusPreconditionFailed, "stale_version")
 		s.Do(http.MethodPost, apitest.OutboxPath+"/0/retry", nil).
 			WantProblem(http.StatusBadRequest, "validation_failed", "messageId")
 		s.Do(http.MethodPost, apitest.OutboxPath+"/999/retry", nil).WantProblem(http.StatusNotFound, "not_found")

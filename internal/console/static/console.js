@@ -37,12 +37,45 @@ window.addEventListener("pagehide", () => {
   for (const secret of document.querySelectorAll("[data-secret]")) {
     secret.textContent = "The secret is not shown again.";
   }
+  if (event.target.closest("[data-print]")) print();
 });
 
 // say tells screen readers what has changed.
 function say(text) {
   document.getElementById("live").textContent = text;
 }
+
+// A page that follows events asks for the first page again and again. It rests while nobody
+// sees it, and keeps what it shows if the answer is an error, such as the form to sign in.
+let latestEvent = 0;
+
+function newestEvent() {
+  return Math.max(0, ...[...document.querySelectorAll("[data-event]")].map((row) => Number(row.dataset.event)));
+}
+
+function follows(event) {
+  return event.detail?.ctx?.sourceElement?.matches?.("[data-follow]");
+}
+
+document.addEventListener("htmx:before:request", (event) => {
+  if (!follows(event)) return;
+  if (document.hidden) event.preventDefault();
+  latestEvent = newestEvent();
+});
+
+document.addEventListener("htmx:before:response", (event) => {
+  const ctx = event.detail?.ctx;
+  if (!follows(event) || ctx.response.status < 400) return;
+  event.preventDefault();
+  if (ctx.response.status === 401 || ctx.response.status === 403) location.reload();
+});
+
+document.addEventListener("htmx:after:swap", (event) => {
+  if (!follows(event)) return;
+  const fresh = [...document.querySelectorAll("[data-event]")].filter((row) => Number(row.dataset.event) > latestEvent);
+  for (const row of fresh) row.classList.add("new");
+  if (fresh.length) say(fresh.length === 1 ? "1 new event." : `${fresh.length} new events.`);
+});
 
 // A filter hides the choices that do not have its text.
 document.addEventListener("input", (event) => {

@@ -6,16 +6,21 @@ const form = document.getElementById("form");
 const ask = document.getElementById("ask");
 const outcome = document.getElementById("outcome");
 
-function tell(text) {
+function tell(text, bad = true) {
+  outcome.classList.toggle("bad", bad);
   outcome.textContent = text;
+}
+
+function show(wanted) {
+  for (const one of [form, ask]) one.hidden = one !== wanted;
+  wanted?.querySelector("input").focus();
 }
 
 function post(path, body) {
   return fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
-form.hidden = !token;
-ask.hidden = !!token;
+show(token ? form : ask);
 
 ask.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -23,8 +28,8 @@ ask.addEventListener("submit", async (event) => {
   try {
     const answer = await post("/api/v2/password/forgot", { email: document.getElementById("email").value });
     if (answer.ok) {
-      ask.hidden = true;
-      tell("If there is a profile with this address, a mail is on its way to it.");
+      show(null);
+      tell("If there is a user with this address, a mail with a link is on its way. It works for one hour.", false);
       return;
     }
     const problem = await answer.json();
@@ -45,11 +50,18 @@ form.addEventListener("submit", async (event) => {
   try {
     const answer = await post("/api/v2/password/reset", { token, password });
     if (answer.ok) {
-      form.hidden = true;
-      tell("Your password is changed. You are signed out everywhere.");
+      show(null);
+      tell("Your password is changed. You are signed out everywhere.", false);
+      const signIn = document.getElementById("signin");
+      if (signIn) {
+        signIn.textContent = "Sign in";
+        signIn.className = "button";
+        signIn.focus();
+      }
       return;
     }
     const problem = await answer.json();
+    if ((problem.errors || []).some((e) => e.field === "token")) show(ask);
     const words = (problem.errors || []).map((e) => (e.field === "token" ? "The link " : "The password ") + e.message + ".");
     tell(words.join(" ") || problem.detail);
   } catch {

@@ -1,0 +1,357 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+// webhookFormView is the form of a webhook, and its review.
+type webhookFormView struct {
+	ID       int64 // 0 for a new one
+	Action   string
+	Cancel   string
+	URL      string
+	Events   []eventChoice
+	Formats  []option
+	Auths    []option
+	Active   bool
+	HasToken bool // a token is stored
+	Forget   bool // and is to be deleted
+	Problems problems
+	Hidden   []field // what the form began with
+
+	Changes []change // for the review
+	Moves   bool     // the URL gets another origin
+	Again   bool     // the URL is that of another webhook, too
+	Held    []field  // what the review sends
+}
+
+// eventChoice is an event that a webhook can be told of.
+type eventChoice struct {
+	Type identity.EventType
+	Text string
+	On   bool
+}
+
+// option is a choice of a list.
+type option struct {
+	Value, Text string
+	On          bool
+}
+
+var eventWords = map[identity.EventType]string{
+	identity.UserCreated: "A user is created",
+	identity.UserUpdated: "A user is changed",
+	identity.UserDeleted: "A user is deleted",
+	identity.UserSynced:  "The accounts of a user are synchronised, with these accounts",
+}
+
+// webhookMergeFields are the fields of the form that two people can change at once.
+var webhookMergeFields = []mergeField{
+	{Name: identity.FieldURL, Label: "URL"},
+	{Name: identity.FieldEvents, Label: "Events"},
+	{Name: identity.FieldFormat, Label: "Format"},
+	{Name: identity.FieldAuth, Label: "Authentication"},
+	{Name: identity.FieldActive, Label: "Active", Text: textYesNo},
+}
+
+// The other fields of the form.
+const (
+	forgetToken = "forget"  // deletes the stored token
+	tokenTyped  = "typed"   // says that a token was typed: pages do not keep it over a sign-in
+	knownField  = "known"   // the newest webhook with this URL at the review
+	stepField   = "step"    // review, save or form
+	stepForm    = "form"    // back from the review
+	versionName = "version" // of the webhook
+	trueText    = "true"
+)
+
+// webhookValues returns a webhook as the form has it.
+func webhookValues(w identity.Webhook) url.Values {
+	values := url.Values{
+		identity.FieldURL: {string(w.URL)}, identity.FieldFormat: {string(w.Format)}, identity.FieldAuth: {string(w.Auth)},
+	}
+	for _, e := range w.Events {
+		values.Add(identity.FieldEvents, string(e))
+	}
+	if w.Active {
+		values.Set(identity.FieldActive, trueText)
+	}
+	return values
+}
+
+// webhookChange reads the form. The error is Invalid, for all fields at once.
+func webhookChange(values url.Values) (identity.WebhookChange, error) {
+	var problems identity.Problems
+	read := func(name string, into interface{ UnmarshalText([]byte) error }) {
+		if err := into.UnmarshalText([]byte(values.Get(name))); err != nil {
+			if wrong, ok := err.(*identity.ValueError); ok { //nolint:errorlint // they are returned as they are
+				problems.Add(name, wrong.Code, wrong.Message)
+			}
+		}
+	}
+	change := identity.WebhookChange{
+		URL: new(identity.WebhookURL), Format: new(identity.WebhookFormat), Auth: new(identity.WebhookAuth),
+		Events: new(knownEvents(values[identity.FieldEvents])), Active: new(values.Get(identity.FieldActive) == trueText),
+	}
+	read(identity.FieldURL, change.URL)
+	read(identity.FieldFormat, change.Format)
+	read(identity.FieldAuth, change.Auth)
+	switch {
+	case values.Get(identity.FieldToken) != "":
+		change.Token = new(identity.WebhookToken)
+		read(identity.FieldToken, change.Token)
+	case values.Get(tokenTyped) != "":
+		problems.Add(identity.FieldToken, "required", "has to be typed again")
+	case values.Get(forgetToken) == trueText:
+		change.Token = new(identity.WebhookToken(""))
+	}
+	return change, problems.Err()
+}
+
+// webhookFormFrom returns the form with values, for a webhook that is zero for a new one.
+func webhookFormFrom(webhook identity.Webhook, values url.Values) webhookFormView {
+	view := webhookFormView{
+		ID: webhook.ID, Action: webhooksPath + "/new", Cancel: webhooksPath, URL: values.Get(identity.FieldURL),
+		Active: values.Get(identity.FieldActive) == trueText, HasToken: webhook.HasToken,
+		Forget: values.Get(forgetToken) == trueText,
+	}
+	if webhook.ID != 0 {
+		view.Cancel = placeOf("webhooks", webhook.ID)
+		view.Action = view.Cancel + "/edit"
+	}
+	chosen := identity.Webhook{Events: knownEvents(values[identity.FieldEvents])}
+	for _, e := range identity.WebhookEvents {
+		view.Events = append(view.Events, eventChoice{e, eventWords[e], chosen.Subscribes(e)})
+	}
+	for _, f := range []identity.WebhookFormat{identity.WebhookFormatPowens, identity.WebhookFormatV2} {
+		view.Formats = append(view.Formats, option{string(f), formatWords[f], values.Get(identity.FieldFormat) == string(f)})
+	}
+	for _, a := range identity.WebhookAuths {
+		view.Auths = append(view.Auths, option{string(a), authWords[a], values.Get(identity.FieldAuth) == string(a)})
+	}
+	return view
+}
+
+// withBefore adds what the form began with: the version, and the values of that time.
+func (v webhookFormView) withBefore(version string, before url.Values) webhookFormView {
+	v.Hidden = append([]field{{versionName, version}}, beforeFields(webhookMergeFields, before)...)
+	return v
+}
+
+func (h *handlers) newWebhook(c echo.Context, actor identity.Actor) error {
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return err
+	}
+	return h.renderWebhookForm(c, actor, http.StatusOK, webhookFormFrom(identity.Webhook{}, webhookValues(identity.Webhook{
+		Format: identity.WebhookFormatPowens, Auth: identity.WebhookAuthStandard, Active: true,
+		Events: []identity.EventType{identity.UserCreated, identity.UserUpdated, identity.UserDeleted},
+	})))
+}
+
+func (h *handlers) renderWebhookForm(c echo.Context, actor identity.Actor, status int, view webhookFormView) error {
+	title := "New webhook"
+	if view.ID != 0 {
+		title = "Change webhook " + strconv.FormatInt(view.ID, 10)
+	}
+	return h.render(c, actor, status, "webhook_form", page{Title: title, Nav: "webhooks", View: view})
+}
+
+// webhookFormFailed shows the form again with what is wrong, or returns the error for another
+// page.
+func (h *handlers) webhookFormFailed(c echo.Context, actor identity.Actor, view webhookFormView, err error) error {
+	wrong, ok := problemsOf(err)
+	if !ok {
+		return err
+	}
+	view.Problems = wrong
+	return h.renderWebhookForm(c, actor, api.FailureFrom(err).Status, view)
+}
+
+// reviewWebhook shows what will be saved. It asks for a fresh session first: the last step needs one.
+func (h *handlers) reviewWebhook(c echo.Context, actor identity.Actor, view webhookFormView, before identity.Webhook,
+	in identity.WebhookChange, values url.Values,
+) error {
+	if err := actor.RequireFresh(); err != nil {
+		return err
+	}
+	after := in.Apply(before)
+	if err := after.Check(); err != nil {
+		return h.webhookFormFailed(c, actor, view, err)
+	}
+	view.Changes = changesFrom(before.Diff(after), nil)
+	switch {
+	case in.Token != nil && *in.Token == "":
+		view.Changes = append(view.Changes, change{identity.FieldToken, "Token", "stored", "deleted"})
+	case in.Token != nil:
+		view.Changes = append(view.Changes, change{identity.FieldToken, "Token", noValue, "as you typed it"})
+	}
+	newest, err := h.newestWith(c, actor, after.URL)
+	if err != nil {
+		return err
+	}
+	view.Moves = before.ID != 0 && in.Moves(before)
+	view.Again = newest != 0 && newest != before.ID
+	view.Held = fieldsOf(values)
+	view.Held = without(view.Held, stepField, knownField, tokenTyped)
+	view.Held = append(view.Held, field{knownField, strconv.FormatInt(newest, 10)})
+	if token := values.Get(identity.FieldToken); token != "" {
+		view.Held = append(view.Held, field{identity.FieldToken, token}, field{tokenTyped, trueText})
+	}
+	title := "Review the new webhook"
+	if before.ID != 0 {
+		title = "Review the change"
+	}
+	return h.render(c, actor, http.StatusOK, "webhook_review", page{
+		Title: title, Nav: "webhooks", View: view, API: h.webhookCall(c, before, in),
+	})
+}
+
+// without returns fields but those with a name.
+func without(fields []field, names ...string) []field {
+	var list []field
+	for _, f := range fields {
+		keep := true
+		for _, name := range names {
+			keep = keep && f.Name != name
+		}
+		if keep {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// webhookCall returns the call that does the same. It has no token.
+func (h *handlers) webhookCall(c echo.Context, before identity.Webhook, in identity.WebhookChange) *apiCall {
+	body := map[string]any{
+		identity.FieldURL: in.URL, identity.FieldEvents: in.Events, identity.FieldFormat: in.Format,
+		identity.FieldAuth: in.Auth, identity.FieldActive: in.Active,
+	}
+	if in.Token != nil {
+		body[identity.FieldToken] = nil
+		if *in.Token != "" {
+			body[identity.FieldToken] = "TOKEN"
+		}
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil
+	}
+	if before.ID == 0 {
+		return h.apiCall(c, http.MethodPost, "/api/v2/webhooks", nil, string(text))
+	}
+	return h.apiCall(c, http.MethodPatch, webhookAPI(before.ID), nil, string(text))
+}
+
+func (h *handlers) createWebhook(c echo.Context, actor identity.Actor) error {
+	values, err := form(c)
+	if err != nil {
+		return err
+	}
+	if err := actor.Require(identity.WebhooksManage); err != nil {
+		return err
+	}
+	view := webhookFormFrom(identity.Webhook{}, values)
+	if values.Get(stepField) == stepForm {
+		return h.renderWebhookForm(c, actor, http.StatusOK, view)
+	}
+	in, err := webhookChange(values)
+	if err != nil {
+		return h.webhookFormFailed(c, actor, view, err)
+	}
+	if values.Get(stepField) != "save" {
+		return h.reviewWebhook(c, actor, view, identity.Webhook{}, in, values)
+	}
+	newest, err := h.newestWith(c, actor, *in.URL)
+	if err != nil {
+		return err
+	}
+	if strconv.FormatInt(newest, 10) != values.Get(knownField) && newest != 0 {
+		return errSameWebhook(newest)
+	}
+	webhook, secret, err := h.service.CreateWebhook(c.Request().Context(), actor, in)
+	if err != nil {
+		return h.webhookFormFailed(c, actor, view, err)
+	}
+	return h.renderSecret(c, actor, webhook, webhookSecretView{
+		Heading: "The webhook is created", Secret: secret,
+		Text: "Give this secret to the receiver: it checks the signatures with it.",
+	})
+}
+
+func (h *handlers) editWebhook(c echo.Context, actor identity.Actor) error {
+	webhook, err := h.webhookOf(c, actor)
+	if err != nil {
+		return err
+	}
+	if lack := lacksForWebhook(actor, webhook); lack != "" {
+		return identity.ErrEscalation(lack)
+	}
+	values := webhookValues(webhook)
+	view := webhookFormFrom(webhook, values).withBefore(strconv.FormatInt(webhook.Version, 10), values)
+	return h.renderWebhookForm(c, actor, http.StatusOK, view)
+}
+
+// updateWebhook reviews or saves a change. If somebody else was faster, it shows what both
+// have changed.
+func (h *handlers) updateWebhook(c echo.Context, actor identity.Actor) error {
+	values, err := form(c)
+	if err != nil {
+		return err
+	}
+	takeMerge(values)
+	webhook, err := h.webhookOf(c, actor)
+	if err != nil {
+		return err
+	}
+	path := placeOf("webhooks", webhook.ID)
+	match := versionIn(values)
+	if match.Check(webhook.Version) != nil {
+		return h.mergeWebhook(c, actor, webhook, values)
+	}
+	view := webhookFormFrom(webhook, values).withBefore(values.Get(versionName), beforeIn(values))
+	if values.Get(stepField) == stepForm {
+		return h.renderWebhookForm(c, actor, http.StatusOK, view)
+	}
+	in, err := webhookChange(values)
+	if err != nil {
+		return h.webhookFormFailed(c, actor, view, err)
+	}
+	if len(webhook.Diff(in.Apply(webhook))) == 0 && in.Token == nil {
+		return h.seeOther(c, path, "webhook_same")
+	}
+	if values.Get(stepField) != "save" {
+		return h.reviewWebhook(c, actor, view, webhook, in, values)
+	}
+	changed, secret, err := h.service.UpdateWebhook(c.Request().Context(), actor, webhook.ID, in, match)
+	switch {
+	case isPrecondition(err):
+		if webhook, err = h.webhookOf(c, actor); err != nil {
+			return err
+		}
+		return h.mergeWebhook(c, actor, webhook, values)
+	case err != nil:
+		return h.webhookFormFailed(c, actor, view, err)
+	case secret != "":
+		return h.renderSecret(c, actor, changed, webhookSecretView{
+			Heading: "The webhook is changed", Secret: secret,
+			Text: "The URL has another origin, so the webhook has a new secret. The old one signs no more.",
+		})
+	}
+	return h.seeOther(c, path, "webhook_changed")
+}
+
+func (h *handlers) mergeWebhook(c echo.Context, actor identity.Actor, webhook identity.Webhook, values url.Values,
+) error {
+	path := placeOf("webhooks", webhook.ID)
+	view := mergeFrom(webhookMergeFields, beforeIn(values), webhookValues(webhook), values, webhook.Version)
+	return h.renderMerge(c, actor, "webhooks", path+"/edit", path, view)
+}
