@@ -38,7 +38,8 @@ func TestHome(t *testing.T) {
 		setAddresses(t, s, fresh.ID, "203.0.113.7")
 		b.signIn(email, password)
 		end := s.Clock.Now().Add(5 * 24 * time.Hour)
-		if _, _, err := s.Service.CreateToken(t.Context(), identity.CommandLine(), identity.Token{Name: "importer"}, &end); err != nil {
+		token := identity.Token{Name: "importer"}
+		if _, _, err := s.Service.CreateToken(t.Context(), identity.CommandLine(), token, &end); err != nil {
 			t.Fatal(err)
 		}
 		for range 6 {

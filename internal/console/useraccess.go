@@ -228,13 +228,13 @@ func (h *handlers) renderMembership(c echo.Context, actor identity.Actor, status
 		Known: denied == "", Requires: add && group.RequireTFA, Self: actor.Is(user.ID),
 		Denied: deniedMembers(actor, group), Problems: p,
 	}
-	title := "Take a user out of a group"
+	title, body := "Take a user out of a group", map[string]any{identity.FieldGroups: wanted}
 	if add {
 		view.Action, title = accessPath(user.ID)+"/add", "Add a user to a group"
 	}
 	return h.render(c, actor, status, "usermembership", page{
 		Title: title, Nav: "users", View: view,
-		API: h.apiCall(c, http.MethodPatch, apiUserPath(user.ID), nil, jsonText(map[string]any{identity.FieldGroups: wanted})),
+		API: h.apiCall(c, http.MethodPatch, apiUserPath(user.ID), nil, jsonText(body)),
 	})
 }
 

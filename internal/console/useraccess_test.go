@@ -39,7 +39,8 @@ func TestAccess(t *testing.T) {
 			"No group requires it", fmt.Sprintf(`<option value="%d">Auditors</option>`, auditors), "/api/v2/users/2/access").
 			hides(t, hostile, "audit.view")
 		a := b.get(fmt.Sprintf("%s/add?groupId=%d", path, auditors)).shows(t, http.StatusOK, "1 user gets this", "audit.view",
-			"requires a second factor", "<ins><bdi>Support &lt;img", `&#34;groups&#34;:[2,3]`).hides(t, "<code>users.view</code>")
+			"requires a second factor", "<ins><bdi>Support &lt;img", `&#34;groups&#34;:[2,3]`).
+			hides(t, "<code>users.view</code>")
 		if got := userAt(t, s, user.ID); got.Version != 1 {
 			t.Fatalf("the review has saved: %+v", got)
 		}
@@ -54,14 +55,16 @@ func TestAccess(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		b.get(fmt.Sprintf("%s/add?groupId=%d", path, auditors)).shows(t, http.StatusOK, "Nothing had to be changed.")
-		a = b.get(fmt.Sprintf("%s/remove?groupId=%d", path, support)).shows(t, http.StatusOK, "1 user loses this", "users.update").
-			hides(t, "<code>users.view</code>", "This is you")
+		a = b.get(fmt.Sprintf("%s/remove?groupId=%d", path, support)).shows(t, http.StatusOK, "1 user loses this",
+			"users.update").hides(t, "<code>users.view</code>", "This is you")
 		b.post(path+"/remove", formIn(t, a)).shows(t, http.StatusOK, "The user is out of the group.").hides(t, "users.update")
 		if got := userAt(t, s, user.ID); !slices.Equal(got.Groups, []int64{auditors}) {
 			t.Errorf("%+v", got)
 		}
-		b.get(pathOf(user)+"/activity").shows(t, http.StatusOK, "changed the groups of", "<ins><span class=\"hidden\">after: ")
-		b.get("/console/users/1/access").shows(t, http.StatusOK, "<code>*</code>", "Sees it").hides(t, "<code>users.view</code>")
+		b.get(pathOf(user)+"/activity").shows(t, http.StatusOK, "changed the groups of",
+			"<ins><span class=\"hidden\">after: ")
+		b.get("/console/users/1/access").shows(t, http.StatusOK, "<code>*</code>", "Sees it").
+			hides(t, "<code>users.view</code>")
 		b.get("/console/users/1/access/remove?groupId=1").shows(t, http.StatusOK, "This is you", "<code>*</code>")
 		b.post("/console/users/1/access/remove", url.Values{"groupId": {"1"}}).shows(t, http.StatusConflict, "last")
 	})

@@ -100,7 +100,9 @@ func (h *handlers) showNetwork(c echo.Context, actor identity.Actor) error {
 }
 
 // networkFields are the fields of the form that two people may have changed.
-var networkFields = []mergeField{{Name: identity.FieldAllowList, Label: labelOf(identity.FieldAllowList), Text: textLines}}
+var networkFields = []mergeField{
+	{Name: identity.FieldAllowList, Label: labelOf(identity.FieldAllowList), Text: textLines},
+}
 
 // textLines shows a text of several lines on one.
 func textLines(values []string) string {

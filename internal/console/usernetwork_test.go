@@ -67,7 +67,8 @@ func TestNetwork(t *testing.T) {
 		}
 		b.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "Nothing had to be changed.")
 
-		b.get(path+"?ip=20.65.174.9").shows(t, http.StatusOK, "Allowed", "<code>20.65.174.0/24</code>", "/api/v2/network/explain",
+		b.get(path+"?ip=20.65.174.9").shows(t, http.StatusOK, "Allowed", "<code>20.65.174.0/24</code>",
+			"/api/v2/network/explain",
 			`{&#34;ip&#34;:&#34;20.65.174.9&#34;,&#34;userId&#34;:2}`)
 		b.get(path+"?ip=::ffff:20.65.174.9").shows(t, http.StatusOK, "<code>20.65.174.9</code> is in")
 		b.get(path+"?ip=8.8.8.8").shows(t, http.StatusOK, "Refused", "<code>8.8.8.8</code> is in none of the ranges.")
@@ -75,7 +76,8 @@ func TestNetwork(t *testing.T) {
 			b.get(path+"?ip="+bad).shows(t, http.StatusBadRequest, "This must be an IPv4 or IPv6 address.").hides(t, hostile)
 		}
 		b.get(path+"?other=1").shows(t, http.StatusBadRequest)
-		b.get(path+"?add="+url.QueryEscape(hostile)).shows(t, http.StatusOK, "&lt;img", `data-guard="edited"`).hides(t, hostile)
+		b.get(path+"?add="+url.QueryEscape(hostile)).shows(t, http.StatusOK, "&lt;img", `data-guard="edited"`).
+			hides(t, hostile)
 
 		// The empty list allows every address; the review says it.
 		values = typed(formIn(t, b.get(path)), "step", "review", "ipWhitelist", "")
@@ -175,7 +177,8 @@ func TestNetworkMasked(t *testing.T) {
 		secrets := []string{"192.0.2.", "198.51.100.1", "203.0.113.77", "mary@example.com"}
 
 		viewer, self := signedInAs(t, s, "viewer@example.com", false, identity.UsersView)
-		viewer.get(path).shows(t, http.StatusOK, `***</span> <span class="quiet">hidden`, "This needs the permission users.update",
+		viewer.get(path).shows(t, http.StatusOK, `***</span> <span class="quiet">hidden`,
+			"This needs the permission users.update",
 			"Explaining a masked list would unmask it.").hides(t, append(secrets, "?ip=", "?add=")...)
 		for _, ip := range []string{"192.0.2.7", "8.8.8.8", "nonsense"} {
 			viewer.get(path+"?ip="+ip).shows(t, http.StatusForbidden, "Explaining a masked list would unmask it.",

@@ -193,8 +193,8 @@ type confirmView struct {
 }
 
 // askUser shows the page that asks. It has the reason of a denial in the place of the button.
-func (h *handlers) askUser(c echo.Context, actor identity.Actor, user identity.User, view confirmView, method, path string,
-	err error,
+func (h *handlers) askUser(c echo.Context, actor identity.Actor, user identity.User, view confirmView,
+	method, path string, err error,
 ) error {
 	status := http.StatusOK
 	if err != nil {
@@ -263,7 +263,8 @@ func (h *handlers) askEnd(c echo.Context, actor identity.Actor) error {
 	return h.renderEnd(c, actor, user, session, nil)
 }
 
-func (h *handlers) renderEnd(c echo.Context, actor identity.Actor, user identity.User, session int64, problem error) error {
+func (h *handlers) renderEnd(c echo.Context, actor identity.Actor, user identity.User, session int64, problem error,
+) error {
 	ctx := c.Request().Context()
 	access, _, err := h.accessOf(ctx, actor, user.ID)
 	if err != nil {

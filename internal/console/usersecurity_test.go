@@ -109,7 +109,8 @@ func TestSecurityState(t *testing.T) {
 		for range 6 {
 			s.TrySignIn("mary@example.com", "wrong", apitest.From("203.0.113.9"))
 		}
-		b.get(path).shows(t, http.StatusOK, "Sign-in is locked from one address at least.", "<dd>5<small>", "It is over <time")
+		b.get(path).shows(t, http.StatusOK, "Sign-in is locked from one address at least.", "<dd>5<small>",
+			"It is over <time")
 		b.get("/console").shows(t, http.StatusOK, "filter%5Blocked%5D=true")
 		s.Clock.Advance(25 * time.Hour)
 		b.signIn(email, password)
@@ -130,8 +131,9 @@ func TestSecurityDenied(t *testing.T) {
 		secrets := []string{"203.0.113.77", "mary@example.com"}
 
 		viewer, self := signedInAs(t, s, "viewer@example.com", false, identity.UsersView)
-		viewer.get(path).shows(t, http.StatusOK, `***</span> <span class="quiet">hidden`, "You cannot end sessions of this user. This needs the "+
-			"permission users.update", "You cannot reset the second factor. This needs", "This needs the permission groups.view").
+		viewer.get(path).shows(t, http.StatusOK, `***</span> <span class="quiet">hidden`,
+			"You cannot end sessions of this user. This needs the permission users.update",
+			"You cannot reset the second factor. This needs", "This needs the permission groups.view").
 			hides(t, secrets...)
 		viewer.get(path+"/end").shows(t, http.StatusOK, "This needs the permission users.update").hides(t, "End 1 session</b")
 		viewer.post(path+"/end", nil).shows(t, http.StatusForbidden, "users.update").hides(t, secrets...)

@@ -121,7 +121,10 @@ func TestLocksOut(t *testing.T) {
 // FuzzNetworkList checks that a list that is read is the same when it is written and read
 // again.
 func FuzzNetworkList(f *testing.F) {
-	for _, seed := range []string{"", "79.24.241.198\r\n20.65.174.0/24\n", "***", "::ffff:10.0.0.0/104", "10.0.0.1/8", "\x00\n\n-"} {
+	for _, seed := range []string{
+		"", "79.24.241.198\r\n20.65.174.0/24\n", "***",
+		"::ffff:10.0.0.0/104", "10.0.0.1/8", "\x00\n\n-",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

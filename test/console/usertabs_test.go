@@ -34,7 +34,7 @@ func TestHome(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		mary(t, s)
 		for range 6 {
-			s.TrySignIn("mary@example.com", "wrong", apitest.From("203.0.113.9"))
+			s.TrySignIn(marysEmail, "wrong", apitest.From("203.0.113.9"))
 		}
 		tab := NewTab(t, s)
 		tab.SignIn()
@@ -61,7 +61,9 @@ func TestUserAccess(t *testing.T) {
 		addGroup(t, s, "Auditors", identity.AuditView)
 		tab := NewTab(t, s)
 		tab.SignIn()
-		CreateUser(t, s, identity.User{Name: "Mary Ann Evans", Email: "mary@example.com", Active: true, Groups: []int64{group.ID}})
+		CreateUser(t, s, identity.User{
+			Name: "Mary Ann Evans", Email: marysEmail, Active: true, Groups: []int64{group.ID},
+		})
 		tab.Go(maryPath)
 		tab.ClickText("Access")
 		tab.At(maryPath + "/access")
@@ -90,7 +92,7 @@ func TestUserNetwork(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		user := mary2(t, s)
-		s.TrySignIn("mary@example.com", Password, apitest.From("79.24.241.198"))
+		s.TrySignIn(marysEmail, Password, apitest.From("79.24.241.198"))
 		tab := NewTab(t, s)
 		tab.SignInAs(Email)
 		tab.Go(maryPath)
@@ -159,10 +161,10 @@ func TestUserSecurity(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		mary2(t, s)
 		for _, client := range []string{"Firefox/140.0 " + markup, "curl/8.14", ""} {
-			s.TrySignIn("mary@example.com", Password, apitest.From("79.24.241.198"), apitest.Header("User-Agent", client))
+			s.TrySignIn(marysEmail, Password, apitest.From("79.24.241.198"), apitest.Header("User-Agent", client))
 		}
 		for range 6 {
-			s.TrySignIn("mary@example.com", "wrong", apitest.From("203.0.113.9"))
+			s.TrySignIn(marysEmail, "wrong", apitest.From("203.0.113.9"))
 		}
 		tab := NewTab(t, s)
 		tab.SignInAs(Email)
@@ -183,7 +185,7 @@ func TestUserSecurity(t *testing.T) {
 		tab.See("The sessions are ended.")
 		tab.See("The user is signed in nowhere.")
 		tab.See("There is no authenticator to reset.")
-		s.Enrol(s.SignInWith("mary@example.com", Password).AccessToken.Token)
+		s.Enrol(s.SignInWith(marysEmail, Password).AccessToken.Token)
 		tab.Go(maryPath + "/security")
 		tab.See("10 recovery codes are left.")
 		tab.ClickText("Reset the second factor")
@@ -202,7 +204,7 @@ func TestUserActivity(t *testing.T) {
 		user := mary2(t, s)
 		allow(t, s, user.ID, "79.24.241.198")
 		allow(t, s, user.ID, "79.24.241.0/24", "2001:db8::/32")
-		s.TrySignIn("mary@example.com", Password, apitest.From("79.24.241.198"))
+		s.TrySignIn(marysEmail, Password, apitest.From("79.24.241.198"))
 		tab := NewTab(t, s)
 		tab.SignInAs(Email)
 		tab.Go(maryPath)
@@ -225,7 +227,7 @@ func TestUserTabsMasked(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		user := mary2(t, s)
 		allow(t, s, user.ID, "79.24.241.0/24")
-		s.TrySignIn("mary@example.com", Password, apitest.From("79.24.241.198"))
+		s.TrySignIn(marysEmail, Password, apitest.From("79.24.241.198"))
 		group := addGroup(t, s, "Support", identity.UsersView)
 		CreateUser(t, s, identity.User{Name: "Sam", Email: "sam@example.com", Active: true, Groups: []int64{group.ID}})
 		tab := NewTab(t, s)
