@@ -40,7 +40,8 @@ func New(s *service.Service, site api.Site, now func() time.Time) api.Dialect {
 		Name: "console", Prefix: Prefix, Scheme: api.Cookie(h.secure), WriteError: h.writeError, Files: static,
 		Routes: enrolFirst(slices.Concat(h.setupRoutes(), h.signInRoutes(), h.forgottenRoutes(), h.meRoutes(),
 			h.totpRoutes(), h.userRoutes(), h.editRoutes(), h.groupRoutes(), h.tokenRoutes(), h.webhookRoutes(),
-			h.outboxRoutes(), h.activityRoutes())),
+			h.outboxRoutes(), h.activityRoutes(), h.accessRoutes(), h.networkRoutes(), h.securityRoutes(),
+			h.userActivityRoutes())),
 	}
 }
 

@@ -273,4 +273,11 @@ var notes = map[string]string{ //nolint:gosec // G101: sentences, no credentials
 	"activated":        "The user is active.",
 	"deactivated":      "The user is inactive, and signed out everywhere.",
 	"deleted":          "The user is deleted.",
+
+	"added_to":            "The user is in the group.",
+	"taken_out":           "The user is out of the group.",
+	"network_saved":       "The allowed addresses are saved. They count at once.",
+	"user_session_ended":  "The session is ended.",
+	"user_sessions_ended": "The sessions are ended.",
+	"user_factor_reset":   "The authenticator is gone, with its recovery codes.",
 }

@@ -32,11 +32,6 @@ func (h *handlers) showSignIn(c echo.Context, _ identity.Actor) error {
 	return h.renderSignIn(c, http.StatusOK, signInView{Next: Prefix})
 }
 
-// home shows the home page; the form to sign in comes from writeError.
-func (h *handlers) home(c echo.Context, actor identity.Actor) error {
-	return h.render(c, actor, http.StatusOK, "home", page{Title: "Home", Nav: "home"})
-}
-
 func (h *handlers) renderSignIn(c echo.Context, status int, view signInView) error {
 	title := "Sign in"
 	if view.Token != "" {

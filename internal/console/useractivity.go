@@ -1,0 +1,90 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/api"
+	"github.com/rosterhq/roster/internal/identity"
+)
+
+func (h *handlers) userActivityRoutes() []api.Route {
+	return []api.Route{{Method: http.MethodGet, Path: "/users/:userId/activity", Handler: h.showUserActivity}}
+}
+
+// userActivityView is what was done to a user.
+type userActivityView struct {
+	Head   userHead
+	Denied string
+	Rows   []eventRow
+	Range  string
+	Prev   string // the first page
+	Next   string // older events
+	All    string // the same events in the list of all, which has filters
+	By     string // what the user has done
+}
+
+func activityOf(name string, id int64) string {
+	return addressWith(nil, Prefix+"/activity", name, strconv.FormatInt(id, 10))
+}
+
+func (h *handlers) showUserActivity(c echo.Context, actor identity.Actor) error {
+	user, err := h.userOf(c, actor)
+	if err != nil {
+		return err
+	}
+	q := api.NewQuery(c)
+	query := identity.EventQuery{
+		Filter: identity.EventFilter{UserID: user.ID}, Limit: int(q.Int("limit", 1, maxRows, defaultRows)),
+	}
+	if q.Has("after") {
+		const maxLength = 4096
+		cursor, err := identity.ParseCursor(q.Text("after", maxLength))
+		if err != nil || cursor.Sort != query.Filter.Sort() || !cursor.Descending {
+			q.Fail("after", "invalid_cursor", "is no page of this list: begin with the first page")
+		}
+		query.After = &cursor
+	}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	view := userActivityView{Head: userHeadFrom(actor, user, "activity", h.groupNames(ctx, actor), h.now())}
+	events, err := h.service.Events(ctx, actor, query)
+	if view.Denied, err = deniedBy(err); err != nil {
+		return err
+	}
+	if view.Denied == "" {
+		view.Rows = eventRowsFrom(events.Events, h.eventNames(ctx, actor, events.Events), h.now())
+		view.page(user.ID, events, query, c.QueryParams())
+	}
+	parameters := url.Values{"filter[user]": {strconv.FormatInt(user.ID, 10)}}
+	for name, list := range c.QueryParams() {
+		parameters[name] = list
+	}
+	return h.render(c, actor, http.StatusOK, "useractivity", page{
+		Title: "Activity of a user", Nav: "users", View: view,
+		API: h.apiCall(c, http.MethodGet, "/api/v2/events", parameters, ""),
+	})
+}
+
+// page sets what the view says of its page, and where others are.
+func (v *userActivityView) page(id int64, events identity.EventPage, query identity.EventQuery, values url.Values) {
+	path := userPath(id) + "/activity"
+	v.All, v.By = activityOf("filter[user]", id), activityOf("filter[actor]", id)
+	v.Range = count(int64(len(v.Rows)), "older event")
+	if query.After == nil {
+		v.Range = "The latest " + number(int64(len(v.Rows))) + " of " + number(events.Total)
+		if events.TotalIsLowerBound {
+			v.Range += " or more"
+		}
+	} else {
+		v.Prev = addressWith(values, path, "after", "")
+	}
+	if events.Next != nil {
+		v.Next = addressWith(values, path, "after", events.Next.String())
+	}
+}
