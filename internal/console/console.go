@@ -38,7 +38,8 @@ func New(s *service.Service, site api.Site, now func() time.Time) api.Dialect {
 	}
 	return api.Dialect{
 		Name: "console", Prefix: Prefix, Scheme: api.Cookie(h.secure), WriteError: h.writeError, Files: static,
-		Routes: slices.Concat(h.setupRoutes(), h.signInRoutes(), h.userRoutes(), h.groupRoutes(), h.tokenRoutes()),
+		Routes: slices.Concat(h.setupRoutes(), h.signInRoutes(), h.userRoutes(), h.groupRoutes(), h.tokenRoutes(),
+			h.jobRoutes()),
 	}
 }
 
@@ -57,6 +58,10 @@ func (h *handlers) signInRoutes() []api.Route {
 func (h *handlers) userRoutes() []api.Route {
 	return []api.Route{
 		{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
+		{Method: http.MethodGet, Path: "/users.csv", Handler: h.downloadUsers, Timeout: csvTimeout},
+		{Method: http.MethodGet, Path: "/users/find", Handler: h.askFind},
+		{Method: http.MethodPost, Path: "/users/find", Handler: h.findUsers},
+		{Method: http.MethodPost, Path: "/users/bulk", Handler: h.bulkUsers, Timeout: csvTimeout},
 		{Method: http.MethodGet, Path: "/users/:userId", Handler: h.showUser},
 	}
 }
