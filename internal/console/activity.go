@@ -44,9 +44,6 @@ type activityView struct {
 // activityFilter is the form of the filters, as it was sent.
 type activityFilter struct{ User, Actor, Type, Reason, Since, Until string }
 
-// chip is a filter that is set. Href is the list without it.
-type chip struct{ Label, Text, Href string }
-
 func (h *handlers) listActivity(c echo.Context, actor identity.Actor) error {
 	if dropEmpty(c) {
 		return toCleanAddress(c)

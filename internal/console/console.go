@@ -41,7 +41,7 @@ func New(s *service.Service, site api.Site, now func() time.Time) api.Dialect {
 		Routes: enrolFirst(slices.Concat(h.setupRoutes(), h.signInRoutes(), h.forgottenRoutes(), h.meRoutes(),
 			h.totpRoutes(), h.userRoutes(), h.editRoutes(), h.groupRoutes(), h.tokenRoutes(), h.webhookRoutes(),
 			h.outboxRoutes(), h.activityRoutes(), h.accessRoutes(), h.networkRoutes(), h.securityRoutes(),
-			h.userActivityRoutes())),
+			h.userActivityRoutes(), h.jobRoutes())),
 	}
 }
 
@@ -62,6 +62,10 @@ func (h *handlers) signInRoutes() []api.Route {
 func (h *handlers) userRoutes() []api.Route {
 	return []api.Route{
 		{Method: http.MethodGet, Path: "/users", Handler: h.listUsers},
+		{Method: http.MethodGet, Path: "/users.csv", Handler: h.downloadUsers, Timeout: csvTimeout},
+		{Method: http.MethodGet, Path: "/users/find", Handler: h.askFind},
+		{Method: http.MethodPost, Path: "/users/find", Handler: h.findUsers},
+		{Method: http.MethodPost, Path: "/users/bulk", Handler: h.bulkUsers, Timeout: csvTimeout},
 		{Method: http.MethodGet, Path: "/users/:userId", Handler: h.showUser},
 	}
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,6 +28,11 @@ func form(c echo.Context) (url.Values, error) {
 	_, body, err := api.ReadBody(c, echo.MIMEApplicationForm)
 	if err != nil {
 		return nil, err
+	}
+	const maxFields = 10_000 // of url.ParseQuery
+	if bytes.Count(body, []byte("&")) >= maxFields {
+		return nil, identity.Errorf(identity.Invalid, "too_many_fields",
+			"The form has more than %s fields. Tick fewer rows, or choose \"All that match\".", number(maxFields))
 	}
 	values, err := url.ParseQuery(string(body))
 	if err != nil {

@@ -63,13 +63,18 @@ func (h *handlers) render(c echo.Context, actor identity.Actor, status int, name
 	if err != nil {
 		return err
 	}
-	var buffer bytes.Buffer
-	if err := set.ExecuteTemplate(&buffer, "layout.html", p); err != nil {
+	buffer, _ := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(buffer)
+	buffer.Reset()
+	if err := set.ExecuteTemplate(buffer, "layout.html", p); err != nil {
 		return fmt.Errorf("page %s: %w", name, err)
 	}
 	setHeaders(c.Response().Header(), p.Nonce)
 	return c.HTMLBlob(status, buffer.Bytes())
 }
+
+// buffers holds what pages are written to before they are sent.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // me returns the operator for the navigation. A page must not fail for it: without the
 // user it shows the session's name.
@@ -102,10 +107,12 @@ func setHeaders(header http.Header, nonce string) {
 	header.Set(echo.HeaderCacheControl, "no-store")
 }
 
+// newNonce returns a nonce without characters that HTML escapes: hx-csp compares the text of
+// the attribute.
 func newNonce() string {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // crashes the program instead of returning an error
-	return base64.RawStdEncoding.EncodeToString(random[:])
+	return base64.RawURLEncoding.EncodeToString(random[:])
 }
 
 // templates holds the parsed templates by page. They are parsed with the first page that
@@ -280,4 +287,5 @@ var notes = map[string]string{ //nolint:gosec // G101: sentences, no credentials
 	"user_session_ended":  "The session is ended.",
 	"user_sessions_ended": "The sessions are ended.",
 	"user_factor_reset":   "The authenticator is gone, with its recovery codes.",
+	"job_ended":           "The job has ended already. Nothing is done twice.",
 }

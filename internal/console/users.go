@@ -2,253 +2,221 @@ package console
 
 import (
 	"context"
-	"fmt"
-	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// usersView is a page of the list of users.
+const usersPath = Prefix + "/users"
+
+// usersView is a page of the list of users, or the people whom a pasted list names.
 type usersView struct {
-	Query   url.Values
 	Search  string
-	Rows    []userRow
-	Total   int64
+	Rows    []listRow
+	Show    shown
+	Total   string // how many match; "" if that is not known yet
 	Range   string // "1–50 of 1,204"
+	Spoken  string // what a screen reader hears after a search
 	Columns []column
+	Span    int    // how many columns a row has
 	Prev    string // the address of the page before; "" for none
 	Next    string
+	Filters []filterField
+	Orders  []filterField
+	Choose  []option // the columns
+	Many    bool     // there are more groups than the lists have
+	Limit   int      // rows of a page, where that is not the usual number
+	Chips   []chip
+	Reset   string // the address without filters; "" where none is set
+	Later   string // the address that has the total; "" if it is known
+	Here    string // the address of this list
+	CSV     string
+	Bulk    bulkBar
+	ByID    *listRow // the user whose id is searched for
+	Found   *foundView
+	Denied  string // why the caller cannot create users
 }
 
-// column is the head of a column.
-type column struct {
-	Name string
-	Href string // orders by the column; "" if there is no such order
-	Sort string // ascending or descending where the list is in this order, else ""
+// foundView is what a pasted list has found.
+type foundView struct {
+	Text     string
+	Count    int
+	NotFound []string
+	Problem  string
+	Form     bool // nothing is asked for yet
 }
 
-// userRow is one user in a list.
-type userRow struct {
-	ID         int64
-	Href       string
-	Name       string
-	Initials   string
-	Email      string
-	Masked     bool // the address is a mask
-	Active     bool
-	Groups     []string
-	TFA        bool
-	LastSignin moment
+// shown says which columns are shown.
+type shown struct{ Status, Groups, TFA, Signin, Created, Phone, ID bool }
+
+// listRow is one user in the list, in texts, so that a row costs little to write.
+type listRow struct {
+	ID, Name, Initials, Email, Phone string
+	Masked, Active, TFA              bool
+	Groups                           []string
+	Signin, Created                  moment
 }
 
+// bulkBar is what can be done with the selected users.
+type bulkBar struct {
+	Action       string // the path of the form, with the filters
+	All          bool   // "all that match" can be chosen
+	Groups       []option
+	DeniedChange string
+	DeniedGroup  string
+	DeniedDelete string
+}
+
+// listUsers shows the list. A search for several addresses or ids finds those people.
 func (h *handlers) listUsers(c echo.Context, actor identity.Actor) error {
-	query, err := usersQuery(c)
+	now := h.now()
+	list, err := userListIn(c.QueryParams(), now)
 	if err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
-	users, err := h.service.Users(ctx, actor, query)
+	names := h.groupNames(ctx, actor)
+	if texts := listed(list.Query.Filter.Search); texts != nil {
+		return h.showFound(c, actor, list, names, texts, foundView{Text: list.Query.Filter.Search})
+	}
+	users, err := h.service.Users(ctx, actor, list.Query)
 	if err != nil {
 		return err
 	}
-	names := h.groupNames(ctx, actor)
-	view := usersViewFrom(actor, users, query, c.QueryParams(), names, h.now())
+	view := usersViewFrom(actor, users, list, names, now)
+	view.ByID = h.rowByID(ctx, actor, list, names, now)
+	if list.Query.NoTotal {
+		// The search does not wait for the total; the address is that of the list with it.
+		c.Response().Header().Set("HX-Replace-Url", view.Here)
+	}
+	return h.renderUsers(c, actor, view, list)
+}
+
+func (h *handlers) renderUsers(c echo.Context, actor identity.Actor, view usersView, list userList) error {
 	return h.render(c, actor, http.StatusOK, "users", page{
 		Title: "Users", Nav: "users", View: view,
-		API: h.apiCall(c, http.MethodGet, "/api/v2/users", c.QueryParams(), ""),
+		API: h.apiCall(c, http.MethodGet, "/api/v2/users", list.apiQuery(h.now()), ""),
 	})
 }
 
-// usersQuery reads the parameters of the list, which are those of the Back Office API.
-func usersQuery(c echo.Context) (identity.UserQuery, error) {
-	q := api.NewQuery(c)
-	query := identity.UserQuery{
-		Filter: identity.UserFilter{
-			Search: q.Text("filter[q]", identity.MaxNameLength),
-			Group:  q.Int("filter[group]", 1, math.MaxInt64, 0),
-		},
-		Limit:      int(q.Int("limit", 1, maxRows, defaultRows)),
-		Offset:     q.Int("offset", 0, math.MaxInt64, 0),
-		Sort:       sortOf(q),
-		Descending: q.OneOf("sort_order", "asc", "desc") == "desc",
-	}
-	if q.Has("filter[tfa]") {
-		query.Filter.TFA = new(q.OneOf("filter[tfa]", "true", "false") == "true")
-	}
-	if status := q.OneOf("filter[status]", "any", "active", "inactive"); status != "any" {
-		query.Filter.Active = new(status == "active")
-	}
-	return query, q.Err()
-}
-
-// Bounds of a page of a list.
-const (
-	defaultRows = 50
-	maxRows     = 200
-)
-
-func sortOf(q *api.Query) identity.UserSort {
-	names := make([]string, len(identity.UserSorts))
-	for i, sort := range identity.UserSorts {
-		names[i] = string(sort)
-	}
-	return identity.UserSort(q.OneOf("sort_by", names...))
-}
-
-// groupNames returns the names of the groups that the caller may see, by id. A page must
-// not fail for them: without a name it shows the number.
-func (h *handlers) groupNames(ctx context.Context, actor identity.Actor) map[int64]string {
-	groups, _, err := h.service.Groups(ctx, actor, identity.Page{Limit: identity.MaxPageSize})
-	if err != nil {
+// rowByID returns the user whose id is the text of a search; nil for no such user.
+func (h *handlers) rowByID(ctx context.Context, actor identity.Actor, list userList, names map[int64]string,
+	now time.Time,
+) *listRow {
+	id, err := strconv.ParseInt(list.Query.Filter.Search, 10, 64)
+	if err != nil || id < 1 {
 		return nil
 	}
-	names := make(map[int64]string, len(groups))
-	for _, group := range groups {
-		names[group.ID] = string(group.Name)
+	user, err := h.service.User(ctx, actor, id)
+	if err != nil {
+		return nil // the list says what else matches
 	}
-	return names
+	return new(listRowFrom(actor, user, list.Columns, names, now))
 }
 
-func groupName(names map[int64]string, id int64) string {
-	if name, ok := names[id]; ok {
-		return name
-	}
-	return fmt.Sprintf("Group %d", id)
-}
-
-func usersViewFrom(actor identity.Actor, users identity.UserPage, query identity.UserQuery, values url.Values,
-	names map[int64]string, now time.Time,
+func usersViewFrom(actor identity.Actor, users identity.UserPage, list userList, names map[int64]string, now time.Time,
 ) usersView {
-	view := usersView{Query: values, Search: query.Filter.Search, Total: users.Total, Columns: userColumns(query, values)}
-	for _, user := range users.Users {
-		view.Rows = append(view.Rows, userRowFrom(actor, user, names, now))
+	query := list.Query
+	view := listViewFrom(actor, users.Users, list, names, now)
+	if query.NoTotal {
+		view.Later, view.Spoken = view.Here, ""
+		view.Range, view.Prev, view.Next = pagerOf(list.Values, usersPath, query.Offset, query.Limit, len(users.Users),
+			query.Offset+int64(len(users.Users)))
+		view.Range = rangeText(query.Offset, len(users.Users))
+		if users.Next != nil {
+			view.Next = addressWith(list.Values, usersPath, paramOffset, offsetText(query.Offset+int64(len(users.Users))))
+		}
+		return view
 	}
-	view.Range, view.Prev, view.Next = pagerOf(values, Prefix+"/users", query.Offset, query.Limit, len(users.Users),
+	view.Total, view.Spoken = number(users.Total), count(users.Total, "user")+"."
+	view.Range, view.Prev, view.Next = pagerOf(list.Values, usersPath, query.Offset, query.Limit, len(users.Users),
 		users.Total)
 	return view
 }
 
-func userRowFrom(actor identity.Actor, user identity.User, names map[int64]string, now time.Time) userRow {
-	row := userRow{
-		ID: user.ID, Href: userPath(user.ID), Name: string(user.Name), Initials: initials(string(user.Name)),
-		Email: string(user.Email), Masked: !actor.SeesUnmasked(user.ID), Active: user.Active, TFA: user.TFA,
-		LastSignin: momentOf(user.LastSigninAt, now),
+func rangeText(offset int64, rows int) string {
+	if rows == 0 {
+		return "None"
 	}
-	for _, id := range user.Groups {
-		row.Groups = append(row.Groups, groupName(names, id))
+	return number(offset+1) + "–" + number(offset+int64(rows))
+}
+
+// listViewFrom returns what the list and the people of a pasted list have in common.
+func listViewFrom(actor identity.Actor, users []identity.User, list userList, names map[int64]string, now time.Time,
+) usersView {
+	view := usersView{
+		Search: list.Values.Get(paramSearch), Show: shownFrom(list.Columns), Columns: headsFrom(list),
+		Orders: ordersFrom(actor, list.Query), Choose: columnOptions(list), Many: len(names) >= identity.MaxPageSize,
+		Here: addressWith(list.Values, usersPath), CSV: addressWith(list.filters(), usersPath+".csv"),
+		Denied: lacks(actor, identity.UsersCreate), Bulk: bulkBarFrom(actor, list, names), Rows: make([]listRow, len(users)),
+	}
+	if list.Values.Has(paramLimit) {
+		view.Limit = list.Query.Limit
+	}
+	view.Filters, view.Chips = choicesFrom(list.Values, names)
+	view.Span = len(view.Columns) + 1
+	for i, user := range users {
+		view.Rows[i] = listRowFrom(actor, user, list.Columns, names, now)
+	}
+	if len(list.filters()) > 0 {
+		view.Reset = addressWith(withoutFilters(list.Values), usersPath)
+	}
+	return view
+}
+
+// withoutFilters returns the parameters that select nobody: the columns and the order.
+func withoutFilters(values url.Values) url.Values {
+	kept := url.Values{}
+	for _, name := range []string{paramColumns, paramSort, paramOrder, paramLimit} {
+		if list := values[name]; list != nil {
+			kept[name] = list
+		}
+	}
+	return kept
+}
+
+func shownFrom(columns []string) shown {
+	has := func(name string) bool { return slices.Contains(columns, name) }
+	return shown{
+		has("status"), has("groups"), has("tfa"), has("lastSignin"), has("created"), has("phone"), has("id"),
+	}
+}
+
+func listRowFrom(actor identity.Actor, user identity.User, columns []string, names map[int64]string, now time.Time,
+) listRow {
+	row := listRow{
+		ID: strconv.FormatInt(user.ID, 10), Name: string(user.Name), Initials: initials(string(user.Name)),
+		Email: string(user.Email), Phone: string(user.Phone), Masked: !actor.SeesUnmasked(user.ID),
+		Active: user.Active, TFA: user.TFA,
+	}
+	for _, column := range columns {
+		switch column {
+		case "groups":
+			for _, id := range user.Groups {
+				row.Groups = append(row.Groups, groupName(names, id))
+			}
+		case "lastSignin":
+			row.Signin = momentOf(user.LastSigninAt, now)
+		case "created":
+			row.Created = momentOf(user.CreatedAt, now)
+		}
 	}
 	return row
 }
 
-func userPath(id int64) string { return Prefix + "/users/" + strconv.FormatInt(id, 10) }
-
-// userColumns returns the heads of the list. A head leads to the list in the order of its
-// column, from the first page on; the head of the present order turns it round.
-func userColumns(query identity.UserQuery, values url.Values) []column {
-	columns := []column{
-		{Name: "Name", Href: string(identity.SortByName)},
-		{Name: "Status"},
-		{Name: "Groups"},
-		{Name: "Second factor"},
-		{Name: "Last sign-in", Href: string(identity.SortByLastSignin)},
+func bulkBarFrom(actor identity.Actor, list userList, names map[int64]string) bulkBar {
+	bar := bulkBar{
+		Action: addressWith(list.filters(), usersPath+"/bulk"), All: true, Groups: groupOptions(names, 0),
+		DeniedChange: lacks(actor, identity.UsersUpdate), DeniedDelete: lacks(actor, identity.UsersDelete),
 	}
-	for i := range columns {
-		c := &columns[i]
-		if c.Href == "" {
-			continue
-		}
-		order := "asc"
-		if string(query.Sort) == c.Href {
-			c.Sort = "ascending"
-			if query.Descending {
-				c.Sort = "descending"
-			} else {
-				order = "desc"
-			}
-		}
-		c.Href = addressWith(values, Prefix+"/users", "sort_by", c.Href, "sort_order", order, "offset", "")
+	if bar.DeniedGroup = bar.DeniedChange; bar.DeniedGroup == "" {
+		bar.DeniedGroup = lacks(actor, identity.GroupsView)
 	}
-	return columns
-}
-
-// pagerOf returns what a list says of its page, and the addresses of the pages beside it.
-func pagerOf(values url.Values, path string, offset int64, limit, rows int, total int64) (text, prev, next string) {
-	if rows == 0 {
-		text = "0 of " + number(total)
-	} else {
-		text = fmt.Sprintf("%s–%s of %s", number(offset+1), number(offset+int64(rows)), number(total))
-	}
-	if offset > 0 {
-		prev = addressWith(values, path, "offset", offsetText(max(offset-int64(limit), 0)))
-	}
-	if end := offset + int64(rows); rows > 0 && end < total {
-		next = addressWith(values, path, "offset", offsetText(end))
-	}
-	return text, prev, next
-}
-
-func offsetText(offset int64) string {
-	if offset == 0 {
-		return ""
-	}
-	return strconv.FormatInt(offset, 10)
-}
-
-// addressWith returns a path with the parameters of a page and these changes, name and
-// value in turn; "" takes a parameter away.
-func addressWith(values url.Values, path string, changes ...string) string {
-	changed := url.Values{}
-	for name, list := range values {
-		changed[name] = list
-	}
-	for i := 0; i+1 < len(changes); i += 2 {
-		if changes[i+1] == "" {
-			changed.Del(changes[i])
-		} else {
-			changed.Set(changes[i], changes[i+1])
-		}
-	}
-	if len(changed) == 0 {
-		return path
-	}
-	return path + "?" + changed.Encode()
-}
-
-// apiCall returns the call of the Back Office API that does the same as a page.
-func (h *handlers) apiCall(c echo.Context, method, path string, query url.Values, body string) *apiCall {
-	call := &apiCall{Method: method, Path: path, Body: body, Base: h.base(c)}
-	if len(query) > 0 {
-		call.Path += "?" + readable(query)
-	}
-	return call
-}
-
-// readable returns a query with the brackets of its names as they are written.
-func readable(query url.Values) string {
-	text := ""
-	for _, name := range sortedKeys(query) {
-		for _, value := range query[name] {
-			if text != "" {
-				text += "&"
-			}
-			text += name + "=" + url.QueryEscape(value)
-		}
-	}
-	return text
-}
-
-// base returns the URL of the service, as the operator's browser reaches it. A host that
-// only the request names does not get into a command that somebody runs.
-func (h *handlers) base(c echo.Context) string {
-	if base := h.site.Base(c.Request()); base != "" {
-		return base
-	}
-	return "https://roster.example.com"
+	return bar
 }

@@ -40,12 +40,6 @@ type eventChoice struct {
 	On   bool
 }
 
-// option is a choice of a list.
-type option struct {
-	Value, Text string
-	On          bool
-}
-
 var eventWords = map[identity.EventType]string{
 	identity.UserCreated: "A user is created",
 	identity.UserUpdated: "A user is changed",
@@ -132,10 +126,14 @@ func webhookFormFrom(webhook identity.Webhook, values url.Values) webhookFormVie
 		view.Events = append(view.Events, eventChoice{e, eventWords[e], chosen.Subscribes(e)})
 	}
 	for _, f := range []identity.WebhookFormat{identity.WebhookFormatPowens, identity.WebhookFormatV2} {
-		view.Formats = append(view.Formats, option{string(f), formatWords[f], values.Get(identity.FieldFormat) == string(f)})
+		view.Formats = append(view.Formats, option{
+			Value: string(f), Text: formatWords[f], On: values.Get(identity.FieldFormat) == string(f),
+		})
 	}
 	for _, a := range identity.WebhookAuths {
-		view.Auths = append(view.Auths, option{string(a), authWords[a], values.Get(identity.FieldAuth) == string(a)})
+		view.Auths = append(view.Auths, option{
+			Value: string(a), Text: authWords[a], On: values.Get(identity.FieldAuth) == string(a),
+		})
 	}
 	return view
 }
