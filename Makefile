@@ -2,7 +2,7 @@ TOOL     = go tool -modfile=tools/go.mod
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint fmt bench fuzz screenshots build ci
+.PHONY: help run test race browser lint fmt bench fuzz screenshots build ci
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ test: ## run the tests
 
 race: ## run the tests with the race detector, which needs a C compiler
 	go test -race ./...
+
+browser: ## run all tests of the console in Chromium
+	ROSTER_TEST_BROWSER=$$(command -v chromium || command -v google-chrome) go test -count=1 ./test/console
 
 lint: ## run go vet and golangci-lint
 	go vet ./...

@@ -65,7 +65,7 @@ func TestSignInByKeys(t *testing.T) {
 		tab.Keys(marysEmail + kb.Tab + Password + kb.Enter)
 		tab.focused("#code")
 		tab.Keys(s.Mail().Code + kb.Enter)
-		tab.At("/console/me")
+		tab.See("Where you are signed in")
 		tab.Eval(`document.querySelector("[title='Sign out']").focus()`)
 		tab.Keys(kb.Enter)
 		tab.See("You are signed out.")

@@ -87,6 +87,7 @@ func TestWebhooksByKeys(t *testing.T) {
 		tab.Wait(`document.activeElement.id === "problems"`)
 		tab.See("must have no fragment")
 		tab.look("webhook-problem")
+		tab.Eval(`document.querySelector("#problems").focus()`)
 		tab.Keys(kb.Tab + kb.Enter) // the link to the field
 		tab.Wait(`location.hash === "#f-url"`)
 		tab.Fill("#f-url", "https://x.example.com/")
