@@ -182,7 +182,8 @@ func (tab *Tab) Click(selector string) {
 			window.missed = !event.target.closest(` + quoted(selector) + `) && event.detail > 0;
 		}, {capture: true, once: true});`)
 		tab.do("clicking "+selector, chromedp.Click(chromedp.CSS(selector)))
-		if !Value[bool](tab, "window.missed === true") { // a new page has no such variable
+		// A new page has no such variable, and a page that goes away is an error.
+		if missed, err := chromedp.Run(tab.ctx, chromedp.Evaluate[bool]("window.missed === true")); err != nil || !missed {
 			return
 		}
 	}

@@ -34,6 +34,8 @@ done
 TOKEN=$(grep -oE '^ +rst_[A-Za-z0-9_-]+$' "$scratch/out" | tr -d ' ' | head -n 1)
 [ -n "$TOKEN" ] || fail "no token in: $(cat "$scratch/out")"
 export TOKEN
+link=$(grep -oE 'http://[^ ]+/console/setup[^ ]+' "$scratch/out") || fail 'no link to the console'
+curl -sSf "$link" | grep -q 'Create the first administrator' || fail 'the link to the console does not work'
 
 # samples prints each curl line of a file, with the lines that continue it, after a line of its own.
 samples() {
@@ -62,7 +64,7 @@ for file in README.md docs/api.md; do
 	done < <(samples "$file")
 done
 [ "$count" -ge 5 ] || fail "only $count samples were found"
-for page in / /docs /openapi.yaml /healthz /readyz; do
+for page in /docs /openapi.yaml /openapi.json /healthz /readyz /console/static/console.css; do
 	curl -sSfL -o /dev/null "http://localhost:8080$page" || fail "$page does not answer"
 done
 echo "first-hour: the two commands and $count samples are as they are printed"
