@@ -127,9 +127,9 @@ func colourFrom(t *testing.T, value []string) colour {
 	lightness, a := n[0]/100, n[1]*math.Cos(n[2]*math.Pi/180)
 	b := n[1] * math.Sin(n[2]*math.Pi/180)
 	cube := func(x float64) float64 { return x * x * x }
-	l := cube(lightness+0.3963377774*a+0.2158037573*b)
-	m := cube(lightness-0.1055613458*a-0.0638541728*b)
-	s := cube(lightness-0.0894841775*a-1.2914855480*b)
+	l := cube(lightness + 0.3963377774*a + 0.2158037573*b)
+	m := cube(lightness - 0.1055613458*a - 0.0638541728*b)
+	s := cube(lightness - 0.0894841775*a - 1.2914855480*b)
 	limit := func(x float64) float64 { return min(max(x, 0), 1) }
 	return colour{
 		limit(4.0767416621*l - 3.3077115913*m + 0.2309699292*s),
