@@ -51,6 +51,9 @@ func TestJobsArePruned(t *testing.T) {
 // TestJobBounds checks how many users a job and how many jobs a caller may have.
 func TestJobBounds(t *testing.T) {
 	t.Parallel()
+	if apitest.RaceDetector {
+		t.Skip("a hundred thousand rows take minutes with the race detector")
+	}
 	apitest.EachURL(t, func(t *testing.T, s *apitest.Server, engine, url string) {
 		insertUsers(t, engine, url, identity.MaxJobUsers)
 		everyone := changes{"action": "deactivate", "filter": changes{}}

@@ -19,6 +19,9 @@ const manyUsers = 100_000
 // later. A hundred are locked, many have been.
 func fillUsers(t *testing.T, engine string) *Store {
 	t.Helper()
+	if raceDetector {
+		t.Skip("plans do not depend on the race detector, and to fill the table takes minutes with it")
+	}
 	url := "sqlite:" + filepath.Join(t.TempDir(), "roster.db")
 	at := func(micros string) string { return micros }
 	if engine == "postgres" {

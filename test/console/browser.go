@@ -71,7 +71,7 @@ func startBrowser() (context.Context, error) {
 
 // findBrowser returns the path of a Chromium.
 func findBrowser() (string, error) {
-	if path := os.Getenv("ROSTER_TEST_BROWSER"); path != "" {
+	if path := os.Getenv(browserVariable); path != "" && path != onlyQuick {
 		return path, nil
 	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
@@ -89,17 +89,23 @@ type Tab struct {
 	ctx    context.Context //nolint:containedctx // a window is a context in chromedp
 }
 
+// browserVariable names the browser, or has onlyQuick.
+const (
+	browserVariable = "ROSTER_TEST_BROWSER"
+	onlyQuick       = "quick"
+)
+
 // quick are the tests that run without being asked for: the others take minutes.
 var quick = []string{"TestSearchAsYouType/sqlite", "TestSignInByKeys/sqlite", "TestEditByKeys/sqlite"}
 
 // NewTab opens a window, 1280 by 900, light. The test fails for an error on its console,
 // such as a violation of the Content Security Policy. It runs in CI and where
-// ROSTER_TEST_BROWSER is set, as in make browser; otherwise it is skipped unless it is one of
-// the quick ones. In CI it fails where there is no browser.
+// ROSTER_TEST_BROWSER is set, as in make browser; otherwise, and where that is "quick", it is
+// skipped unless it is one of the quick ones. In CI it fails where there is no browser.
 func NewTab(t *testing.T, s *apitest.Server) *Tab {
 	t.Helper()
-	asked := os.Getenv("CI") != "" || os.Getenv("ROSTER_TEST_BROWSER") != "" || os.Getenv("ROSTER_SCREENSHOTS") != ""
-	if !asked && !slices.Contains(quick, t.Name()) {
+	asked := os.Getenv("CI") != "" || os.Getenv(browserVariable) != "" || os.Getenv("ROSTER_SCREENSHOTS") != ""
+	if (!asked || os.Getenv(browserVariable) == onlyQuick) && !slices.Contains(quick, t.Name()) {
 		t.Skip("not one of the quick tests: make browser runs all")
 	}
 	parent, err := chromium()

@@ -88,7 +88,9 @@ func TestWebhooksByKeys(t *testing.T) {
 		tab.See("must have no fragment")
 		tab.look("webhook-problem")
 		tab.Eval(`document.querySelector("#problems").focus()`)
-		tab.Keys(kb.Tab + kb.Enter) // the link to the field
+		tab.Keys(kb.Tab)
+		tab.focused("#problems a") // the link to the field
+		tab.Keys(kb.Enter)
 		tab.Wait(`location.hash === "#f-url"`)
 		tab.Fill("#f-url", "https://x.example.com/")
 		tab.Keys(kb.Enter)

@@ -1,0 +1,7 @@
+//go:build !race
+
+package store
+
+// raceDetector reports whether the race detector is on, which makes everything slow, most of
+// all SQLite.
+const raceDetector = false
