@@ -25,19 +25,18 @@ var staticFiles embed.FS
 type handlers struct {
 	service *service.Service
 	site    api.Site
-	secure  bool // browsers reach the service by HTTPS
 	now     func() time.Time
 }
 
 // New returns the console over a service. now returns the time that pages count from.
 func New(s *service.Service, site api.Site, now func() time.Time) api.Dialect {
-	h := &handlers{service: s, site: site, secure: site.Secure(), now: now}
+	h := &handlers{service: s, site: site, now: now}
 	static, err := fs.Sub(staticFiles, "static")
 	if err != nil {
 		panic(err) // it is embedded
 	}
 	return api.Dialect{
-		Name: "console", Prefix: Prefix, Scheme: api.Cookie(h.secure), WriteError: h.writeError, Files: static,
+		Name: "console", Prefix: Prefix, Scheme: api.Cookie(site.Secure()), WriteError: h.writeError, Files: static,
 		Routes: enrolFirst(slices.Concat(h.setupRoutes(), h.signInRoutes(), h.forgottenRoutes(), h.meRoutes(),
 			h.totpRoutes(), h.userRoutes(), h.editRoutes(), h.groupRoutes(), h.tokenRoutes(), h.webhookRoutes(),
 			h.outboxRoutes(), h.activityRoutes(), h.accessRoutes(), h.networkRoutes(), h.securityRoutes(),

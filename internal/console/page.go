@@ -120,7 +120,8 @@ func newNonce() string {
 var templates = sync.OnceValues(parseTemplates)
 
 func parseTemplates() (map[string]*template.Template, error) {
-	base, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts/*.html")
+	base, err := template.New("").Funcs(functions).
+		ParseFS(templateFiles, "templates/layout.html", "templates/parts/*.html")
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +198,7 @@ type display struct {
 
 const displayCookie = "roster-display"
 
-// displayFrom reads the cookie, such as "dark nokeys". It ignores what it does not know.
+// displayFrom reads the cookie, such as "dark-nokeys". It ignores what it does not know.
 func displayFrom(r *http.Request) display {
 	var d display
 	cookie, err := r.Cookie(displayCookie)
@@ -239,7 +240,7 @@ func (h *handlers) takeNote(c echo.Context) string {
 // where period is 0, and is deleted where it is negative.
 func (h *handlers) setCookie(c echo.Context, name, value string, period time.Duration) {
 	cookie := &http.Cookie{ //nolint:gosec // G124: Secure where the public URL is https
-		Name: name, Value: value, Path: "/", HttpOnly: true, Secure: h.secure, SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: "/", HttpOnly: true, Secure: h.site.Secure(), SameSite: http.SameSiteLaxMode,
 		MaxAge: int(period.Seconds()),
 	}
 	if period < 0 {

@@ -21,7 +21,6 @@ type signInView struct {
 	Held     heldForm
 	Token    string // of the challenge; "" for the password
 	Provider identity.Provider
-	Note     string
 }
 
 // signInKey is where the Echo context has the signInView of a try, for the answer to its error.
@@ -101,7 +100,7 @@ func (h *handlers) enter(c echo.Context, pair identity.TokenPair, view signInVie
 	if err := h.service.HoldSession(c.Request().Context(), pair.Access.Token); err != nil {
 		return err
 	}
-	h.setCookie(c, api.CookieName(h.secure), pair.Access.Token, 0)
+	h.setCookie(c, api.CookieName(h.site.Secure()), pair.Access.Token, 0)
 	if view.Held.Action == "" {
 		return h.seeOther(c, view.Next, "")
 	}
@@ -114,7 +113,7 @@ func (h *handlers) signOut(c echo.Context, actor identity.Actor) error {
 	if err := h.service.SignOut(c.Request().Context(), actor); err != nil {
 		return err
 	}
-	h.setCookie(c, api.CookieName(h.secure), "", -1)
+	h.setCookie(c, api.CookieName(h.site.Secure()), "", -1)
 	return h.seeOther(c, Prefix, "signed_out")
 }
 
@@ -125,7 +124,7 @@ func (h *handlers) renewCookie(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	h.setCookie(c, api.CookieName(h.secure), token, 0)
+	h.setCookie(c, api.CookieName(h.site.Secure()), token, 0)
 	return nil
 }
 

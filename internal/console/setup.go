@@ -71,7 +71,8 @@ func (h *handlers) setUp(c echo.Context, actor identity.Actor) error {
 	return h.enter(c, pair, signInView{Next: Prefix})
 }
 
-func (h *handlers) createFirstUser(c echo.Context, actor identity.Actor, values url.Values) (identity.TokenPair, error) {
+func (h *handlers) createFirstUser(c echo.Context, actor identity.Actor, values url.Values,
+) (identity.TokenPair, error) {
 	var wrong identity.Problems
 	name, err := identity.ParseName(values.Get("name"))
 	addProblem(&wrong, identity.FieldName, err)

@@ -59,7 +59,8 @@ func startBrowser() (context.Context, error) {
 		return nil, err
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.DisableGPU, chromedp.Flag("disable-software-rasterizer", true), chromedp.Flag("force-color-profile", "srgb"),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.DisableGPU,
+		chromedp.Flag("disable-software-rasterizer", true), chromedp.Flag("force-color-profile", "srgb"),
 		chromedp.Flag("font-render-hinting", "none"))
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
@@ -94,6 +95,11 @@ const (
 	browserVariable = "ROSTER_TEST_BROWSER"
 	onlyQuick       = "quick"
 )
+
+// complaintTypes are the kinds of messages that fail a test.
+var complaintTypes = []chromedp.ConsoleType{
+	chromedp.ConsoleError, chromedp.ConsoleWarning, chromedp.ConsoleException,
+}
 
 // quick are the tests that run without being asked for: the others take minutes.
 var quick = []string{"TestSearchAsYouType/sqlite", "TestSignInByKeys/sqlite", "TestEditByKeys/sqlite"}
@@ -130,7 +136,7 @@ func NewTab(t *testing.T, s *apitest.Server) *Tab {
 				return
 			}
 			// A form that is answered with 4xx is not an error of the page.
-			if kind := fmt.Sprint(m.Type); (kind == "error" || kind == "warning") &&
+			if slices.Contains(complaintTypes, m.Type) &&
 				!strings.Contains(m.Text, "Failed to load resource") && !strings.Contains(m.Text, "htmx:response:error") {
 				mu.Lock()
 				complaints = append(complaints, m.Text)
@@ -366,7 +372,8 @@ func (tab *Tab) Shot(name string) {
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err == nil {
-		err = os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600) //nolint:gosec // G703: the folder is the developer's
+		file := filepath.Join(folder, name+".png")
+		err = os.WriteFile(file, picture, 0o600) //nolint:gosec // G703: the folder is the developer's
 	}
 	if err != nil {
 		tab.t.Fatal(err)

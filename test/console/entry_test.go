@@ -172,6 +172,9 @@ func TestMustEnrolByKeys(t *testing.T) {
 		tab.Keys(app.Code(t, s.Clock.Now()) + kb.Enter)
 		tab.See("Keep your recovery codes")
 		tab.look("recovery")
+		tab.Eval(`window.print = () => { window.printed = true; }`)
+		tab.ClickText("Print")
+		tab.Wait("window.printed")
 		if codes := strings.Fields(tab.Text("#codes")); len(codes) != 10 {
 			t.Errorf("%q", codes)
 		}

@@ -90,7 +90,7 @@ func TestWebhooksByKeys(t *testing.T) {
 		tab.Eval(`document.querySelector("#problems").focus()`)
 		tab.Keys(kb.Tab)
 		tab.focused("#problems a") // the link to the field
-		tab.Click("#problems a")
+		tab.Click("#problems a")   // the keys of chromedp are pressed again in the field that Enter leads to
 		tab.Wait(`location.hash === "#f-url"`)
 		tab.Fill("#f-url", "https://x.example.com/")
 		tab.Keys(kb.Enter)

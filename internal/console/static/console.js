@@ -15,6 +15,7 @@ document.addEventListener("click", async (event) => {
       say("Your browser does not let the page copy. The text is selected: copy it yourself.");
     }
   }
+  if (event.target.closest("[data-print]")) print();
 });
 
 // A form that makes something is sent once, also by a double click.
@@ -37,7 +38,6 @@ window.addEventListener("pagehide", () => {
   for (const secret of document.querySelectorAll("[data-secret]")) {
     secret.textContent = "The secret is not shown again.";
   }
-  if (event.target.closest("[data-print]")) print();
 });
 
 // say tells screen readers what has changed.
@@ -46,7 +46,7 @@ function say(text) {
 }
 
 // A page that follows events asks for the first page again and again. It rests while nobody
-// sees it, and keeps what it shows if the answer is an error, such as the form to sign in.
+// sees it.
 let latestEvent = 0;
 
 function newestEvent() {
@@ -61,13 +61,6 @@ document.addEventListener("htmx:before:request", (event) => {
   if (!follows(event)) return;
   if (document.hidden) event.preventDefault();
   latestEvent = newestEvent();
-});
-
-document.addEventListener("htmx:before:response", (event) => {
-  const ctx = event.detail?.ctx;
-  if (!follows(event) || ctx.response.status < 400) return;
-  event.preventDefault();
-  if (ctx.response.status === 401 || ctx.response.status === 403) location.reload();
 });
 
 document.addEventListener("htmx:after:swap", (event) => {
@@ -179,7 +172,7 @@ document.addEventListener("htmx:after:swap", () => {
 // An answer that is an error, such as the form to sign in, takes the place of no part of a page.
 document.addEventListener("htmx:before:response", (event) => {
   const status = event.detail?.ctx?.response?.status;
-  if (status < 400) return;
+  if (!(status >= 400)) return;
   event.preventDefault();
   if (status === 401 || status === 403) location.reload();
   else say("That did not work. Try again in a moment.");
