@@ -19,8 +19,7 @@ type SigninState struct {
 	WrongPasswords int       `json:"wrongPasswords"` // in the last 24 hours
 	WrongCodes     int       `json:"wrongCodes"`     // in the last hour
 	LockedUntil    time.Time `json:"lockedUntil"`    // from one address at least; zero if nothing is locked
-	// LockedEverywhereUntil is when the last lock of all addresses ends. Wrong passwords do not lock the addresses in
-	// Sources, wrong codes lock them too.
+	// LockedEverywhereUntil is for all addresses; for passwords, for those that the user has not signed in from of late.
 	LockedEverywhereUntil time.Time `json:"lockedEverywhereUntil"`
 }
 
