@@ -70,6 +70,10 @@ func (s Site) scheme(r *http.Request) string {
 // FromProxy reports whether the peer of a request is one of the proxies.
 func FromProxy(r *http.Request, proxies []identity.AddressRange) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	address := peer.Addr().Unmap().WithZone("")
-	return err == nil && slices.ContainsFunc(proxies, func(p identity.AddressRange) bool { return p.Contains(address) })
+	return err == nil && IsProxy(peer.Addr().Unmap().WithZone(""), proxies)
+}
+
+// IsProxy reports whether an address, without a zone and not IPv4 in IPv6, is one of the proxies.
+func IsProxy(address netip.Addr, proxies []identity.AddressRange) bool {
+	return slices.ContainsFunc(proxies, func(p identity.AddressRange) bool { return p.Contains(address) })
 }

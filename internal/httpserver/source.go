@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -34,10 +35,9 @@ func (s *Server) source(r *http.Request) netip.Addr {
 // allow-list allows.
 func sourceAddress(peer netip.Addr, forwardedFor []string, trusted []identity.AddressRange) netip.Addr {
 	address := peer.Unmap().WithZone("")
-	isTrusted := func(a netip.Addr) bool { return isIn(trusted, a) }
 	entries := strings.Split(strings.Join(forwardedFor, ","), ",")
 	for _, entry := range slices.Backward(entries) {
-		if !isTrusted(address) {
+		if !api.IsProxy(address, trusted) {
 			return address
 		}
 		entry = strings.TrimSpace(entry)
@@ -47,10 +47,6 @@ func sourceAddress(peer netip.Addr, forwardedFor []string, trusted []identity.Ad
 		address = parseForwarded(entry)
 	}
 	return address
-}
-
-func isIn(ranges []identity.AddressRange, a netip.Addr) bool {
-	return slices.ContainsFunc(ranges, func(r identity.AddressRange) bool { return r.Contains(a) })
 }
 
 // parseForwarded reads an entry of X-Forwarded-For: an address, with a port or in

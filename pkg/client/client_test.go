@@ -117,8 +117,8 @@ func TestUserLists(t *testing.T) {
 			{client.UserList{Locked: new(true)}, ""},
 			{client.UserList{Locked: new(false), CreatedAfter: s.Clock.Now(), Size: 3}, "abcdefg"},
 			{client.UserList{CreatedBefore: s.Clock.Now()}, ""},
-			{client.UserList{SigninBefore: s.Clock.Now(), Status: "active"}, "aceg"},
-			{client.UserList{SigninAfter: s.Clock.Now()}, ""},
+			{client.UserList{LastSigninBefore: s.Clock.Now(), Status: "active"}, "aceg"},
+			{client.UserList{LastSigninAfter: s.Clock.Now()}, ""},
 		} {
 			got := ""
 			for user, err := range c.Users.List(ctx, list.which) {

@@ -44,7 +44,7 @@ func TestTypesAreThoseOfTheContract(t *testing.T) {
 		"Session": client.Session{}, "SignInResult": client.SignIn{}, "TokenPair": client.TokenPair{},
 		"Challenge": client.Challenge{}, "IssuedToken": client.IssuedToken{}, "FieldError": client.FieldError{},
 		"Record": client.Record{}, "Enrolment": client.Enrolment{}, "NetworkExplanation": client.NetworkExplanation{},
-		"Reauthentication": client.Reauthentication{},
+		"Reauthentication": client.Reauthentication{}, "SecondFactor": client.SecondFactor{},
 	} {
 		schema := schemas[name]
 		if schema == nil {
@@ -64,6 +64,22 @@ func TestTypesAreThoseOfTheContract(t *testing.T) {
 		for field := range fields {
 			t.Errorf("%s.%s is not in the contract", name, field)
 		}
+	}
+}
+
+// TestJobsHaveTheFiltersOfTheList checks that a job has all filters of the list of users, and no other.
+func TestJobsHaveTheFiltersOfTheList(t *testing.T) {
+	document := contract(t)
+	want := map[string]bool{}
+	for _, parameter := range document.Paths.Find("/api/v2/users").Get.Parameters {
+		if name, isFilter := strings.CutPrefix(parameter.Value.Name, "filter["); isFilter {
+			want[strings.TrimSuffix(name, "]")] = true
+		}
+	}
+	got := document.Components.Schemas["JobFilter"].Value.Properties
+	names, wanted := slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want))
+	if len(want) == 0 || !slices.Equal(names, wanted) {
+		t.Errorf("a job has %v, the list %v", names, wanted)
 	}
 }
 

@@ -26,7 +26,8 @@ type ServiceToken struct {
 	Secret            string    `json:"token,omitempty"` // what Token takes; in the answer to Create only
 }
 
-// Creator is who made a token or a webhook. It is zero for the command line, the configuration and nobody known.
+// Creator is who made a token or a webhook. It is zero for the command line and the configuration, and where it is not
+// known.
 type Creator struct {
 	UserID  int64 `json:"userId"`  // 0 for none
 	TokenID int64 `json:"tokenId"` // 0 for none

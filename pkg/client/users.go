@@ -31,8 +31,8 @@ type User struct {
 	Version           int64     `json:"version"`        // for IfVersion
 }
 
-// UserCreate is a new user. Name and Email must be given, and either Password or Invite. A user who is not Active cannot
-// sign in.
+// UserCreate is a new user. Name and Email must be given, and either Password or Invite. A user who is not Active
+// cannot sign in.
 type UserCreate struct {
 	Name              string   `json:"name"`
 	Email             string   `json:"email"`
@@ -127,10 +127,10 @@ type UserList struct {
 	TFA    *bool
 	Locked *bool // whether too many wrong passwords or codes keep them out
 
-	SigninAfter   time.Time // at this time or later; zero for any
-	SigninBefore  time.Time // who never signed in is before any time; zero for any
-	CreatedAfter  time.Time // at this time or later; zero for any
-	CreatedBefore time.Time // zero for any
+	LastSigninAfter  time.Time // at this time or later; zero for any
+	LastSigninBefore time.Time // who never signed in is before any time; zero for any
+	CreatedAfter     time.Time // at this time or later; zero for any
+	CreatedBefore    time.Time // zero for any
 
 	SortBy string // id, name, email, createTime or lastSigninTime
 	Desc   bool
@@ -160,8 +160,8 @@ func (l UserList) filters() url.Values {
 	if l.Locked != nil {
 		q.Set("filter[locked]", strconv.FormatBool(*l.Locked))
 	}
-	setTime(q, "filter[lastSigninAfter]", l.SigninAfter)
-	setTime(q, "filter[lastSigninBefore]", l.SigninBefore)
+	setTime(q, "filter[lastSigninAfter]", l.LastSigninAfter)
+	setTime(q, "filter[lastSigninBefore]", l.LastSigninBefore)
 	setTime(q, "filter[createdAfter]", l.CreatedAfter)
 	setTime(q, "filter[createdBefore]", l.CreatedBefore)
 	return q
@@ -223,8 +223,8 @@ func (s *Users) Update(ctx context.Context, id int64, change UserUpdate, options
 	return one[User](ctx, s.c, newCall(http.MethodPatch, path("users", id), change, options...))
 }
 
-// Invite mails a user who has never signed in a link to choose the password. It works once, for seven days. Earlier ones
-// are void.
+// Invite mails a user who has never signed in a link to choose the password. It works once, for seven days. Earlier
+// links are void.
 func (s *Users) Invite(ctx context.Context, id int64) error {
 	_, err := s.c.do(ctx, newCall(http.MethodPost, path("users", id, "invite"), nil), nil)
 	return err

@@ -136,7 +136,7 @@ func (k *walk) usersAbout(c *call) *call {
 	if k.about(c, usersPath) == nil {
 		return nil
 	}
-	c.sends(http.MethodGet, c.path+one(k, []string{"/sources", "/signin-state", "/holdings"}), nil)
+	c.sends(http.MethodGet, c.path+one(k, []string{"/sources", "/signin-state", "/holdings", "/totp"}), nil)
 	return c
 }
 

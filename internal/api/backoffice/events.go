@@ -141,8 +141,8 @@ const (
 	mustBeTime      = "must be a time such as 2030-01-31T12:00:00Z"
 )
 
-// timeOf reads a time of RFC 3339. It returns the zero time where it is absent, and takes it
-// for no time where it is given.
+// timeOf reads a time of RFC 3339. It returns the zero time where it is absent; a zero time
+// that is given is an error.
 func timeOf(q *api.Query, name string) time.Time {
 	if !q.Has(name) {
 		return time.Time{}

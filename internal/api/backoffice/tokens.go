@@ -35,7 +35,7 @@ type creatorBody struct {
 	TokenID *int64 `json:"tokenId"`
 }
 
-// creatorFrom is nil for nobody known.
+// creatorFrom returns nil for a creator who is not known.
 func creatorFrom(c identity.Creator) *creatorBody {
 	if c == (identity.Creator{}) {
 		return nil
