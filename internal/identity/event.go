@@ -137,8 +137,8 @@ type EventQuery struct {
 }
 
 // Sort returns the order in which the events are listed, always the latest first: by time if
-// the filter has a reason and nobody, or only times, because then one index has all matches
-// in that order; otherwise by id.
+// the filter has a reason but no user and no token, or only times, because then one index has
+// all matches in that order; otherwise by id.
 func (f EventFilter) Sort() UserSort {
 	selection := f
 	selection.Since, selection.Until = time.Time{}, time.Time{}

@@ -19,7 +19,7 @@ const (
 	// jobLease is how long a worker has a job after each user, and so how long a job waits after
 	// its worker has died.
 	jobLease = 15 * time.Second
-	// jobTries bounds how often a change is tried that others come before.
+	// jobTries bounds how often a change is tried while others change the same user.
 	jobTries = 3
 )
 

@@ -188,7 +188,7 @@ func (r reader) CountUsers(ctx context.Context, f identity.UserFilter) (int64, e
 	return total, nil
 }
 
-// UserCount returns how many users match: exactly where blocks are all that counts, else
+// UserCount returns how many users match: exactly where user_blocks alone can tell, else
 // limits.countedUsers at most. It costs the same however many users there are.
 func (r reader) UserCount(ctx context.Context, f identity.UserFilter) (identity.UserCount, error) {
 	if f.None {
