@@ -32,7 +32,7 @@ const (
 	UserSigninChallenged       EventType = "USER_SIGNIN_CHALLENGED"        // after a right password; with the provider
 	UserFactorUsed             EventType = "USER_FACTOR_USED"              // totp, email or recovery_code
 	UserPasswordResetRequested EventType = "USER_PASSWORD_RESET_REQUESTED" // of no user if no user has the address
-	UserInvited                EventType = "USER_INVITED"                  // a link to choose the first password was mailed
+	UserInvited                EventType = "USER_INVITED"                  // a link for the first password was mailed
 
 	RecordCreated EventType = "RECORD_CREATED"
 	RecordUpdated EventType = "RECORD_UPDATED"
@@ -137,20 +137,20 @@ type EventQuery struct {
 }
 
 // Sort returns the order in which the events are listed, always the latest first: by time if
-// the filter has a reason and nobody, or only times, because then one index has all matches
-// in that order; otherwise by id.
+// the filter has a reason but no user and no token, or only times, because then one index has
+// all matches in that order; otherwise by id.
 func (f EventFilter) Sort() UserSort {
 	selection := f
 	selection.Since, selection.Until = time.Time{}, time.Time{}
 	switch {
-	case f.LeadsByReason(), f != selection && selection == (EventFilter{}):
+	case f.leadsByReason(), f != selection && selection == (EventFilter{}):
 		return SortByCreation
 	}
 	return SortByID
 }
 
-// LeadsByReason reports whether matches are found by their reason.
-func (f EventFilter) LeadsByReason() bool {
+// leadsByReason reports whether matches are found by their reason.
+func (f EventFilter) leadsByReason() bool {
 	return f.Reason != "" && f.UserID == 0 && f.ActorUserID == 0 && f.ActorTokenID == 0
 }
 

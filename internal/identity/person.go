@@ -25,8 +25,8 @@ type SigninState struct {
 	WrongPasswords int       // in the last 24 hours, from all addresses
 	WrongCodes     int       // in the last hour, from all addresses
 	LockedUntil    time.Time // from one address at least; zero if nothing is locked
-	// LockedEverywhereUntil is for all addresses; for passwords, for those that the user has
-	// not signed in from of late.
+	// LockedEverywhereUntil is for all addresses. A lock by wrong passwords leaves out those
+	// that the user has signed in from within SourcePeriod.
 	LockedEverywhereUntil time.Time
 }
 

@@ -25,32 +25,6 @@ func (s *Service) Events(ctx context.Context, actor identity.Actor, q identity.E
 	return page, err
 }
 
-// WalkEvents calls fn with one page after another of the events that match, as Events returns
-// them. The pages after the first have no total. Before each page the rights of the caller
-// are read again, so that a revocation ends the walk. The errors are those of Authenticate, of
-// Events and of fn.
-func (s *Service) WalkEvents(ctx context.Context, actor identity.Actor, q identity.EventQuery,
-	fn func(identity.EventPage) error,
-) error {
-	for {
-		page, err := s.Events(ctx, actor, q)
-		if err != nil {
-			return err
-		}
-		if err := fn(page); err != nil || page.Next == nil {
-			return err
-		}
-		q.Offset, q.After = 0, page.Next
-		err = s.store.Peek(func(tx *store.Tx) (err error) {
-			actor, err = s.current(ctx, tx, actor)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-}
-
 // PruneEvents deletes the events that are older than a period, in batches, and returns
 // how many it has deleted. It checks no caller: it is for the command line.
 func (s *Service) PruneEvents(ctx context.Context, olderThan time.Duration) (int64, error) {

@@ -51,28 +51,28 @@ func (s *Service) current(ctx context.Context, tx *store.Tx, actor identity.Acto
 	return now, err
 }
 
-// lockTouched locks the user that an operation changes, and returns the caller as current
-// does. may checks whether the caller may try; a caller who is not that user in person
+// lockTouched locks the user that an operation changes, and returns it and the caller as
+// current does. may checks whether the caller may try; a caller who is not that user in person
 // needs every permission of the user as well. The errors are those of current and may,
 // Forbidden and NotFound.
 func (s *Service) lockTouched(ctx context.Context, tx *store.Tx, actor identity.Actor, userID int64,
 	may func(identity.Actor) error,
-) (identity.Actor, error) {
+) (identity.User, identity.Actor, error) {
 	user, err := tx.UserForUpdate(ctx, userID)
 	if err != nil {
-		return actor, err
+		return user, actor, err
 	}
 	if actor, err = s.current(ctx, tx, actor); err != nil {
-		return actor, err
+		return user, actor, err
 	}
 	if err := may(actor); err != nil || actor.Is(userID) {
-		return actor, err
+		return user, actor, err
 	}
 	permissions, err := lockGroups(ctx, tx, nil, user.Groups, false)
 	if err != nil {
-		return actor, err
+		return user, actor, err
 	}
-	return actor, actor.RequireCover(permissions, user.CanViewMaskedData)
+	return user, actor, actor.RequireCover(permissions, user.CanViewMaskedData)
 }
 
 // regrant is current, and also returns the grant that it has read; the zero Grant for the

@@ -88,28 +88,14 @@ func mayTryInvite(actor identity.Actor, id int64) error {
 	return actor.RequireWayIn()
 }
 
-// mayInvite locks a user and its groups, and returns the user and the caller as current does,
-// if the caller may invite the user.
+// mayInvite is lockTouched for a user whom the caller may invite.
 func (s *Service) mayInvite(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64,
 ) (identity.User, identity.Actor, error) {
-	user, err := tx.UserForUpdate(ctx, id)
-	if err != nil {
-		return user, actor, err
-	}
-	if actor, err = s.current(ctx, tx, actor); err != nil {
-		return user, actor, err
-	}
-	if err := mayTryInvite(actor, id); err != nil {
-		return user, actor, err
-	}
-	permissions, err := lockGroups(ctx, tx, nil, user.Groups, false)
-	if err != nil {
-		return user, actor, err
-	}
-	if err := actor.RequireCover(permissions, user.CanViewMaskedData); err != nil {
-		return user, actor, err
-	}
+	user, actor, err := s.lockTouched(ctx, tx, actor, id, func(actor identity.Actor) error {
+		return mayTryInvite(actor, id)
+	})
 	switch {
+	case err != nil:
 	case !user.Active:
 		err = identity.Errorf(identity.Conflict, "user_inactive", "The user is not active.")
 	case !user.LastSigninAt.IsZero():

@@ -19,7 +19,7 @@ const (
 	// jobLease is how long a worker has a job after each user, and so how long a job waits after
 	// its worker has died.
 	jobLease = 15 * time.Second
-	// jobTries bounds how often a change is tried that others come before.
+	// jobTries bounds how often a change is tried while others change the same user.
 	jobTries = 3
 )
 
@@ -162,11 +162,7 @@ func stopOf(err error) *identity.Error {
 // starter returns the caller who has started a job, with the rights that it has now. The error is
 // a stopError if the session or token has ended, or may not do this, or not from there, any more.
 func (s *Service) starter(ctx context.Context, job identity.Job) (identity.Actor, error) {
-	actor := job.Starter
-	err := s.store.Peek(func(tx *store.Tx) (err error) {
-		actor, err = s.current(ctx, tx, actor)
-		return err
-	})
+	actor, err := s.reread(ctx, job.Starter)
 	if err == nil {
 		err = mayTryJob(actor, job.Action)
 	}

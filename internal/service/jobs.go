@@ -137,11 +137,6 @@ func insertItems(ctx context.Context, tx *store.Tx, jobID int64, in JobPlan) (in
 	return total, err
 }
 
-// creatorOf returns the caller as the creator of a job.
-func creatorOf(actor identity.Actor) identity.Creator {
-	return identity.Creator{UserID: actor.UserID, TokenID: actor.TokenID}
-}
-
 // requireOwnJob returns NotFound unless the caller has created the job.
 func requireOwnJob(actor identity.Actor, job identity.Job) error {
 	if creatorOf(actor) != job.CreatedBy {

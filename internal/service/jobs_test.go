@@ -142,7 +142,8 @@ func TestJobActions(t *testing.T) {
 	})
 }
 
-// TestJobEndsSessions checks the sessions of a job's users, its caller's own included.
+// TestJobEndsSessions checks the sessions of a job's users, its caller's own included. An invitation
+// is no session: it goes on.
 func TestJobEndsSessions(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -150,9 +151,13 @@ func TestJobEndsSessions(t *testing.T) {
 		mary, john := s.CreateUser("mary@example.com"), s.CreateUser("john@example.com")
 		here, there := apitest.As(s.SignIn("boss@example.com")), apitest.As(s.SignIn("boss@example.com"))
 		marys := apitest.As(s.SignIn("mary@example.com"))
+		ann, invitation := invitee(t, s, "ann@example.com", nil)
 		path := startJob(s, changes{"action": "end_sessions", "filter": changes{}}, here)
 		s.RunJobs()
-		wantItems(t, s, path, map[int64]string{boss: "done", mary: "done", john: "unchanged"}, here)
+		wantItems(t, s, path, map[int64]string{
+			boss: "done", mary: "done", john: "unchanged", ann: "unchanged",
+		}, here)
+		s.Reset(invitation, "NewSecret123").Want(http.StatusNoContent)
 		s.Do(http.MethodGet, apitest.MePath, nil, here).Want(http.StatusOK)
 		for _, ended := range []apitest.Option{there, marys} {
 			s.Do(http.MethodGet, apitest.MePath, nil, ended).Want(http.StatusUnauthorized)

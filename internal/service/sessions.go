@@ -89,9 +89,9 @@ func (s *Service) HoldSession(ctx context.Context, accessToken string) error {
 }
 
 // RenewSession gives the caller's session another access token in place of the one that was
-// presented, and returns it. A copy of the old one, in a hand that is not the user's, is worth
-// nothing from then on. It returns Conflict for a caller without a session, and
-// Unauthenticated if the token has just been replaced.
+// presented, and returns it. Copies of the old one are worth nothing from then on. It returns
+// Conflict for a caller without a session, and Unauthenticated if the token has just been
+// replaced.
 func (s *Service) RenewSession(ctx context.Context, actor identity.Actor) (accessToken string, err error) {
 	if actor.SessionID == 0 {
 		return "", errNoSession("This token belongs to no session.")
@@ -271,7 +271,7 @@ func (s *Service) endSessions(ctx context.Context, actor identity.Actor, userID 
 	}
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
-		actor, err := s.lockTouched(ctx, tx, actor, userID, mayTry)
+		_, actor, err := s.lockTouched(ctx, tx, actor, userID, mayTry)
 		if err != nil {
 			return err
 		}

@@ -168,10 +168,15 @@ func endWithin(wanted *time.Time, actor identity.Actor, creator identity.Token, 
 	return end, nil
 }
 
+// creatorOf returns the caller as the creator of a token, a webhook or a job.
+func creatorOf(actor identity.Actor) identity.Creator {
+	return identity.Creator{UserID: actor.UserID, TokenID: actor.TokenID}
+}
+
 func insertToken(ctx context.Context, tx *store.Tx, actor identity.Actor, token identity.Token, credential string,
 	now time.Time,
 ) (identity.Token, error) {
-	token.CreatedAt, token.CreatedBy = now, identity.Creator{UserID: actor.UserID, TokenID: actor.TokenID}
+	token.CreatedAt, token.CreatedBy = now, creatorOf(actor)
 	var err error
 	if token.ID, err = tx.InsertToken(ctx, token, secret.Digest(credential)); err != nil {
 		return token, err

@@ -219,7 +219,7 @@ func (s *Service) ResetTOTP(ctx context.Context, actor identity.Actor, userID in
 	}
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
-		actor, err := s.lockTouched(ctx, tx, actor, userID, mayTry)
+		_, actor, err := s.lockTouched(ctx, tx, actor, userID, mayTry)
 		if err != nil {
 			return err
 		}

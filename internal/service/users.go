@@ -250,10 +250,16 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 }
 
 // endAccess ends the sessions and voids the invitations that a change of a user must not leave.
+// What is counted for an old address no longer keeps the user out; codes count by user.
 func endAccess(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User, newPassword bool,
 ) error {
 	if newPassword || endsSessions(before, after) {
 		if err := tx.EndSessions(ctx, before.ID, ownSession(actor, before.ID)); err != nil {
+			return err
+		}
+	}
+	if before.Email.Key() != after.Email.Key() {
+		if err := tx.ReleaseThrottles(ctx, before.ID, codeKey(before.ID)); err != nil {
 			return err
 		}
 	}

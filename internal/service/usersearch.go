@@ -40,7 +40,8 @@ func (s *Service) FindUsers(ctx context.Context, actor identity.Actor, texts []s
 	}
 	users, complete, err := s.store.UsersByKeys(ctx, keys, identity.MaxUserTexts)
 	if err == nil && !complete {
-		err = identity.InvalidField(identity.FieldTexts, "too_many_matches", "name more users than one answer can have: send fewer")
+		err = identity.InvalidField(identity.FieldTexts, "too_many_matches",
+			"name more users than one answer can have: send fewer")
 	}
 	if err != nil {
 		return identity.UserMatches{}, err

@@ -53,7 +53,7 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 	now := s.now()
 	webhook := in.Apply(identity.Webhook{
 		Format: identity.WebhookFormatPowens, Auth: identity.WebhookAuthStandard, Active: true, CreatedAt: now, Version: 1,
-		CreatedBy: identity.Creator{UserID: actor.UserID, TokenID: actor.TokenID},
+		CreatedBy: creatorOf(actor),
 	})
 	if err := s.mayStore(actor, webhook, in); err != nil {
 		return identity.Webhook{}, "", err

@@ -64,12 +64,10 @@ type engine struct {
 	// first is the format of the condition that a column is in the result of a query. The
 	// query is run first, and its result looked up in the index of the column.
 	first string
-	// among is the format of the condition that a column has one of the texts of a JSON
-	// array, which is one argument however many there are; it takes the placeholder's number.
-	among string
-	// amongIDs is among for a column of numbers. numbers is the rows of such an array.
-	amongIDs string
-	numbers  string
+	// texts and numbers are the formats of the query for the values of a JSON array, which is
+	// one argument however many there are; they take the number of its placeholder.
+	texts   string
+	numbers string
 
 	// contains returns the condition that one of the columns contains a text, and the
 	// arguments for its placeholders, which start at $n. With indexed the trigram index
@@ -225,9 +223,8 @@ var postgresEngine = engine{
 	},
 	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
 	first:       "= ANY (ARRAY(%s))",
-	among:       "= ANY (ARRAY(SELECT json_array_elements_text($%d::text::json)))",
-	amongIDs:    "= ANY (ARRAY(SELECT json_array_elements_text($%d::text::json)::bigint))",
-	numbers:     "(SELECT value::bigint FROM jsonb_array_elements_text($%d::jsonb))",
+	texts:       "SELECT json_array_elements_text($%d::text::json)",
+	numbers:     "SELECT json_array_elements_text($%d::text::json)::bigint AS value",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		args := []any{likePattern(text)}
 		if indexed {
@@ -376,9 +373,8 @@ var sqliteEngine = engine{
 	isPoisoned:  func(error) bool { return false },
 	beyondASCII: "length(CAST(email_folded AS blob)) <> length(email_folded)",
 	first:       "IN (%s)",
-	among:       "IN (SELECT value FROM json_each($%d))",
-	amongIDs:    "IN (SELECT CAST(value AS integer) FROM json_each($%d))",
-	numbers:     "(SELECT value FROM json_each($%d))",
+	texts:       "SELECT value FROM json_each($%d)",
+	numbers:     "SELECT value FROM json_each($%d)",
 	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
 		if indexed {
 			match := fmt.Sprintf(`{%s} : "%s"`, strings.Join(columns, " "), strings.ReplaceAll(text, `"`, `""`))

@@ -2,27 +2,12 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
-
-// numbers returns the argument for engine.numbers.
-func numbers(list []int64) string {
-	text, _ := json.Marshal(list) // numbers never fail
-	return string(text)
-}
-
-// CountUsers returns how many users match a filter.
-func (r reader) CountUsers(ctx context.Context, f identity.UserFilter) (int64, error) {
-	if f.None {
-		return 0, nil
-	}
-	return r.countUsers(ctx, f)
-}
 
 // UserMatches reports whether the user with this id exists and matches a filter. It reads one
 // row, whatever the filter.
@@ -39,8 +24,8 @@ func (r reader) UserMatches(ctx context.Context, id int64, f identity.UserFilter
 
 // InsertJobItems adds the users with these ids to a job, also ids that no user has.
 func (t *Tx) InsertJobItems(ctx context.Context, jobID int64, userIDs []int64) error {
-	_, err := t.exec(ctx, "INSERT INTO job_items (job_id, user_id) SELECT CAST($1 AS bigint), value FROM "+
-		fmt.Sprintf(t.pool.engine.numbers, 2)+" AS ids", jobID, numbers(userIDs))
+	_, err := t.exec(ctx, "INSERT INTO job_items (job_id, user_id) SELECT CAST($1 AS bigint), value FROM ("+
+		fmt.Sprintf(t.pool.engine.numbers, 2)+") AS ids", jobID, jsonArray(userIDs))
 	return err
 }
 

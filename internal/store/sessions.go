@@ -132,7 +132,7 @@ func (r reader) HoldsSessions(ctx context.Context, userID, exceptID int64) (bool
 	var holds bool
 	err := r.get(ctx, &holds, `SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1 AND id <> $2)
 		OR EXISTS (SELECT 1 FROM challenges WHERE user_id = $1)
-		OR EXISTS (SELECT 1 FROM password_resets WHERE user_id = $1)`, userID, exceptID)
+		OR EXISTS (SELECT 1 FROM password_resets WHERE user_id = $1 AND NOT invitation)`, userID, exceptID)
 	return holds, err
 }
 

@@ -49,6 +49,14 @@ func (t *Tx) SetThrottle(ctx context.Context, key string, throttle identity.Thro
 	return err
 }
 
+// ReleaseThrottles records that no count of attempts keeps a user out any more, except the one
+// under a key. The counts go on.
+func (t *Tx) ReleaseThrottles(ctx context.Context, userID int64, exceptKey string) error {
+	_, err := t.exec(ctx, "UPDATE throttles SET user_id = 0 WHERE user_id = $1 AND user_id <> 0 AND key <> $2",
+		userID, exceptKey)
+	return err
+}
+
 // Throttle returns the count of attempts under a key; the zero Throttle where there is none.
 func (r reader) Throttle(ctx context.Context, key string) (identity.Throttle, error) {
 	var row throttleRow

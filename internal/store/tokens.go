@@ -163,12 +163,7 @@ func (r reader) Token(ctx context.Context, id int64) (identity.Token, error) {
 func (r reader) Tokens(ctx context.Context, f identity.TokenFilter, page identity.Page,
 ) ([]identity.Token, int64, error) {
 	where := &conditions{texts: []string{"session_id IS NULL"}}
-	if f.CreatedBy.UserID != 0 {
-		where.add("created_by_user = $%d AND created_by_user <> 0", f.CreatedBy.UserID)
-	}
-	if f.CreatedBy.TokenID != 0 {
-		where.add("created_by_token = $%d AND created_by_token <> 0", f.CreatedBy.TokenID)
-	}
+	where.addCreator(f.CreatedBy)
 	if f.UserID != 0 {
 		where.add("user_id = $%d", f.UserID)
 	}

@@ -185,7 +185,8 @@ func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 // HasUsersOrTokens reports whether there is a user or a token with a permission.
 func (r reader) HasUsersOrTokens(ctx context.Context) (bool, error) {
 	var found bool
-	err := r.get(ctx, &found, "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM tokens WHERE permissions <> '')")
+	err := r.get(ctx, &found, "SELECT EXISTS (SELECT 1 FROM users) "+
+		"OR EXISTS (SELECT 1 FROM tokens WHERE permissions <> '')")
 	return found, err
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/jmoiron/sqlx"
 
@@ -23,23 +22,18 @@ type UserKeys struct {
 // there are more than limit, or more than a page holds.
 func (r reader) UsersByKeys(ctx context.Context, keys UserKeys, limit int,
 ) (users []identity.User, complete bool, err error) {
-	ids := make([]string, len(keys.IDs))
-	for i, id := range keys.IDs {
-		ids[i] = strconv.FormatInt(id, 10)
-	}
-	engine := r.pool.engine
 	for _, named := range []struct {
-		condition string
-		texts     []string
+		query, keys string
+		count       int
 	}{
-		{"id " + engine.amongIDs, ids},
-		{"email_folded " + engine.among, keys.Emails},
-		{"phone <> '' AND phone " + engine.among, keys.Phones}, // the condition of the index
+		{r.pool.engine.usersByID(), jsonArray(keys.IDs), len(keys.IDs)},
+		{r.pool.engine.usersByEmail(), jsonArray(keys.Emails), len(keys.Emails)},
+		{r.pool.engine.usersByPhone(), jsonArray(keys.Phones), len(keys.Phones)},
 	} {
-		if len(named.texts) == 0 {
+		if named.count == 0 {
 			continue
 		}
-		found, more, err := r.usersNamed(ctx, usersNamed(named.condition), named.texts, limit)
+		found, more, err := r.usersNamed(ctx, named.query, named.keys, limit)
 		if err != nil || more || len(users)+len(found) > limit {
 			return nil, false, err
 		}
@@ -48,28 +42,46 @@ func (r reader) UsersByKeys(ctx context.Context, keys UserKeys, limit int,
 	return users, true, nil
 }
 
-func (r reader) usersNamed(ctx context.Context, query string, texts []string, limit int,
+func (r reader) usersNamed(ctx context.Context, query, keys string, limit int,
 ) (users []identity.User, more bool, err error) {
-	list, err := json.Marshal(texts)
-	if err != nil {
-		return nil, false, err
-	}
 	columns := append(slices.Clip(userColumns), groupsColumn)
 	scan := func(found *sqlx.Rows) (identity.User, int, error) {
 		var row userRow
 		err := found.Scan(row.targets(columns)...)
 		return row.User, row.textBytes(), err
 	}
-	users, more, err = pageBy(ctx, r, limit, scan, query, string(list), limit+1)
+	users, more, err = pageBy(ctx, r, limit, scan, query, keys, limit+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("find users: %w", err)
 	}
 	return users, more, nil
 }
 
-// usersNamed returns the query for the users that a condition selects, which takes
-// the number of its placeholder. The second argument is the limit.
-func usersNamed(condition string) string {
+// usersByID returns the query for the users with the ids of a JSON array. The second argument
+// is the limit.
+func (e *engine) usersByID() string { return usersWhere(e.among("id", e.numbers)) }
+
+// usersByEmail is usersByID for the keys of addresses.
+func (e *engine) usersByEmail() string { return usersWhere(e.among("email_folded", e.texts)) }
+
+// usersByPhone is usersByID for phone numbers.
+func (e *engine) usersByPhone() string {
+	return usersWhere("phone <> '' AND " + e.among("phone", e.texts)) // the condition of the index
+}
+
+func usersWhere(condition string) string {
 	return "SELECT " + columnNames(userColumns) + ", " + selectGroups + " FROM users WHERE " +
 		fmt.Sprintf(condition, 1) + " LIMIT $2"
+}
+
+// among returns the format of the condition that a column has one of the values of a JSON
+// array. values is engine.texts or engine.numbers.
+func (e *engine) among(column, values string) string {
+	return column + " " + fmt.Sprintf(e.first, values)
+}
+
+// jsonArray returns the argument for engine.texts and engine.numbers.
+func jsonArray[T int64 | string](values []T) string {
+	text, _ := json.Marshal(values) // these never fail
+	return string(text)
 }

@@ -56,7 +56,7 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 	if q.NoTotal && !byBlocks {
 		return r.usersFromStart(ctx, q, 0)
 	}
-	total, err := r.countUsers(ctx, q.Filter)
+	total, err := r.CountUsers(ctx, q.Filter)
 	switch {
 	case err != nil || total <= q.Offset:
 		return pageFrom(nil, false, q, total, true, err)
@@ -171,12 +171,15 @@ func blockCount(f identity.UserFilter) string {
 	return "users - active"
 }
 
-func (r reader) countUsers(ctx context.Context, f identity.UserFilter) (int64, error) {
+// CountUsers returns how many users match, exactly.
+func (r reader) CountUsers(ctx context.Context, f identity.UserFilter) (int64, error) {
 	var total int64
 	var err error
-	if countedByBlocks(f) {
+	switch {
+	case f.None:
+	case countedByBlocks(f):
 		err = r.get(ctx, &total, "SELECT coalesce(sum("+blockCount(f)+"), 0) FROM user_blocks")
-	} else {
+	default:
 		where := r.userConditions(f, true)
 		err = r.get(ctx, &total, "SELECT count(*) FROM users"+where.String(), where.args...)
 	}
@@ -186,14 +189,14 @@ func (r reader) countUsers(ctx context.Context, f identity.UserFilter) (int64, e
 	return total, nil
 }
 
-// UserCount returns how many users match: exactly where blocks are all that counts, else
+// UserCount returns how many users match: exactly where user_blocks alone can tell, else
 // limits.countedUsers at most. It costs the same however many users there are.
 func (r reader) UserCount(ctx context.Context, f identity.UserFilter) (identity.UserCount, error) {
 	if f.None {
 		return identity.UserCount{}, nil
 	}
 	if countedByBlocks(f) {
-		total, err := r.countUsers(ctx, f)
+		total, err := r.CountUsers(ctx, f)
 		return identity.UserCount{Total: total}, err
 	}
 	most := r.pool.limits.countedUsers
@@ -266,6 +269,17 @@ func (c *conditions) order() string {
 func (c *conditions) add(format string, arg any) {
 	c.args = append(c.args, arg)
 	c.texts = append(c.texts, fmt.Sprintf(format, len(c.args)))
+}
+
+// addCreator adds the condition that a creator, or each part of it that is set, has made the row.
+func (c *conditions) addCreator(by identity.Creator) {
+	// <> 0 is the condition of the indexes of tokens.
+	if by.UserID != 0 {
+		c.add("created_by_user = $%d AND created_by_user <> 0", by.UserID)
+	}
+	if by.TokenID != 0 {
+		c.add("created_by_token = $%d AND created_by_token <> 0", by.TokenID)
+	}
 }
 
 // either joins the last two conditions with OR.
@@ -381,7 +395,7 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 	c.addPeriod("created_at", f.CreatedAfter, f.CreatedBefore, indexed)
 	c.addPeriod("last_signin_at", f.SigninAfter, f.SigninBefore, indexed)
 	if f.IDs != nil {
-		c.add("id "+r.pool.engine.amongIDs, numbers(f.IDs))
+		c.add(r.pool.engine.among("id", r.pool.engine.numbers), jsonArray(f.IDs))
 	}
 	return c
 }

@@ -72,12 +72,7 @@ func (r reader) webhook(ctx context.Context, query string, id int64) (identity.W
 func (r reader) Webhooks(ctx context.Context, f identity.WebhookFilter, page identity.Page,
 ) ([]identity.Webhook, int64, error) {
 	where := &conditions{}
-	if f.CreatedBy.UserID != 0 {
-		where.add("created_by_user = $%d", f.CreatedBy.UserID)
-	}
-	if f.CreatedBy.TokenID != 0 {
-		where.add("created_by_token = $%d", f.CreatedBy.TokenID)
-	}
+	where.addCreator(f.CreatedBy)
 	var total int64
 	if err := r.get(ctx, &total, "SELECT count(*) FROM webhooks"+where.String(), where.args...); err != nil {
 		return nil, 0, fmt.Errorf("count webhooks: %w", err)
@@ -112,7 +107,8 @@ func webhooksFrom(rows []webhookRow) []identity.Webhook {
 // InsertWebhook stores a new webhook, without secrets, and returns its id.
 func (t *Tx) InsertWebhook(ctx context.Context, w identity.Webhook) (int64, error) {
 	var id int64
-	err := t.get(ctx, &id, `INSERT INTO webhooks (url, events, format, auth, active, created_at, created_by_user, created_by_token)
+	err := t.get(ctx, &id, `INSERT INTO webhooks (url, events, format, auth, active, created_at,
+			created_by_user, created_by_token)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
 		string(w.URL), eventsText(w.Events), string(w.Format), string(w.Auth), w.Active, timestamp{w.CreatedAt},
 		w.CreatedBy.UserID, w.CreatedBy.TokenID)

@@ -19,7 +19,8 @@ type SigninState struct {
 	WrongPasswords int       `json:"wrongPasswords"` // in the last 24 hours
 	WrongCodes     int       `json:"wrongCodes"`     // in the last hour
 	LockedUntil    time.Time `json:"lockedUntil"`    // from one address at least; zero if nothing is locked
-	// LockedEverywhereUntil is for all addresses; for passwords, for those that the user has not signed in from of late.
+	// LockedEverywhereUntil is for all addresses. A lock by wrong passwords leaves out those that the user has signed in
+	// from within 90 days.
 	LockedEverywhereUntil time.Time `json:"lockedEverywhereUntil"`
 }
 
