@@ -179,6 +179,11 @@ func TestMustEnrolByKeys(t *testing.T) {
 		if strings.Join(strings.Fields(file), " ") != strings.Join(strings.Fields(tab.Text("#codes")), " ") {
 			t.Errorf("the file has %q", file)
 		}
+		tab.Eval(`window.print = () => { window.printed = true }`)
+		tab.ClickText("Print")
+		tab.Wait(`window.printed`)
+		tab.Eval(`dispatchEvent(new Event("pagehide"))`)
+		tab.Wait(`document.querySelector("#codes").textContent === "The secret is not shown again."`)
 		tab.ClickText("I have kept them. Go on")
 		tab.At("/console")
 		tab.Wait(`document.querySelector("nav.rail")`)

@@ -15,6 +15,7 @@ document.addEventListener("click", async (event) => {
       say("Your browser does not let the page copy. The text is selected: copy it yourself.");
     }
   }
+  if (event.target.closest("[data-print]")) print();
 });
 
 // A form that makes something is sent once, also by a double click.
@@ -32,12 +33,11 @@ window.addEventListener("pageshow", () => {
   }
 });
 
-// The secret of a token is not kept in a page that "back" brings again.
+// A secret is not kept in a page that "back" brings again.
 window.addEventListener("pagehide", () => {
   for (const secret of document.querySelectorAll("[data-secret]")) {
     secret.textContent = "The secret is not shown again.";
   }
-  if (event.target.closest("[data-print]")) print();
 });
 
 // say tells screen readers what has changed.
@@ -61,13 +61,6 @@ document.addEventListener("htmx:before:request", (event) => {
   if (!follows(event)) return;
   if (document.hidden) event.preventDefault();
   latestEvent = newestEvent();
-});
-
-document.addEventListener("htmx:before:response", (event) => {
-  const ctx = event.detail?.ctx;
-  if (!follows(event) || ctx.response.status < 400) return;
-  event.preventDefault();
-  if (ctx.response.status === 401 || ctx.response.status === 403) location.reload();
 });
 
 document.addEventListener("htmx:after:swap", (event) => {
@@ -182,7 +175,7 @@ document.addEventListener("htmx:before:response", (event) => {
   if (status < 400) return;
   event.preventDefault();
   if (status === 401 || status === 403) location.reload();
-  else say("That did not work. Try again in a moment.");
+  else if (!follows(event)) say("That did not work. Try again in a moment."); // which asks again by itself
 });
 
 // The keys of lists and pages. They rest while one types, and where they are switched off.
