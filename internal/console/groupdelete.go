@@ -72,9 +72,7 @@ func (h *handlers) deleteGroup(c echo.Context, actor identity.Actor) error {
 	}
 	failed, err := h.emptyGroup(c, actor, group, values)
 	if err == nil && len(failed) == 0 {
-		version, _ := strconv.ParseInt(values.Get("version"), 10, 64)
-		match := identity.VersionMatch{Conditional: true, Versions: []int64{version}}
-		if err = h.service.DeleteGroup(c.Request().Context(), actor, group.ID, match); err == nil {
+		if err = h.service.DeleteGroup(c.Request().Context(), actor, group.ID, versionIn(values)); err == nil {
 			return h.seeOther(c, groupsPath, "group_deleted")
 		}
 	}

@@ -144,7 +144,7 @@ func (h *handlers) createGroup(c echo.Context, actor identity.Actor) error {
 		Name: &group.Name, Permissions: &group.Permissions, RequireTFA: &group.RequireTFA,
 	})
 	return h.render(c, actor, http.StatusOK, "review", groupPage("New group", reviewView{
-		Heading: "Create this group?", Action: groupsPath + "/new", Save: "Create the group",
+		Heading: "Create this group?", Action: groupsPath + "/new", Save: "Create the group", Cancel: groupsPath,
 		Changes: changesFrom(identity.Group{}.Diff(group), nil), Rights: permissionRows(group.Permissions),
 		Message: "Nobody is in it yet. Each member will be able to do this:", Fields: keptFields(values),
 	}, h.apiCall(c, http.MethodPost, "/api/v2/groups", nil, body)))
@@ -232,7 +232,8 @@ func (h *handlers) mergeGroup(c echo.Context, actor identity.Actor, group identi
 func (h *handlers) reviewGroup(c echo.Context, actor identity.Actor, group, wanted identity.Group, values url.Values,
 ) error {
 	view := reviewView{
-		Heading: "Save these changes?", Action: groupPath(group.ID) + "/edit", Save: "Save the changes",
+		Heading: "Save these changes?", Up: link{groupPath(group.ID), string(group.Name)},
+		Action: groupPath(group.ID) + "/edit", Save: "Save the changes", Cancel: groupPath(group.ID),
 		Changes: changesFrom(group.Diff(wanted), nil), Fields: keptFields(values),
 	}
 	if n, err := h.members(c.Request().Context(), actor, group.ID); err == nil {

@@ -165,7 +165,7 @@ func (h *handlers) reviewToken(c echo.Context, actor identity.Actor, token ident
 		values.Set(fieldLatest, strconv.FormatInt(latest[n-1].ID, 10))
 	}
 	view := reviewView{
-		Heading: "Create this token?", Action: tokensPath + "/new", Save: "Create the token",
+		Heading: "Create this token?", Action: tokensPath + "/new", Save: "Create the token", Cancel: tokensPath,
 		Rights:  permissionRows(token.Permissions),
 		Message: "Who has the secret will be able to do this:", Fields: keptFields(values),
 	}
@@ -226,12 +226,6 @@ func tokenBody(token identity.Token, end *time.Time) string {
 	return jsonText(body)
 }
 
-// secretView is the one page that shows the secret of a token.
-type secretView struct {
-	Row    tokenRow
-	Secret string
-}
-
 func (h *handlers) saveToken(c echo.Context, actor identity.Actor, token identity.Token, end *time.Time,
 	values url.Values,
 ) error {
@@ -241,8 +235,9 @@ func (h *handlers) saveToken(c echo.Context, actor identity.Actor, token identit
 		return h.tokenFailed(c, actor, values, err)
 	}
 	row := tokenRowFrom(created, h.namesOf(ctx, actor, []identity.Token{created}), h.now())
-	return h.render(c, actor, http.StatusCreated, "tokensecret",
-		tokensPage("The secret of a token", secretView{row, secret}, nil))
+	return h.render(c, actor, http.StatusCreated, "secret", tokensPage("The secret of a token", secretView{
+		Heading: "The token is created", Name: row.Name, Secret: secret, Token: &row, Next: tokensPath,
+	}, nil))
 }
 
 // refuseTwin returns a Conflict if the caller has made a token with this name since the

@@ -73,7 +73,7 @@ func profileViewFrom(actor identity.Actor, user identity.User, names map[int64]s
 		Reason: blockedText(user.BlockedCode), Addresses: allowedText(actor, user), Unmasked: user.CanViewMaskedData,
 	}
 	for _, id := range user.Groups {
-		view.Groups = append(view.Groups, link{Prefix + "/groups/" + strconv.FormatInt(id, 10), groupName(names, id)})
+		view.Groups = append(view.Groups, link{groupPath(id), groupName(names, id)})
 	}
 	for _, tag := range user.ClientTags {
 		view.Tags = append(view.Tags, tagLine(tag))

@@ -87,7 +87,7 @@ func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	if values.Get("step") == "filter" {
+	if values.Get("step") == stepFilter {
 		return h.renderNewUser(c, actor, http.StatusOK, values, problems{})
 	}
 	user, err := newUserFrom(values)

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -79,7 +78,7 @@ var (
 
 func (h *handlers) listWebhooks(c echo.Context, actor identity.Actor) error {
 	q := api.NewQuery(c)
-	at := messagesPage(q)
+	at := pageIn(q)
 	if err := q.Err(); err != nil {
 		return err
 	}
@@ -146,7 +145,7 @@ func (h *handlers) showWebhook(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	q := api.NewQuery(c)
-	at, states := messagesPage(q), statesOf(q)
+	at, states := pageIn(q), statesOf(q)
 	if err := q.Err(); err != nil {
 		return err
 	}
@@ -214,17 +213,9 @@ func lacksForWebhook(actor identity.Actor, webhook identity.Webhook) string {
 		"A member of the group Administrators can change it, or give you what is missing."
 }
 
-// webhookSecretView shows a new secret, once.
-type webhookSecretView struct {
-	Heading string
-	Text    string
-	Secret  string
-	Href    string
-}
-
 // renderSecret shows the secret of a webhook. No other page can show it again.
-func (h *handlers) renderSecret(c echo.Context, actor identity.Actor, webhook identity.Webhook, view webhookSecretView) error {
-	view.Href = placeOf("webhooks", webhook.ID)
+func (h *handlers) renderSecret(c echo.Context, actor identity.Actor, webhook identity.Webhook, view secretView) error {
+	view.Name, view.Next = webhookHost(webhook.URL), placeOf("webhooks", webhook.ID)
 	return h.render(c, actor, http.StatusOK, "secret", page{Title: view.Heading, Nav: "webhooks", View: view})
 }
 
@@ -268,7 +259,7 @@ func (h *handlers) rotateWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	return h.renderSecret(c, actor, webhook, webhookSecretView{
+	return h.renderSecret(c, actor, webhook, secretView{
 		Heading: "The new secret", Secret: secret,
 		Text: "The old secret signs as well for 24 hours. Until then, give the receiver the new one.",
 	})
@@ -365,11 +356,6 @@ func (h *handlers) newestWith(c echo.Context, actor identity.Actor, address iden
 		}
 	}
 	return newest, err
-}
-
-func isPrecondition(err error) bool {
-	var problem *identity.Error
-	return errors.As(err, &problem) && problem.Kind == identity.Precondition
 }
 
 // knownEvents returns the events of a form in their order, without those that do not exist.

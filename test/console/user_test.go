@@ -71,7 +71,7 @@ func TestEditByClicks(t *testing.T) {
 		tab.See("Refunds")
 		tab.Axe()
 		tab.Shot("review")
-		tab.ClickText("Change something")
+		tab.ClickText("Back to the form")
 		tab.Wait(`document.querySelector("#f-name")?.value === "Mary Evans"`)
 		tab.Click(`.bar button.primary`)
 		tab.ClickText("Save")
