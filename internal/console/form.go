@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -42,7 +43,7 @@ func form(c echo.Context) (url.Values, error) {
 	return values, nil
 }
 
-func sortedKeys[T any](values map[string]T) []string { return slices.Sorted(maps.Keys(values)) }
+func sortedKeys[K cmp.Ordered, V any](values map[K]V) []K { return slices.Sorted(maps.Keys(values)) }
 
 // idOf reads the number of a thing from the path.
 func idOf(c echo.Context, name, what string) (int64, error) {

@@ -38,7 +38,7 @@ func groupValues(group identity.Group) url.Values {
 		identity.FieldPermissions: permissionNames(group.Permissions),
 	}
 	if group.RequireTFA {
-		values.Set(identity.FieldRequireTFA, "true")
+		values.Set(identity.FieldRequireTFA, ticked)
 	}
 	return values
 }
@@ -50,7 +50,7 @@ func groupIn(values url.Values) (identity.Group, error) {
 	addProblem(&list, identity.FieldName, err)
 	group := identity.Group{
 		Name: name, Permissions: permissionsIn(values[identity.FieldPermissions], &list),
-		RequireTFA: values.Get(identity.FieldRequireTFA) == "true",
+		RequireTFA: values.Get(identity.FieldRequireTFA) == ticked,
 	}
 	return group, list.Err()
 }
@@ -97,7 +97,7 @@ func groupFormFrom(actor identity.Actor, values url.Values, list problems) group
 	return groupForm{
 		Problems: list, Name: values.Get(identity.FieldName),
 		Permissions: permissionBoxes(actor, values[identity.FieldPermissions]),
-		RequireTFA:  values.Get(identity.FieldRequireTFA) == "true",
+		RequireTFA:  values.Get(identity.FieldRequireTFA) == ticked,
 	}
 }
 
@@ -151,11 +151,8 @@ func (h *handlers) createGroup(c echo.Context, actor identity.Actor) error {
 }
 
 func (h *handlers) editGroup(c echo.Context, actor identity.Actor) error {
-	group, err := h.groupOf(c, actor)
+	group, err := h.groupFor(c, actor, deniedChange)
 	if err != nil {
-		return err
-	}
-	if err := errDenied(deniedChange(actor, group)); err != nil {
 		return err
 	}
 	return h.renderGroupForm(c, actor, http.StatusOK, group, groupValues(group), problems{})

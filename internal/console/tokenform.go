@@ -39,9 +39,9 @@ func tokenFormFrom(actor identity.Actor, values url.Values, list problems, now t
 	view := tokenForm{
 		Problems: list, Name: values.Get(identity.FieldName), UserID: values.Get(identity.FieldUserID),
 		Permissions: permissionBoxes(actor, values[identity.FieldPermissions]),
-		Unmasked:    values.Get(identity.FieldCanViewMaskedData) == "true",
+		Unmasked:    values.Get(identity.FieldCanViewMaskedData) == ticked,
 		Addresses:   values.Get(identity.FieldAllowList),
-		Ends:        values.Get(identity.FieldExpiresAt), Never: values.Get(fieldNever) == "true",
+		Ends:        values.Get(identity.FieldExpiresAt), Never: values.Get(fieldNever) == ticked,
 		First: now.UTC().Format(dateLayout), Last: now.UTC().Add(identity.MaxTokenPeriod - day).Format(dateLayout),
 	}
 	if !actor.CanViewMaskedData {
@@ -60,16 +60,17 @@ func tokenIn(values url.Values) (token identity.Token, end *time.Time, err error
 	token.Name, err = identity.ParseLabel(values.Get(identity.FieldName))
 	addProblem(&list, identity.FieldName, err)
 	token.Permissions = permissionsIn(values[identity.FieldPermissions], &list)
-	token.CanViewMaskedData = values.Get(identity.FieldCanViewMaskedData) == "true"
+	token.CanViewMaskedData = values.Get(identity.FieldCanViewMaskedData) == ticked
 	if text := strings.TrimSpace(values.Get(identity.FieldUserID)); text != "" {
 		if token.UserID, err = strconv.ParseInt(text, 10, 64); err != nil || token.UserID < 1 {
 			list.Add(identity.FieldUserID, "invalid_id", "must be the id of a user, a number")
 		}
 	}
-	token.AllowList = allowListIn(values.Get(identity.FieldAllowList), &list)
+	token.AllowList = parsedLines(&list, identity.FieldAllowList, values, identity.MaxAllowListEntries,
+		identity.ParseAddressRange)
 	text := values.Get(identity.FieldExpiresAt)
 	switch {
-	case values.Get(fieldNever) == "true":
+	case values.Get(fieldNever) == ticked:
 		end = &time.Time{}
 	case text != "":
 		date, err := time.Parse(dateLayout, text)
@@ -79,26 +80,6 @@ func tokenIn(values url.Values) (token identity.Token, end *time.Time, err error
 		end = new(date.Add(day - time.Second)) // the end of that day
 	}
 	return token, end, list.Err()
-}
-
-// allowListIn reads addresses and ranges, one per line. It adds what is wrong to the
-// problems, by the line.
-func allowListIn(text string, list *identity.Problems) identity.AllowList {
-	entries := identity.AllowList{}
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		entry, err := identity.ParseAddressRange(line)
-		addProblem(list, identity.FieldAllowList+"["+strconv.Itoa(i)+"]", err)
-		entries = append(entries, entry)
-	}
-	if len(entries) > identity.MaxAllowListEntries {
-		list.Add(identity.FieldAllowList, "too_long",
-			"must have at most "+strconv.Itoa(identity.MaxAllowListEntries)+" lines")
-	}
-	return entries
 }
 
 func (h *handlers) newToken(c echo.Context, actor identity.Actor) error {

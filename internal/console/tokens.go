@@ -151,26 +151,13 @@ func periodsFrom(values url.Values, now time.Time) []period {
 	return list
 }
 
-// namesOf returns the names of the users of tokens, by id. A page must not fail for them:
-// without a name it shows the number.
+// namesOf returns the names of the users of tokens, by id.
 func (h *handlers) namesOf(ctx context.Context, actor identity.Actor, tokens []identity.Token) map[int64]string {
-	ids := map[string]bool{}
+	ids := map[int64]bool{}
 	for _, token := range tokens {
-		for _, id := range []int64{token.UserID, token.CreatedBy.UserID} {
-			if id != 0 {
-				ids[strconv.FormatInt(id, 10)] = true
-			}
-		}
+		ids[token.UserID], ids[token.CreatedBy.UserID] = true, true
 	}
-	people, err := h.service.FindUsers(ctx, actor, sortedKeys(ids))
-	if err != nil {
-		return nil
-	}
-	names := map[int64]string{}
-	for _, user := range people.Users {
-		names[user.ID] = string(user.Name)
-	}
-	return names
+	return h.userNames(ctx, actor, ids)
 }
 
 func tokenRowFrom(token identity.Token, names map[int64]string, now time.Time) tokenRow {

@@ -162,13 +162,18 @@ func mayDelete(actor identity.Actor, id int64) string {
 
 // mayMailLink returns why the caller cannot have a link mailed to a user.
 func mayMailLink(actor identity.Actor, user identity.User) string {
-	switch {
-	case !user.Active:
+	if !user.Active {
 		return "An inactive user gets no link. Activate the user first."
-	case !actor.SeesUnmasked(user.ID):
-		return "This needs the right to see unmasked data. A member of the group Administrators can give it to you."
 	}
-	return ""
+	return lacksUnmasked(actor, user.ID)
+}
+
+// lacksUnmasked returns why the caller sees masks of a user; "" if it sees all.
+func lacksUnmasked(actor identity.Actor, id int64) string {
+	if actor.SeesUnmasked(id) {
+		return ""
+	}
+	return "This needs the right to see unmasked data. A member of the group Administrators can give it to you."
 }
 
 func mayInvite(actor identity.Actor, user identity.User) string {

@@ -72,6 +72,9 @@ func TestNewUserErrors(t *testing.T) {
 		b.get(newPath+"?groups=x&groups=99&how="+url.QueryEscape(hostile)).shows(t, http.StatusOK).hides(t, hostile)
 
 		viewer, _ := signedInAs(t, s, "viewer@example.com", true, identity.UsersView)
+		viewer.get("/console/users").shows(t, http.StatusOK, "You cannot create users. This needs the permission users.create").
+			hides(t, newPath)
+		b.get("/console/users").shows(t, http.StatusOK, `href="`+newPath+`"`).hides(t, "You cannot create users.")
 		viewer.get(newPath).shows(t, http.StatusOK, "This needs the permission users.create").hides(t, "Create user")
 		viewer.post(newPath, values).shows(t, http.StatusBadRequest)
 		ok := typed(values, "name", "Mary", "email", "mary@example.com", "password", "NewSecret123", "ipWhitelist", "", "groups", "")

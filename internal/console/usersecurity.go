@@ -173,10 +173,7 @@ func deniedReset(actor identity.Actor, user identity.User, access identity.Acces
 	if reason := deniedEnd(actor, user, access); reason != "" {
 		return reason
 	}
-	if !actor.SeesUnmasked(user.ID) {
-		return "This needs the right to see unmasked data. A member of the group Administrators can give it to you."
-	}
-	return ""
+	return lacksUnmasked(actor, user.ID)
 }
 
 // confirmView is the page that asks before something of a user ends.
