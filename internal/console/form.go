@@ -164,6 +164,21 @@ type reviewView struct {
 	Cancel   string // the page that drops the change
 }
 
+// confirmView is the page that asks before something ends, or is replaced.
+type confirmView struct {
+	Heading  string
+	Up       link     // the page to go back to
+	Person   *userRow // of whom it is; nil for no other user
+	Self     bool     // that is the caller
+	Texts    []string // what it does
+	Token    *tokenRow
+	Action   string // the path of the form
+	Fields   []field
+	Button   string
+	Denied   string // why there is no button
+	Problems problems
+}
+
 // secretView is the one page that shows a new secret.
 type secretView struct {
 	Heading string

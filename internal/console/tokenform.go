@@ -132,7 +132,6 @@ func (h *handlers) tokenFailed(c echo.Context, actor identity.Actor, values url.
 func (h *handlers) reviewToken(c echo.Context, actor identity.Actor, token identity.Token, end *time.Time,
 	values url.Values,
 ) error {
-	ctx := c.Request().Context()
 	shown := token
 	if end != nil {
 		shown.ExpiresAt = *end
@@ -150,8 +149,7 @@ func (h *handlers) reviewToken(c echo.Context, actor identity.Actor, token ident
 		Rights:  permissionRows(token.Permissions),
 		Message: "Who has the secret will be able to do this:", Fields: keptFields(values),
 	}
-	row := tokenRowFrom(shown, h.namesOf(ctx, actor, []identity.Token{token}), h.now())
-	view.Changes = tokenChanges(shown, row, end)
+	view.Changes = tokenChanges(shown, h.tokenRow(c, actor, shown), end)
 	return h.render(c, actor, http.StatusOK, "review", tokensPage("New token", view,
 		h.apiCall(c, http.MethodPost, "/api/v2/tokens", nil, tokenBody(token, end))))
 }
@@ -210,12 +208,11 @@ func tokenBody(token identity.Token, end *time.Time) string {
 func (h *handlers) saveToken(c echo.Context, actor identity.Actor, token identity.Token, end *time.Time,
 	values url.Values,
 ) error {
-	ctx := c.Request().Context()
-	created, secret, err := h.service.CreateToken(ctx, actor, token, end)
+	created, secret, err := h.service.CreateToken(c.Request().Context(), actor, token, end)
 	if err != nil {
 		return h.tokenFailed(c, actor, values, err)
 	}
-	row := tokenRowFrom(created, h.namesOf(ctx, actor, []identity.Token{created}), h.now())
+	row := h.tokenRow(c, actor, created)
 	return h.render(c, actor, http.StatusCreated, "secret", tokensPage("The secret of a token", secretView{
 		Heading: "The token is created", Name: row.Name, Secret: secret, Token: &row, Next: tokensPath,
 	}, nil))

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -219,13 +220,30 @@ func (h *handlers) renderSecret(c echo.Context, actor identity.Actor, webhook id
 	return h.render(c, actor, http.StatusOK, "secret", page{Title: view.Heading, Nav: "webhooks", View: view})
 }
 
-// askView asks once before something that cannot be undone.
-type askView struct {
-	Webhook webhookRow
-	Lacks   string
+// askWebhook asks before a webhook is changed in a way that cannot be undone.
+func (h *handlers) askWebhook(c echo.Context, actor identity.Actor, webhook identity.Webhook, view confirmView,
+	call *apiCall,
+) error {
+	view.Up, view.Denied = link{placeOf("webhooks", webhook.ID), webhookHost(webhook.URL)}, lacksForWebhook(actor, webhook)
+	view.Fields = []field{{"version", strconv.FormatInt(webhook.Version, 10)}}
+	return h.render(c, actor, http.StatusOK, "confirm", page{
+		Title: view.Button, Nav: "webhooks", View: view, API: call,
+	})
 }
 
-func (h *handlers) ask(c echo.Context, actor identity.Actor, name, title, method, path string) error {
+func (h *handlers) confirmRotation(c echo.Context, actor identity.Actor) error {
+	webhook, err := h.webhookOf(c, actor)
+	if err != nil {
+		return err
+	}
+	return h.askWebhook(c, actor, webhook, confirmView{
+		Heading: "Replace the secret?", Action: placeOf("webhooks", webhook.ID) + "/rotate", Button: "Replace the secret",
+		Texts: []string{"The webhook gets a new secret. It is shown once. The old one signs as well for 24 hours, so that " +
+			"the receiver can change over."},
+	}, h.apiCall(c, http.MethodPost, webhookAPI(webhook.ID)+"/rotate", nil, ""))
+}
+
+func (h *handlers) confirmWebhookDeletion(c echo.Context, actor identity.Actor) error {
 	webhook, err := h.webhookOf(c, actor)
 	if err != nil {
 		return err
@@ -234,18 +252,13 @@ func (h *handlers) ask(c echo.Context, actor identity.Actor, name, title, method
 	if err != nil {
 		return err
 	}
-	return h.render(c, actor, http.StatusOK, name, page{
-		Title: title, Nav: "webhooks", API: h.apiCall(c, method, webhookAPI(webhook.ID)+path, nil, ""),
-		View: askView{webhookRowFrom(webhook, counts, h.now()), lacksForWebhook(actor, webhook)},
-	})
-}
-
-func (h *handlers) confirmRotation(c echo.Context, actor identity.Actor) error {
-	return h.ask(c, actor, "webhook_rotate", "New secret", http.MethodPost, "/rotate")
-}
-
-func (h *handlers) confirmWebhookDeletion(c echo.Context, actor identity.Actor) error {
-	return h.ask(c, actor, "webhook_delete", "Delete the webhook", http.MethodDelete, "")
+	row := webhookRowFrom(webhook, counts, h.now())
+	return h.askWebhook(c, actor, webhook, confirmView{
+		Heading: "Delete the webhook?", Action: row.Href + "/delete", Button: "Delete the webhook",
+		Texts: []string{fmt.Sprintf("The receiver is told nothing more. This also deletes %s that wait, %s that were given "+
+			"up and the record of %s that were delivered. It cannot be undone.", count(row.Waiting, "message"),
+			number(row.Dead), number(row.Done))},
+	}, h.apiCall(c, http.MethodDelete, webhookAPI(webhook.ID), nil, ""))
 }
 
 // rotateWebhook replaces the secret. The version in the form makes a form that is sent twice
