@@ -140,14 +140,7 @@ func eventQuery(c echo.Context) (query identity.EventQuery, following bool, err 
 		query.Filter.Reason = reasonIn(q, "filter[reason]")
 	}
 	following = q.OneOf("follow", "false", "true") == "true"
-	if q.Has("after") {
-		const maxLength = 4096
-		cursor, err := identity.ParseCursor(q.Text("after", maxLength))
-		if err != nil || cursor.Sort != query.Filter.Sort() || !cursor.Descending {
-			q.Fail("after", "invalid_cursor", "is no page of this list: begin with the first page")
-		}
-		query.After = &cursor
-	}
+	query.After = cursorIn(q, query.Filter)
 	return query, following, q.Err()
 }
 
@@ -200,19 +193,40 @@ func activityViewFrom(events identity.EventPage, query identity.EventQuery, valu
 			*field = strings.TrimSuffix(t.Format(formTime), ":00")
 		}
 	}
-	view.Range = count(int64(len(view.Rows)), "older event")
-	if query.After == nil {
-		view.Range = "The latest " + number(int64(len(view.Rows))) + " of " + number(events.Total)
-		if events.TotalIsLowerBound {
-			view.Range += " or more"
-		}
+	view.Range, view.Prev, view.Next = eventPager(events, query, values, activityPath)
+	return view
+}
+
+// cursorIn reads the page of a list of events; nil for the first page.
+func cursorIn(q *api.Query, filter identity.EventFilter) *identity.Cursor {
+	const maxLength = 4096
+	if !q.Has("after") {
+		return nil
+	}
+	cursor, err := identity.ParseCursor(q.Text("after", maxLength))
+	if err != nil || cursor.Sort != filter.Sort() || !cursor.Descending {
+		q.Fail("after", "invalid_cursor", "is no page of this list: begin with the first page")
+	}
+	return &cursor
+}
+
+// eventPager returns what a list of events says of its page, and the addresses of the newest and
+// of older ones. An older page does not follow what is new.
+func eventPager(events identity.EventPage, query identity.EventQuery, values url.Values, path string,
+) (text, newest, older string) {
+	n := int64(len(events.Events))
+	if query.After != nil {
+		text, newest = count(n, "older event"), addressWith(values, path, "after", "")
 	} else {
-		view.Prev = addressWith(values, activityPath, "after", "")
+		text = "The latest " + number(n) + " of " + number(events.Total)
+		if events.TotalIsLowerBound {
+			text += " or more"
+		}
 	}
 	if events.Next != nil {
-		view.Next = addressWith(values, activityPath, "after", events.Next.String(), "follow", "")
+		older = addressWith(values, path, "after", events.Next.String(), "follow", "")
 	}
-	return view
+	return text, newest, older
 }
 
 // follow sets what the page needs to ask for new events. Only the first page has new ones.

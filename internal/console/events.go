@@ -329,7 +329,8 @@ func (h *handlers) eventNames(ctx context.Context, actor identity.Actor, events 
 	return names
 }
 
-// userNames looks up the names of users by their ids, as namesOf does.
+// userNames looks up the names of users by their ids, as namesOf does. The id 0 is none. A page
+// must not fail for a name: without one it shows the number.
 func (h *handlers) userNames(ctx context.Context, actor identity.Actor, ids map[int64]bool) map[int64]string {
 	names := make(map[int64]string, len(ids))
 	texts := make([]string, 0, len(ids))

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -42,7 +43,7 @@ func form(c echo.Context) (url.Values, error) {
 	return values, nil
 }
 
-func sortedKeys[T any](values map[string]T) []string { return slices.Sorted(maps.Keys(values)) }
+func sortedKeys[K cmp.Ordered, V any](values map[K]V) []K { return slices.Sorted(maps.Keys(values)) }
 
 // idOf reads the number of a thing from the path.
 func idOf(c echo.Context, name, what string) (int64, error) {
@@ -132,27 +133,60 @@ func addProblem(list *identity.Problems, name string, err error) {
 
 // The steps of a form, as its buttons have them.
 const (
-	stepEdit   = "edit"
+	stepEdit   = "edit"   // back to the form
+	stepFilter = "filter" // filters the groups of a form, without a script
 	stepReview = "review"
 	stepSave   = "save"
 )
+
+const reviewHeading = "Review the changes"
 
 // keptFields returns the fields of a form that its next page has to send again.
 func keptFields(values url.Values) []field {
 	kept := maps.Clone(values)
 	delete(kept, "step")
+	delete(kept, fieldGroupFilter)
 	return fieldsOf(kept)
 }
 
 // reviewView is the page that shows a change before it is saved.
 type reviewView struct {
+	Heading  string
+	Up       link // the page of what is changed; the zero link for none
+	Changes  []change
+	Warnings []string
+	Danger   bool // of the warnings
+	Message  string
+	Rights   []permissionRow // what is given, in sentences
+	Action   string          // the path of the form
+	Fields   []field
+	Save     string // the text of the button that saves
+	Cancel   string // the page that drops the change
+}
+
+// confirmView is the page that asks before something ends, or is replaced.
+type confirmView struct {
+	Heading  string
+	Up       link     // the page to go back to
+	Person   *userRow // of whom it is; nil for no other user
+	Self     bool     // that is the caller
+	Texts    []string // what it does
+	Token    *tokenRow
+	Action   string // the path of the form
+	Fields   []field
+	Button   string
+	Denied   string // why there is no button
+	Problems problems
+}
+
+// secretView is the one page that shows a new secret.
+type secretView struct {
 	Heading string
-	Message string
-	Action  string // the path of the form
-	Save    string // the text of the button that saves
-	Changes []change
-	Rights  []permissionRow // what is given, in sentences
-	Fields  []field
+	Text    string
+	Name    string // of what has the secret
+	Secret  string
+	Token   *tokenRow // nil for the secret of a webhook
+	Next    string    // the page that comes after it
 }
 
 // statusOf returns the status of a page that shows the problems of an error.
@@ -174,4 +208,13 @@ func timeIn(q *api.Query, name string) time.Time {
 	}
 	q.Fail(name, "invalid_time", "must be a time such as 2030-01-31T12:00:00Z")
 	return time.Time{}
+}
+
+// versionIn reads the version that a form was made for. Without one it matches nothing.
+func versionIn(values url.Values) identity.VersionMatch {
+	match := identity.VersionMatch{Conditional: true}
+	if version, err := strconv.ParseInt(values.Get("version"), 10, 64); err == nil {
+		match.Versions = []int64{version}
+	}
+	return match
 }

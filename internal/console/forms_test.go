@@ -11,22 +11,23 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// shows fails the test unless an answer has a status and texts, as they are in the page.
-func (a answer) shows(t *testing.T, status int, texts ...string) answer {
+// want fails the test unless an answer has a status and contains texts, as HTML or as shown.
+func (a answer) want(t *testing.T, status int, texts ...string) answer {
 	t.Helper()
 	if a.status != status {
 		t.Fatalf("%s: %d, want %d\n%s", a.url, a.status, status, a.body)
 	}
+	shown := html.UnescapeString(a.body)
 	for _, text := range texts {
-		if !strings.Contains(a.body, text) {
+		if !strings.Contains(a.body, text) && !strings.Contains(shown, text) {
 			t.Errorf("%s: no %q in\n%s", a.url, text, a.body)
 		}
 	}
 	return a
 }
 
-// hides fails the test for each text that an answer has.
-func (a answer) hides(t *testing.T, texts ...string) answer {
+// without fails the test for each text that an answer contains.
+func (a answer) without(t *testing.T, texts ...string) answer {
 	t.Helper()
 	for _, text := range texts {
 		if strings.Contains(a.body, text) {
@@ -36,12 +37,24 @@ func (a answer) hides(t *testing.T, texts ...string) answer {
 	return a
 }
 
-// formIn returns what the form in the main part of a page sends, without its buttons.
-func formIn(t *testing.T, a answer) url.Values {
-	t.Helper()
+// fields returns what the forms of a page send if nothing is typed, without their buttons.
+func (a answer) fields() url.Values {
+	return a.inputs(func(attributes map[string]string) bool {
+		_, checked := attributes["checked"]
+		return checked || attributes["type"] != "checkbox" && attributes["type"] != "radio"
+	})
+}
+
+// hidden returns the hidden fields of a page.
+func (a answer) hidden() url.Values {
+	return a.inputs(func(attributes map[string]string) bool { return attributes["type"] == "hidden" })
+}
+
+// inputs returns the values of the inputs of a page that are meant, by their attributes.
+func (a answer) inputs(meant func(attributes map[string]string) bool) url.Values {
 	document, err := html.Parse(strings.NewReader(a.body))
 	if err != nil {
-		t.Fatal(err)
+		panic(err) // a string can be read
 	}
 	values := url.Values{}
 	for node := range document.Descendants() {
@@ -49,26 +62,22 @@ func formIn(t *testing.T, a answer) url.Values {
 		for _, attribute := range node.Attr {
 			attributes[attribute.Key] = attribute.Val
 		}
-		name, value := attributes["name"], attributes["value"]
-		_, checked := attributes["checked"]
 		_, disabled := attributes["disabled"]
-		kind := attributes["type"]
-		switch {
-		case name == "" || disabled:
-		case node.Data == "textarea":
-			if node.FirstChild != nil {
-				value = node.FirstChild.Data
-			}
-			values.Add(name, strings.TrimPrefix(value, "\n"))
-		case node.Data == "input" && (checked || kind != "checkbox" && kind != "radio"):
-			values.Add(name, value)
+		if isField := node.Data == "input" || node.Data == "textarea"; !isField || disabled || attributes["name"] == "" ||
+			!meant(attributes) {
+			continue
 		}
+		value := attributes["value"]
+		if node.Data == "textarea" && node.FirstChild != nil {
+			value = strings.TrimPrefix(node.FirstChild.Data, "\n")
+		}
+		values.Add(attributes["name"], value)
 	}
 	return values
 }
 
-// typed returns a form with other values, name and value in turn; "" unticks a box.
-func typed(values url.Values, changes ...string) url.Values {
+// with returns a form with other values, name and value in turn.
+func with(values url.Values, changes ...string) url.Values {
 	for i := 0; i+1 < len(changes); i += 2 {
 		values.Set(changes[i], changes[i+1])
 	}
@@ -79,12 +88,7 @@ func typed(values url.Values, changes ...string) url.Values {
 func signedInAs(t *testing.T, s *apitest.Server, address string, unmasked bool, permissions ...identity.Permission,
 ) (*browser, identity.User) {
 	t.Helper()
-	group, err := s.Service.CreateGroup(t.Context(), identity.CommandLine(), identity.Group{
-		Name: identity.Label("Group of " + address), Permissions: identity.PermissionSet(permissions...),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	group := createGroup(t, s, "Group of "+address, permissions...)
 	user := createUser(t, s, identity.User{
 		Name: "Olga", Email: identity.Email(address), Active: true, Groups: []int64{group.ID}, CanViewMaskedData: unmasked,
 	})

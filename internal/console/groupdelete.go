@@ -25,11 +25,8 @@ type deleteGroupView struct {
 }
 
 func (h *handlers) askDeleteGroup(c echo.Context, actor identity.Actor) error {
-	group, err := h.groupOf(c, actor)
+	group, err := h.groupFor(c, actor, deniedChange)
 	if err != nil {
-		return err
-	}
-	if err := errDenied(deniedChange(actor, group)); err != nil {
 		return err
 	}
 	return h.renderDelete(c, actor, http.StatusOK, group, deleteGroupView{})
@@ -63,18 +60,13 @@ func (h *handlers) deleteGroup(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	group, err := h.groupOf(c, actor)
+	group, err := h.groupFor(c, actor, deniedChange)
 	if err != nil {
-		return err
-	}
-	if err := errDenied(deniedChange(actor, group)); err != nil {
 		return err
 	}
 	failed, err := h.emptyGroup(c, actor, group, values)
 	if err == nil && len(failed) == 0 {
-		version, _ := strconv.ParseInt(values.Get("version"), 10, 64)
-		match := identity.VersionMatch{Conditional: true, Versions: []int64{version}}
-		if err = h.service.DeleteGroup(c.Request().Context(), actor, group.ID, match); err == nil {
+		if err = h.service.DeleteGroup(c.Request().Context(), actor, group.ID, versionIn(values)); err == nil {
 			return h.seeOther(c, groupsPath, "group_deleted")
 		}
 	}

@@ -38,7 +38,7 @@ func groupValues(group identity.Group) url.Values {
 		identity.FieldPermissions: permissionNames(group.Permissions),
 	}
 	if group.RequireTFA {
-		values.Set(identity.FieldRequireTFA, "true")
+		values.Set(identity.FieldRequireTFA, ticked)
 	}
 	return values
 }
@@ -50,7 +50,7 @@ func groupIn(values url.Values) (identity.Group, error) {
 	addProblem(&list, identity.FieldName, err)
 	group := identity.Group{
 		Name: name, Permissions: permissionsIn(values[identity.FieldPermissions], &list),
-		RequireTFA: values.Get(identity.FieldRequireTFA) == "true",
+		RequireTFA: values.Get(identity.FieldRequireTFA) == ticked,
 	}
 	return group, list.Err()
 }
@@ -97,7 +97,7 @@ func groupFormFrom(actor identity.Actor, values url.Values, list problems) group
 	return groupForm{
 		Problems: list, Name: values.Get(identity.FieldName),
 		Permissions: permissionBoxes(actor, values[identity.FieldPermissions]),
-		RequireTFA:  values.Get(identity.FieldRequireTFA) == "true",
+		RequireTFA:  values.Get(identity.FieldRequireTFA) == ticked,
 	}
 }
 
@@ -144,18 +144,15 @@ func (h *handlers) createGroup(c echo.Context, actor identity.Actor) error {
 		Name: &group.Name, Permissions: &group.Permissions, RequireTFA: &group.RequireTFA,
 	})
 	return h.render(c, actor, http.StatusOK, "review", groupPage("New group", reviewView{
-		Heading: "Create this group?", Action: groupsPath + "/new", Save: "Create the group",
+		Heading: "Create this group?", Action: groupsPath + "/new", Save: "Create the group", Cancel: groupsPath,
 		Changes: changesFrom(identity.Group{}.Diff(group), nil), Rights: permissionRows(group.Permissions),
 		Message: "Nobody is in it yet. Each member will be able to do this:", Fields: keptFields(values),
 	}, h.apiCall(c, http.MethodPost, "/api/v2/groups", nil, body)))
 }
 
 func (h *handlers) editGroup(c echo.Context, actor identity.Actor) error {
-	group, err := h.groupOf(c, actor)
+	group, err := h.groupFor(c, actor, deniedChange)
 	if err != nil {
-		return err
-	}
-	if err := errDenied(deniedChange(actor, group)); err != nil {
 		return err
 	}
 	return h.renderGroupForm(c, actor, http.StatusOK, group, groupValues(group), problems{})
@@ -232,7 +229,8 @@ func (h *handlers) mergeGroup(c echo.Context, actor identity.Actor, group identi
 func (h *handlers) reviewGroup(c echo.Context, actor identity.Actor, group, wanted identity.Group, values url.Values,
 ) error {
 	view := reviewView{
-		Heading: "Save these changes?", Action: groupPath(group.ID) + "/edit", Save: "Save the changes",
+		Heading: "Save these changes?", Up: link{groupPath(group.ID), string(group.Name)},
+		Action: groupPath(group.ID) + "/edit", Save: "Save the changes", Cancel: groupPath(group.ID),
 		Changes: changesFrom(group.Diff(wanted), nil), Fields: keptFields(values),
 	}
 	if n, err := h.members(c.Request().Context(), actor, group.ID); err == nil {

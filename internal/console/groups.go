@@ -120,7 +120,6 @@ func (h *handlers) memberText(ctx context.Context, actor identity.Actor, id int6
 type groupView struct {
 	ID           int64
 	Row          groupRow
-	Protected    bool
 	DeniedChange string // why the caller cannot change or delete it
 	DeniedAdd    string // why the caller cannot put users in and take them out
 	DeniedSee    string // why the caller does not see the members
@@ -175,9 +174,19 @@ func (h *handlers) groupOf(c echo.Context, actor identity.Actor) (identity.Group
 	return h.service.Group(c.Request().Context(), actor, id)
 }
 
+// groupFor returns the group that the path names, or why the caller is denied what it is for.
+func (h *handlers) groupFor(c echo.Context, actor identity.Actor, denied func(identity.Actor, identity.Group) string,
+) (identity.Group, error) {
+	group, err := h.groupOf(c, actor)
+	if err == nil {
+		err = errDenied(denied(actor, group))
+	}
+	return group, err
+}
+
 func groupViewFrom(actor identity.Actor, group identity.Group, now time.Time) groupView {
 	return groupView{
-		ID: group.ID, Row: groupRowFrom(group, ""), Protected: group.ID == identity.AdministratorsID,
+		ID: group.ID, Row: groupRowFrom(group, ""),
 		DeniedChange: deniedChange(actor, group), DeniedAdd: deniedMembers(actor, group),
 		DeniedSee: lacks(actor, identity.UsersView),
 		Created:   momentOf(group.CreatedAt, now), Changed: momentOf(group.UpdatedAt, now), Version: group.Version,

@@ -5,7 +5,6 @@ import (
 	"html"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,63 +13,6 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 	"github.com/rosterhq/roster/internal/identity"
 )
-
-const hostileName = `<img src=x onerror=alert(1)>`
-
-// want fails the test unless an answer has a status and contains texts, as HTML or as shown.
-func (a answer) want(t *testing.T, status int, texts ...string) answer {
-	t.Helper()
-	for _, text := range texts {
-		if !strings.Contains(a.body, text) && !strings.Contains(html.UnescapeString(a.body), text) {
-			t.Fatalf("%s: %d: no %q in\n%s", a.url, a.status, text, a.body)
-		}
-	}
-	if a.status != status {
-		t.Fatalf("%s: %d, want %d\n%s", a.url, a.status, status, a.body)
-	}
-	return a
-}
-
-// without fails the test if an answer contains a text.
-func (a answer) without(t *testing.T, texts ...string) answer {
-	t.Helper()
-	for _, text := range texts {
-		if strings.Contains(a.body, text) {
-			t.Fatalf("%s: %q in\n%s", a.url, text, a.body)
-		}
-	}
-	return a
-}
-
-var inputPattern = regexp.MustCompile(`<input ([^>]*)>`)
-
-var attributePattern = regexp.MustCompile(`([a-z-]+)(?:="([^"]*)")?`)
-
-// fields returns what a form of a page sends if nothing is typed: the values of its inputs,
-// and of boxes that are ticked.
-func (a answer) fields() url.Values {
-	values := url.Values{}
-	_, main, _ := strings.Cut(a.body, "<main")
-	for _, input := range inputPattern.FindAllStringSubmatch(main, -1) {
-		attributes := map[string]string{}
-		for _, attribute := range attributePattern.FindAllStringSubmatch(input[1], -1) {
-			attributes[attribute[1]] = html.UnescapeString(attribute[2])
-		}
-		_, checked := attributes["checked"]
-		if kind := attributes["type"]; attributes["name"] != "" && (checked || kind != "checkbox" && kind != "radio") {
-			values.Add(attributes["name"], attributes["value"])
-		}
-	}
-	return values
-}
-
-// with returns the values with changes: names and values in turn.
-func with(values url.Values, changes ...string) url.Values {
-	for i := 0; i+1 < len(changes); i += 2 {
-		values.Set(changes[i], changes[i+1])
-	}
-	return values
-}
 
 // createGroup creates a group from the command line.
 func createGroup(t *testing.T, s *apitest.Server, name string, permissions ...identity.Permission) identity.Group {
@@ -88,12 +30,7 @@ func createGroup(t *testing.T, s *apitest.Server, name string, permissions ...id
 // signed in.
 func operator(t *testing.T, s *apitest.Server, unmasked bool, permissions ...identity.Permission) *browser {
 	t.Helper()
-	group := createGroup(t, s, "Operators", permissions...)
-	createUser(t, s, identity.User{
-		Name: "Olga Op", Email: "olga@example.com", Active: true, Groups: []int64{group.ID}, CanViewMaskedData: unmasked,
-	})
-	b := newBrowser(t, s)
-	b.signIn("olga@example.com", password)
+	b, _ := signedInAs(t, s, "olga@example.com", unmasked, permissions...)
 	return b
 }
 
@@ -154,7 +91,7 @@ func TestGroupForm(t *testing.T) {
 				`value="users.view" checked`)
 		b.post("/console/groups/new", url.Values{"name": {"taken"}, "step": {"save"}}).
 			want(t, http.StatusConflict, `value="taken"`)
-		for _, name := range []string{hostileName, strings.Repeat("界", 100), "مريم"} {
+		for _, name := range []string{hostile, strings.Repeat("界", 100), "مريم"} {
 			a := b.post("/console/groups/new", url.Values{"name": {name}, "step": {"save"}}).
 				want(t, http.StatusOK, html.EscapeString(name)).without(t, "<img")
 			for _, page := range []string{"", "/edit", "/delete", "/add"} {
@@ -228,13 +165,13 @@ func TestGroupMerge(t *testing.T) {
 		b := signedIn(t, s)
 		path := groupPath(group.ID) + "/edit"
 		first, second := b.get(path), b.get(path)
-		b.post(path, with(first.fields(), "name", "Theirs"+hostileName, "requireTfa", "true", "step", "save")).
+		b.post(path, with(first.fields(), "name", "Theirs"+hostile, "requireTfa", "true", "step", "save")).
 			want(t, http.StatusOK)
 		for _, step := range []string{"review", "save"} {
 			typed := with(second.fields(), "name", "Yours", "step", step)
 			typed["permissions"] = []string{"users.view", "audit.view"}
 			merge := b.post(path, typed).want(t, http.StatusPreconditionFailed, "Somebody else was faster",
-				html.EscapeString("Theirs"+hostileName), "Yours", "was <bdi>Support</bdi>",
+				html.EscapeString("Theirs"+hostile), "Yours", "was <bdi>Support</bdi>",
 				"Requires a second factor").without(t, "<img")
 			choice := merge.fields()
 			if got := groupAt(t, s, group.ID); got.Version != 2 || choice.Get("version") != "2" {
@@ -268,7 +205,7 @@ func TestMembers(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		group := createGroup(t, s, "Support", identity.UsersView)
 		ann := createUser(t, s, identity.User{Name: "Ann", Email: "ann@example.com", Active: true})
-		bob := createUser(t, s, identity.User{Name: hostileName, Email: "bob@example.com", Active: true})
+		bob := createUser(t, s, identity.User{Name: hostile, Email: "bob@example.com", Active: true})
 		in := createUser(t, s, identity.User{Name: "Ina", Email: "ina@example.com", Active: true, Groups: []int64{group.ID}})
 		b := signedIn(t, s)
 		path := groupPath(group.ID)

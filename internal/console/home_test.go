@@ -46,7 +46,7 @@ func TestHome(t *testing.T) {
 			s.TrySignIn("old0@example.com", "wrong", apitest.From("203.0.113.9"))
 		}
 		s.TrySignIn("new@example.com", password, apitest.From("198.51.100.1"))
-		numbers, links := figuresOf(b.get("/console").shows(t, http.StatusOK))
+		numbers, links := figuresOf(b.get("/console").want(t, http.StatusOK))
 		want := map[string]string{
 			"Not seen for 90 days": "2", "No second factor": "3", "Locked": "1", "Joined this week": "1",
 			"Tokens that end soon": "1", "Dead letters": "0", "Refused by address today": "1",
@@ -75,7 +75,7 @@ func TestHome(t *testing.T) {
 				t.Errorf("%s: %s has %d", label, link, list.Total)
 			}
 		}
-		b.get(links["Tokens that end soon"]).shows(t, http.StatusOK, "importer", "aria-current=\"true\"")
+		b.get(links["Tokens that end soon"]).want(t, http.StatusOK, "importer", "aria-current=\"true\"")
 	})
 }
 
@@ -84,14 +84,14 @@ func TestHomeDenied(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		b, _ := signedInAs(t, s, "viewer@example.com", false, identity.UsersView)
-		a := b.get("/console").shows(t, http.StatusOK, "This needs the permission tokens.manage",
+		a := b.get("/console").want(t, http.StatusOK, "This needs the permission tokens.manage",
 			"This needs the permission webhooks.manage", "This needs the permission audit.view",
-			"Administrators can give you").hides(t, "filter%5BexpiresAfter", "filter%5Breason", "could not be counted")
+			"Administrators can give you").without(t, "filter%5BexpiresAfter", "filter%5Breason", "could not be counted")
 		if numbers, _ := figuresOf(a); len(numbers) != 4 {
 			t.Errorf("%v", numbers)
 		}
 		nobody, _ := signedInAs(t, s, "nobody@example.com", false)
-		a = nobody.get("/console").shows(t, http.StatusOK, "This needs the permission users.view")
+		a = nobody.get("/console").want(t, http.StatusOK, "This needs the permission users.view")
 		if numbers, _ := figuresOf(a); len(numbers) != 0 {
 			t.Errorf("%v", numbers)
 		}

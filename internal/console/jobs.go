@@ -93,8 +93,10 @@ var jobTexts = map[identity.JobAction]struct{ text, effect string }{
 	identity.JobDeactivate:      {"Deactivate %s", "is signed out everywhere and cannot sign in. Nothing is deleted."},
 	identity.JobAddToGroup:      {"Add %s to", "gets everything that the group gives."},
 	identity.JobRemoveFromGroup: {"Take %s out of", "loses what the group gives, unless another group gives it too."},
-	identity.JobEndSessions:     {"End the sessions of %s", "has to sign in again on every device. Your own session of now stays."},
-	identity.JobDelete:          {"Delete %s", "is deleted with all data. This cannot be undone."},
+	identity.JobEndSessions: {
+		"End the sessions of %s", "has to sign in again on every device. Your own session of now stays.",
+	},
+	identity.JobDelete: {"Delete %s", "is deleted with all data. This cannot be undone."},
 }
 
 func jobRowFrom(job identity.Job, names map[int64]string, now time.Time) jobRow {
@@ -124,7 +126,6 @@ type jobView struct {
 	Deletes  bool
 	Spoken   string // what a screen reader hears while it runs
 	Failures bool   // there is a file of what failed
-	Showing  string // the state of the items that are shown; "" for all
 	Range    string
 	Prev     string
 	Next     string
@@ -178,7 +179,6 @@ func (h *handlers) showJob(c echo.Context, actor identity.Actor) error {
 	}
 	view := jobViewFrom(actor, job, h.groupNames(ctx, actor), h.now())
 	view.Items = itemRows(actor, job, items, h.people(ctx, actor, items))
-	view.Showing = state
 	for i := range view.Row.Counts {
 		view.Row.Counts[i].On = view.Row.Counts[i].Href == addressWith(nil, jobPath(id), "state", state)
 	}

@@ -46,11 +46,7 @@ func (h *handlers) groupNames(ctx context.Context, actor identity.Actor) map[int
 	if err != nil {
 		return nil
 	}
-	names := make(map[int64]string, len(groups))
-	for _, group := range groups {
-		names[group.ID] = string(group.Name)
-	}
-	return names
+	return groupNamesOf(groups)
 }
 
 func groupName(names map[int64]string, id int64) string {

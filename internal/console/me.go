@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,12 +33,6 @@ type profileForm struct {
 	Version  int64
 	Before   []field
 	Problems problems
-}
-
-// profileReview shows a change before it is saved.
-type profileReview struct {
-	Changes []change
-	Fields  []field
 }
 
 func (h *handlers) meRoutes() []api.Route {
@@ -119,7 +112,7 @@ func (h *handlers) changeProfile(c echo.Context, actor identity.Actor) error {
 		})
 	}
 	in, err := profileUpdate(values)
-	if err == nil && values.Get("step") == "edit" {
+	if err == nil && values.Get("step") == stepEdit {
 		return again(problems{}, http.StatusOK)
 	}
 	var user identity.User
@@ -129,7 +122,7 @@ func (h *handlers) changeProfile(c echo.Context, actor identity.Actor) error {
 	if err == nil && in.Match.Check(user.Version) != nil {
 		return h.mergeProfile(c, actor, user, values)
 	}
-	if err == nil && values.Get("step") == "save" {
+	if err == nil && values.Get("step") == stepSave {
 		_, err = h.service.UpdateUser(c.Request().Context(), actor, actor.UserID, in)
 		if identity.KindOf(err) == identity.Precondition { // between the look and the change
 			if user, err = h.service.User(c.Request().Context(), actor, actor.UserID); err == nil {
@@ -151,10 +144,10 @@ func (h *handlers) changeProfile(c echo.Context, actor identity.Actor) error {
 	if len(changes) == 0 {
 		return h.seeOther(c, mePath, "unchanged")
 	}
-	delete(values, "step")
-	return h.render(c, actor, http.StatusOK, "mereview", page{
-		Title: "Your change", Nav: "me", View: profileReview{changes, fieldsOf(values)},
-	})
+	return h.render(c, actor, http.StatusOK, "review", page{Title: "Your change", Nav: "me", View: reviewView{
+		Heading: "Your change", Changes: changes, Action: mePath + "/profile", Fields: keptFields(values), Save: "Save",
+		Cancel: mePath,
+	}})
 }
 
 func (h *handlers) mergeProfile(c echo.Context, actor identity.Actor, user identity.User, values url.Values) error {
@@ -172,15 +165,14 @@ func profileUpdate(values url.Values) (service.UserUpdate, error) {
 	addProblem(&wrong, identity.FieldName, err)
 	phone, err := identity.ParsePhone(values.Get(identity.FieldPhone))
 	addProblem(&wrong, identity.FieldPhone, err)
-	version, _ := strconv.ParseInt(values.Get("version"), 10, 64) // 0, which no user has, for none
 	return service.UserUpdate{
 		Change: identity.UserChange{Name: &name, Phone: &phone},
-		Match:  identity.VersionMatch{Conditional: true, Versions: []int64{version}},
+		Match:  versionIn(values),
 	}, wrong.Err()
 }
 
-// changePassword changes the operator's password. The browser gets another cookie: whoever
-// has a copy of the old one is out, as all other sessions are.
+// changePassword changes the operator's password. The browser gets another cookie: a
+// copy of the old one is worth nothing, and all other sessions end.
 func (h *handlers) changePassword(c echo.Context, actor identity.Actor) error {
 	values, err := form(c)
 	if err != nil {

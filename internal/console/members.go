@@ -44,11 +44,8 @@ type failedRow struct {
 }
 
 func (h *handlers) askMembers(c echo.Context, actor identity.Actor) error {
-	group, err := h.groupOf(c, actor)
+	group, err := h.groupFor(c, actor, deniedMembers)
 	if err != nil {
-		return err
-	}
-	if err := errDenied(deniedMembers(actor, group)); err != nil {
 		return err
 	}
 	return h.renderMembers(c, actor, http.StatusOK, group, membersView{})
@@ -67,11 +64,8 @@ func (h *handlers) addMembers(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	group, err := h.groupOf(c, actor)
+	group, err := h.groupFor(c, actor, deniedMembers)
 	if err != nil {
-		return err
-	}
-	if err := errDenied(deniedMembers(actor, group)); err != nil {
 		return err
 	}
 	view := membersView{Pasted: values.Get(fieldPeople)}
@@ -148,12 +142,11 @@ func (h *handlers) setMembers(ctx context.Context, actor identity.Actor, groupID
 ) (done int, failed []failedRow, err error) {
 	for _, id := range ids {
 		user, err := h.setMember(ctx, actor, groupID, id, member)
-		switch identity.KindOf(err) {
-		case identity.Internal, identity.Unavailable:
-			if err != nil {
-				return done, failed, err
-			}
+		switch kind := identity.KindOf(err); {
+		case err == nil:
 			done++
+		case kind == identity.Internal || kind == identity.Unavailable:
+			return done, failed, err
 		default:
 			if user.ID == 0 {
 				user = identity.User{ID: id, Name: identity.Name(fmt.Sprintf("User %d", id))}

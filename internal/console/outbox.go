@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -66,16 +65,12 @@ func statesOf(q *api.Query, all ...delivery.State) []delivery.State {
 		string(delivery.Done)))}
 }
 
-func messagesPage(q *api.Query) identity.Page {
-	return identity.Page{Limit: int(q.Int("limit", 1, maxRows, defaultRows)), Offset: q.Int("offset", 0, math.MaxInt64, 0)}
-}
-
 func (h *handlers) listOutbox(c echo.Context, actor identity.Actor) error {
 	if dropEmpty(c) {
 		return toCleanAddress(c)
 	}
 	q := api.NewQuery(c)
-	filter, at := outboxFilterOf(q), messagesPage(q)
+	filter, at := outboxFilterOf(q), pageIn(q)
 	filter.States = statesOf(q, delivery.Pending, delivery.Dead)
 	if err := q.Err(); err != nil {
 		return err
@@ -219,13 +214,4 @@ func (h *handlers) retryDead(c echo.Context, actor identity.Actor, filter delive
 		return h.seeOther(c, next, "nothing_retried")
 	}
 	return h.seeOther(c, next, "dead_retried")
-}
-
-// versionIn reads the version that a form was made for. Without one it matches nothing.
-func versionIn(values url.Values) identity.VersionMatch {
-	match := identity.VersionMatch{Conditional: true}
-	if version, err := strconv.ParseInt(values.Get("version"), 10, 64); err == nil {
-		match.Versions = []int64{version}
-	}
-	return match
 }

@@ -59,5 +59,6 @@ func (h *handlers) prove(c echo.Context, actor identity.Actor) error {
 }
 
 func (h *handlers) renderProof(c echo.Context, actor identity.Actor, status int, view proofView) error {
-	return h.render(c, identity.Actor{Source: actor.Source}, status, "prove", page{Title: "Prove that it is you", View: view})
+	return h.render(c, identity.Actor{Source: actor.Source}, status, "prove",
+		page{Title: "Prove that it is you", View: view})
 }

@@ -128,8 +128,14 @@ func (h *handlers) askEndSessions(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	return h.render(c, actor, http.StatusOK, "endsessions", page{
-		Title: "End sessions", Nav: "me", View: count(max(total-1, 0), "other session"),
+	others := count(max(total-1, 0), "other session")
+	return h.render(c, actor, http.StatusOK, "confirm", page{
+		Title: "End sessions", Nav: "me", View: confirmView{
+			Heading: "End all your other sessions?", Up: link{mePath, "Me"}, Action: mePath + "/sessions/end",
+			Texts: []string{"This ends " + others + ". Sign-ins that wait for a code and links to choose a new password end " +
+				"as well. This session stays."},
+			Button: "End " + others,
+		},
 		API: h.apiCall(c, http.MethodDelete, "/api/v2/users/me/sessions", nil, ""),
 	})
 }

@@ -39,9 +39,9 @@ func tokenFormFrom(actor identity.Actor, values url.Values, list problems, now t
 	view := tokenForm{
 		Problems: list, Name: values.Get(identity.FieldName), UserID: values.Get(identity.FieldUserID),
 		Permissions: permissionBoxes(actor, values[identity.FieldPermissions]),
-		Unmasked:    values.Get(identity.FieldCanViewMaskedData) == "true",
+		Unmasked:    values.Get(identity.FieldCanViewMaskedData) == ticked,
 		Addresses:   values.Get(identity.FieldAllowList),
-		Ends:        values.Get(identity.FieldExpiresAt), Never: values.Get(fieldNever) == "true",
+		Ends:        values.Get(identity.FieldExpiresAt), Never: values.Get(fieldNever) == ticked,
 		First: now.UTC().Format(dateLayout), Last: now.UTC().Add(identity.MaxTokenPeriod - day).Format(dateLayout),
 	}
 	if !actor.CanViewMaskedData {
@@ -60,16 +60,17 @@ func tokenIn(values url.Values) (token identity.Token, end *time.Time, err error
 	token.Name, err = identity.ParseLabel(values.Get(identity.FieldName))
 	addProblem(&list, identity.FieldName, err)
 	token.Permissions = permissionsIn(values[identity.FieldPermissions], &list)
-	token.CanViewMaskedData = values.Get(identity.FieldCanViewMaskedData) == "true"
+	token.CanViewMaskedData = values.Get(identity.FieldCanViewMaskedData) == ticked
 	if text := strings.TrimSpace(values.Get(identity.FieldUserID)); text != "" {
 		if token.UserID, err = strconv.ParseInt(text, 10, 64); err != nil || token.UserID < 1 {
 			list.Add(identity.FieldUserID, "invalid_id", "must be the id of a user, a number")
 		}
 	}
-	token.AllowList = allowListIn(values.Get(identity.FieldAllowList), &list)
+	token.AllowList = parsedLines(&list, identity.FieldAllowList, values, identity.MaxAllowListEntries,
+		identity.ParseAddressRange)
 	text := values.Get(identity.FieldExpiresAt)
 	switch {
-	case values.Get(fieldNever) == "true":
+	case values.Get(fieldNever) == ticked:
 		end = &time.Time{}
 	case text != "":
 		date, err := time.Parse(dateLayout, text)
@@ -79,26 +80,6 @@ func tokenIn(values url.Values) (token identity.Token, end *time.Time, err error
 		end = new(date.Add(day - time.Second)) // the end of that day
 	}
 	return token, end, list.Err()
-}
-
-// allowListIn reads addresses and ranges, one per line. It adds what is wrong to the
-// problems, by the line.
-func allowListIn(text string, list *identity.Problems) identity.AllowList {
-	entries := identity.AllowList{}
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		entry, err := identity.ParseAddressRange(line)
-		addProblem(list, identity.FieldAllowList+"["+strconv.Itoa(i)+"]", err)
-		entries = append(entries, entry)
-	}
-	if len(entries) > identity.MaxAllowListEntries {
-		list.Add(identity.FieldAllowList, "too_long",
-			"must have at most "+strconv.Itoa(identity.MaxAllowListEntries)+" lines")
-	}
-	return entries
 }
 
 func (h *handlers) newToken(c echo.Context, actor identity.Actor) error {
@@ -151,7 +132,6 @@ func (h *handlers) tokenFailed(c echo.Context, actor identity.Actor, values url.
 func (h *handlers) reviewToken(c echo.Context, actor identity.Actor, token identity.Token, end *time.Time,
 	values url.Values,
 ) error {
-	ctx := c.Request().Context()
 	shown := token
 	if end != nil {
 		shown.ExpiresAt = *end
@@ -165,12 +145,11 @@ func (h *handlers) reviewToken(c echo.Context, actor identity.Actor, token ident
 		values.Set(fieldLatest, strconv.FormatInt(latest[n-1].ID, 10))
 	}
 	view := reviewView{
-		Heading: "Create this token?", Action: tokensPath + "/new", Save: "Create the token",
+		Heading: "Create this token?", Action: tokensPath + "/new", Save: "Create the token", Cancel: tokensPath,
 		Rights:  permissionRows(token.Permissions),
 		Message: "Who has the secret will be able to do this:", Fields: keptFields(values),
 	}
-	row := tokenRowFrom(shown, h.namesOf(ctx, actor, []identity.Token{token}), h.now())
-	view.Changes = tokenChanges(shown, row, end)
+	view.Changes = tokenChanges(shown, h.tokenRow(c, actor, shown), end)
 	return h.render(c, actor, http.StatusOK, "review", tokensPage("New token", view,
 		h.apiCall(c, http.MethodPost, "/api/v2/tokens", nil, tokenBody(token, end))))
 }
@@ -226,23 +205,17 @@ func tokenBody(token identity.Token, end *time.Time) string {
 	return jsonText(body)
 }
 
-// secretView is the one page that shows the secret of a token.
-type secretView struct {
-	Row    tokenRow
-	Secret string
-}
-
 func (h *handlers) saveToken(c echo.Context, actor identity.Actor, token identity.Token, end *time.Time,
 	values url.Values,
 ) error {
-	ctx := c.Request().Context()
-	created, secret, err := h.service.CreateToken(ctx, actor, token, end)
+	created, secret, err := h.service.CreateToken(c.Request().Context(), actor, token, end)
 	if err != nil {
 		return h.tokenFailed(c, actor, values, err)
 	}
-	row := tokenRowFrom(created, h.namesOf(ctx, actor, []identity.Token{created}), h.now())
-	return h.render(c, actor, http.StatusCreated, "tokensecret",
-		tokensPage("The secret of a token", secretView{row, secret}, nil))
+	row := h.tokenRow(c, actor, created)
+	return h.render(c, actor, http.StatusCreated, "secret", tokensPage("The secret of a token", secretView{
+		Heading: "The token is created", Name: row.Name, Secret: secret, Token: &row, Next: tokensPath,
+	}, nil))
 }
 
 // refuseTwin returns a Conflict if the caller has made a token with this name since the

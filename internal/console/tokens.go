@@ -151,26 +151,13 @@ func periodsFrom(values url.Values, now time.Time) []period {
 	return list
 }
 
-// namesOf returns the names of the users of tokens, by id. A page must not fail for them:
-// without a name it shows the number.
+// namesOf returns the names of the users of tokens, by id.
 func (h *handlers) namesOf(ctx context.Context, actor identity.Actor, tokens []identity.Token) map[int64]string {
-	ids := map[string]bool{}
+	ids := map[int64]bool{}
 	for _, token := range tokens {
-		for _, id := range []int64{token.UserID, token.CreatedBy.UserID} {
-			if id != 0 {
-				ids[strconv.FormatInt(id, 10)] = true
-			}
-		}
+		ids[token.UserID], ids[token.CreatedBy.UserID] = true, true
 	}
-	people, err := h.service.FindUsers(ctx, actor, sortedKeys(ids))
-	if err != nil {
-		return nil
-	}
-	names := map[int64]string{}
-	for _, user := range people.Users {
-		names[user.ID] = string(user.Name)
-	}
-	return names
+	return h.userNames(ctx, actor, ids)
 }
 
 func tokenRowFrom(token identity.Token, names map[int64]string, now time.Time) tokenRow {
@@ -221,18 +208,15 @@ func (h *handlers) tokenOf(c echo.Context, actor identity.Actor) (identity.Token
 	return h.service.Token(c.Request().Context(), actor, id)
 }
 
-// tokenView is the page of one token, and the question before it is revoked.
+// tokenView is the page of one token.
 type tokenView struct {
 	Row    tokenRow
 	Denied string // why the caller cannot revoke it
 }
 
-func (h *handlers) renderToken(c echo.Context, actor identity.Actor, name, title string, token identity.Token,
-	call *apiCall,
-) error {
-	names := h.namesOf(c.Request().Context(), actor, []identity.Token{token})
-	view := tokenView{Row: tokenRowFrom(token, names, h.now()), Denied: deniedRevoke(actor, token)}
-	return h.render(c, actor, http.StatusOK, name, tokensPage(title, view, call))
+// tokenRow returns a token as pages show it.
+func (h *handlers) tokenRow(c echo.Context, actor identity.Actor, token identity.Token) tokenRow {
+	return tokenRowFrom(token, h.namesOf(c.Request().Context(), actor, []identity.Token{token}), h.now())
 }
 
 func (h *handlers) showToken(c echo.Context, actor identity.Actor) error {
@@ -240,8 +224,9 @@ func (h *handlers) showToken(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	return h.renderToken(c, actor, "token", string(token.Name), token,
-		h.apiCall(c, http.MethodGet, apiTokenPath(token.ID), nil, ""))
+	view := tokenView{Row: h.tokenRow(c, actor, token), Denied: deniedRevoke(actor, token)}
+	return h.render(c, actor, http.StatusOK, "token", tokensPage(string(token.Name), view,
+		h.apiCall(c, http.MethodGet, apiTokenPath(token.ID), nil, "")))
 }
 
 func apiTokenPath(id int64) string { return "/api/v2/tokens/" + strconv.FormatInt(id, 10) }
@@ -266,8 +251,12 @@ func (h *handlers) askRevokeToken(c echo.Context, actor identity.Actor) error {
 	if err := errDenied(deniedRevoke(actor, token)); err != nil {
 		return err
 	}
-	return h.renderToken(c, actor, "tokenrevoke", "Revoke "+string(token.Name), token,
-		h.apiCall(c, http.MethodDelete, apiTokenPath(token.ID), nil, ""))
+	row := h.tokenRow(c, actor, token)
+	return h.render(c, actor, http.StatusOK, "confirm", tokensPage("Revoke "+row.Name, confirmView{
+		Heading: "Revoke this token?", Up: link{row.Href, row.Name}, Token: &row, Action: row.Href + "/revoke",
+		Texts:  []string{"1 token stops working at once. Programs that use it are refused. This cannot be undone."},
+		Button: "Revoke the token",
+	}, h.apiCall(c, http.MethodDelete, apiTokenPath(token.ID), nil, "")))
 }
 
 // revokeToken revokes a token. One that is revoked already is no error: that is what the

@@ -31,7 +31,7 @@ func TestTokenSecret(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		b := signedIn(t, s)
 		typed := with(b.get("/console/tokens/new").want(t, http.StatusOK, `value="2027-02-20"`).fields(),
-			"name", hostileName, "permissions", "users.view", "ipWhitelist", "127.0.0.0/8\r\n", "step", "review")
+			"name", hostile, "permissions", "users.view", "ipWhitelist", "127.0.0.0/8\r\n", "step", "review")
 		review := b.post("/console/tokens/new", typed).want(t, http.StatusOK, "Create this token?", "127.0.0.0/8",
 			"20 February 2027, 23:59:59 UTC", "See users and search", "expiresAt").without(t, "<img", "rst_")
 		a := b.post("/console/tokens/new", with(review.fields(), "step", "save")).

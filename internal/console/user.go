@@ -73,7 +73,7 @@ func profileViewFrom(actor identity.Actor, user identity.User, names map[int64]s
 		Reason: blockedText(user.BlockedCode), Addresses: allowedText(actor, user), Unmasked: user.CanViewMaskedData,
 	}
 	for _, id := range user.Groups {
-		view.Groups = append(view.Groups, link{Prefix + "/groups/" + strconv.FormatInt(id, 10), groupName(names, id)})
+		view.Groups = append(view.Groups, link{groupPath(id), groupName(names, id)})
 	}
 	for _, tag := range user.ClientTags {
 		view.Tags = append(view.Tags, tagLine(tag))
@@ -162,13 +162,18 @@ func mayDelete(actor identity.Actor, id int64) string {
 
 // mayMailLink returns why the caller cannot have a link mailed to a user.
 func mayMailLink(actor identity.Actor, user identity.User) string {
-	switch {
-	case !user.Active:
+	if !user.Active {
 		return "An inactive user gets no link. Activate the user first."
-	case !actor.SeesUnmasked(user.ID):
-		return "This needs the right to see unmasked data. A member of the group Administrators can give it to you."
 	}
-	return ""
+	return lacksUnmasked(actor, user.ID)
+}
+
+// lacksUnmasked returns why the caller sees masks of a user; "" if it sees all.
+func lacksUnmasked(actor identity.Actor, id int64) string {
+	if actor.SeesUnmasked(id) {
+		return ""
+	}
+	return "This needs the right to see unmasked data. A member of the group Administrators can give it to you."
 }
 
 func mayInvite(actor identity.Actor, user identity.User) string {

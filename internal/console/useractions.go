@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -121,9 +120,7 @@ func (h *handlers) doAct(act userAct) api.Handler {
 		if err != nil {
 			return err
 		}
-		version, _ := strconv.ParseInt(values.Get("version"), 10, 64)
-		err = act.execute(h.service, c.Request().Context(), actor, user.ID,
-			identity.VersionMatch{Conditional: true, Versions: []int64{version}})
+		err = act.execute(h.service, c.Request().Context(), actor, user.ID, versionIn(values))
 		switch p, isProblem := problemsOf(err); {
 		case err == nil && (act.method == http.MethodDelete && actor.Is(user.ID)):
 			return h.seeOther(c, Prefix, "deleted")
@@ -207,11 +204,11 @@ func holdingFrom[T any](actor identity.Actor, held identity.Held[T], noun, one, 
 }
 
 func tokenLink(t identity.Token) link {
-	return link{Prefix + "/tokens/" + strconv.FormatInt(t.ID, 10), string(t.Name)}
+	return link{tokenPath(t.ID), string(t.Name)}
 }
 
 func webhookLink(w identity.Webhook) link {
-	return link{Prefix + "/webhooks/" + strconv.FormatInt(w.ID, 10), fmt.Sprintf("Webhook %d", w.ID)}
+	return link{placeOf("webhooks", w.ID), fmt.Sprintf("Webhook %d", w.ID)}
 }
 
 func heldSessionsText(n int64) string {

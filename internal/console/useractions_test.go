@@ -32,29 +32,29 @@ func TestUserActs(t *testing.T) {
 		}, nil); err != nil {
 			t.Fatal(err)
 		}
-		a := b.get(path+"/deactivate").shows(t, http.StatusOK, "signed out everywhere", "2 sessions, which end",
+		a := b.get(path+"/deactivate").want(t, http.StatusOK, "signed out everywhere", "2 sessions, which end",
 			"1 token that the user has made, which goes on working.", "importer",
-			"No token that acts for the user.", "No webhook", "Mary &lt;img", `-d &#39;{&#34;active&#34;:false}&#39;`).hides(t, hostile)
-		values := formIn(t, a)
-		b.post(path+"/deactivate", values).shows(t, http.StatusOK, "The user is inactive", "Inactive")
+			"No token that acts for the user.", "No webhook", "Mary &lt;img", `-d &#39;{&#34;active&#34;:false}&#39;`).without(t, hostile)
+		values := a.fields()
+		b.post(path+"/deactivate", values).want(t, http.StatusOK, "The user is inactive", "Inactive")
 		if got := userAt(t, s, user.ID); got.Active || got.Version != 2 {
 			t.Errorf("%+v", got)
 		}
-		theirs.get("/console/users").shows(t, http.StatusUnauthorized)
+		theirs.get("/console/users").want(t, http.StatusUnauthorized)
 		// Sent again, it is stale; the page shows things as they are.
-		b.post(path+"/deactivate", values).shows(t, http.StatusPreconditionFailed, "changed this user meanwhile")
-		b.post(path+"/delete", values).shows(t, http.StatusPreconditionFailed, "changed this user meanwhile")
-		b.post(path+"/activate", formIn(t, b.get(path+"/activate").hides(t, "still holds"))).
-			shows(t, http.StatusOK, "The user is active.")
-		a = b.get(path+"/delete").shows(t, http.StatusOK, "cannot be undone", "No session", "1 token")
-		b.post(path+"/delete", formIn(t, a)).shows(t, http.StatusOK, "The user is deleted.", `id="total"`)
+		b.post(path+"/deactivate", values).want(t, http.StatusPreconditionFailed, "changed this user meanwhile")
+		b.post(path+"/delete", values).want(t, http.StatusPreconditionFailed, "changed this user meanwhile")
+		b.post(path+"/activate", b.get(path+"/activate").without(t, "still holds").fields()).
+			want(t, http.StatusOK, "The user is active.")
+		a = b.get(path+"/delete").want(t, http.StatusOK, "cannot be undone", "No session", "1 token")
+		b.post(path+"/delete", a.fields()).want(t, http.StatusOK, "The user is deleted.", `id="total"`)
 		for _, gone := range []string{"", "/edit", "/delete", "/deactivate"} {
-			b.get(path+gone).shows(t, http.StatusNotFound, "There is nothing here")
+			b.get(path+gone).want(t, http.StatusNotFound, "There is nothing here")
 		}
-		b.post(path+"/delete", formIn(t, a)).shows(t, http.StatusNotFound)
-		b.post(path+"/edit", url.Values{"step": {"save"}}).shows(t, http.StatusNotFound)
-		b.post(path+"/invite", nil).shows(t, http.StatusNotFound)
-		b.post(path+"/reset-link", nil).shows(t, http.StatusNotFound)
+		b.post(path+"/delete", a.fields()).want(t, http.StatusNotFound)
+		b.post(path+"/edit", url.Values{"step": {"save"}}).want(t, http.StatusNotFound)
+		b.post(path+"/invite", nil).want(t, http.StatusNotFound)
+		b.post(path+"/reset-link", nil).want(t, http.StatusNotFound)
 	})
 }
 
@@ -64,8 +64,8 @@ func TestUserActsRefused(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		b := signedIn(t, s) // the only administrator
 		for _, act := range []string{"/deactivate", "/delete"} {
-			a := b.get("/console/users/1"+act).shows(t, http.StatusOK, "This is you.")
-			b.post("/console/users/1"+act, formIn(t, a)).shows(t, http.StatusConflict, "the last active administrator", "This is you.")
+			a := b.get("/console/users/1"+act).want(t, http.StatusOK, "This is you.")
+			b.post("/console/users/1"+act, a.fields()).want(t, http.StatusConflict, "the last active administrator", "This is you.")
 		}
 		jane, err := s.Service.Authenticate(t.Context(), s.SignInWith(email, password).AccessToken.Token, identity.Origin{})
 		for _, name := range []identity.Label{"secret name", "secret name 2"} {
@@ -78,17 +78,17 @@ func TestUserActsRefused(t *testing.T) {
 		}
 		helper, self := signedInAs(t, s, "helper@example.com", false, identity.UsersUpdate, identity.UsersDelete)
 		for _, act := range []string{"/deactivate", "/delete"} {
-			a := helper.get("/console/users/1"+act).shows(t, http.StatusOK, "2 tokens that the user has made", "needs the permission tokens.manage").
-				hides(t, email, "secret name")
-			helper.post("/console/users/1"+act, formIn(t, a)).
-				shows(t, http.StatusForbidden, "permissions that you do not hold yourself").hides(t, email)
+			a := helper.get("/console/users/1"+act).want(t, http.StatusOK, "2 tokens that the user has made", "needs the permission tokens.manage").
+				without(t, email, "secret name")
+			helper.post("/console/users/1"+act, a.fields()).
+				want(t, http.StatusForbidden, "permissions that you do not hold yourself").without(t, email)
 		}
 		if got := userAt(t, s, 1); !got.Active || got.Version != 1 {
 			t.Errorf("%+v", got)
 		}
 		// Oneself: then one is signed out.
-		helper.post(pathOf(self)+"/delete", formIn(t, helper.get(pathOf(self)+"/delete"))).shows(t, http.StatusUnauthorized)
-		helper.get("/console").shows(t, http.StatusUnauthorized)
+		helper.post(pathOf(self)+"/delete", helper.get(pathOf(self)+"/delete").fields()).want(t, http.StatusUnauthorized)
+		helper.get("/console").want(t, http.StatusUnauthorized)
 	})
 }
 
@@ -99,24 +99,24 @@ func TestMailedLinks(t *testing.T) {
 		b := signedIn(t, s)
 		user := createUser(t, s, mary())
 		path := pathOf(user)
-		b.get(path).shows(t, http.StatusOK, `action="`+path+`/invite"`).hides(t, "/reset-link")
+		b.get(path).want(t, http.StatusOK, `action="`+path+`/invite"`).without(t, "/reset-link")
 		for range 5 {
-			b.post(path+"/invite", nil).shows(t, http.StatusOK, "An invitation is on its way.")
+			b.post(path+"/invite", nil).want(t, http.StatusOK, "An invitation is on its way.")
 		}
-		b.post(path+"/invite", nil).shows(t, http.StatusTooManyRequests, "Too many tries")
+		b.post(path+"/invite", nil).want(t, http.StatusTooManyRequests, "Too many tries")
 		if mail := s.Mail(); mail.Kind != delivery.MailInvitation || mail.To != "mary@example.com" {
 			t.Errorf("%+v", mail)
 		}
 		s.SignInWith("mary@example.com", password)
-		b.post(path+"/invite", nil).shows(t, http.StatusConflict, "has signed in before")
-		b.get(path).shows(t, http.StatusOK, `action="`+path+`/reset-link"`).hides(t, "/invite\"")
-		b.post(path+"/reset-link", nil).shows(t, http.StatusOK, "choose another password is on its way")
+		b.post(path+"/invite", nil).want(t, http.StatusConflict, "has signed in before")
+		b.get(path).want(t, http.StatusOK, `action="`+path+`/reset-link"`).without(t, "/invite\"")
+		b.post(path+"/reset-link", nil).want(t, http.StatusOK, "choose another password is on its way")
 		if mail := s.Mail(); mail.Kind != delivery.MailPasswordReset || mail.To != "mary@example.com" {
 			t.Errorf("%+v", mail)
 		}
 		masked, _ := signedInAs(t, s, "masked@example.com", false, identity.UsersUpdate)
-		masked.get(path).shows(t, http.StatusOK, "Send reset link</b> This needs the right to see unmasked data")
-		masked.post(path+"/reset-link", nil).shows(t, http.StatusConflict, "unmasked data").hides(t, "mary@example.com")
+		masked.get(path).want(t, http.StatusOK, "Send reset link</b> This needs the right to see unmasked data")
+		masked.post(path+"/reset-link", nil).want(t, http.StatusConflict, "unmasked data").without(t, "mary@example.com")
 		if mails := s.Mails(); len(mails) != 0 {
 			t.Errorf("%+v", mails)
 		}

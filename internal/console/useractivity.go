@@ -40,14 +40,7 @@ func (h *handlers) showUserActivity(c echo.Context, actor identity.Actor) error 
 	query := identity.EventQuery{
 		Filter: identity.EventFilter{UserID: user.ID}, Limit: int(q.Int("limit", 1, maxRows, defaultRows)),
 	}
-	if q.Has("after") {
-		const maxLength = 4096
-		cursor, err := identity.ParseCursor(q.Text("after", maxLength))
-		if err != nil || cursor.Sort != query.Filter.Sort() || !cursor.Descending {
-			q.Fail("after", "invalid_cursor", "is no page of this list: begin with the first page")
-		}
-		query.After = &cursor
-	}
+	query.After = cursorIn(q, query.Filter)
 	if err := q.Err(); err != nil {
 		return err
 	}
@@ -59,7 +52,8 @@ func (h *handlers) showUserActivity(c echo.Context, actor identity.Actor) error 
 	}
 	if view.Denied == "" {
 		view.Rows = eventRowsFrom(events.Events, h.eventNames(ctx, actor, events.Events), h.now())
-		view.page(user.ID, events, query, c.QueryParams())
+		view.Range, view.Prev, view.Next = eventPager(events, query, c.QueryParams(), userPath(user.ID)+"/activity")
+		view.All, view.By = activityOf("filter[user]", user.ID), activityOf("filter[actor]", user.ID)
 	}
 	parameters := url.Values{"filter[user]": {strconv.FormatInt(user.ID, 10)}}
 	for name, list := range c.QueryParams() {
@@ -69,22 +63,4 @@ func (h *handlers) showUserActivity(c echo.Context, actor identity.Actor) error 
 		Title: "Activity of a user", Nav: "users", View: view,
 		API: h.apiCall(c, http.MethodGet, "/api/v2/events", parameters, ""),
 	})
-}
-
-// page sets what the view says of its page, and where others are.
-func (v *userActivityView) page(id int64, events identity.EventPage, query identity.EventQuery, values url.Values) {
-	path := userPath(id) + "/activity"
-	v.All, v.By = activityOf("filter[user]", id), activityOf("filter[actor]", id)
-	v.Range = count(int64(len(v.Rows)), "older event")
-	if query.After == nil {
-		v.Range = "The latest " + number(int64(len(v.Rows))) + " of " + number(events.Total)
-		if events.TotalIsLowerBound {
-			v.Range += " or more"
-		}
-	} else {
-		v.Prev = addressWith(values, path, "after", "")
-	}
-	if events.Next != nil {
-		v.Next = addressWith(values, path, "after", events.Next.String())
-	}
 }

@@ -41,7 +41,11 @@ var userFilters = []struct {
 }{
 	{param: paramName, label: "Name", also: true},
 	{param: paramEmail, label: "E-mail", also: true},
-	{paramStatus, "Status", "any", []option{{Value: "active", Text: "active"}, {Value: "inactive", Text: "inactive"}}, false},
+	{
+		paramStatus, "Status", "any",
+		[]option{{Value: "active", Text: "active"}, {Value: "inactive", Text: "inactive"}},
+		false,
+	},
 	{paramGroup, "Group", "any", nil, false},
 	{paramTFA, "Second factor", "any", []option{{Value: "true", Text: "on"}, {Value: "false", Text: "off"}}, false},
 	{

@@ -13,7 +13,7 @@ import (
 	"github.com/rosterhq/roster/internal/service"
 )
 
-// userFormView is the form of a user, or the page that shows what it will change.
+// userFormView is the form of a user.
 type userFormView struct {
 	Head     userHead
 	Values   url.Values
@@ -23,10 +23,6 @@ type userFormView struct {
 	Groups   groupChoices
 	Before   []field
 	Problems problems
-
-	Changes []change
-	Effects []string
-	Fields  []field // of the review
 }
 
 // Value returns the first value of a field.
@@ -97,7 +93,7 @@ func (h *handlers) editUser(c echo.Context, actor identity.Actor) error {
 	// What the form had is taken, or refused: nothing that was typed is dropped in silence.
 	e.all = e.values.Has(identity.FieldEmail)
 	step := e.values.Get("step")
-	if step == "filter" || step == "edit" {
+	if step == stepFilter || step == stepEdit {
 		return h.renderUserForm(c, actor, e, http.StatusOK, problems{})
 	}
 	if e.values.Get("version") != strconv.FormatInt(e.user.Version, 10) {
@@ -114,7 +110,7 @@ func (h *handlers) editUser(c echo.Context, actor identity.Actor) error {
 	switch {
 	case len(changes) == 0:
 		return h.seeOther(c, userPath(e.user.ID), "unchanged")
-	case step == "save":
+	case step == stepSave:
 		return h.saveUser(c, actor, e, change)
 	}
 	return h.reviewUser(c, actor, e, changes)
@@ -175,16 +171,18 @@ func (e userEdit) view(h *handlers, actor identity.Actor) userFormView {
 
 // reviewUser shows what the form will change.
 func (h *handlers) reviewUser(c echo.Context, actor identity.Actor, e userEdit, changes identity.Changes) error {
-	view := e.view(h, actor)
-	view.Changes, view.Effects = changesFrom(changes, groupNamesOf(e.groups)), effectsOf(changes)
-	for _, f := range fieldsOf(e.values) {
-		if f.Name != "step" && f.Name != fieldGroupFilter {
-			view.Fields = append(view.Fields, f)
-		}
+	path, notify := userPath(e.user.ID), e.values.Get(fieldNotify) == ticked
+	view := reviewView{
+		Heading: reviewHeading, Up: link{path, string(e.user.Name)}, Warnings: effectsOf(changes),
+		Changes: changesFrom(changes, groupNamesOf(e.groups)), Action: path + "/edit", Fields: keptFields(e.values),
+		Save: "Save", Cancel: path,
 	}
-	body := jsonOf(changes, e.values.Get(fieldNotify) == ticked)
-	return h.render(c, actor, http.StatusOK, "userreview", page{
-		Title: "Review the changes", Nav: "users", View: view,
+	if notify {
+		view.Message = "The user is told by mail, if the e-mail address or the second factor changes."
+	}
+	body := jsonOf(changes, notify)
+	return h.render(c, actor, http.StatusOK, "review", page{
+		Title: reviewHeading, Nav: "users", View: view,
 		API: h.apiCall(c, http.MethodPatch, apiUserPath(e.user.ID), nil, body),
 	})
 }

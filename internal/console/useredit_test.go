@@ -35,7 +35,7 @@ func TestProfile(t *testing.T) {
 		user := mary()
 		user.Active, user.BlockedCode = false, identity.EmailChanged
 		user = createUser(t, s, user)
-		b.get(pathOf(user)).shows(t, http.StatusOK, "Mary Ann Evans", "mary@example.com", "&#43;18043257762", "Inactive",
+		b.get(pathOf(user)).want(t, http.StatusOK, "Mary Ann Evans", "mary@example.com", "&#43;18043257762", "Inactive",
 			"not confirmed yet", "Any address", ">vip<", "{&#34;id&#34;:7}", "Sees unmasked data",
 			`href="`+pathOf(user)+`/edit"`, "An inactive user gets no link", `href="`+pathOf(user)+`/activate"`)
 	})
@@ -48,20 +48,20 @@ func TestEditUser(t *testing.T) {
 		b := signedIn(t, s)
 		user := createUser(t, s, mary())
 		path := pathOf(user) + "/edit"
-		a := b.get(path).shows(t, http.StatusOK, "data-guard", `value="mary@example.com"`)
-		values := typed(formIn(t, a), "step", "review", "name", "Mary <b>", "phone", "", "tfa", "true", "groups", "1",
+		a := b.get(path).want(t, http.StatusOK, "data-guard", `value="mary@example.com"`)
+		values := with(a.fields(), "step", "review", "name", "Mary <b>", "phone", "", "tfa", "true", "groups", "1",
 			"clientTags", "vip\r\n\r\n{\"id\":8,\"name\":\"x\"}\r\n", "sendNotify", "true")
-		a = b.post(path, values).shows(t, http.StatusOK, "Review the changes", "<del><bdi>Mary Ann Evans</bdi></del>",
+		a = b.post(path, values).want(t, http.StatusOK, "Review the changes", "<del><bdi>Mary Ann Evans</bdi></del>",
 			"<ins><bdi>Mary &lt;b&gt;</bdi></ins>", "<ins><bdi>Administrators</bdi></ins>", "needs a code to sign in",
 			"-X PATCH", "/api/v2/users/2")
 		if got := userAt(t, s, user.ID); got.Version != 1 {
 			t.Fatalf("the review has saved: %+v", got)
 		}
-		again := b.post(path, typed(formIn(t, a), "step", "edit")).shows(t, http.StatusOK, `value="Mary &lt;b&gt;"`)
-		if got := formIn(t, again); got.Get("version") != "1" || got.Get("before.name") != "Mary Ann Evans" {
+		again := b.post(path, with(a.fields(), "step", "edit")).want(t, http.StatusOK, `value="Mary &lt;b&gt;"`)
+		if got := again.fields(); got.Get("version") != "1" || got.Get("before.name") != "Mary Ann Evans" {
 			t.Errorf("%v", got)
 		}
-		b.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "The changes are saved.", "Mary &lt;b&gt;")
+		b.post(path, with(a.fields(), "step", "save")).want(t, http.StatusOK, "The changes are saved.", "Mary &lt;b&gt;")
 		got := userAt(t, s, user.ID)
 		if got.Name != "Mary <b>" || got.Phone != "" || !got.TFA || !slices.Equal(got.Groups, []int64{1}) ||
 			len(got.ClientTags) != 2 || *got.ClientTags[1].Name != "x" || got.Version != 2 {
@@ -71,8 +71,8 @@ func TestEditUser(t *testing.T) {
 			t.Errorf("%+v", mail)
 		}
 		// Sent twice, as by a double click, it does no harm.
-		b.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "Nothing had to be changed.")
-		b.post(path, typed(formIn(t, b.get(path)), "step", "review")).shows(t, http.StatusOK, "Nothing had to be changed.")
+		b.post(path, with(a.fields(), "step", "save")).want(t, http.StatusOK, "Nothing had to be changed.")
+		b.post(path, with(b.get(path).fields(), "step", "review")).want(t, http.StatusOK, "Nothing had to be changed.")
 		if got := userAt(t, s, user.ID); got.Version != 2 {
 			t.Errorf("%+v", got)
 		}
@@ -86,27 +86,27 @@ func TestEditUserErrors(t *testing.T) {
 		b := signedIn(t, s)
 		user := createUser(t, s, mary())
 		path := pathOf(user) + "/edit"
-		fresh := func() url.Values { return typed(formIn(t, b.get(path)), "step", "review") }
-		b.post(path, typed(fresh(), "name", " ", "email", "no address"+hostile, "phone", "12", "clientTags", "ok\n{\"id\":\"x\"}")).
-			shows(t, http.StatusBadRequest, `href="#f-name"`, `id="problems"`, "autofocus", `aria-invalid="true"`,
-				"no address&lt;img", `value="12"`, "Line 2", `data-guard="edited"`).hides(t, hostile)
-		b.post(path, typed(fresh(), "groups", "99")).shows(t, http.StatusOK, "Group 99")
-		b.post(path, typed(fresh(), "groups", "99", "step", "save")).shows(t, http.StatusBadRequest, `href="#f-groups`, "Group 99")
-		b.post(path, typed(fresh(), "groups", "x")).shows(t, http.StatusBadRequest, "must be groups of the list")
-		b.post(path, typed(fresh(), "email", email, "step", "save")).shows(t, http.StatusConflict, `value="`+email+`"`)
+		fresh := func() url.Values { return with(b.get(path).fields(), "step", "review") }
+		b.post(path, with(fresh(), "name", " ", "email", "no address"+hostile, "phone", "12", "clientTags", "ok\n{\"id\":\"x\"}")).
+			want(t, http.StatusBadRequest, `href="#f-name"`, `id="problems"`, "autofocus", `aria-invalid="true"`,
+				"no address&lt;img", `value="12"`, "Line 2", `data-guard="edited"`).without(t, hostile)
+		b.post(path, with(fresh(), "groups", "99")).want(t, http.StatusOK, "Group 99")
+		b.post(path, with(fresh(), "groups", "99", "step", "save")).want(t, http.StatusBadRequest, `href="#f-groups`, "Group 99")
+		b.post(path, with(fresh(), "groups", "x")).want(t, http.StatusBadRequest, "must be groups of the list")
+		b.post(path, with(fresh(), "email", email, "step", "save")).want(t, http.StatusConflict, `value="`+email+`"`)
 		for _, missing := range []string{"/console/users/99/edit", "/console/users/x/edit", "/console/users/0/edit"} {
-			b.get(missing).shows(t, http.StatusNotFound, "There is nothing here")
+			b.get(missing).want(t, http.StatusNotFound, "There is nothing here")
 		}
-		b.post("/console/users/99/edit", fresh()).shows(t, http.StatusNotFound)
+		b.post("/console/users/99/edit", fresh()).want(t, http.StatusNotFound)
 		// A form without anything changes nothing.
-		b.post(path, url.Values{"step": {"save"}}).shows(t, http.StatusPreconditionFailed)
+		b.post(path, url.Values{"step": {"save"}}).want(t, http.StatusPreconditionFailed)
 		if got := userAt(t, s, user.ID); got.Version != 1 {
 			t.Errorf("%+v", got)
 		}
 		other := newBrowser(t, s)
 		other.signIn(email, password)
 		other.header.Set("Origin", "https://evil.example.com")
-		if a := other.post(path, typed(fresh(), "step", "save", "name", "Evil")); a.status != http.StatusForbidden {
+		if a := other.post(path, with(fresh(), "step", "save", "name", "Evil")); a.status != http.StatusForbidden {
 			t.Errorf("cross-origin: %d", a.status)
 		}
 	})
@@ -119,7 +119,7 @@ func TestEditUserMerge(t *testing.T) {
 		b := signedIn(t, s)
 		user := createUser(t, s, mary())
 		path := pathOf(user) + "/edit"
-		values := typed(formIn(t, b.get(path)), "name", "Mine "+hostile, "groups", "1", "sendNotify", "true")
+		values := with(b.get(path).fields(), "name", "Mine "+hostile, "groups", "1", "sendNotify", "true")
 		name, phone := identity.Name("Theirs "+hostile), identity.Phone("+33612345678")
 		if _, err := s.Service.UpdateUser(t.Context(), identity.CommandLine(), user.ID, service.UserUpdate{
 			Change: identity.UserChange{Name: &name, Phone: &phone},
@@ -127,14 +127,14 @@ func TestEditUserMerge(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, step := range []string{"review", "save"} {
-			b.post(path, typed(values, "step", step)).shows(t, http.StatusPreconditionFailed, "Somebody else was faster",
+			b.post(path, with(values, "step", step)).want(t, http.StatusPreconditionFailed, "Somebody else was faster",
 				"Theirs &lt;img", "Mine &lt;img", "Only they have changed", "&#43;33612345678", "Administrators").
-				hides(t, hostile)
+				without(t, hostile)
 		}
-		merge := formIn(t, b.post(path, typed(values, "step", "review")))
-		a := b.post(path, typed(merge, "merge.name", "yours", "step", "review")).
-			shows(t, http.StatusOK, "Review the changes", "Mine &lt;img")
-		b.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "The changes are saved.")
+		merge := b.post(path, with(values, "step", "review")).fields()
+		a := b.post(path, with(merge, "merge.name", "yours", "step", "review")).
+			want(t, http.StatusOK, "Review the changes", "Mine &lt;img")
+		b.post(path, with(a.fields(), "step", "save")).want(t, http.StatusOK, "The changes are saved.")
 		got := userAt(t, s, user.ID)
 		if got.Name != "Mine "+hostile || got.Phone != phone || !slices.Equal(got.Groups, []int64{1}) || got.Version != 3 {
 			t.Errorf("%+v", got)
@@ -153,21 +153,21 @@ func TestEditUserMasked(t *testing.T) {
 		user = createUser(t, s, user)
 		hidden := []string{"mary@example.com", "18043257762", "198.51.100", "m.evans@", "203.0.113.7"}
 		path := pathOf(user) + "/edit"
-		b.get(pathOf(user)).shows(t, http.StatusOK, "m***@example.com", "e-mail address, hidden", "phone number, hidden",
-			"Only some addresses").hides(t, hidden...)
-		a := b.get(path).shows(t, http.StatusOK, "m***@example.com", "Some values are hidden").hides(t, hidden...)
-		b.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "Nothing had to be changed.").hides(t, hidden...)
-		a = b.post(path, typed(formIn(t, a), "step", "review", "clientTags", "new")).
-			shows(t, http.StatusOK, "Review the changes").hides(t, append(hidden, "m***@example.com</bdi></del>")...)
-		b.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "saved").hides(t, hidden...)
+		b.get(pathOf(user)).want(t, http.StatusOK, "m***@example.com", "e-mail address, hidden", "phone number, hidden",
+			"Only some addresses").without(t, hidden...)
+		a := b.get(path).want(t, http.StatusOK, "m***@example.com", "Some values are hidden").without(t, hidden...)
+		b.post(path, with(a.fields(), "step", "save")).want(t, http.StatusOK, "Nothing had to be changed.").without(t, hidden...)
+		a = b.post(path, with(a.fields(), "step", "review", "clientTags", "new")).
+			want(t, http.StatusOK, "Review the changes").without(t, append(hidden, "m***@example.com</bdi></del>")...)
+		b.post(path, with(a.fields(), "step", "save")).want(t, http.StatusOK, "saved").without(t, hidden...)
 		got := userAt(t, s, user.ID)
 		if got.Email != user.Email || got.Phone != user.Phone || got.Name != user.Name || *got.ClientTags[0].Text != "new" {
 			t.Errorf("%+v", got)
 		}
-		fresh := func(changes ...string) url.Values { return typed(formIn(t, b.get(path)), changes...) }
-		b.post(path, fresh("step", "review", "phone", "+9*******99")).shows(t, http.StatusBadRequest, "is a mask").hides(t, hidden...)
+		fresh := func(changes ...string) url.Values { return with(b.get(path).fields(), changes...) }
+		b.post(path, fresh("step", "review", "phone", "+9*******99")).want(t, http.StatusBadRequest, "is a mask").without(t, hidden...)
 		b.post(path, fresh("step", "save", "email", "evil@example.com")).
-			shows(t, http.StatusForbidden, "unmasked data", "evil@example.com").hides(t, hidden...)
+			want(t, http.StatusForbidden, "unmasked data", "evil@example.com").without(t, hidden...)
 		// The merge has masks as well.
 		form := fresh("step", "review", "name", "Mine")
 		name := identity.Name("other@example.org")
@@ -176,8 +176,8 @@ func TestEditUserMasked(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		b.post(path, form).shows(t, http.StatusPreconditionFailed, "o***@example.org").
-			hides(t, append(hidden, "other@example.org")...)
+		b.post(path, form).want(t, http.StatusPreconditionFailed, "o***@example.org").
+			without(t, append(hidden, "other@example.org")...)
 	})
 }
 
@@ -187,39 +187,39 @@ func TestEditUserRights(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		user := createUser(t, s, mary())
 		viewer, self := signedInAs(t, s, "viewer@example.com", true, identity.UsersView)
-		viewer.get(pathOf(user)).shows(t, http.StatusOK, "This needs the permission users.update", "<b>Edit, send invitation").
-			hides(t, pathOf(user)+`/edit"`, pathOf(user)+`/delete"`)
-		viewer.get(pathOf(user)+"/edit").shows(t, http.StatusForbidden, "users.update", "Administrators can give you")
+		viewer.get(pathOf(user)).want(t, http.StatusOK, "This needs the permission users.update", "<b>Edit, send invitation").
+			without(t, pathOf(user)+`/edit"`, pathOf(user)+`/delete"`)
+		viewer.get(pathOf(user)+"/edit").want(t, http.StatusForbidden, "users.update", "Administrators can give you")
 		viewer.post(pathOf(user)+"/edit", url.Values{"step": {"save"}, "version": {"1"}, "name": {"x"}}).
-			shows(t, http.StatusForbidden)
+			want(t, http.StatusForbidden)
 		for _, act := range []string{"activate", "deactivate", "delete"} {
-			viewer.get(pathOf(user)+"/"+act).shows(t, http.StatusForbidden, "This needs the permission")
-			viewer.post(pathOf(user)+"/"+act, url.Values{"version": {"1"}}).shows(t, http.StatusForbidden)
+			viewer.get(pathOf(user)+"/"+act).want(t, http.StatusForbidden, "This needs the permission")
+			viewer.post(pathOf(user)+"/"+act, url.Values{"version": {"1"}}).want(t, http.StatusForbidden)
 		}
-		viewer.post(pathOf(user)+"/invite", nil).shows(t, http.StatusForbidden)
+		viewer.post(pathOf(user)+"/invite", nil).want(t, http.StatusForbidden)
 
 		// Of oneself one may change name and phone.
 		own := pathOf(self) + "/edit"
-		a := viewer.get(own).shows(t, http.StatusOK, "users.update").hides(t, `name="email"`, `name="tfa"`)
-		viewer.post(own, typed(formIn(t, a), "step", "save", "name", "Olga New")).shows(t, http.StatusOK, "saved")
-		form := typed(formIn(t, viewer.get(own)), "step", "save", "email", "other@example.com", "tfa", "true")
-		viewer.post(own, form).shows(t, http.StatusForbidden, "users.update", "other@example.com")
+		a := viewer.get(own).want(t, http.StatusOK, "users.update").without(t, `name="email"`, `name="tfa"`)
+		viewer.post(own, with(a.fields(), "step", "save", "name", "Olga New")).want(t, http.StatusOK, "saved")
+		form := with(viewer.get(own).fields(), "step", "save", "email", "other@example.com", "tfa", "true")
+		viewer.post(own, form).want(t, http.StatusForbidden, "users.update", "other@example.com")
 
 		// Groups that give more than one has are locked; the service refuses them all the same.
 		editor, _ := signedInAs(t, s, "editor@example.com", true, identity.UsersUpdate, identity.GroupsView)
-		a = editor.get(pathOf(user)+"/edit").shows(t, http.StatusOK, "permissions that you do not hold yourself", "disabled")
-		editor.post(pathOf(user)+"/edit", typed(formIn(t, a), "step", "save", "groups", "1")).
-			shows(t, http.StatusForbidden, "you do not hold yourself")
+		a = editor.get(pathOf(user)+"/edit").want(t, http.StatusOK, "permissions that you do not hold yourself", "disabled")
+		editor.post(pathOf(user)+"/edit", with(a.fields(), "step", "save", "groups", "1")).
+			want(t, http.StatusForbidden, "you do not hold yourself")
 		blind, _ := signedInAs(t, s, "blind@example.com", true, identity.UsersUpdate)
-		blind.get(pathOf(user)+"/edit").shows(t, http.StatusOK, "no group that you may see")
+		blind.get(pathOf(user)+"/edit").want(t, http.StatusOK, "no group that you may see")
 
 		// Rights that shrink while the form is open: nothing is dropped in silence.
-		values := typed(formIn(t, editor.get(pathOf(user)+"/edit")), "step", "save", "clientTags", "late")
+		values := with(editor.get(pathOf(user)+"/edit").fields(), "step", "save", "clientTags", "late")
 		if _, err := s.Service.UpdateUser(t.Context(), identity.CommandLine(), idOf(t, s, "editor@example.com"),
 			service.UserUpdate{Change: identity.UserChange{Groups: new([]int64{})}}); err != nil {
 			t.Fatal(err)
 		}
-		editor.post(pathOf(user)+"/edit", values).shows(t, http.StatusForbidden)
+		editor.post(pathOf(user)+"/edit", values).want(t, http.StatusForbidden)
 		if got := userAt(t, s, user.ID); got.Version != 1 {
 			t.Errorf("%+v", got)
 		}
@@ -253,11 +253,11 @@ func TestEditUserHostile(t *testing.T) {
 			path := pathOf(user)
 			bad := []string{hostile, "<script>alert"}
 			for _, page := range []string{"", "/edit", "/deactivate", "/delete"} {
-				b.get(path+page).shows(t, http.StatusOK).hides(t, bad...)
+				b.get(path+page).want(t, http.StatusOK).without(t, bad...)
 			}
-			values := typed(formIn(t, b.get(path+"/edit")), "step", "review", "name", "Ann", "clientTags", "x")
-			a := b.post(path+"/edit", values).shows(t, http.StatusOK, "<del>").hides(t, bad...)
-			b.post(path+"/edit", typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "saved")
+			values := with(b.get(path+"/edit").fields(), "step", "review", "name", "Ann", "clientTags", "x")
+			a := b.post(path+"/edit", values).want(t, http.StatusOK, "<del>").without(t, bad...)
+			b.post(path+"/edit", with(a.fields(), "step", "save")).want(t, http.StatusOK, "saved")
 		}
 	})
 }
@@ -269,14 +269,14 @@ func TestEditUserWhileTheSessionEnds(t *testing.T) {
 		b := signedIn(t, s)
 		user := createUser(t, s, mary())
 		path := pathOf(user) + "/edit"
-		values := typed(formIn(t, b.get(path)), "step", "review", "name", "Typed", "groups", "1")
+		values := with(b.get(path).fields(), "step", "review", "name", "Typed", "groups", "1")
 		if err := s.Service.EndSessions(t.Context(), identity.CommandLine(), 1); err != nil {
 			t.Fatal(err)
 		}
-		a := b.post(path, values).shows(t, http.StatusUnauthorized, "What you typed is kept")
-		a = b.post("/console/signin", typed(formIn(t, a), "email", email, "password", password)).
-			shows(t, http.StatusOK, "Nothing that you typed is lost")
-		b.post(path, formIn(t, a)).shows(t, http.StatusOK, "Review the changes", "<ins><bdi>Typed</bdi></ins>")
+		a := b.post(path, values).want(t, http.StatusUnauthorized, "What you typed is kept")
+		a = b.post("/console/signin", with(a.fields(), "email", email, "password", password)).
+			want(t, http.StatusOK, "Nothing that you typed is lost")
+		b.post(path, a.fields()).want(t, http.StatusOK, "Review the changes", "<ins><bdi>Typed</bdi></ins>")
 	})
 }
 
@@ -287,7 +287,7 @@ func TestEditUserWithoutDatabase(t *testing.T) {
 		b := signedIn(t, s)
 		user := createUser(t, s, mary())
 		path := pathOf(user) + "/edit"
-		values := typed(formIn(t, b.get(path)), "step", "save", "name", "Typed "+hostile)
+		values := with(b.get(path).fields(), "step", "save", "name", "Typed "+hostile)
 		status, heading, up := http.StatusServiceUnavailable, "The database does not answer", func() {}
 		if engine == "postgres" {
 			up = disconnect(t, databaseURL)
@@ -299,11 +299,11 @@ func TestEditUserWithoutDatabase(t *testing.T) {
 			}
 			b.server, status, heading = down, http.StatusInternalServerError, "Something went wrong"
 		}
-		a := b.post(path, values).shows(t, status, heading, "What you typed is kept in this page", "Typed &lt;img",
-			`action="`+path+`"`).hides(t, hostile)
+		a := b.post(path, values).want(t, status, heading, "What you typed is kept in this page", "Typed &lt;img",
+			`action="`+path+`"`).without(t, hostile)
 		up()
 		b.server = s
-		b.post(path, formIn(t, a)).shows(t, http.StatusOK, "The changes are saved.", "Typed &lt;img")
+		b.post(path, a.fields()).want(t, http.StatusOK, "The changes are saved.", "Typed &lt;img")
 	})
 }
 
@@ -341,11 +341,11 @@ func TestGroupFilterWithoutScript(t *testing.T) {
 			}
 		}
 		for _, path := range []string{pathOf(user) + "/edit", newPath} {
-			values := typed(formIn(t, b.get(path)), "step", "filter", "groupFilter", "team 7", "groups", "1", "name", "Typed")
-			a := b.post(path, values).shows(t, http.StatusOK, `value="Typed"`,
+			values := with(b.get(path).fields(), "step", "filter", "groupFilter", "team 7", "groups", "1", "name", "Typed")
+			a := b.post(path, values).want(t, http.StatusOK, `value="Typed"`,
 				`<label class="switch"><input type="checkbox" name="groups" value="9">`,
 				`<label class="switch" hidden><input type="checkbox" name="groups" value="1" checked>`)
-			if again := formIn(t, a); again.Get("groups") != "1" || again.Get("groupFilter") != "team 7" {
+			if again := a.fields(); again.Get("groups") != "1" || again.Get("groupFilter") != "team 7" {
 				t.Errorf("%v", again)
 			}
 		}

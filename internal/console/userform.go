@@ -188,7 +188,7 @@ func groupChoicesFrom(actor identity.Actor, groups []identity.Group, visible boo
 		choices.List = append(choices.List, choice)
 		delete(chosen, group.ID)
 	}
-	for _, id := range sortedIDs(chosen) { // the caller does not see them, or they are gone
+	for _, id := range sortedKeys(chosen) { // the caller does not see them, or they are gone
 		choice := groupChoice{ID: id, Name: groupName(nil, id), On: true}
 		if !visible {
 			choice.Locked = lacks(actor, identity.GroupsView)
@@ -196,15 +196,6 @@ func groupChoicesFrom(actor identity.Actor, groups []identity.Group, visible boo
 		choices.List = append(choices.List, choice)
 	}
 	return choices
-}
-
-func sortedIDs(set map[int64]bool) []int64 {
-	ids := make([]int64, 0, len(set))
-	for id := range set {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids
 }
 
 // groupNamesOf returns the names of groups by id.

@@ -37,7 +37,6 @@ const maxAddressText = 64
 // address, and where the user has come from.
 type networkView struct {
 	Head     userHead
-	Self     bool
 	Masked   bool   // the list is hidden from the caller
 	Empty    bool   // the stored list is empty
 	Denied   string // why the caller cannot change the list
@@ -202,23 +201,26 @@ func (h *handlers) networkAgain(c echo.Context, actor identity.Actor, e networkE
 	return h.renderNetwork(c, actor, e, statusOf(err), p)
 }
 
-// networkReview is the page that shows a change of the list before it is saved.
-type networkReview struct {
-	Head     userHead
-	Changes  []change
-	Fields   []field
-	Any      bool // the new list allows every address
-	LocksOut bool // the change shuts the caller out
-}
-
 // reviewNetwork shows what the form will change.
 func (h *handlers) reviewNetwork(c echo.Context, actor identity.Actor, e networkEdit, list identity.AllowList,
 	changes identity.Changes,
 ) error {
-	view := networkReview{
-		Head:    userHeadFrom(actor, e.user, "network", nil, h.now()),
-		Changes: changesFrom(changes, nil), Fields: keptFields(e.values), Any: len(list) == 0,
-		LocksOut: locksOut(actor, e.user.ID, list),
+	path := networkPath(e.user.ID)
+	view := reviewView{
+		Heading: reviewHeading, Up: link{path, string(e.user.Name)}, Changes: changesFrom(changes, nil),
+		Message: "Requests from other addresses are refused at once, also in sessions that are open.",
+		Action:  path, Fields: keptFields(e.values), Save: "Save", Cancel: path,
+	}
+	if len(list) == 0 {
+		view.Message = "From then on this user may come from any address."
+	}
+	if locksOut(actor, e.user.ID, list) {
+		own := "We do not see your own address."
+		if actor.Source.IsValid() {
+			own = "Your own address, " + actor.Source.String() + ", is in none of the ranges."
+		}
+		view.Danger = true
+		view.Warnings = []string{"This shuts you out. " + own + " The change is recorded with your name."}
 	}
 	for i := range view.Changes {
 		view.Changes[i].Old, view.Changes[i].New = anyAddress(view.Changes[i].Old), anyAddress(view.Changes[i].New)
@@ -228,8 +230,8 @@ func (h *handlers) reviewNetwork(c echo.Context, actor identity.Actor, e network
 	if e.values.Get(fieldForce) == ticked {
 		query.Set(fieldForce, ticked)
 	}
-	return h.render(c, actor, http.StatusOK, "networkreview", page{
-		Title: "Review the changes", Nav: "users", View: view,
+	return h.render(c, actor, http.StatusOK, "review", page{
+		Title: reviewHeading, Nav: "users", View: view,
 		API: h.apiCall(c, http.MethodPatch, apiUserPath(e.user.ID), query, body),
 	})
 }
@@ -303,7 +305,7 @@ func (h *handlers) networkCall(c echo.Context, id int64, address string) *apiCal
 func networkViewFrom(actor identity.Actor, e networkEdit, p problems) networkView {
 	text := e.values.Get(identity.FieldAllowList)
 	view := networkView{
-		Self: actor.UserID == e.user.ID, Masked: !actor.SeesUnmasked(e.user.ID), Empty: len(e.user.AllowList) == 0,
+		Masked: !actor.SeesUnmasked(e.user.ID), Empty: len(e.user.AllowList) == 0,
 		Denied: lacks(actor, identity.UsersUpdate), Text: text, Force: e.values.Get(fieldForce) == ticked, Problems: p,
 		Added: textLines([]string{text}) != textLines([]string{allowListLines(e.user.AllowList)}),
 	}

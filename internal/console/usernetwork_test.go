@@ -45,43 +45,43 @@ func TestNetwork(t *testing.T) {
 		b := signedIn(t, s)
 		user := createUser(t, s, mary())
 		path := pathOf(user) + "/network"
-		a := b.get(path).shows(t, http.StatusOK, "Empty for any address", "has not signed in for 90 days").
-			hides(t, "Save all the same")
-		b.get(path+"?ip=8.8.8.8").shows(t, http.StatusOK, "The list is empty, so every address is allowed")
+		a := b.get(path).want(t, http.StatusOK, "Empty for any address", "has not signed in for 90 days").
+			without(t, "Save all the same")
+		b.get(path+"?ip=8.8.8.8").want(t, http.StatusOK, "The list is empty, so every address is allowed")
 
-		values := typed(formIn(t, a), "step", "review", "ipWhitelist", "79.24.241.198\r\n\r\n10.0.0.1/8\r\n"+hostile)
-		b.post(path, values).shows(t, http.StatusBadRequest, "Line 3 must have no bits set", "did you mean 10.0.0.0/8",
+		values := with(a.fields(), "step", "review", "ipWhitelist", "79.24.241.198\r\n\r\n10.0.0.1/8\r\n"+hostile)
+		b.post(path, values).want(t, http.StatusBadRequest, "Line 3 must have no bits set", "did you mean 10.0.0.0/8",
 			"Line 4 must be an IPv4", "Allowed addresses, line 3", `href="#f-ipWhitelist"`, "79.24.241.198", "10.0.0.1/8",
-			`data-guard="edited"`).hides(t, hostile)
+			`data-guard="edited"`).without(t, hostile)
 
 		values.Set("ipWhitelist", "79.24.241.198\r\n20.65.174.0/24\r\n2001:db8::/32\r\n")
-		a = b.post(path, values).shows(t, http.StatusOK, "<del><bdi>any address</bdi></del>",
+		a = b.post(path, values).want(t, http.StatusOK, "<del><bdi>any address</bdi></del>",
 			"<ins><bdi>79.24.241.198, 20.65.174.0/24, 2001:db8::/32</bdi></ins>", "refused at once", "-X PATCH")
 		if got := userAt(t, s, user.ID); got.Version != 1 {
 			t.Fatalf("the review has saved: %+v", got)
 		}
-		b.post(path, typed(formIn(t, a), "step", "edit")).shows(t, http.StatusOK, "20.65.174.0/24", "Review changes")
-		b.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "The allowed addresses are saved.")
+		b.post(path, with(a.fields(), "step", "edit")).want(t, http.StatusOK, "20.65.174.0/24", "Review changes")
+		b.post(path, with(a.fields(), "step", "save")).want(t, http.StatusOK, "The allowed addresses are saved.")
 		if got := userAt(t, s, user.ID); got.Version != 2 || len(got.AllowList) != 3 {
 			t.Errorf("%+v", got)
 		}
-		b.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "Nothing had to be changed.")
+		b.post(path, with(a.fields(), "step", "save")).want(t, http.StatusOK, "Nothing had to be changed.")
 
-		b.get(path+"?ip=20.65.174.9").shows(t, http.StatusOK, "Allowed", "<code>20.65.174.0/24</code>",
+		b.get(path+"?ip=20.65.174.9").want(t, http.StatusOK, "Allowed", "<code>20.65.174.0/24</code>",
 			"/api/v2/network/explain",
 			`{&#34;ip&#34;:&#34;20.65.174.9&#34;,&#34;userId&#34;:2}`)
-		b.get(path+"?ip=::ffff:20.65.174.9").shows(t, http.StatusOK, "<code>20.65.174.9</code> is in")
-		b.get(path+"?ip=8.8.8.8").shows(t, http.StatusOK, "Refused", "<code>8.8.8.8</code> is in none of the ranges.")
+		b.get(path+"?ip=::ffff:20.65.174.9").want(t, http.StatusOK, "<code>20.65.174.9</code> is in")
+		b.get(path+"?ip=8.8.8.8").want(t, http.StatusOK, "Refused", "<code>8.8.8.8</code> is in none of the ranges.")
 		for _, bad := range []string{"1.2.3", "10.0.0.0/8", "fe80::1%25eth0", url.QueryEscape(hostile)} {
-			b.get(path+"?ip="+bad).shows(t, http.StatusBadRequest, "This must be an IPv4 or IPv6 address.").hides(t, hostile)
+			b.get(path+"?ip="+bad).want(t, http.StatusBadRequest, "This must be an IPv4 or IPv6 address.").without(t, hostile)
 		}
-		b.get(path+"?other=1").shows(t, http.StatusBadRequest)
-		b.get(path+"?add="+url.QueryEscape(hostile)).shows(t, http.StatusOK, "&lt;img", `data-guard="edited"`).
-			hides(t, hostile)
+		b.get(path+"?other=1").want(t, http.StatusBadRequest)
+		b.get(path+"?add="+url.QueryEscape(hostile)).want(t, http.StatusOK, "&lt;img", `data-guard="edited"`).
+			without(t, hostile)
 
 		// The empty list allows every address; the review says it.
-		values = typed(formIn(t, b.get(path)), "step", "review", "ipWhitelist", "")
-		b.post(path, values).shows(t, http.StatusOK, "may come from any address", "<ins><bdi>any address</bdi></ins>")
+		values = with(b.get(path).fields(), "step", "review", "ipWhitelist", "")
+		b.post(path, values).want(t, http.StatusOK, "may come from any address", "<ins><bdi>any address</bdi></ins>")
 	})
 }
 
@@ -93,21 +93,21 @@ func TestNetworkSources(t *testing.T) {
 		user := createUser(t, s, mary())
 		newBrowser(t, s).signIn("mary@example.com", password)
 		path := pathOf(user) + "/network"
-		b.get(path).shows(t, http.StatusOK, "<code>127.0.0.1</code>", path+"?ip=127.0.0.1#explain",
+		b.get(path).want(t, http.StatusOK, "<code>127.0.0.1</code>", path+"?ip=127.0.0.1#explain",
 			path+"?add=127.0.0.1#f-ipWhitelist")
 		setAddresses(t, s, user.ID, "10.0.0.0/8")
 		a := b.get(path + "?add=127.0.0.1")
-		if got := formIn(t, a); got.Get("ipWhitelist") != "10.0.0.0/8\n127.0.0.1" || got.Get("version") != "2" {
+		if got := a.fields(); got.Get("ipWhitelist") != "10.0.0.0/8\n127.0.0.1" || got.Get("version") != "2" {
 			t.Errorf("%v", got)
 		}
 		if got := userAt(t, s, user.ID); got.Version != 2 {
 			t.Errorf("a link has saved: %+v", got)
 		}
 		setAddresses(t, s, user.ID, "127.0.0.1")
-		b.get(path).shows(t, http.StatusOK, "Explain<span").hides(t, "?add=")
+		b.get(path).want(t, http.StatusOK, "Explain<span").without(t, "?add=")
 		s.Clock.Advance(91 * 24 * time.Hour)
 		b.signIn(email, password)
-		b.get(path).shows(t, http.StatusOK, "has not signed in for 90 days")
+		b.get(path).want(t, http.StatusOK, "has not signed in for 90 days")
 	})
 }
 
@@ -117,20 +117,20 @@ func TestNetworkLockOut(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		b := signedIn(t, s)
 		const path = "/console/users/1/network"
-		values := typed(formIn(t, b.get(path).hides(t, "Save all the same")), "step", "review", "ipWhitelist", "203.0.113.7")
+		values := with(b.get(path).without(t, "Save all the same").fields(), "step", "review", "ipWhitelist", "203.0.113.7")
 		warning := []string{"Saving this would shut you out.", "<code>127.0.0.1</code>, is in none", "Save all the same"}
-		a := b.post(path, values).shows(t, http.StatusConflict, warning...).shows(t, http.StatusConflict, "203.0.113.7")
+		a := b.post(path, values).want(t, http.StatusConflict, warning...).want(t, http.StatusConflict, "203.0.113.7")
 		// A review that is skipped changes nothing: the page still warns, and so does the service.
-		b.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusConflict, warning...)
+		b.post(path, with(a.fields(), "step", "save")).want(t, http.StatusConflict, warning...)
 		if got := userAt(t, s, 1); got.Version != 1 {
 			t.Fatalf("%+v", got)
 		}
 		// One's own address among others is no reason to warn.
-		b.post(path, typed(formIn(t, a), "step", "review", "ipWhitelist", "203.0.113.7\n127.0.0.0/8")).
-			shows(t, http.StatusOK, "Review the changes").hides(t, "shuts you out")
-		a = b.post(path, typed(formIn(t, a), "step", "review", "ipWhitelist", "203.0.113.7", "force", "true")).
-			shows(t, http.StatusOK, "This shuts you out", "?force=true")
-		b.post(path, typed(formIn(t, a), "step", "save"))
+		b.post(path, with(a.fields(), "step", "review", "ipWhitelist", "203.0.113.7\n127.0.0.0/8")).
+			want(t, http.StatusOK, "Review the changes").without(t, "shuts you out")
+		a = b.post(path, with(a.fields(), "step", "review", "ipWhitelist", "203.0.113.7", "force", "true")).
+			want(t, http.StatusOK, "This shuts you out", "?force=true")
+		b.post(path, with(a.fields(), "step", "save"))
 		if got := userAt(t, s, 1); got.Version != 2 || len(got.AllowList) != 1 {
 			t.Errorf("%+v", got)
 		}
@@ -148,20 +148,20 @@ func TestNetworkStale(t *testing.T) {
 		user := createUser(t, s, mary())
 		path := pathOf(user) + "/network"
 		setAddresses(t, s, user.ID, "10.0.0.0/8")
-		values := typed(formIn(t, b.get(path)), "step", "review", "ipWhitelist", "10.0.0.0/8\r\n203.0.113.7")
+		values := with(b.get(path).fields(), "step", "review", "ipWhitelist", "10.0.0.0/8\r\n203.0.113.7")
 		setAddresses(t, s, user.ID, "192.0.2.0/24")
-		a := b.post(path, values).shows(t, http.StatusPreconditionFailed, "Somebody else was faster", "was <bdi>10.0.0.0/8",
+		a := b.post(path, values).want(t, http.StatusPreconditionFailed, "Somebody else was faster", "was <bdi>10.0.0.0/8",
 			"<bdi>192.0.2.0/24</bdi>", "<bdi>10.0.0.0/8, 203.0.113.7</bdi>")
-		a = b.post(path, typed(formIn(t, a), "merge.ipWhitelist", "yours", "step", "review")).
-			shows(t, http.StatusOK, "<del><bdi>192.0.2.0/24</bdi></del>", "<ins><bdi>10.0.0.0/8, 203.0.113.7</bdi></ins>")
-		b.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "The allowed addresses are saved.")
+		a = b.post(path, with(a.fields(), "merge.ipWhitelist", "yours", "step", "review")).
+			want(t, http.StatusOK, "<del><bdi>192.0.2.0/24</bdi></del>", "<ins><bdi>10.0.0.0/8, 203.0.113.7</bdi></ins>")
+		b.post(path, with(a.fields(), "step", "save")).want(t, http.StatusOK, "The allowed addresses are saved.")
 		if got := userAt(t, s, user.ID).AllowList.String(); got != "10.0.0.0/8 203.0.113.7" {
 			t.Error(got)
 		}
 		// What both have typed is no conflict.
-		values = typed(formIn(t, b.get(path)), "step", "save", "ipWhitelist", "203.0.113.0/24")
+		values = with(b.get(path).fields(), "step", "save", "ipWhitelist", "203.0.113.0/24")
 		setAddresses(t, s, user.ID, "203.0.113.0/24")
-		b.post(path, values).shows(t, http.StatusOK, "Nothing had to be changed.")
+		b.post(path, values).want(t, http.StatusOK, "Nothing had to be changed.")
 	})
 }
 
@@ -177,30 +177,30 @@ func TestNetworkMasked(t *testing.T) {
 		secrets := []string{"192.0.2.", "198.51.100.1", "203.0.113.77", "mary@example.com"}
 
 		viewer, self := signedInAs(t, s, "viewer@example.com", false, identity.UsersView)
-		viewer.get(path).shows(t, http.StatusOK, `***</span> <span class="quiet">hidden`,
+		viewer.get(path).want(t, http.StatusOK, `***</span> <span class="quiet">hidden`,
 			"This needs the permission users.update",
-			"Explaining a masked list would unmask it.").hides(t, append(secrets, "?ip=", "?add=")...)
+			"Explaining a masked list would unmask it.").without(t, append(secrets, "?ip=", "?add=")...)
 		for _, ip := range []string{"192.0.2.7", "8.8.8.8", "nonsense"} {
-			viewer.get(path+"?ip="+ip).shows(t, http.StatusForbidden, "Explaining a masked list would unmask it.",
-				"Administrators can give you").hides(t, "Refused</span>", "Allowed</span>")
+			viewer.get(path+"?ip="+ip).want(t, http.StatusForbidden, "Explaining a masked list would unmask it.",
+				"Administrators can give you").without(t, "Refused</span>", "Allowed</span>")
 		}
 		viewer.post(path, url.Values{"ipWhitelist": {""}, "step": {"save"}, "version": {"2"}}).
-			shows(t, http.StatusForbidden, "users.update")
-		viewer.get(pathOf(self)+"/network?ip=8.8.8.8").shows(t, http.StatusOK, "every address is allowed", "127.0.0.1",
+			want(t, http.StatusForbidden, "users.update")
+		viewer.get(pathOf(self)+"/network?ip=8.8.8.8").want(t, http.StatusOK, "every address is allowed", "127.0.0.1",
 			"This needs the permission users.update")
 
 		editor, _ := signedInAs(t, s, "editor@example.com", false, identity.UsersUpdate)
-		a := editor.get(path+"?add=203.0.113.9").shows(t, http.StatusOK, "The list is hidden from you").hides(t, secrets...)
-		values := formIn(t, a)
+		a := editor.get(path+"?add=203.0.113.9").want(t, http.StatusOK, "The list is hidden from you").without(t, secrets...)
+		values := a.fields()
 		if values.Get("ipWhitelist") != "***" {
 			t.Fatalf("%v", values)
 		}
-		editor.post(path, typed(values, "step", "save")).shows(t, http.StatusOK, "Nothing had to be changed.")
-		editor.post(path, typed(values, "step", "review", "ipWhitelist", "***\n203.0.113.9")).
-			shows(t, http.StatusBadRequest, "mask").hides(t, secrets...)
-		a = editor.post(path, typed(values, "step", "review", "ipWhitelist", "203.0.113.9")).
-			shows(t, http.StatusOK, "<del><bdi>***</bdi></del>").hides(t, secrets...)
-		editor.post(path, typed(formIn(t, a), "step", "save")).shows(t, http.StatusOK, "are saved").hides(t, secrets...)
+		editor.post(path, with(values, "step", "save")).want(t, http.StatusOK, "Nothing had to be changed.")
+		editor.post(path, with(values, "step", "review", "ipWhitelist", "***\n203.0.113.9")).
+			want(t, http.StatusBadRequest, "mask").without(t, secrets...)
+		a = editor.post(path, with(values, "step", "review", "ipWhitelist", "203.0.113.9")).
+			want(t, http.StatusOK, "<del><bdi>***</bdi></del>").without(t, secrets...)
+		editor.post(path, with(a.fields(), "step", "save")).want(t, http.StatusOK, "are saved").without(t, secrets...)
 		if got := userAt(t, s, user.ID).AllowList.String(); got != "203.0.113.9" {
 			t.Error(got)
 		}

@@ -50,7 +50,8 @@ func (h *handlers) showNewUser(c echo.Context, actor identity.Actor) error {
 	return h.renderNewUser(c, actor, http.StatusOK, values, problems{})
 }
 
-func (h *handlers) renderNewUser(c echo.Context, actor identity.Actor, status int, values url.Values, p problems) error {
+func (h *handlers) renderNewUser(c echo.Context, actor identity.Actor, status int, values url.Values, p problems,
+) error {
 	groups, visible, err := h.allGroups(c.Request().Context(), actor)
 	if err != nil {
 		return err
@@ -87,7 +88,7 @@ func (h *handlers) createUser(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	if values.Get("step") == "filter" {
+	if values.Get("step") == stepFilter {
 		return h.renderNewUser(c, actor, http.StatusOK, values, problems{})
 	}
 	user, err := newUserFrom(values)
@@ -139,8 +140,8 @@ func newUserFrom(values url.Values) (service.NewUser, error) {
 			problems.Add(f.Field, f.Code, f.Message)
 		}
 	}
-	list := identity.AllowList(parsedLines(&problems, identity.FieldAllowList, values, maxAddresses,
-		identity.ParseAddressRange))
+	list := identity.AllowList(parsedLines(&problems, identity.FieldAllowList, values,
+		identity.MaxAllowListEntries, identity.ParseAddressRange))
 	change.AllowList, change.Active = &list, new(true)
 	user := service.NewUser{User: change.Apply(identity.User{}), Invite: values.Get(fieldHow) != howPassword}
 	if !user.Invite {
@@ -149,9 +150,6 @@ func newUserFrom(values url.Values) (service.NewUser, error) {
 	}
 	return user, problems.Err()
 }
-
-// maxAddresses bounds an allow-list, as the API does.
-const maxAddresses = 256
 
 // idempotencyOf returns the key of a form. A key that no form has had is none.
 func idempotencyOf(values url.Values) service.Idempotency {

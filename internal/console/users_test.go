@@ -17,13 +17,7 @@ const csvType = "text/csv; charset=utf-8; header=present"
 // maskedOperator signs in a user who may change users and does not see unmasked data.
 func maskedOperator(t *testing.T, s *apitest.Server) *browser {
 	t.Helper()
-	group := createGroup(t, s, "Help desk", identity.UsersView, identity.UsersUpdate, identity.GroupsView)
-	createUser(t, s, identity.User{
-		Name: "Olu Desk", Email: "olu@example.com", Active: true, Groups: []int64{group.ID},
-	})
-	b := newBrowser(t, s)
-	b.signIn("olu@example.com", password)
-	return b
+	return operator(t, s, false, identity.UsersView, identity.UsersUpdate, identity.GroupsView)
 }
 
 // people creates a user with a phone and two without.
@@ -31,7 +25,7 @@ func people(t *testing.T, s *apitest.Server) []identity.User {
 	t.Helper()
 	return []identity.User{
 		createUser(t, s, identity.User{Name: "Mary Evans", Email: "mary@example.com", Phone: "+37060000001", Active: true}),
-		createUser(t, s, identity.User{Name: hostileName, Email: "evil@example.com", Active: true}),
+		createUser(t, s, identity.User{Name: hostile, Email: "evil@example.com", Active: true}),
 		createUser(t, s, identity.User{Name: "=HYPERLINK(1)", Email: "calc@example.com"}),
 	}
 }

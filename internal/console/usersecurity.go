@@ -173,23 +173,7 @@ func deniedReset(actor identity.Actor, user identity.User, access identity.Acces
 	if reason := deniedEnd(actor, user, access); reason != "" {
 		return reason
 	}
-	if !actor.SeesUnmasked(user.ID) {
-		return "This needs the right to see unmasked data. A member of the group Administrators can give it to you."
-	}
-	return ""
-}
-
-// confirmView is the page that asks before something of a user ends.
-type confirmView struct {
-	Head     userHead
-	Heading  string
-	Texts    []string
-	Self     bool
-	Action   string
-	Button   string
-	Fields   []field
-	Denied   string
-	Problems problems
+	return lacksUnmasked(actor, user.ID)
 }
 
 // askUser shows the page that asks. It has the reason of a denial in the place of the button.
@@ -204,9 +188,9 @@ func (h *handlers) askUser(c echo.Context, actor identity.Actor, user identity.U
 		}
 		status = statusOf(err)
 	}
-	view.Head = userHeadFrom(actor, user, "security", nil, h.now())
-	view.Self = actor.Is(user.ID)
-	return h.render(c, actor, status, "userconfirm", page{
+	view.Up = link{securityPath(user.ID), string(user.Name)}
+	view.Person, view.Self = new(userRowFrom(actor, user, nil, h.now())), actor.Is(user.ID)
+	return h.render(c, actor, status, "confirm", page{
 		Title: view.Heading, Nav: "users", View: view, API: h.apiCall(c, method, path, nil, ""),
 	})
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,7 +11,7 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// webhookFormView is the form of a webhook, and its review.
+// webhookFormView is the form of a webhook.
 type webhookFormView struct {
 	ID       int64 // 0 for a new one
 	Action   string
@@ -26,11 +25,6 @@ type webhookFormView struct {
 	Forget   bool // and is to be deleted
 	Problems problems
 	Hidden   []field // what the form began with
-
-	Changes []change // for the review
-	Moves   bool     // the URL gets another origin
-	Again   bool     // the URL is that of another webhook, too
-	Held    []field  // what the review sends
 }
 
 // eventChoice is an event that a webhook can be told of.
@@ -58,13 +52,9 @@ var webhookMergeFields = []mergeField{
 
 // The other fields of the form.
 const (
-	forgetToken = "forget"  // deletes the stored token
-	tokenTyped  = "typed"   // says that a token was typed: pages do not keep it over a sign-in
-	knownField  = "known"   // the newest webhook with this URL at the review
-	stepField   = "step"    // review, save or form
-	stepForm    = "form"    // back from the review
-	versionName = "version" // of the webhook
-	trueText    = "true"
+	forgetToken = "forget" // deletes the stored token
+	tokenTyped  = "typed"  // says that a token was typed: pages do not keep it over a sign-in
+	knownField  = "known"  // the newest webhook with this URL at the review
 )
 
 // webhookValues returns a webhook as the form has it.
@@ -76,7 +66,7 @@ func webhookValues(w identity.Webhook) url.Values {
 		values.Add(identity.FieldEvents, string(e))
 	}
 	if w.Active {
-		values.Set(identity.FieldActive, trueText)
+		values.Set(identity.FieldActive, ticked)
 	}
 	return values
 }
@@ -85,15 +75,11 @@ func webhookValues(w identity.Webhook) url.Values {
 func webhookChange(values url.Values) (identity.WebhookChange, error) {
 	var problems identity.Problems
 	read := func(name string, into interface{ UnmarshalText([]byte) error }) {
-		if err := into.UnmarshalText([]byte(values.Get(name))); err != nil {
-			if wrong, ok := err.(*identity.ValueError); ok { //nolint:errorlint // they are returned as they are
-				problems.Add(name, wrong.Code, wrong.Message)
-			}
-		}
+		addProblem(&problems, name, into.UnmarshalText([]byte(values.Get(name))))
 	}
 	change := identity.WebhookChange{
 		URL: new(identity.WebhookURL), Format: new(identity.WebhookFormat), Auth: new(identity.WebhookAuth),
-		Events: new(knownEvents(values[identity.FieldEvents])), Active: new(values.Get(identity.FieldActive) == trueText),
+		Events: new(knownEvents(values[identity.FieldEvents])), Active: new(values.Get(identity.FieldActive) == ticked),
 	}
 	read(identity.FieldURL, change.URL)
 	read(identity.FieldFormat, change.Format)
@@ -104,7 +90,7 @@ func webhookChange(values url.Values) (identity.WebhookChange, error) {
 		read(identity.FieldToken, change.Token)
 	case values.Get(tokenTyped) != "":
 		problems.Add(identity.FieldToken, "required", "has to be typed again")
-	case values.Get(forgetToken) == trueText:
+	case values.Get(forgetToken) == ticked:
 		change.Token = new(identity.WebhookToken(""))
 	}
 	return change, problems.Err()
@@ -114,8 +100,8 @@ func webhookChange(values url.Values) (identity.WebhookChange, error) {
 func webhookFormFrom(webhook identity.Webhook, values url.Values) webhookFormView {
 	view := webhookFormView{
 		ID: webhook.ID, Action: webhooksPath + "/new", Cancel: webhooksPath, URL: values.Get(identity.FieldURL),
-		Active: values.Get(identity.FieldActive) == trueText, HasToken: webhook.HasToken,
-		Forget: values.Get(forgetToken) == trueText,
+		Active: values.Get(identity.FieldActive) == ticked, HasToken: webhook.HasToken,
+		Forget: values.Get(forgetToken) == ticked,
 	}
 	if webhook.ID != 0 {
 		view.Cancel = placeOf("webhooks", webhook.ID)
@@ -140,7 +126,7 @@ func webhookFormFrom(webhook identity.Webhook, values url.Values) webhookFormVie
 
 // withBefore adds what the form began with: the version, and the values of that time.
 func (v webhookFormView) withBefore(version string, before url.Values) webhookFormView {
-	v.Hidden = append([]field{{versionName, version}}, beforeFields(webhookMergeFields, before)...)
+	v.Hidden = append([]field{{"version", version}}, beforeFields(webhookMergeFields, before)...)
 	return v
 }
 
@@ -184,47 +170,42 @@ func (h *handlers) reviewWebhook(c echo.Context, actor identity.Actor, view webh
 	if err := after.Check(); err != nil {
 		return h.webhookFormFailed(c, actor, view, err)
 	}
-	view.Changes = changesFrom(before.Diff(after), nil)
-	switch {
-	case in.Token != nil && *in.Token == "":
-		view.Changes = append(view.Changes, change{identity.FieldToken, "Token", "stored", "deleted"})
-	case in.Token != nil:
-		view.Changes = append(view.Changes, change{identity.FieldToken, "Token", noValue, "as you typed it"})
-	}
 	newest, err := h.newestWith(c, actor, after.URL)
 	if err != nil {
 		return err
 	}
-	view.Moves = before.ID != 0 && in.Moves(before)
-	view.Again = newest != 0 && newest != before.ID
-	view.Held = fieldsOf(values)
-	view.Held = without(view.Held, stepField, knownField, tokenTyped)
-	view.Held = append(view.Held, field{knownField, strconv.FormatInt(newest, 10)})
+	review := reviewView{
+		Heading: "Review the new webhook", Changes: changesFrom(before.Diff(after), nil), Action: view.Action,
+		Save: "Create", Cancel: view.Cancel,
+	}
+	switch {
+	case before.ID == 0 && newest != 0:
+		review.Warnings = []string{"There is a webhook with this URL already. Its receiver will get each event twice."}
+	case before.ID != 0:
+		review.Heading, review.Save = "Review the change", "Save"
+		review.Up = link{view.Cancel, webhookHost(before.URL)}
+	}
+	if before.ID != 0 && in.Moves(before) {
+		review.Danger = true
+		review.Warnings = []string{
+			"The URL has another origin. The webhook gets a new secret, which is shown once, and a stored token is deleted.",
+		}
+	}
+	switch {
+	case in.Token != nil && *in.Token == "":
+		review.Changes = append(review.Changes, change{identity.FieldToken, "Token", "stored", "deleted"})
+	case in.Token != nil:
+		review.Changes = append(review.Changes, change{identity.FieldToken, "Token", noValue, "as you typed it"})
+	}
+	values.Set(knownField, strconv.FormatInt(newest, 10))
+	values.Del(tokenTyped)
+	review.Fields = keptFields(values)
 	if token := values.Get(identity.FieldToken); token != "" {
-		view.Held = append(view.Held, field{identity.FieldToken, token}, field{tokenTyped, trueText})
+		review.Fields = append(review.Fields, field{identity.FieldToken, token}, field{tokenTyped, ticked})
 	}
-	title := "Review the new webhook"
-	if before.ID != 0 {
-		title = "Review the change"
-	}
-	return h.render(c, actor, http.StatusOK, "webhook_review", page{
-		Title: title, Nav: "webhooks", View: view, API: h.webhookCall(c, before, in),
+	return h.render(c, actor, http.StatusOK, "review", page{
+		Title: review.Heading, Nav: "webhooks", View: review, API: h.webhookCall(c, before, in),
 	})
-}
-
-// without returns fields but those with a name.
-func without(fields []field, names ...string) []field {
-	var list []field
-	for _, f := range fields {
-		keep := true
-		for _, name := range names {
-			keep = keep && f.Name != name
-		}
-		if keep {
-			list = append(list, f)
-		}
-	}
-	return list
 }
 
 // webhookCall returns the call that does the same. It has no token.
@@ -239,14 +220,10 @@ func (h *handlers) webhookCall(c echo.Context, before identity.Webhook, in ident
 			body[identity.FieldToken] = "TOKEN"
 		}
 	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		return nil
-	}
 	if before.ID == 0 {
-		return h.apiCall(c, http.MethodPost, "/api/v2/webhooks", nil, string(text))
+		return h.apiCall(c, http.MethodPost, "/api/v2/webhooks", nil, jsonText(body))
 	}
-	return h.apiCall(c, http.MethodPatch, webhookAPI(before.ID), nil, string(text))
+	return h.apiCall(c, http.MethodPatch, webhookAPI(before.ID), nil, jsonText(body))
 }
 
 func (h *handlers) createWebhook(c echo.Context, actor identity.Actor) error {
@@ -258,14 +235,14 @@ func (h *handlers) createWebhook(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	view := webhookFormFrom(identity.Webhook{}, values)
-	if values.Get(stepField) == stepForm {
+	if values.Get("step") == stepEdit {
 		return h.renderWebhookForm(c, actor, http.StatusOK, view)
 	}
 	in, err := webhookChange(values)
 	if err != nil {
 		return h.webhookFormFailed(c, actor, view, err)
 	}
-	if values.Get(stepField) != "save" {
+	if values.Get("step") != stepSave {
 		return h.reviewWebhook(c, actor, view, identity.Webhook{}, in, values)
 	}
 	newest, err := h.newestWith(c, actor, *in.URL)
@@ -279,7 +256,7 @@ func (h *handlers) createWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return h.webhookFormFailed(c, actor, view, err)
 	}
-	return h.renderSecret(c, actor, webhook, webhookSecretView{
+	return h.renderSecret(c, actor, webhook, secretView{
 		Heading: "The webhook is created", Secret: secret,
 		Text: "Give this secret to the receiver: it checks the signatures with it.",
 	})
@@ -315,8 +292,8 @@ func (h *handlers) updateWebhook(c echo.Context, actor identity.Actor) error {
 	if match.Check(webhook.Version) != nil {
 		return h.mergeWebhook(c, actor, webhook, values)
 	}
-	view := webhookFormFrom(webhook, values).withBefore(values.Get(versionName), beforeIn(values))
-	if values.Get(stepField) == stepForm {
+	view := webhookFormFrom(webhook, values).withBefore(values.Get("version"), beforeIn(values))
+	if values.Get("step") == stepEdit {
 		return h.renderWebhookForm(c, actor, http.StatusOK, view)
 	}
 	in, err := webhookChange(values)
@@ -326,12 +303,12 @@ func (h *handlers) updateWebhook(c echo.Context, actor identity.Actor) error {
 	if len(webhook.Diff(in.Apply(webhook))) == 0 && in.Token == nil {
 		return h.seeOther(c, path, "webhook_same")
 	}
-	if values.Get(stepField) != "save" {
+	if values.Get("step") != stepSave {
 		return h.reviewWebhook(c, actor, view, webhook, in, values)
 	}
 	changed, secret, err := h.service.UpdateWebhook(c.Request().Context(), actor, webhook.ID, in, match)
 	switch {
-	case isPrecondition(err):
+	case identity.KindOf(err) == identity.Precondition:
 		if webhook, err = h.webhookOf(c, actor); err != nil {
 			return err
 		}
@@ -339,7 +316,7 @@ func (h *handlers) updateWebhook(c echo.Context, actor identity.Actor) error {
 	case err != nil:
 		return h.webhookFormFailed(c, actor, view, err)
 	case secret != "":
-		return h.renderSecret(c, actor, changed, webhookSecretView{
+		return h.renderSecret(c, actor, changed, secretView{
 			Heading: "The webhook is changed", Secret: secret,
 			Text: "The URL has another origin, so the webhook has a new secret. The old one signs no more.",
 		})

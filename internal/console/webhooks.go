@@ -1,7 +1,7 @@
 package console
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -79,7 +79,7 @@ var (
 
 func (h *handlers) listWebhooks(c echo.Context, actor identity.Actor) error {
 	q := api.NewQuery(c)
-	at := messagesPage(q)
+	at := pageIn(q)
 	if err := q.Err(); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (h *handlers) showWebhook(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	q := api.NewQuery(c)
-	at, states := messagesPage(q), statesOf(q)
+	at, states := pageIn(q), statesOf(q)
 	if err := q.Err(); err != nil {
 		return err
 	}
@@ -214,27 +214,36 @@ func lacksForWebhook(actor identity.Actor, webhook identity.Webhook) string {
 		"A member of the group Administrators can change it, or give you what is missing."
 }
 
-// webhookSecretView shows a new secret, once.
-type webhookSecretView struct {
-	Heading string
-	Text    string
-	Secret  string
-	Href    string
-}
-
 // renderSecret shows the secret of a webhook. No other page can show it again.
-func (h *handlers) renderSecret(c echo.Context, actor identity.Actor, webhook identity.Webhook, view webhookSecretView) error {
-	view.Href = placeOf("webhooks", webhook.ID)
+func (h *handlers) renderSecret(c echo.Context, actor identity.Actor, webhook identity.Webhook, view secretView) error {
+	view.Name, view.Next = webhookHost(webhook.URL), placeOf("webhooks", webhook.ID)
 	return h.render(c, actor, http.StatusOK, "secret", page{Title: view.Heading, Nav: "webhooks", View: view})
 }
 
-// askView asks once before something that cannot be undone.
-type askView struct {
-	Webhook webhookRow
-	Lacks   string
+// askWebhook asks before a webhook is changed in a way that cannot be undone.
+func (h *handlers) askWebhook(c echo.Context, actor identity.Actor, webhook identity.Webhook, view confirmView,
+	call *apiCall,
+) error {
+	view.Up, view.Denied = link{placeOf("webhooks", webhook.ID), webhookHost(webhook.URL)}, lacksForWebhook(actor, webhook)
+	view.Fields = []field{{"version", strconv.FormatInt(webhook.Version, 10)}}
+	return h.render(c, actor, http.StatusOK, "confirm", page{
+		Title: view.Button, Nav: "webhooks", View: view, API: call,
+	})
 }
 
-func (h *handlers) ask(c echo.Context, actor identity.Actor, name, title, method, path string) error {
+func (h *handlers) confirmRotation(c echo.Context, actor identity.Actor) error {
+	webhook, err := h.webhookOf(c, actor)
+	if err != nil {
+		return err
+	}
+	return h.askWebhook(c, actor, webhook, confirmView{
+		Heading: "Replace the secret?", Action: placeOf("webhooks", webhook.ID) + "/rotate", Button: "Replace the secret",
+		Texts: []string{"The webhook gets a new secret. It is shown once. The old one signs as well for 24 hours, so that " +
+			"the receiver can change over."},
+	}, h.apiCall(c, http.MethodPost, webhookAPI(webhook.ID)+"/rotate", nil, ""))
+}
+
+func (h *handlers) confirmWebhookDeletion(c echo.Context, actor identity.Actor) error {
 	webhook, err := h.webhookOf(c, actor)
 	if err != nil {
 		return err
@@ -243,18 +252,13 @@ func (h *handlers) ask(c echo.Context, actor identity.Actor, name, title, method
 	if err != nil {
 		return err
 	}
-	return h.render(c, actor, http.StatusOK, name, page{
-		Title: title, Nav: "webhooks", API: h.apiCall(c, method, webhookAPI(webhook.ID)+path, nil, ""),
-		View: askView{webhookRowFrom(webhook, counts, h.now()), lacksForWebhook(actor, webhook)},
-	})
-}
-
-func (h *handlers) confirmRotation(c echo.Context, actor identity.Actor) error {
-	return h.ask(c, actor, "webhook_rotate", "New secret", http.MethodPost, "/rotate")
-}
-
-func (h *handlers) confirmWebhookDeletion(c echo.Context, actor identity.Actor) error {
-	return h.ask(c, actor, "webhook_delete", "Delete the webhook", http.MethodDelete, "")
+	row := webhookRowFrom(webhook, counts, h.now())
+	return h.askWebhook(c, actor, webhook, confirmView{
+		Heading: "Delete the webhook?", Action: row.Href + "/delete", Button: "Delete the webhook",
+		Texts: []string{fmt.Sprintf("The receiver is told nothing more. This also deletes %s that wait, %s that were given "+
+			"up and the record of %s that were delivered. It cannot be undone.", count(row.Waiting, "message"),
+			number(row.Dead), number(row.Done))},
+	}, h.apiCall(c, http.MethodDelete, webhookAPI(webhook.ID), nil, ""))
 }
 
 // rotateWebhook replaces the secret. The version in the form makes a form that is sent twice
@@ -268,7 +272,7 @@ func (h *handlers) rotateWebhook(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	return h.renderSecret(c, actor, webhook, webhookSecretView{
+	return h.renderSecret(c, actor, webhook, secretView{
 		Heading: "The new secret", Secret: secret,
 		Text: "The old secret signs as well for 24 hours. Until then, give the receiver the new one.",
 	})
@@ -365,11 +369,6 @@ func (h *handlers) newestWith(c echo.Context, actor identity.Actor, address iden
 		}
 	}
 	return newest, err
-}
-
-func isPrecondition(err error) bool {
-	var problem *identity.Error
-	return errors.As(err, &problem) && problem.Kind == identity.Precondition
 }
 
 // knownEvents returns the events of a form in their order, without those that do not exist.

@@ -28,22 +28,7 @@ func hookForm(address string, changes ...url.Values) url.Values {
 	return values
 }
 
-var (
-	hiddenPattern     = regexp.MustCompile(`<input[^>]*type="hidden"[^>]*>`)
-	namePattern       = regexp.MustCompile(` name="([^"]*)"`)
-	valuePattern      = regexp.MustCompile(` value="([^"]*)"`)
-	hookSecretPattern = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]+`)
-)
-
-// hidden returns the hidden fields of a page.
-func (a answer) hidden() url.Values {
-	values := url.Values{}
-	for _, input := range hiddenPattern.FindAllString(a.body, -1) {
-		values.Add(html.UnescapeString(namePattern.FindStringSubmatch(input)[1]),
-			html.UnescapeString(valuePattern.FindStringSubmatch(input)[1]))
-	}
-	return values
-}
+var hookSecretPattern = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]+`)
 
 // and returns the hidden fields with the button that is pressed.
 func (a answer) and(step string) url.Values {

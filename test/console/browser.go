@@ -401,15 +401,21 @@ func (tab *Tab) focused(selector string) {
 // key.
 func (tab *Tab) press(text, last string) {
 	tab.t.Helper()
+	tab.tabTo(`(document.activeElement.innerText || "").trim().startsWith(` + quoted(text) + `)`)
+	tab.Keys(last)
+}
+
+// tabTo presses the tab key until an expression is true of the element with the focus.
+func (tab *Tab) tabTo(expression string) {
+	tab.t.Helper()
 	const most = 80
 	for range most {
 		tab.Keys(kb.Tab)
-		if Value[bool](tab, `(document.activeElement.innerText || "").trim().startsWith(`+quoted(text)+`)`) {
-			tab.Keys(last)
+		if Value[bool](tab, expression) {
 			return
 		}
 	}
-	tab.t.Fatalf("no Tab reaches %q", text)
+	tab.t.Fatalf("no Tab makes this true: %s", expression)
 }
 
 // SignIn creates the administrator, if there is none yet, and signs in.

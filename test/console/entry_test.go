@@ -11,16 +11,24 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-const marysEmail = "mary@example.com"
+const (
+	marysEmail = "mary@example.com"
+	maryPath   = "/console/users/2"
+)
 
-// mary creates a user without rights.
-func mary(t *testing.T, s *apitest.Server, changes ...func(*identity.User)) {
+// mary creates a user without rights, whose page is maryPath: the administrator comes first.
+func mary(t *testing.T, s *apitest.Server, changes ...func(*identity.User)) identity.User {
 	t.Helper()
-	user := identity.User{Name: "Mary Ann Evans", Email: marysEmail, Phone: "+33612345678", Active: true}
+	Administrator(t, s)
+	tag := "vip"
+	user := identity.User{
+		Name: "Mary Ann Evans", Email: marysEmail, Phone: "+18043257762", Active: true,
+		ClientTags: []identity.ClientTag{{Text: &tag}},
+	}
 	for _, change := range changes {
 		change(&user)
 	}
-	CreateUser(t, s, user)
+	return CreateUser(t, s, user)
 }
 
 // TestSignInByClicks fails once, and then gets in with a code by mail.
@@ -182,6 +190,11 @@ func TestMustEnrolByKeys(t *testing.T) {
 		if strings.Join(strings.Fields(file), " ") != strings.Join(strings.Fields(tab.Text("#codes")), " ") {
 			t.Errorf("the file has %q", file)
 		}
+		tab.Eval(`window.print = () => { window.printed = true }`)
+		tab.ClickText("Print")
+		tab.Wait(`window.printed`)
+		tab.Eval(`dispatchEvent(new Event("pagehide"))`)
+		tab.Wait(`document.querySelector("#codes").textContent === "The secret is not shown again."`)
 		tab.ClickText("I have kept them. Go on")
 		tab.At("/console")
 		tab.Wait(`document.querySelector("nav.rail")`)

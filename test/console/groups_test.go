@@ -30,11 +30,7 @@ func TestGroups(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		addGroup(t, s, hostileName, identity.UsersDelete, identity.AuditView)
 		addGroup(t, s, strings.Repeat("W", identity.MaxLabelLength), identity.Everything)
-		for i, name := range []string{"Mary Ann Evans", "Chidi Okafor", hostileName} {
-			CreateUser(t, s, identity.User{
-				Name: identity.Name(name), Email: identity.Email(fmt.Sprintf("u%d@example.com", i)), Active: i != 1,
-			})
-		}
+		addPeople(t, s, "Mary Ann Evans", "Chidi Okafor", hostileName)
 		tab := NewTab(t, s)
 		tab.SignIn()
 		tab.ClickText("Groups")

@@ -56,7 +56,7 @@ func TestTokens(t *testing.T) {
 		tab.Wait(`location.pathname + location.search === "/console/tokens/new"`)
 		tab.Click("[data-copy]")
 		tab.Wait(`document.querySelector("#live").textContent !== ""`)
-		tab.ClickText("I have it: go to the tokens")
+		tab.ClickText("I have kept it")
 		tab.At("/console/tokens")
 		tab.See("exporter")
 		tab.Back()

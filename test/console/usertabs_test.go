@@ -91,7 +91,7 @@ func TestUserAccess(t *testing.T) {
 func TestUserNetwork(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		user := mary2(t, s)
+		user := mary(t, s)
 		s.TrySignIn(marysEmail, Password, apitest.From("79.24.241.198"))
 		tab := NewTab(t, s)
 		tab.SignInAs(Email)
@@ -148,18 +148,11 @@ func TestUserNetwork(t *testing.T) {
 	})
 }
 
-// mary2 creates the administrator first, so that Mary is at maryPath.
-func mary2(t *testing.T, s *apitest.Server) identity.User {
-	t.Helper()
-	Administrator(t, s)
-	return aMary(t, s)
-}
-
 // TestUserSecurity ends a session by clicks and all by keys, and resets the second factor.
 func TestUserSecurity(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		mary2(t, s)
+		mary(t, s)
 		for _, client := range []string{"Firefox/140.0 " + markup, "curl/8.14", ""} {
 			s.TrySignIn(marysEmail, Password, apitest.From("79.24.241.198"), apitest.Header("User-Agent", client))
 		}
@@ -201,7 +194,7 @@ func TestUserSecurity(t *testing.T) {
 func TestUserActivity(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		user := mary2(t, s)
+		user := mary(t, s)
 		allow(t, s, user.ID, "79.24.241.198")
 		allow(t, s, user.ID, "79.24.241.0/24", "2001:db8::/32")
 		s.TrySignIn(marysEmail, Password, apitest.From("79.24.241.198"))
@@ -225,7 +218,7 @@ func TestUserActivity(t *testing.T) {
 func TestUserTabsMasked(t *testing.T) {
 	t.Parallel()
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		user := mary2(t, s)
+		user := mary(t, s)
 		allow(t, s, user.ID, "79.24.241.0/24")
 		s.TrySignIn(marysEmail, Password, apitest.From("79.24.241.198"))
 		group := addGroup(t, s, "Support", identity.UsersView)

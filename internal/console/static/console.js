@@ -33,7 +33,7 @@ window.addEventListener("pageshow", () => {
   }
 });
 
-// The secret of a token is not kept in a page that "back" brings again.
+// A secret is not kept in a page that "back" brings again.
 window.addEventListener("pagehide", () => {
   for (const secret of document.querySelectorAll("[data-secret]")) {
     secret.textContent = "The secret is not shown again.";
@@ -175,7 +175,7 @@ document.addEventListener("htmx:before:response", (event) => {
   if (!(status >= 400)) return;
   event.preventDefault();
   if (status === 401 || status === 403) location.reload();
-  else say("That did not work. Try again in a moment.");
+  else if (!follows(event)) say("That did not work. Try again in a moment."); // which asks again by itself
 });
 
 // The keys of lists and pages. They rest while one types, and where they are switched off.
