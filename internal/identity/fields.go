@@ -24,6 +24,7 @@ const (
 	FieldKey               = "key"
 	FieldName              = "name"
 	FieldPassword          = "password"
+	FieldPasswordHash      = "passwordHash"
 	FieldPermissions       = "permissions"
 	FieldPhone             = "phone"
 	FieldRecord            = "record"
