@@ -20,7 +20,13 @@ const module = "github.com/rosterhq/roster"
 // arrows holds the imports within the module that each package is allowed. A package
 // that is not listed is allowed none; those in free are allowed all.
 var arrows = map[string][]string{
-	"cmd/roster": {"internal/app", "internal/config", "internal/delivery", "internal/identity", "internal/service"},
+	"cmd/roster": {
+		"internal/app", "internal/config", "internal/delivery", "internal/ephemeral", "internal/identity", "internal/service",
+	},
+	"internal/ephemeral": {
+		"internal/app", "internal/config", "internal/delivery", "internal/identity", "internal/mail", "internal/secret",
+		"internal/service", "internal/store",
+	},
 	"internal/app": {
 		"internal/config", "internal/httpserver", "internal/outbox", "internal/jobs", "internal/mail", "internal/webhook",
 		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens",
@@ -73,6 +79,7 @@ var foreign = map[string][]string{
 	"golang.org/x/net":             {"internal/identity", "internal/mail"},
 	"code.dny.dev/ssrf":            {"internal/webhook"},
 	"github.com/oasdiff":           {"internal/httpserver"},
+	"github.com/goccy/go-yaml":     {"internal/ephemeral"},
 	"github.com/getkin/kin-openap": nil, // only tests import this and the next two
 	"github.com/standard-webhooks": nil,
 	"github.com/emersion":          nil,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"modernc.org/sqlite"
@@ -123,3 +124,11 @@ func raw(ctx context.Context, db *sql.DB, fn func(connection any) error) error {
 
 // errAway is the error of a database that a test double keeps from answering.
 var errAway = fmt.Errorf("the database is away on purpose: %w", driver.ErrBadConn)
+
+// Begin gives what the migrations have created a time of creation.
+func (m *Memory) Begin(ctx context.Context, at time.Time) error {
+	return m.InTx(ctx, func(tx *Tx) error {
+		_, err := tx.exec(ctx, "UPDATE groups SET created_at = $1", timestamp{at})
+		return err
+	})
+}
