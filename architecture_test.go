@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"internal/webhook":        {"internal/identity", "internal/delivery", "pkg/webhooksig"},
 	"internal/config":         {"internal/identity", "internal/secret"},
 	"pkg/rosterhttp":          {"pkg/client"},
+	"pkg/rostertest":          {"internal/ephemeral", "internal/secret", "pkg/client", "pkg/webhooksig"},
 }
 
 // free holds the prefixes of the packages that only tests and benchmarks use.

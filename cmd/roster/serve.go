@@ -16,9 +16,9 @@ import (
 
 type serveCommand struct {
 	// A double is switched on by the flag alone: no variable and no file can do it by accident.
-	Ephemeral bool      `help:"Be a double for tests: in memory, on loopback, with a clock that can be moved. Ends with its parent."`
-	Seed      string    `help:"With --ephemeral: YAML of the users, groups, tokens and webhooks that exist from the start." placeholder:"FILE"`
-	Clock     time.Time `help:"With --ephemeral: the time at which the clock stands still, such as 2026-01-01T00:00:00Z."`
+	Ephemeral bool      `help:"Be a double for tests: in memory, on loopback, until the parent process ends."`
+	Seed      string    `help:"With --ephemeral: YAML of what exists from the start." placeholder:"FILE"`
+	Clock     time.Time `help:"With --ephemeral: a time, at which the clock stands still until it is moved."`
 	Throttle  bool      `help:"With --ephemeral: keep the limits of attempts."`
 }
 

@@ -78,15 +78,18 @@ func (c *clock) move(d time.Duration) error {
 	return nil
 }
 
-// wait returns when the clock has been moved on by d, or with the error of ctx.
-func (c *clock) wait(ctx context.Context, d time.Duration) error {
-	now, moved := c.reading()
-	for end := now.Add(d); now.Before(end); now, moved = c.reading() {
+// wait waits until the clock shows a time or ctx is done, and returns the error of a deadline
+// that has passed. moved is the channel of an earlier reading.
+func (c *clock) wait(ctx context.Context, until time.Time, moved <-chan struct{}) error {
+	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-moved:
 		}
+		var now time.Time
+		if now, moved = c.reading(); !now.Before(until) {
+			return context.DeadlineExceeded
+		}
 	}
-	return nil
 }

@@ -127,7 +127,8 @@ func settings(given *config.Config, addr string) *config.Config {
 	if given == nil {
 		const month = 30 * 24 * time.Hour
 		given = &config.Config{
-			AccessTokenTTL: time.Hour, RefreshTokenTTL: month, SessionTTL: month, Console: true, ConsoleIdleTTL: 12 * time.Hour,
+			AccessTokenTTL: time.Hour, RefreshTokenTTL: month, SessionTTL: month,
+			Console: true, ConsoleIdleTTL: 12 * time.Hour,
 		}
 	}
 	return &config.Config{
@@ -258,4 +259,22 @@ func (d *Double) Advance(ctx context.Context, by time.Duration) error {
 	w, done := d.current()
 	defer done()
 	return w.move(ctx, func(c *clock) error { return c.advance(by) })
+}
+
+// SetFaults lets things go wrong; the zero value ends that. The error names the field that is
+// wrong.
+func (d *Double) SetFaults(f Faults) error {
+	w, done := d.current()
+	defer done()
+	_, err := w.faults.change(func(now *Faults) { *now = f })
+	return err
+}
+
+// WebhookEvents returns the events that a webhook can be told of.
+func WebhookEvents() []string {
+	var names []string
+	for _, event := range identity.WebhookEvents {
+		names = append(names, string(event))
+	}
+	return names
 }

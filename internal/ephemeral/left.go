@@ -22,9 +22,9 @@ type Mail struct {
 	SentAt    time.Time `json:"sentAt"`
 }
 
-// Webhook is an attempt to post a webhook that has ended.
+// Webhook is an attempt to post a webhook. It has ended, except where the receiver hangs.
 type Webhook struct {
-	N      int         `json:"n"`  // the place in the order of their ends, from 1
+	N      int         `json:"n"`  // the place in the order of leaving, from 1
 	ID     string      `json:"id"` // the same for each attempt
 	URL    string      `json:"url"`
 	Event  string      `json:"event"` // such as USER_CREATED

@@ -74,7 +74,8 @@ func (d *Double) seed(ctx context.Context, w *world) error {
 	lists, err := readSeed(d.options.Seed)
 	if err == nil && len(lists) > 0 {
 		s := &seeder{double: d, world: w, groups: map[string]int64{}, users: map[string]int64{}}
-		s.actor, err = w.app.Service.Authenticate(ctx, d.Token, identity.Origin{Source: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
+		origin := identity.Origin{Source: netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+		s.actor, err = w.app.Service.Authenticate(ctx, d.Token, origin)
 		for _, section := range sections {
 			for _, e := range lists[section] {
 				if err == nil {
@@ -255,7 +256,8 @@ func readSeed(seed []byte) (map[string][]entry, error) {
 		for _, pair := range pairs {
 			section := keyOf(pair)
 			if !slices.Contains(sections, section) {
-				return nil, wrong{lineOf(pair.Key), fmt.Sprintf("there is no list %q, but %s", section, strings.Join(sections, ", "))}
+				text := fmt.Sprintf("there is no list %q, but %s", section, strings.Join(sections, ", "))
+				return nil, wrong{lineOf(pair.Key), text}
 			}
 			if lists[section], err = readList(section, pair.Value); err != nil {
 				return nil, err

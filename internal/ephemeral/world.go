@@ -124,38 +124,41 @@ type postbox struct {
 
 // RoundTrip posts to loopback. Any other receiver is said to have answered 204.
 func (p *postbox) RoundTrip(r *http.Request) (*http.Response, error) {
+	now, moved := p.world.clock.reading()
 	sent := Webhook{
 		ID: r.Header.Get("Roster-Delivery"), URL: r.URL.String(), Event: r.Header.Get("Roster-Event"),
-		Header: r.Header.Clone(), SentAt: p.world.clock.now(),
+		Header: r.Header.Clone(), SentAt: now,
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	answer, err := p.answer(r)
-	sent.Body = string(body)
+	r.Body, sent.Body = io.NopCloser(bytes.NewReader(body)), string(body)
+	if p.world.faults.get().Webhooks == webhooksHang {
+		sent.Error = "the receiver hangs"
+		p.keep(sent) // before it ends: who has seen it can move the clock
+		return nil, p.world.clock.wait(r.Context(), now.Add(hangTime), moved)
+	}
+	answer, err := p.post(r)
 	if err != nil {
 		sent.Error = err.Error()
 	} else {
 		sent.Status = answer.StatusCode
 	}
 	if p.world.ctx.Err() == nil { // else the attempt was cut off
-		p.world.webhooks.add(func(n int) Webhook {
-			sent.N = n
-			return sent
-		})
+		p.keep(sent)
 	}
 	return answer, err
 }
 
-func (p *postbox) answer(r *http.Request) (*http.Response, error) {
-	if p.world.faults.get().Webhooks == webhooksHang {
-		if err := p.world.clock.wait(r.Context(), hangTime); err != nil {
-			return nil, err
-		}
-		return nil, context.DeadlineExceeded
-	}
+func (p *postbox) keep(sent Webhook) {
+	p.world.webhooks.add(func(n int) Webhook {
+		sent.N = n
+		return sent
+	})
+}
+
+func (p *postbox) post(r *http.Request) (*http.Response, error) {
 	if isLoopback(r.URL.Hostname()) {
 		return p.network.RoundTrip(r)
 	}

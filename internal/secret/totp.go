@@ -44,6 +44,9 @@ func NewTOTP(account string, random io.Reader) (TOTPEnrolment, error) {
 // TOTPStepAt returns the time step of a time.
 func TOTPStepAt(now time.Time) int64 { return now.Unix() / totpPeriod }
 
+// TOTPStepTime returns when a time step begins.
+func TOTPStepTime(step int64) time.Time { return time.Unix(step*totpPeriod, 0) }
+
 // TOTPStep returns the time step of a code. It accepts the current step, the one before
 // and the one after, because clocks differ. The caller must not accept a step twice.
 func TOTPStep(secret, code string, now time.Time) (step int64, valid bool) {
@@ -60,7 +63,7 @@ func TOTPStep(secret, code string, now time.Time) (step int64, valid bool) {
 
 // TOTPCode returns the code of a time step. The error is for a secret that is no base32.
 func TOTPCode(secret string, step int64) (string, error) {
-	return totp.GenerateCodeCustom(secret, time.Unix(step*totpPeriod, 0), totp.ValidateOpts{
+	return totp.GenerateCodeCustom(secret, TOTPStepTime(step), totp.ValidateOpts{
 		Period: totpPeriod, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1,
 	})
 }
