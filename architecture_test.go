@@ -178,6 +178,30 @@ func TestOneEmit(t *testing.T) {
 	}
 }
 
+// TestOneDouble checks that only internal/ephemeral makes an app a test double, whose secrets can
+// be known beforehand, and that only app passes the randomness on.
+func TestOneDouble(t *testing.T) {
+	t.Parallel()
+	const pattern = `\bDouble\s*(:|=[^=]|\{)|\b(Random|Unthrottled)\s*(:|=[^=])|\bNewChaCha8\(|\bephemeral\.Start\(`
+	output, err := exec.CommandContext(t.Context(), "git", "grep", "-nE", pattern, "--", "*.go").Output()
+	if err != nil {
+		t.Skip("git grep failed, this may be no checkout:", err)
+	}
+	allowed := regexp.MustCompile(`^(internal/ephemeral/|[a-z/]*_test\.go:|cmd/roster/double\.go:.*ephemeral\.Start|` +
+		`pkg/rostertest/rostertest\.go:.*ephemeral\.Start|internal/app/app\.go:.*double\.Random|` +
+		`internal/app/app\.go:[0-9]+:\s+double := Double\{Throttled: true\}|` +
+		`internal/service/service\.go:.*options\.Random = func\(int64\) io\.Reader \{ return rand\.Reader \})`)
+	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
+	if len(lines) < 5 {
+		t.Errorf("%d places", len(lines))
+	}
+	for _, line := range lines {
+		if !allowed.MatchString(line) {
+			t.Errorf("predictable secrets: %s", line)
+		}
+	}
+}
+
 // TestNoWireNamesInTheCore checks that the core has no JSON names: those belong to the
 // dialects.
 func TestNoWireNamesInTheCore(t *testing.T) {

@@ -95,7 +95,8 @@ func TestDoubleIsTheSame(t *testing.T) {
 		d := startDouble(t, nil, []string{"--seed", seed, "--clock", "2026-01-01T00:00:00Z"})
 		ready := time.Since(began)
 		all := d.line +
-			d.answer(t, http.MethodPost, "/api/v2/signin", `{"email":"mary@example.com","password":"seven-Kettles-by-the-sea"}`) +
+			d.answer(t, http.MethodPost, "/api/v2/signin",
+				`{"email":"mary@example.com","password":"seven-Kettles-by-the-sea"}`) +
 			d.answer(t, http.MethodPost, "/api/v2/password/forgot", `{"email":"mary@example.com"}`) +
 			d.answer(t, http.MethodGet, "/_test/mails?to=mary@example.com&wait=30s", "") +
 			d.answer(t, http.MethodGet, "/api/v2/events", "") + d.answer(t, http.MethodGet, "/api/v2/groups", "")

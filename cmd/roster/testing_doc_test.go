@@ -42,7 +42,7 @@ func project(t *testing.T) (folder string, env []string) {
 		"fixtures.yaml": block(t, "# fixtures.yaml"),
 		"roster":        "#!/bin/sh\nTEST_RUN_ROSTER=1 exec " + self + ` "$@"` + "\n",
 	} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o700); err != nil { //nolint:gosec // a script
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -97,7 +97,8 @@ func TestSamplesOfTesting(t *testing.T) {
 		var workflow struct {
 			Jobs map[string]struct{ Steps []map[string]any }
 		}
-		if err := yaml.Unmarshal([]byte(block(t, "on: push")), &workflow); err != nil || len(workflow.Jobs["test"].Steps) != 4 {
+		err := yaml.Unmarshal([]byte(block(t, "on: push")), &workflow)
+		if err != nil || len(workflow.Jobs["test"].Steps) != 4 {
 			t.Errorf("%+v, %v", workflow, err)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -136,8 +137,7 @@ func settings(given *config.Config, addr string) *config.Config {
 		Console: given.Console, ConsoleIdleTTL: given.ConsoleIdleTTL, RequireAdminTFA: given.RequireAdminTFA,
 		PublicURL: given.PublicURL, AllowedHosts: given.AllowedHosts, PasswordList: given.PasswordList,
 
-		Addr: addr, SecretKey: "the key of a double, which keeps nothing secret",
-		WebhookAllowPrivate: loopback(),
+		Addr: addr, SecretKey: strings.Repeat("double", 6), WebhookAllowPrivate: loopback(),
 	}
 }
 
@@ -243,7 +243,8 @@ func (d *Double) Webhooks(ctx context.Context, url string, after int) []Webhook 
 func awaitIn[T any](ctx context.Context, w *world, b *box[T], after int, match func(T) bool) []T {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(w.ctx, cancel)()
+	stop := context.AfterFunc(w.ctx, cancel)
+	defer stop()
 	return b.await(ctx, after, match)
 }
 

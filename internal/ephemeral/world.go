@@ -83,7 +83,8 @@ func (w *world) end() error {
 func (w *world) serve(response http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(w.faults.request(r.Context()))
 	defer cancel()
-	defer context.AfterFunc(w.ctx, cancel)()
+	stop := context.AfterFunc(w.ctx, cancel)
+	defer stop()
 	w.app.Server.ServeHTTP(response, r.WithContext(ctx))
 }
 

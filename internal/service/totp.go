@@ -192,8 +192,8 @@ func confirmedTOTP(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, use
 
 // AdoptTOTP gives a user an authenticator that exists already; key is its secret in
 // base32 (RFC 6238). It switches on the second factor, and there are no recovery codes.
-// All other sessions of the user end. It takes what ResetTOTP takes. The errors are Forbidden, NotFound, Conflict (there is an
-// authenticator) and Invalid (key).
+// All other sessions of the user end. It takes what ResetTOTP takes. The errors are Forbidden,
+// NotFound, Conflict (there is an authenticator) and Invalid (secret).
 func (s *Service) AdoptTOTP(ctx context.Context, actor identity.Actor, userID int64, key string) error {
 	if err := mayTouchTOTP(userID)(actor); err != nil {
 		return err

@@ -30,7 +30,7 @@ import (
 )
 
 // Password is the password of the users that CreateUser creates.
-const Password = "seven-Kettles-by-the-sea"
+const Password = "seven-Kettles-by-the-sea" //nolint:gosec // it protects nothing
 
 // patience is how long Mail and Next wait.
 const patience = 5 * time.Second
@@ -79,7 +79,7 @@ func Clock(at time.Time) Option {
 func Seed(file string) Option {
 	return func(tb testing.TB, o *ephemeral.Options) {
 		tb.Helper()
-		content, err := os.ReadFile(file)
+		content, err := os.ReadFile(file) //nolint:gosec // a file of the test
 		if err != nil {
 			tb.Fatal(err)
 		}

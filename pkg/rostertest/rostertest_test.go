@@ -164,7 +164,8 @@ func TestReceiver(t *testing.T) {
 		got <- webhooksig.Verifier{Secrets: []string{key}}.Standard(request.Header, body)
 	}))
 	t.Cleanup(receiver.Close)
-	hook, err := r.Client.Webhooks.Create(t.Context(), client.WebhookCreate{URL: receiver.URL, Events: []string{"USER_CREATED"}})
+	create := client.WebhookCreate{URL: receiver.URL, Events: []string{"USER_CREATED"}}
+	hook, err := r.Client.Webhooks.Create(t.Context(), create)
 	if err != nil {
 		t.Fatal(err)
 	}
