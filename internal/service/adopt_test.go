@@ -60,15 +60,8 @@ func TestAdoptTOTP(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, want := range []int{http.StatusOK, http.StatusUnauthorized} {
-			var answer struct {
-				Challenge struct{ Token, Provider string } `json:"2faDetails"`
-			}
-			s.TrySignIn("mary@example.com", apitest.Password).Want(http.StatusOK).Decode(&answer)
-			if answer.Challenge.Provider != "totp" {
-				t.Fatalf("%+v", answer)
-			}
-			body := map[string]any{"token": answer.Challenge.Token, "code": code}
-			s.Do(http.MethodPost, "/api/v2/2fa/confirm", body, apitest.As("")).Want(want)
+			from := apitest.From("127.0.0.1")
+			s.Confirm(s.Challenge("mary@example.com", "totp", from), code, from).Want(want)
 		}
 		s.WantEvents("filter[type]=USER_TOTP_ENABLED", "USER_TOTP_ENABLED")
 	})
