@@ -20,7 +20,13 @@ const module = "github.com/rosterhq/roster"
 // arrows holds the imports within the module that each package is allowed. A package
 // that is not listed is allowed none; those in free are allowed all.
 var arrows = map[string][]string{
-	"cmd/roster": {"internal/app", "internal/config", "internal/delivery", "internal/identity", "internal/service"},
+	"cmd/roster": {
+		"internal/app", "internal/config", "internal/delivery", "internal/ephemeral", "internal/identity", "internal/service",
+	},
+	"internal/ephemeral": {
+		"internal/app", "internal/config", "internal/delivery", "internal/identity", "internal/mail", "internal/secret",
+		"internal/service", "internal/store",
+	},
 	"internal/app": {
 		"internal/config", "internal/httpserver", "internal/outbox", "internal/jobs", "internal/mail", "internal/webhook",
 		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens",
@@ -46,6 +52,7 @@ var arrows = map[string][]string{
 	"internal/webhook":        {"internal/identity", "internal/delivery", "pkg/webhooksig"},
 	"internal/config":         {"internal/identity", "internal/secret"},
 	"pkg/rosterhttp":          {"pkg/client"},
+	"pkg/rostertest":          {"internal/ephemeral", "internal/secret", "pkg/client", "pkg/webhooksig"},
 }
 
 // free holds the prefixes of the packages that only tests and benchmarks use.
@@ -75,6 +82,7 @@ var foreign = map[string][]string{
 	"golang.org/x/net":             {"internal/identity", "internal/mail"},
 	"code.dny.dev/ssrf":            {"internal/webhook"},
 	"github.com/oasdiff":           {"internal/httpserver"},
+	"github.com/goccy/go-yaml":     {"internal/ephemeral"},
 	"github.com/getkin/kin-openap": nil, // only tests import this and the next two
 	"github.com/standard-webhooks": nil,
 	"github.com/emersion":          nil,
@@ -169,6 +177,30 @@ func TestOneEmit(t *testing.T) {
 	}
 	if want := []string{"internal/service/service.go: emit"}; !slices.Equal(callers, want) {
 		t.Errorf("tx.Emit is called by %v, want %v", callers, want)
+	}
+}
+
+// TestOneDouble checks that only internal/ephemeral makes an app a test double, whose secrets can
+// be known beforehand, and that only app passes the randomness on.
+func TestOneDouble(t *testing.T) {
+	t.Parallel()
+	const pattern = `\bDouble\s*(:|=[^=]|\{)|\b(Random|Unthrottled)\s*(:|=[^=])|\bNewChaCha8\(|\bephemeral\.Start\(`
+	output, err := exec.CommandContext(t.Context(), "git", "grep", "-nE", pattern, "--", "*.go").Output()
+	if err != nil {
+		t.Skip("git grep failed, this may be no checkout:", err)
+	}
+	allowed := regexp.MustCompile(`^(internal/ephemeral/|[a-z/]*_test\.go:|cmd/roster/double\.go:.*ephemeral\.Start|` +
+		`pkg/rostertest/rostertest\.go:.*ephemeral\.Start|internal/app/app\.go:.*double\.Random|` +
+		`internal/app/app\.go:[0-9]+:\s+double := Double\{Throttled: true\}|` +
+		`internal/service/service\.go:.*options\.Random = func\(int64\) io\.Reader \{ return rand\.Reader \})`)
+	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
+	if len(lines) < 5 {
+		t.Errorf("%d places", len(lines))
+	}
+	for _, line := range lines {
+		if !allowed.MatchString(line) {
+			t.Errorf("predictable secrets: %s", line)
+		}
 	}
 }
 

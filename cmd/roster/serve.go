@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -13,10 +14,22 @@ import (
 	"github.com/rosterhq/roster/internal/config"
 )
 
-type serveCommand struct{}
+type serveCommand struct {
+	// A double is switched on by the flag alone: no variable and no file can do it by accident.
+	Ephemeral bool      `help:"Be a double for tests: in memory, on loopback, until the parent process ends."`
+	Seed      string    `help:"With --ephemeral: YAML of what exists from the start." placeholder:"FILE"`
+	Clock     time.Time `help:"With --ephemeral: a time, at which the clock stands still until it is moved."`
+	Throttle  bool      `help:"With --ephemeral: keep the limits of attempts."`
+}
 
 // Run serves until ctx ends, by SIGINT or SIGTERM, or serving fails.
-func (serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Context, env environment) (err error) {
+func (s serveCommand) Run(ctx context.Context, c *config.Config, line *kong.Context, env environment) (err error) {
+	if s.Ephemeral {
+		return s.double(ctx, c, line, env)
+	}
+	if s.Seed != "" || !s.Clock.IsZero() || s.Throttle {
+		return errors.New("--seed, --clock and --throttle are for --ephemeral")
+	}
 	logs := newLogWriter(env.stderr)
 	defer logs.close()
 	logger := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: c.LogLevel}))

@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"runtime"
 	"slices"
 	"time"
@@ -51,6 +53,24 @@ type Options struct {
 	RequestTimeout time.Duration
 	// Authenticate checks a credential. With nil, the service does.
 	Authenticate func(ctx context.Context, credential string, origin identity.Origin) (identity.Actor, error)
+	// Double makes the app a test double. Only internal/ephemeral sets it.
+	Double *Double
+}
+
+// Double has what a test double does otherwise than a server. Its secrets can be known
+// beforehand. All fields must be set.
+type Double struct {
+	// Random returns the random bytes of the secrets of a message, or of all others; see
+	// service.Options.
+	Random func(messageID int64) io.Reader
+	// RequestID returns a new id for a request.
+	RequestID func() string
+	// Posts returns what the signed webhooks go through on their way to the network.
+	Posts func(http.RoundTripper) http.RoundTripper
+	// Throttled keeps the limits of attempts.
+	Throttled bool
+	// PollInterval is how often to look for jobs and messages that have become due.
+	PollInterval time.Duration
 }
 
 // App is an installation of Roster. Commands use its Service; Start and Run serve
@@ -77,6 +97,10 @@ type App struct {
 // database cannot be used.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	c := o.Config
+	double := Double{Throttled: true} // with every part nil, which is that of a server
+	if o.Double != nil {
+		double = *o.Double
+	}
 	a := &App{Store: o.Store, config: c, logger: o.Logger, localURL: localURL(c.Addr)}
 	defer func() {
 		if err != nil {
@@ -103,12 +127,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if o.Passwords == nil {
 		o.Passwords = secret.NewPasswords(c.BcryptCost, runtime.GOMAXPROCS(0))
 	}
-	webhooks := webhook.New(c.WebhookAllowPrivate)
+	webhooks := webhook.New(c.WebhookAllowPrivate, double.Posts)
 	a.onClose(func() error { webhooks.Close(); return nil })
 	a.Service = service.New(service.Options{
 		Store: a.Store, Passwords: o.Passwords, PasswordList: passwordList, Clock: o.Clock,
 		AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, SessionTTL: c.SessionTTL, HeldTTL: c.ConsoleIdleTTL,
 		SecretKey: c.SecretKey, BaseURL: a.baseURL, CheckWebhookURL: webhooks.Check,
+		Random: double.Random, Unthrottled: !double.Throttled,
 	})
 	if o.Authenticate == nil {
 		o.Authenticate = a.Service.Authenticate
@@ -116,19 +141,20 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.OutboxMetrics = outbox.NewMetrics(a.Store, o.Clock)
 	a.Worker = outbox.New(outbox.Options{
 		Store: a.Store, Clock: o.Clock, Logger: a.logger, Metrics: a.OutboxMetrics,
+		PollInterval: double.PollInterval, Steady: o.Double != nil,
 		Senders: map[delivery.Channel]outbox.Sender{
 			delivery.ChannelMail: a.Service.MailSender(o.Deliver),
 			delivery.ChannelWebhook: a.Service.WebhookSender(webhooks.Post,
 				api.WebhookRenderers(Dialects(a.Service, api.Site{}))),
 		},
 	})
-	a.Jobs = jobs.New(a.Service, a.logger)
+	a.Jobs = jobs.New(a.Service, a.logger, double.PollInterval)
 	a.metrics = httpserver.NewMetrics(a.Store.Collector(), a.OutboxMetrics, a.Jobs)
-	a.Server = a.newServer(o)
+	a.Server = a.newServer(o, double.RequestID)
 	return a, nil
 }
 
-func (a *App) newServer(o Options) *httpserver.Server {
+func (a *App) newServer(o Options, requestID func() string) *httpserver.Server {
 	c := o.Config
 	site := api.Site{PublicURL: c.PublicURL, AllowedHosts: c.AllowedHosts, TrustedProxies: c.TrustedProxies}
 	dialects, home, signIn := Dialects(a.Service, site), "docs", ""
@@ -148,6 +174,7 @@ func (a *App) newServer(o Options) *httpserver.Server {
 		Timeout:        o.RequestTimeout,
 		Logger:         a.logger,
 		Metrics:        a.metrics,
+		RequestID:      requestID,
 	})
 }
 

@@ -154,6 +154,17 @@ func (a *App) Run(ctx context.Context) error {
 	if a.metricsListener != nil {
 		work.Go(func() { metricsErr = a.metrics.Run(ctx, a.metricsListener, a.logger) })
 	}
+	work.Go(func() { a.Work(ctx) })
+	err := a.Server.Run(ctx, a.listener)
+	cancel()
+	work.Wait()
+	a.logger.Info("stopped")
+	return errors.Join(err, metricsErr)
+}
+
+// Work runs the background work until ctx ends, and returns when all of it has ended.
+func (a *App) Work(ctx context.Context) {
+	var work sync.WaitGroup
 	work.Go(func() { a.Worker.Run(ctx) })
 	work.Go(func() { a.Jobs.Run(ctx) })
 	if a.config.PreparedStatements { // else there may be a pooler, which passes no notifications
@@ -161,11 +172,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	work.Go(func() { prune(ctx, a.Service, a.logger) })
 	work.Go(func() { keepTime(ctx, a.Store.Clock(), a.logger) })
-	err := a.Server.Run(ctx, a.listener)
-	cancel()
 	work.Wait()
-	a.logger.Info("stopped")
-	return errors.Join(err, metricsErr)
 }
 
 // warnOfSettings logs the settings that are not fit for production.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/api"
@@ -106,7 +105,7 @@ func (s *Server) identify(c echo.Context) {
 	if isGiven {
 		c.Set(clientRequestIDKey, given[0])
 	}
-	c.Response().Header().Set(echo.HeaderXRequestID, uuid.Must(uuid.NewV7()).String())
+	c.Response().Header().Set(echo.HeaderXRequestID, s.options.RequestID())
 }
 
 func isRequestID(s string) bool {

@@ -19,6 +19,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/rosterhq/roster/internal/api"
@@ -50,6 +51,8 @@ type Options struct {
 	Timeout time.Duration
 	Logger  *slog.Logger
 	Metrics *Metrics // may be nil
+	// RequestID returns a new id for a request. With nil, it is a UUID (RFC 9562, version 7).
+	RequestID func() string
 }
 
 // Server is the HTTP side of Roster.
@@ -67,6 +70,9 @@ const requestTimeout = 4 * time.Second
 // New returns a server with all routes.
 func New(options Options) *Server {
 	options.Timeout = cmp.Or(options.Timeout, requestTimeout)
+	if options.RequestID == nil {
+		options.RequestID = func() string { return uuid.Must(uuid.NewV7()).String() }
+	}
 	s := &Server{options: options, echo: echo.New()}
 	e := s.echo
 	e.JSONSerializer = serializer{}

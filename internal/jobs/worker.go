@@ -3,6 +3,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -13,7 +14,7 @@ import (
 	"github.com/rosterhq/roster/internal/service"
 )
 
-// pollInterval is how often the worker looks for jobs.
+// pollInterval is how often a worker looks for jobs by default.
 const pollInterval = time.Second
 
 // Worker runs jobs. It collects the metric roster_job_users_total.
@@ -22,15 +23,17 @@ type Worker struct {
 
 	service *service.Service
 	logger  *slog.Logger
+	poll    time.Duration
 }
 
-// New returns a worker for the jobs of a service.
-func New(s *service.Service, logger *slog.Logger) *Worker {
+// New returns a worker for the jobs of a service. poll is how often it looks for jobs, 0 for
+// a second.
+func New(s *service.Service, logger *slog.Logger, poll time.Duration) *Worker {
 	w := &Worker{
 		CounterVec: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roster_job_users_total", Help: "Users that jobs of this process have worked on.",
 		}, []string{"action", "result"}),
-		service: s, logger: logger,
+		service: s, logger: logger, poll: cmp.Or(poll, pollInterval),
 	}
 	for _, action := range identity.JobActions { // reported as 0 from the start
 		for _, state := range identity.JobItemStates {
@@ -44,7 +47,7 @@ func New(s *service.Service, logger *slog.Logger) *Worker {
 
 // Run runs jobs until ctx ends, and returns after the user at hand.
 func (w *Worker) Run(ctx context.Context) {
-	ticker := time.NewTicker(pollInterval)
+	ticker := time.NewTicker(w.poll)
 	defer ticker.Stop()
 	for {
 		for w.Step(ctx) && ctx.Err() == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	"net/url"
 	"strings"
 	texttemplate "text/template"
 	"time"
@@ -48,6 +49,13 @@ func moment(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format("15:04 UTC on 2 January 2006")
+}
+
+// Compose returns the texts of a mail as a Sender sends them. publicURL is the URL of Roster
+// in the mails; may be nil. The error is for a kind of mail that has no texts.
+func Compose(m delivery.Mail, publicURL *url.URL) (subject, text, html string, err error) {
+	l, err := write(m, site(publicURL))
+	return l.subject, l.text, l.html, err
 }
 
 // write writes the text of a mail. site is the URL of Roster, or "".

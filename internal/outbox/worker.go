@@ -30,7 +30,11 @@ type Options struct {
 	Logger  *slog.Logger
 	Metrics *Metrics // may be nil
 
+	PollInterval  time.Duration // how often to look for messages that have become due, 0 for a second
 	RenewInterval time.Duration // how often a claim is renewed, 0 for two seconds
+	// Steady sends the messages of a destination one after the other, and tries again after
+	// exact waits. It is for a test double, whose results must not depend on chance.
+	Steady bool
 }
 
 // Worker sends messages.
@@ -56,7 +60,7 @@ const (
 	// of each.
 	transactions       = 2
 	transactionTimeout = 3 * time.Second
-	// pollInterval is how often the worker looks for messages that have become due.
+	// pollInterval is how often the worker looks for messages by default.
 	pollInterval = time.Second
 	// renewInterval is how often a claim is renewed by default.
 	renewInterval = 2 * time.Second
@@ -65,6 +69,7 @@ const (
 // New returns a worker.
 func New(options Options) *Worker {
 	options.RenewInterval = cmp.Or(options.RenewInterval, renewInterval)
+	options.PollInterval = cmp.Or(options.PollInterval, pollInterval)
 	return &Worker{options: options, busy: map[delivery.Destination]bool{}, database: make(chan struct{}, transactions)}
 }
 
@@ -73,7 +78,7 @@ func New(options Options) *Worker {
 // slow one delays no other.
 func (w *Worker) Run(ctx context.Context) {
 	defer w.work.Wait()
-	ticker := time.NewTicker(pollInterval)
+	ticker := time.NewTicker(w.options.PollInterval)
 	defer ticker.Stop()
 	for {
 		w.startDue(ctx)
@@ -108,18 +113,22 @@ func (w *Worker) startDue(ctx context.Context) {
 	}
 }
 
-// drain sends the due messages of one destination, perDestination at a time.
+// drain sends the due messages of one destination, a few at a time.
 func (w *Worker) drain(ctx context.Context, to delivery.Destination) {
 	defer func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		delete(w.busy, to)
 	}()
+	atOnce := perDestination
+	if w.options.Steady {
+		atOnce = 1
+	}
 	for ctx.Err() == nil {
 		now := w.options.Clock()
 		var messages []delivery.Message
 		err := w.inTx(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-			messages, err = tx.ClaimMessages(ctx, to, now, now.Add(lease), perDestination)
+			messages, err = tx.ClaimMessages(ctx, to, now, now.Add(lease), atOnce)
 			return err
 		})
 		if err != nil {
@@ -218,7 +227,7 @@ func (w *Worker) complete(ctx context.Context, to delivery.Destination, attempts
 	err := w.inTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *store.Tx) (err error) {
 		now := w.options.Clock()
 		for i, a := range attempts {
-			if outcomes[i], err = completeIn(ctx, tx, a, ending, now); err != nil {
+			if outcomes[i], err = w.completeIn(ctx, tx, a, ending, now); err != nil {
 				return err
 			}
 		}
@@ -237,7 +246,7 @@ func (w *Worker) complete(ctx context.Context, to delivery.Destination, attempts
 
 // completeIn updates the message of an attempt. ending says that the process ends, which may
 // be the reason of a failure: then the attempt does not count.
-func completeIn(ctx context.Context, tx *store.Tx, a attempt, ending bool, now time.Time) (outcome, error) {
+func (w *Worker) completeIn(ctx context.Context, tx *store.Tx, a attempt, ending bool, now time.Time) (outcome, error) {
 	m := a.Message
 	switch {
 	case a.expired:
@@ -249,7 +258,11 @@ func completeIn(ctx context.Context, tx *store.Tx, a attempt, ending bool, now t
 	case ending:
 		return released, tx.ReleaseMessage(ctx, m.ID, m.Attempts, now)
 	}
-	wait, again := delivery.RetryAfter(m.Attempts, rand.Float64()) //nolint:gosec // jitter, no secret
+	chance := 0.5
+	if !w.options.Steady {
+		chance = rand.Float64() //nolint:gosec // jitter, no secret
+	}
+	wait, again := delivery.RetryAfter(m.Attempts, chance)
 	if !again || delivery.IsPermanent(a.err) {
 		return dead, tx.CompleteMessage(ctx, m, delivery.Dead, now)
 	}

@@ -5,11 +5,11 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -111,30 +111,30 @@ func (k sealKey) macOf(purpose, text string) string {
 }
 
 // NewCode returns six random digits.
-func NewCode() string {
+func NewCode(random io.Reader) string {
 	const digits = "0123456789"
-	return randomText(digits, 6)
+	return randomText(digits, 6, random)
 }
 
 // NewRecoveryCode returns a code that replaces a lost authenticator: 79 random bits in
 // four groups, without letters and digits that look alike.
-func NewRecoveryCode() string {
+func NewRecoveryCode(random io.Reader) string {
 	const alphabet, groups, length = "abcdefghjkmnpqrstuvwxyz23456789", 4, 4 // 31^16 > 2^79
 	parts := make([]string, groups)
 	for i := range parts {
-		parts[i] = randomText(alphabet, length)
+		parts[i] = randomText(alphabet, length, random)
 	}
 	return strings.Join(parts, "-")
 }
 
 // randomText returns random characters of an alphabet of at most 256, each equally
 // likely.
-func randomText(alphabet string, length int) string {
+func randomText(alphabet string, length int, random io.Reader) string {
 	limit := 256 - 256%len(alphabet) // bytes from here on would favour some characters
 	text := make([]byte, 0, length)
 	var b [1]byte
 	for len(text) < length {
-		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+		fill(b[:], random)
 		if int(b[0]) < limit {
 			text = append(text, alphabet[int(b[0])%len(alphabet)])
 		}

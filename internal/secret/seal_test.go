@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
 	"errors"
@@ -96,7 +97,7 @@ func TestCodes(t *testing.T) {
 	t.Parallel()
 	digits, seen := [10]int{}, map[string]bool{}
 	for range 3000 {
-		code, recovery := NewCode(), NewRecoveryCode()
+		code, recovery := NewCode(rand.Reader), NewRecoveryCode(rand.Reader)
 		if !codePattern.MatchString(code) || !recoveryPattern.MatchString(recovery) || seen[recovery] {
 			t.Fatalf("%s, %s", code, recovery)
 		}

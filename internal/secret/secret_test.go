@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -18,7 +19,7 @@ func TestNewToken(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for range 100 {
-		token := NewToken()
+		token := NewToken(rand.Reader)
 		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, tokenPrefix))
 		if err != nil || !strings.HasPrefix(token, "rst_") || len(raw) != 36 || seen[token] {
 			t.Fatalf("%s: %v", token, err)

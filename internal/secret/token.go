@@ -4,12 +4,13 @@
 package secret
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"hash/crc32"
+	"io"
 )
 
 // tokenPrefix starts every token, so that secret scanners can find a leaked one.
@@ -17,12 +18,20 @@ const tokenPrefix = "rst_"
 
 // NewToken returns a new token: tokenPrefix and, in base64url, 256 random bits and
 // their CRC-32. With the CRC, a scanner can reject texts that only look like tokens.
-func NewToken() string {
+func NewToken(random io.Reader) string {
 	const randomBytes = 32
 	raw := make([]byte, randomBytes, randomBytes+crc32.Size)
-	_, _ = rand.Read(raw) // never fails (crypto/rand)
+	fill(raw, random)
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
 	return tokenPrefix + base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// fill fills a slice with random bytes. It panics where there are none: a secret made
+// without them could be guessed.
+func fill(raw []byte, random io.Reader) {
+	if _, err := io.ReadFull(random, raw); err != nil {
+		panic(fmt.Errorf("no random bytes for a secret: %w", err))
+	}
 }
 
 // Digest returns the SHA-256 of a text in hex. The database stores the digest of a

@@ -28,7 +28,7 @@ func (s *Service) challenge(ctx context.Context, tx *store.Tx, actor identity.Ac
 	if challenge.Provider, err = providerOf(ctx, tx, user.ID); err != nil {
 		return SignIn{}, err
 	}
-	token := secret.NewToken()
+	token := secret.NewToken(s.random(noMessage))
 	if challenge.ID, err = tx.InsertChallenge(ctx, challenge, secret.Digest(token)); err != nil {
 		return SignIn{}, err
 	}

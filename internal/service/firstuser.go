@@ -28,7 +28,7 @@ func (s *Service) SetupCode(ctx context.Context) (code string, err error) {
 		if err != nil || hasUsers {
 			return err
 		}
-		code = secret.NewToken()
+		code = secret.NewToken(s.random(noMessage))
 		token := identity.Token{Name: setupTokenName, ExpiresAt: now.Add(setupTokenPeriod).Truncate(time.Second)}
 		_, err = insertToken(ctx, tx, actor, token, code, now)
 		return err

@@ -46,7 +46,7 @@ func (s *Service) compose(ctx context.Context, messageID int64, order notify.Mai
 	mail, wanted = order.Mail(messageID, user), true
 	switch order.Kind {
 	case delivery.MailSigninCode:
-		wanted, err = s.composeCode(ctx, order.ChallengeID, &mail)
+		wanted, err = s.composeCode(ctx, messageID, order.ChallengeID, &mail)
 	case delivery.MailPasswordReset, delivery.MailInvitation:
 		wanted, err = s.composeLink(ctx, messageID, order, user, &mail, s.now())
 	case delivery.MailNewSource:
@@ -59,8 +59,8 @@ func (s *Service) compose(ctx context.Context, messageID int64, order notify.Mai
 
 // composeCode makes a code for a challenge and stores its digest. Each attempt to send the
 // mail makes another code, and only the last one counts.
-func (s *Service) composeCode(ctx context.Context, challengeID int64, mail *delivery.Mail) (bool, error) {
-	code := secret.NewCode()
+func (s *Service) composeCode(ctx context.Context, messageID, challengeID int64, mail *delivery.Mail) (bool, error) {
+	code := secret.NewCode(s.random(messageID))
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
 		challenge, _, err := tx.ChallengeForUpdate(ctx, challengeID)
 		if err != nil {

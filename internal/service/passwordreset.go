@@ -59,7 +59,7 @@ func (s *Service) composeLink(ctx context.Context, messageID int64, order notify
 	if !user.Active {
 		return false, nil
 	}
-	token := secret.NewToken()
+	token := secret.NewToken(s.random(messageID))
 	link := store.PasswordLink{
 		UserID: user.ID, MessageID: messageID, Digest: secret.Digest(token), CreatedAt: now, ExpiresAt: now.Add(resetTTL),
 	}

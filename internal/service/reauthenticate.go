@@ -167,7 +167,8 @@ func (s *Service) sessionChallenge(ctx context.Context, tx *store.Tx, actor iden
 	if err := tx.DeleteSessionChallenges(ctx, actor.SessionID); err != nil {
 		return challenge, "", err
 	}
-	if challenge.ID, err = tx.InsertChallenge(ctx, challenge, secret.Digest(secret.NewToken())); err != nil {
+	digest := secret.Digest(secret.NewToken(s.random(noMessage)))
+	if challenge.ID, err = tx.InsertChallenge(ctx, challenge, digest); err != nil {
 		return challenge, "", err
 	}
 	return challenge, "", notify.SigninCode(ctx, tx, challenge, now)

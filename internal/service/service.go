@@ -8,6 +8,8 @@ package service
 
 import (
 	"context"
+	"crypto/rand"
+	"io"
 	"sync/atomic"
 	"time"
 
@@ -38,7 +40,16 @@ type Options struct {
 	// CheckWebhookURL returns an *identity.ValueError for a URL whose address may not be
 	// reached. If it is nil, only the sender checks.
 	CheckWebhookURL func(identity.WebhookURL) error
+	// Random returns the random bytes that tokens, codes and keys are made of: those that
+	// the mail of a message has, or, for noMessage, all others. If it is nil, they are those
+	// of the operating system. Only a test double has others.
+	Random func(messageID int64) io.Reader
+	// Unthrottled lets any number of attempts pass. It is for a test double.
+	Unthrottled bool
 }
+
+// noMessage stands for the secrets that no mail has.
+const noMessage = 0
 
 // Service implements the operations. It is safe for concurrent use.
 type Service struct {
@@ -50,11 +61,17 @@ type Service struct {
 
 // New returns a service.
 func New(options Options) *Service {
+	if options.Random == nil {
+		options.Random = func(int64) io.Reader { return rand.Reader }
+	}
 	return &Service{options: options, store: options.Store, passwords: options.Passwords}
 }
 
 // now returns the time of an operation, which calls it once.
 func (s *Service) now() time.Time { return s.options.Clock().UTC().Truncate(time.Microsecond) }
+
+// random returns the random bytes for the secrets of a message, or for all others.
+func (s *Service) random(messageID int64) io.Reader { return s.options.Random(messageID) }
 
 // sealing returns the sealer of secrets.
 func (s *Service) sealing(ctx context.Context) (*secret.Sealer, error) {

@@ -57,8 +57,8 @@ func (s *Service) issue(ctx context.Context, tx *store.Tx, sessionID, userID int
 	end := s.refreshEnd(signedInAt, now)
 	accessEnd := earlier(now.Add(s.options.AccessTTL).Truncate(time.Second), end)
 	pair := identity.TokenPair{
-		Access:  identity.IssuedToken{Token: secret.NewToken(), CreatedAt: now, ExpiresAt: accessEnd},
-		Refresh: identity.IssuedToken{Token: secret.NewToken(), CreatedAt: now, ExpiresAt: end},
+		Access:  identity.IssuedToken{Token: secret.NewToken(s.random(noMessage)), CreatedAt: now, ExpiresAt: accessEnd},
+		Refresh: identity.IssuedToken{Token: secret.NewToken(s.random(noMessage)), CreatedAt: now, ExpiresAt: end},
 	}
 	_, err := tx.InsertToken(ctx, identity.Token{
 		Name: sessionName, UserID: userID, SessionID: sessionID, Permissions: identity.AllPermissions,
@@ -96,7 +96,7 @@ func (s *Service) RenewSession(ctx context.Context, actor identity.Actor) (acces
 	if actor.SessionID == 0 {
 		return "", errNoSession("This token belongs to no session.")
 	}
-	accessToken = secret.NewToken()
+	accessToken = secret.NewToken(s.random(noMessage))
 	return accessToken, s.store.InTx(ctx, func(tx *store.Tx) error {
 		_, grant, err := s.regrant(ctx, tx, actor)
 		if err != nil {

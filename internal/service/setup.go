@@ -121,7 +121,7 @@ func (s *Service) setUp(ctx context.Context, tx *store.Tx, actor identity.Actor,
 			Changes: identity.User{}.Diff(user),
 		})
 	case setup.Token == "":
-		newToken = secret.NewToken()
+		newToken = secret.NewToken(s.random(noMessage))
 		token := administratorToken(firstTokenName)
 		token.ExpiresAt = now.Add(firstTokenPeriod).Truncate(time.Second)
 		_, err = insertToken(ctx, tx, actor, token, newToken, now)

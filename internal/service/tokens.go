@@ -54,7 +54,7 @@ func (s *Service) CreateToken(ctx context.Context, actor identity.Actor, token i
 			"is a name that Roster gives itself")
 	}
 	now := s.now()
-	credential := secret.NewToken()
+	credential := secret.NewToken(s.random(noMessage))
 	var created identity.Token
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
 		user, permissions, err := lockActedFor(ctx, tx, token.UserID)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"io"
 	"strconv"
 	"time"
 
@@ -28,7 +29,7 @@ func (s *Service) EnrolTOTP(ctx context.Context, actor identity.Actor, userID in
 	if err != nil {
 		return secret.TOTPEnrolment{}, err
 	}
-	enrolment, err := secret.NewTOTP(string(user.Email))
+	enrolment, err := secret.NewTOTP(string(user.Email), s.random(noMessage))
 	if err != nil {
 		return secret.TOTPEnrolment{}, err
 	}
@@ -103,10 +104,10 @@ func requireNoTOTP(ctx context.Context, tx *store.Tx, user identity.User) error 
 const recoveryCodes = 10
 
 // newRecoveryCodes returns new recovery codes, and the digests that are stored of them.
-func newRecoveryCodes() (codes, digests []string) {
+func newRecoveryCodes(random io.Reader) (codes, digests []string) {
 	codes, digests = make([]string, recoveryCodes), make([]string, recoveryCodes)
 	for i := range codes {
-		codes[i] = secret.NewRecoveryCode()
+		codes[i] = secret.NewRecoveryCode(random)
 		digests[i] = secret.Digest(secret.PlainCode(codes[i]))
 	}
 	return codes, digests
@@ -125,7 +126,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID 
 		return nil, err
 	}
 	now := s.now()
-	codes, digests := newRecoveryCodes()
+	codes, digests := newRecoveryCodes(s.random(noMessage))
 	return codes, s.store.InTx(ctx, func(tx *store.Tx) error {
 		before, err := tx.UserForUpdate(ctx, userID)
 		if err != nil {
@@ -189,6 +190,50 @@ func confirmedTOTP(ctx context.Context, tx *store.Tx, sealer *secret.Sealer, use
 	return totp, nil
 }
 
+// AdoptTOTP gives a user an authenticator that exists already; key is its secret in
+// base32 (RFC 6238). It switches on the second factor, and there are no recovery codes.
+// All other sessions of the user end. It takes what ResetTOTP takes. The errors are Forbidden,
+// NotFound, Conflict (there is an authenticator) and Invalid (secret).
+func (s *Service) AdoptTOTP(ctx context.Context, actor identity.Actor, userID int64, key string) error {
+	if err := mayTouchTOTP(userID)(actor); err != nil {
+		return err
+	}
+	const minKey = 16 // characters, which are 80 bits: what the weakest apps make
+	if _, err := secret.TOTPCode(key, 0); err != nil || len(key) < minKey {
+		return identity.InvalidField(identity.FieldSecret, "invalid_secret",
+			"must be the secret of an authenticator: at least 16 characters of base32")
+	}
+	sealer, err := s.sealing(ctx)
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
+		before, actor, err := s.lockTouched(ctx, tx, actor, userID, mayTouchTOTP(userID))
+		if err != nil {
+			return err
+		}
+		if err := requireNoTOTP(ctx, tx, before); err != nil {
+			return err
+		}
+		err = tx.ReplaceTOTP(ctx, identity.TOTP{
+			UserID: userID, Secret: sealer.Seal(key, totpPurpose(userID)), ConfirmedAt: now,
+		})
+		if err != nil {
+			return err
+		}
+		if err := tx.EndSessions(ctx, userID, ownSession(actor, userID)); err != nil {
+			return err
+		}
+		if !before.TFA {
+			if err := enableTFA(ctx, tx, actor, before, now); err != nil {
+				return err
+			}
+		}
+		return emit(ctx, tx, identity.Event{Type: identity.UserTOTPEnabled, Time: now, Actor: actor, SubjectID: userID})
+	})
+}
+
 // enableTFA switches on the second factor of a user and records it.
 func enableTFA(ctx context.Context, tx *store.Tx, actor identity.Actor, before identity.User, now time.Time) error {
 	after := before
@@ -201,12 +246,9 @@ func enableTFA(ctx context.Context, tx *store.Tx, actor identity.Actor, before i
 	})
 }
 
-// ResetTOTP deletes a user's authenticator and recovery codes. One's own takes a fresh
-// session; that of another user takes users.update, CanViewMaskedData and every permission
-// of that user. A user who needs a second factor gets codes by mail from then on. All
-// other sessions of the user end.
-func (s *Service) ResetTOTP(ctx context.Context, actor identity.Actor, userID int64) error {
-	mayTry := func(actor identity.Actor) error {
+// mayTouchTOTP returns what checks whether a caller may try to change a user's authenticator.
+func mayTouchTOTP(userID int64) func(identity.Actor) error {
+	return func(actor identity.Actor) error {
 		if !actor.Is(userID) {
 			if err := actor.Require(identity.UsersUpdate); err != nil {
 				return err
@@ -214,12 +256,19 @@ func (s *Service) ResetTOTP(ctx context.Context, actor identity.Actor, userID in
 		}
 		return mayTouchWayIn(actor, userID, true)
 	}
-	if err := mayTry(actor); err != nil {
+}
+
+// ResetTOTP deletes a user's authenticator and recovery codes. One's own takes a fresh
+// session; that of another user takes users.update, CanViewMaskedData and every permission
+// of that user. A user who needs a second factor gets codes by mail from then on. All
+// other sessions of the user end.
+func (s *Service) ResetTOTP(ctx context.Context, actor identity.Actor, userID int64) error {
+	if err := mayTouchTOTP(userID)(actor); err != nil {
 		return err
 	}
 	now := s.now()
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
-		_, actor, err := s.lockTouched(ctx, tx, actor, userID, mayTry)
+		_, actor, err := s.lockTouched(ctx, tx, actor, userID, mayTouchTOTP(userID))
 		if err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ func (s *Service) CreateWebhook(ctx context.Context, actor identity.Actor, in id
 	if err != nil {
 		return identity.Webhook{}, "", err
 	}
-	key := webhooksig.NewSecret()
+	key := webhooksig.NewSecretFrom(s.random(noMessage))
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		_, total, err := tx.Webhooks(ctx, identity.WebhookFilter{}, identity.Page{Limit: 1})
 		if err != nil {
@@ -128,7 +128,7 @@ func (s *Service) UpdateWebhook(ctx context.Context, actor identity.Actor, id in
 			return err
 		}
 		if in.Moves(before) {
-			key = webhooksig.NewSecret()
+			key = webhooksig.NewSecretFrom(s.random(noMessage))
 		}
 		if err := storeSecrets(ctx, tx, sealer, id, key, in.Token); err != nil {
 			return err
@@ -153,7 +153,7 @@ func (s *Service) RotateWebhook(ctx context.Context, actor identity.Actor, id in
 	if err != nil {
 		return identity.Webhook{}, "", err
 	}
-	key := webhooksig.NewSecret()
+	key := webhooksig.NewSecretFrom(s.random(noMessage))
 	var webhook identity.Webhook
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		before, actor, err := s.mayChangeWebhook(ctx, tx, actor, id, match)

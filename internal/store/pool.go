@@ -14,6 +14,7 @@ type pool struct {
 	engine  *engine
 	prepare bool
 	limits  limits
+	away    func(context.Context) bool // see OpenMemory; else nil
 
 	mu         sync.RWMutex
 	statements map[string]*sqlx.Stmt
@@ -53,6 +54,9 @@ func newPool(db *sqlx.DB, e *engine, prepare bool) *pool {
 		limits: limits{broadMatches: 5_000, countedUsers: 10_000, countedEvents: 10_000, pageBytes: 8 << 20},
 	}
 }
+
+// isAway reports that a call is to fail as if the database could not be reached.
+func (p *pool) isAway(ctx context.Context) bool { return p.away != nil && p.away(ctx) }
 
 // queryer returns a query to run on the pool, and prepares it if the pool prepares.
 func (p *pool) queryer(ctx context.Context, query string) (queryer, error) {

@@ -79,12 +79,16 @@ func Open(url string, options Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newStore(read, write, url, options.GrantTTL), nil
+}
+
+func newStore(read, write *pool, url string, grantTTL time.Duration) *Store {
 	s := &Store{
 		reader: reader{pool: read}, write: write, enqueued: make(chan struct{}, 1),
-		grants: newGrantCache(reader{pool: read}, url, options.GrantTTL),
+		grants: newGrantCache(reader{pool: read}, url, grantTTL),
 	}
 	s.clock = NewClock(s, time.Now)
-	return s, nil
+	return s
 }
 
 // Clock returns the clock of the database.
@@ -138,6 +142,9 @@ func (s *Store) Peek(fn func(tx *Tx) error) error {
 }
 
 func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
+	if s.write.isAway(ctx) {
+		return s.write.mapError(ctx, errAway)
+	}
 	sqlTx, err := s.write.db.BeginTxx(ctx, nil)
 	if err != nil {
 		return s.write.mapError(ctx, err)
@@ -213,6 +220,9 @@ func (t *Tx) lock(suffix string) string {
 }
 
 func (r reader) run(ctx context.Context, query string, call func(queryer) error) error {
+	if r.pool.isAway(ctx) {
+		return r.pool.mapError(ctx, errAway)
+	}
 	var q queryer
 	var err error
 	if r.tx != nil {

@@ -34,12 +34,14 @@ const (
 type Client struct {
 	guard     *ssrf.Guardian
 	transport *http.Transport
+	posts     http.RoundTripper // transport, or what a test double has put before it
 	timeout   time.Duration
 }
 
 // New returns a client that reaches public addresses and those in the given
-// ranges. Close it after use.
-func New(private []identity.AddressRange) *Client {
+// ranges. before returns what the signed posts go through on their way to the
+// network; a nil before sends them at once. Close the client after use.
+func New(private []identity.AddressRange, before func(http.RoundTripper) http.RoundTripper) *Client {
 	c := &Client{guard: newGuard(private), timeout: timeout}
 	dialer := &net.Dialer{Timeout: timeout, Control: c.control}
 	c.transport = &http.Transport{
@@ -52,6 +54,10 @@ func New(private []identity.AddressRange) *Client {
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		DisableCompression:     true, // 64 KiB could become much more
+	}
+	c.posts = c.transport
+	if before != nil {
+		c.posts = before(c.transport)
 	}
 	return c
 }
@@ -72,7 +78,7 @@ func (c *Client) Post(ctx context.Context, r Request) (status int, err error) {
 	}
 	// The transport is used without an http.Client, which would follow redirects and put the
 	// URL, whose query can have a secret, into errors.
-	answer, err := c.transport.RoundTrip(request)
+	answer, err := c.posts.RoundTrip(request)
 	if err != nil {
 		if ctx.Err() != nil {
 			return 0, fmt.Errorf("%w: %w", delivery.Error("the delivery was interrupted"), ctx.Err())

@@ -38,7 +38,7 @@ func newClient(t *testing.T, ranges ...string) *Client {
 		}
 		private = append(private, r)
 	}
-	c := New(private)
+	c := New(private, nil)
 	t.Cleanup(c.Close)
 	return c
 }

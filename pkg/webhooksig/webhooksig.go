@@ -14,6 +14,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -59,9 +60,15 @@ const (
 )
 
 // NewSecret returns a new secret: whsec_ and 32 random bytes in base64.
-func NewSecret() string {
+func NewSecret() string { return NewSecretFrom(rand.Reader) }
+
+// NewSecretFrom is NewSecret with the random bytes of a reader. It panics where the
+// reader fails: a secret without random bytes could be guessed.
+func NewSecretFrom(random io.Reader) string {
 	raw := make([]byte, secretBytes)
-	_, _ = rand.Read(raw) // never fails (crypto/rand)
+	if _, err := io.ReadFull(random, raw); err != nil {
+		panic(fmt.Errorf("webhooksig: no random bytes for a secret: %w", err))
+	}
 	return secretPrefix + base64.StdEncoding.EncodeToString(raw)
 }
 
