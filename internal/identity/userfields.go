@@ -66,6 +66,7 @@ type userField interface {
 	maskOfText() func(any) any
 	holdsMask(u *User, readsMasks bool) bool
 	unmask(c *UserChange, seen *User, readsMasks bool) (ok bool)
+	setsMasked(c *UserChange) bool
 }
 
 // fieldOf is a field of type T.
@@ -131,6 +132,9 @@ func (f fieldOf[T]) unmask(c *UserChange, seen *User, readsMasks bool) (ok bool)
 	}
 	return f.isMask == nil || !f.isMask(**value, readsMasks)
 }
+
+// setsMasked reports whether the change has a field that is masked.
+func (f fieldOf[T]) setsMasked(c *UserChange) bool { return f.mask != nil && *f.in(c) != nil }
 
 // maskText returns a mask for JSON strings. It shows nothing of a value of another type.
 func maskText[T ~string](mask func(T) T) func(any) any {
