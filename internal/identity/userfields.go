@@ -67,6 +67,7 @@ type userField interface {
 	holdsMask(u *User, readsMasks bool) bool
 	unmask(c *UserChange, seen *User, readsMasks bool) (ok bool)
 	setsMasked(c *UserChange) bool
+	change(before, after *User, c *UserChange)
 }
 
 // fieldOf is a field of type T.
@@ -106,6 +107,12 @@ func (f fieldOf[T]) apply(c *UserChange, u *User) {
 func (f fieldOf[T]) diff(before, after *User, changes Changes) {
 	if a, b := *f.of(before), *f.of(after); !f.same(a, b) {
 		changes[f.name] = Change{a, b}
+	}
+}
+
+func (f fieldOf[T]) change(before, after *User, c *UserChange) {
+	if !f.same(*f.of(before), *f.of(after)) {
+		*f.in(c) = f.of(after)
 	}
 }
 
