@@ -199,7 +199,8 @@ func (p *importPlan) row(ctx context.Context, tx *store.Tx, number int64, row Im
 	switch kind := identity.KindOf(err); {
 	case err == nil:
 	case errors.As(err, &refusal) && kind != identity.Internal && kind != identity.Unavailable:
-		planned.Outcome, planned.JobItem = identity.RowError, refused(planned.JobItem, refusal)
+		planned.JobItem = refused(planned.JobItem, refusal)
+		planned.Outcome = identity.RowError
 	default:
 		return planned, err
 	}
