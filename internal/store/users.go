@@ -194,10 +194,27 @@ func (t *Tx) UpdateUser(ctx context.Context, before, u identity.User) error {
 	return err
 }
 
-// UpdatePasswordHash stores the hash of a new password.
+// UpdatePasswordHash stores the hash of a new password, or another hash of the present one.
 func (t *Tx) UpdatePasswordHash(ctx context.Context, userID int64, hash string) error {
-	_, err := t.exec(ctx, "UPDATE users SET password_hash = $2 WHERE id = $1", userID, hash)
+	_, err := t.exec(ctx, "UPDATE users SET password_hash = $2, password_decoy = $3 WHERE id = $1",
+		userID, hash, identity.DecoyOf(hash))
 	return err
+}
+
+// selectDecoys finds each decoy by a step to the next one in the index, so that it reads few rows
+// however many users have the same.
+const selectDecoys = `WITH RECURSIVE decoys (decoy) AS (
+	SELECT min(password_decoy) FROM users WHERE password_decoy > ''
+	UNION ALL
+	SELECT (SELECT min(password_decoy) FROM users WHERE password_decoy > '' AND password_decoy > decoy)
+	FROM decoys WHERE decoy IS NOT NULL
+) SELECT decoy FROM decoys WHERE decoy IS NOT NULL`
+
+// PasswordDecoys returns the decoys of all hashes in use, each once; see identity.DecoyOf.
+func (r reader) PasswordDecoys(ctx context.Context) ([]string, error) {
+	var decoys []string
+	err := r.all(ctx, &decoys, selectDecoys)
+	return decoys, err
 }
 
 // ReplaceMemberships makes the user a member of exactly these groups.
