@@ -196,8 +196,8 @@ func (p *importPlan) loadRows(ctx context.Context, tx *store.Tx, emails []string
 // row plans a row.
 func (p *importPlan) row(ctx context.Context, tx *store.Tx, number int64, row ImportRow) (identity.ImportRow, error) {
 	planned := identity.ImportRow{JobItem: identity.JobItem{Row: number, State: identity.ItemPending}}
-	if row.Change.Email != nil {
-		planned.Email = row.Change.Email.Key()
+	if email := row.Change.Email; email != nil && (row.ID == 0 || p.actor.CanViewMaskedData || !email.IsMask()) {
+		planned.Email = email.Key() // of several users the mask may be the same
 	}
 	var refusal *identity.Error
 	err := p.decide(ctx, tx, row, &planned)
