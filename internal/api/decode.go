@@ -24,9 +24,10 @@ const maxItems = 256
 // method Required of T, if it has one, returns the fields that must not be absent.
 // In a field tagged null:"empty" null is the empty value; in one tagged null:"absent"
 // it counts as absent; elsewhere null is an error. Values parse themselves
-// (encoding.TextUnmarshaler, json.Unmarshaler). Other rules are validate tags and, for
-// a whole list, its method Check. The error is Invalid and names the fields that are
-// wrong (see identity.Problems).
+// (encoding.TextUnmarshaler, json.Unmarshaler); a json.RawMessage takes any value, for
+// another Decode. Other rules are validate tags and, for a whole list, its method Check.
+// The error is Invalid and names the fields that are wrong (see identity.Problems); the
+// fields that are not wrong are set.
 func Decode[T any](body []byte) (T, error) {
 	var target T
 	object, err := ParseObject(body)
@@ -35,8 +36,7 @@ func Decode[T any](body []byte) (T, error) {
 	}
 	d := decoder{wrong: map[string]bool{}}
 	value := reflect.ValueOf(&target).Elem()
-	fields := slices.DeleteFunc(reflect.VisibleFields(value.Type()),
-		func(f reflect.StructField) bool { return f.Anonymous })
+	fields := fieldsOf(value.Type())
 	raws := make(map[string]json.RawMessage, len(fields))
 	for _, field := range fields {
 		raws[field.Tag.Get("json")] = nil
@@ -76,6 +76,19 @@ func Decode[T any](body []byte) (T, error) {
 		}
 	}
 	return target, d.problems.Err()
+}
+
+// fieldsByType keeps what fieldsOf returns: a call may have a thousand rows to decode.
+var fieldsByType sync.Map
+
+// fieldsOf returns the fields of a struct and of the structs embedded in it.
+func fieldsOf(of reflect.Type) []reflect.StructField {
+	if fields, found := fieldsByType.Load(of); found {
+		return fields.([]reflect.StructField) //nolint:forcetypeassert // nothing else is stored
+	}
+	fields := slices.DeleteFunc(reflect.VisibleFields(of), func(f reflect.StructField) bool { return f.Anonymous })
+	fieldsByType.Store(of, fields)
+	return fields
 }
 
 // maxItemsOf returns how many items a field may have, if it is a list.
@@ -147,7 +160,11 @@ func (d *decoder) decode(name string, raw json.RawMessage, target reflect.Value,
 
 func (d *decoder) decodeValue(field, path string, raw json.RawMessage, target reflect.Value) {
 	var err error
+	whole, isWhole := target.Interface().(*json.RawMessage)
 	switch {
+	case isWhole:
+		*whole = raw
+		return
 	case hasNUL(raw):
 		d.fail(field, path, "invalid_text", "must not contain the character NUL")
 		return

@@ -21,6 +21,7 @@ const (
 	FieldFormat            = "format"
 	FieldGroupID           = "groupId"
 	FieldGroups            = "groups"
+	FieldID                = "id"
 	FieldKey               = "key"
 	FieldName              = "name"
 	FieldPassword          = "password"

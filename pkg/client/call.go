@@ -140,7 +140,8 @@ func (e *formatError) Unwrap() error { return e.err }
 // maxAnswer bounds an answer, in bytes. A page of a list ends at 8 MiB.
 const maxAnswer = 64 << 20
 
-func (c *Client) once(ctx context.Context, r *call, body []byte, contentType string, into any) (http.Header, error) {
+// request returns the request of one try.
+func (c *Client) request(ctx context.Context, r *call, body []byte, contentType string) (*http.Request, error) {
 	address := c.base + "/api/v2" + r.path
 	if len(r.query) > 0 {
 		address += "?" + r.query.Encode()
@@ -159,6 +160,34 @@ func (c *Client) once(ctx context.Context, r *call, body []byte, contentType str
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return request, nil
+}
+
+// stream sends a call once and returns the body of the answer, which may take any time.
+func (c *Client) stream(ctx context.Context, r *call) (io.ReadCloser, error) {
+	request, err := c.request(ctx, r, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	patient := *c.http
+	patient.Timeout = 0
+	response, err := patient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		defer func() { _ = response.Body.Close() }()
+		answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+		return nil, errorFrom(response, answer)
+	}
+	return response.Body, nil
+}
+
+func (c *Client) once(ctx context.Context, r *call, body []byte, contentType string, into any) (http.Header, error) {
+	request, err := c.request(ctx, r, body, contentType)
+	if err != nil {
+		return nil, err
 	}
 	response, err := c.http.Do(request)
 	if err != nil {

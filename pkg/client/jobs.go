@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/http"
 	"time"
@@ -25,9 +26,10 @@ type Job struct {
 	FinishTime time.Time `json:"finishTime"` // zero until it is finished, stopped or cancelled
 }
 
-// JobPlan is a new job. Action and one of UserIDs and Filter must be given.
+// JobPlan is a new job. Action and one of UserIDs and Filter must be given; an import has neither, its rows come by
+// AddRows.
 type JobPlan struct {
-	// Action is activate, deactivate, add_to_group, remove_from_group, end_sessions or delete.
+	// Action is activate, deactivate, add_to_group, remove_from_group, end_sessions, delete or import.
 	Action  string     `json:"action"`
 	GroupID int64      `json:"groupId,omitempty"` // of add_to_group and remove_from_group
 	UserIDs []int64    `json:"userIds,omitempty"`
@@ -52,12 +54,34 @@ type JobFilter struct {
 	CreatedBefore    time.Time `json:"createdBefore,omitzero"`
 }
 
-// JobItem is one user of a job.
+// JobItem is one user of a job, or one row of an import.
 type JobItem struct {
-	UserID  int64  `json:"userId"`
-	State   string `json:"state"` // pending, done, unchanged, skipped or failed
-	Code    string `json:"code"`  // why it was skipped or has failed; else ""
+	Row     int64  `json:"row"`     // of an import, from 1; else 0
+	Outcome string `json:"outcome"` // what the row will do: create, update, same or error; "" for a job that is no import
+	UserID  int64  `json:"userId"`  // 0 for a row whose user is not there
+	Email   string `json:"email"`   // of the row, as addresses are compared; else ""
+	State   string `json:"state"`   // pending, done, unchanged, skipped or failed
+	Code    string `json:"code"`    // why it was skipped or has failed; else ""
+	Field   string `json:"field"`   // the field of the row that is wrong, if it is one; the Message goes on from there
 	Message string `json:"message"`
+}
+
+// MaxImportRows is how many rows a call of AddRows takes.
+const MaxImportRows = 1000
+
+// importRows are rows that follow each other.
+type importRows struct {
+	First int64             `json:"first"`
+	Rows  []json.RawMessage `json:"rows"`
+}
+
+// ImportPlan counts what the rows of an import will do.
+type ImportPlan struct {
+	Received int64 `json:"received"` // how many rows are there
+	Create   int64 `json:"create"`
+	Update   int64 `json:"update"`
+	Same     int64 `json:"same"`
+	Error    int64 `json:"error"`
 }
 
 // JobItemList says which users of a job are listed.
@@ -84,6 +108,19 @@ func (s *Jobs) Plan(ctx context.Context, plan JobPlan) (Job, error) {
 	return one[Job](ctx, s.c, newCall(http.MethodPost, "/jobs", plan))
 }
 
+// AddRows adds up to MaxImportRows rows to an import that is planned, and returns what is planned so far. Each row is a
+// JSON object with the fields of a user (see ImportRow in the contract), and a wrong one is no error here: Items tells of
+// it. first is the number of the first row, from 1. Rows that are there already are left out; a gap is an error with the
+// code rows_missing. A call takes at most 1 MiB.
+func (s *Jobs) AddRows(ctx context.Context, id, first int64, rows []json.RawMessage) (ImportPlan, error) {
+	if rows == nil {
+		rows = []json.RawMessage{}
+	}
+	call := newCall(http.MethodPost, path("jobs", id, "rows"), importRows{first, rows})
+	call.safe = true
+	return one[ImportPlan](ctx, s.c, call)
+}
+
 // Start makes a job run in the background. A stopped job goes on.
 func (s *Jobs) Start(ctx context.Context, id int64) (Job, error) { return s.change(ctx, id, "start") }
 
@@ -96,7 +133,7 @@ func (s *Jobs) change(ctx context.Context, id int64, what string) (Job, error) {
 	return one[Job](ctx, s.c, call)
 }
 
-// Items returns the users of a job, by id.
+// Items returns the users of a job by id, or the rows of an import by their numbers.
 func (s *Jobs) Items(ctx context.Context, id int64, which JobItemList) iter.Seq2[JobItem, error] {
 	q := Page{which.Size}.query()
 	setText(q, "filter[state]", which.State)

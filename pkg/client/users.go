@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -202,6 +203,16 @@ func (s *Users) Find(ctx context.Context, texts []string) (FoundUsers, error) {
 	r := newCall(http.MethodPost, "/users/find", map[string][]string{"texts": texts})
 	r.safe = true
 	return one[FoundUsers](ctx, s.c, r)
+}
+
+// Export returns all users that match, by id, as a file to read and to close: csv, or ndjson with one object per line.
+// SortBy, Desc and Size do not count. Reading fails if the file is cut off. The time that the
+// HTTPClient gives a call does not bound it: the context does.
+func (s *Users) Export(ctx context.Context, which UserList, format string) (io.ReadCloser, error) {
+	r := newCall(http.MethodGet, "/users/export", nil)
+	r.query = which.filters()
+	setText(r.query, "format", format)
+	return s.c.stream(ctx, r)
 }
 
 // Get returns a user. Me is the caller.
