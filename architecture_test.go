@@ -20,7 +20,10 @@ const module = "github.com/rosterhq/roster"
 // arrows holds the imports within the module that each package is allowed. A package
 // that is not listed is allowed none; those in free are allowed all.
 var arrows = map[string][]string{
-	"cmd/roster": {"internal/app", "internal/config", "internal/delivery", "internal/identity", "internal/service"},
+	"cmd/roster": {
+		"internal/app", "internal/cli", "internal/config", "internal/delivery", "internal/identity", "internal/service",
+	},
+	"internal/cli": {"pkg/client"},
 	"internal/app": {
 		"internal/config", "internal/httpserver", "internal/outbox", "internal/jobs", "internal/mail", "internal/webhook",
 		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens",
@@ -64,18 +67,20 @@ var foreign = map[string][]string{
 		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens", "internal/httpserver",
 		"internal/console",
 	},
-	"github.com/go-playground":     {"internal/api"},
-	"github.com/prometheus":        {"internal/httpserver", "internal/store", "internal/outbox", "internal/jobs"},
-	"github.com/alecthomas/kong":   {"cmd/roster"},
-	"go.opentelemetry.io":          {"internal/httpserver"},
-	"github.com/XSAM/otelsql":      {"internal/store"},
-	"github.com/wneessen/go-mail":  {"internal/mail"},
-	"golang.org/x/net":             {"internal/identity", "internal/mail"},
-	"code.dny.dev/ssrf":            {"internal/webhook"},
-	"github.com/oasdiff":           {"internal/httpserver"},
-	"github.com/getkin/kin-openap": nil, // only tests import this and the next two
-	"github.com/standard-webhooks": nil,
-	"github.com/emersion":          nil,
+	"github.com/go-playground":      {"internal/api"},
+	"github.com/prometheus":         {"internal/httpserver", "internal/store", "internal/outbox", "internal/jobs"},
+	"github.com/alecthomas/kong":    {"cmd/roster", "internal/cli"},
+	"github.com/gofrs/flock":        {"internal/cli"},
+	"github.com/mattn/go-runewidth": {"internal/cli"},
+	"go.opentelemetry.io":           {"internal/httpserver"},
+	"github.com/XSAM/otelsql":       {"internal/store"},
+	"github.com/wneessen/go-mail":   {"internal/mail"},
+	"golang.org/x/net":              {"internal/identity", "internal/mail"},
+	"code.dny.dev/ssrf":             {"internal/webhook"},
+	"github.com/oasdiff":            {"internal/httpserver", "internal/cli"},
+	"github.com/getkin/kin-openap":  nil, // only tests import this and the next two
+	"github.com/standard-webhooks":  nil,
+	"github.com/emersion":           nil,
 }
 
 func TestArrows(t *testing.T) {

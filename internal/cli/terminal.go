@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// Terminal has the streams of the process. What could not be written to Out is an error of Close.
+type Terminal struct {
+	In  *os.File
+	Out *Output
+	Err io.Writer
+
+	width     int  // of the terminal that Out is, in columns; 0 if it is none
+	colour    bool // whether Out takes colours
+	errColour bool // whether Err does
+	asks      bool // whether there is somebody to ask: In and Err are terminals
+	lines     *bufio.Reader
+}
+
+// NewTerminal returns the streams of the process.
+func NewTerminal(in, out, err *os.File) *Terminal {
+	t := &Terminal{In: in, Out: &Output{w: out}, Err: err, lines: bufio.NewReader(in)}
+	if term.IsTerminal(int(out.Fd())) {
+		t.width = 80
+		if width, _, err := term.GetSize(int(out.Fd())); err == nil && width > 0 {
+			t.width = width
+		}
+	}
+	colours := os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	t.colour, t.errColour = colours && t.width > 0, colours && term.IsTerminal(int(err.Fd()))
+	t.asks = term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(err.Fd()))
+	return t
+}
+
+// Output is a stream that remembers its first error, so that a full disk is no success.
+type Output struct {
+	w   io.Writer
+	err error
+}
+
+// Write writes, unless there was an error before.
+func (o *Output) Write(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.w.Write(p)
+	if err != nil {
+		o.err = fmt.Errorf("writing the output: %w", err)
+	}
+	return n, o.err
+}
+
+// Failed returns the first error of writing.
+func (o *Output) Failed() error { return o.err }
+
+// say writes a line for people.
+func (t *Terminal) say(format string, args ...any) {
+	fmt.Fprintln(t.Err, lines(fmt.Sprintf(format, args...)))
+}
+
+// ask returns the answer to a question. A secret is not shown while it is typed. Without a terminal it is the next line of
+// the standard input.
+func (t *Terminal) ask(ctx context.Context, question string, secret bool) (string, error) {
+	if !t.asks {
+		return t.line()
+	}
+	fmt.Fprint(t.Err, lines(question)+": ")
+	type answer struct {
+		text string
+		err  error
+	}
+	answers := make(chan answer, 1)
+	descriptor := int(t.In.Fd())
+	before, err := term.GetState(descriptor)
+	if err != nil {
+		return "", err
+	}
+	go func() {
+		if !secret {
+			text, err := t.line()
+			answers <- answer{text, err}
+			return
+		}
+		text, err := term.ReadPassword(descriptor)
+		fmt.Fprintln(t.Err)
+		answers <- answer{string(text), err}
+	}()
+	select {
+	case <-ctx.Done(): // by a signal; the reader waits for a line that does not come
+		fmt.Fprintln(t.Err)
+		return "", errors.Join(ctx.Err(), term.Restore(descriptor, before))
+	case a := <-answers:
+		return a.text, a.err
+	}
+}
+
+// maxLine bounds a line of an answer, in bytes.
+const maxLine = 64 << 10
+
+func (t *Terminal) line() (string, error) {
+	var text []byte
+	for {
+		part, isPrefix, err := t.lines.ReadLine()
+		text = append(text, part...)
+		switch {
+		case errors.Is(err, io.EOF):
+			return "", Usage("an answer is missing on the standard input")
+		case err != nil:
+			return "", err
+		case len(text) > maxLine:
+			return "", Usage("a line of the standard input is too long")
+		case !isPrefix:
+			return string(text), nil
+		}
+	}
+}
+
+// confirm asks before something that cannot be taken back. yes is the answer of --yes. It fails where there is nobody to
+// ask, and for every answer but yes.
+func (t *Terminal) confirm(ctx context.Context, yes bool, format string, args ...any) error {
+	if yes {
+		return nil
+	}
+	question := fmt.Sprintf(format, args...)
+	if !t.asks {
+		return Usage("%s There is no terminal to ask on: add --yes to do it", question)
+	}
+	answer, err := t.ask(ctx, question+" [y/N]", false)
+	if err != nil {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("nothing is changed")
+}
+
+// Styles of ECMA-48.
+const (
+	bold  = "\x1b[1m"
+	red   = "\x1b[31m"
+	green = "\x1b[32m"
+)
+
+// styled returns a text in a style if the stream takes colours.
+func styled(colours bool, style, text string) string {
+	if !colours {
+		return text
+	}
+	return style + text + "\x1b[0m"
+}
