@@ -128,6 +128,7 @@ func run(ctx context.Context, args []string, terminal *cli.Terminal) (err error)
 		kong.Description("Roster keeps the users of a back office: "+
 			"who they are, whether they may sign in and from where, what they may do."),
 		kong.PostBuild(setHelp),
+		kong.PostBuild(setExamples),
 		// The flags of the command come first, without a title; the settings are the same for all.
 		kong.ConfigureHelp(kong.HelpOptions{FlagsLast: true, NoExpandSubcommands: true}),
 		kong.Help(printHelp),

@@ -32,6 +32,11 @@ type field struct {
 	omitEmpty bool
 }
 
+// isAbsent reports whether a value stands for none: the client has zero where the API has null.
+func (f field) isAbsent(value reflect.Value) bool {
+	return value.CanInt() && value.IsZero() && (strings.HasSuffix(f.name, "Id") || f.name == "statusCode")
+}
+
 // fieldsOf returns the fields of a struct that are in its JSON, in their order.
 func fieldsOf(of reflect.Type) []field {
 	var fields []field
@@ -109,7 +114,9 @@ func (p *printer) add(item any) error {
 func (p *printer) row(item reflect.Value, as func(string) string) []string {
 	row := make([]string, len(p.fields))
 	for i, f := range p.fields {
-		row[i] = as(cellText(item.FieldByIndex(f.index)))
+		if of := item.FieldByIndex(f.index); !f.isAbsent(of) {
+			row[i] = as(cellText(of))
+		}
 	}
 	return row
 }
@@ -168,7 +175,11 @@ func printOne[T any](sh *Shell, format string, item T) error {
 		out := bufio.NewWriter(sh.Out)
 		t := &table{out: out}
 		for _, f := range fieldsOf(value.Type()) {
-			if text := cellText(value.FieldByIndex(f.index)); text != "" || !f.omitEmpty {
+			of, text := value.FieldByIndex(f.index), ""
+			if !f.isAbsent(of) {
+				text = cellText(of)
+			}
+			if text != "" || !f.omitEmpty {
 				t.add([]string{f.name, printable(text)})
 			}
 		}
@@ -208,8 +219,7 @@ func cellText(value reflect.Value) string {
 	return ""
 }
 
-// jsonOf returns a value as the API has it: what is absent is null. The client has the zero value there: of a time, of
-// a text, of an id and of a status.
+// jsonOf returns a value as the API has it: no time and no text are null.
 func jsonOf(value reflect.Value) []byte {
 	switch {
 	case value.Type() == timeType && value.IsZero(), value.Kind() == reflect.String && value.Len() == 0:
@@ -239,9 +249,9 @@ func jsonOfStruct(value reflect.Value) []byte {
 		if f.omitEmpty && of.IsZero() {
 			continue
 		}
-		text := jsonOf(of)
-		if of.CanInt() && of.Int() == 0 && (strings.HasSuffix(f.name, "Id") || f.name == "statusCode") {
-			text = []byte("null")
+		text := []byte("null")
+		if !f.isAbsent(of) {
+			text = jsonOf(of)
 		}
 		members = append(members, slices.Concat([]byte(`"`+f.name+`":`), text))
 	}
