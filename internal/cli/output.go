@@ -34,7 +34,15 @@ type field struct {
 
 // isAbsent reports whether a value stands for none: the client has zero where the API has null.
 func (f field) isAbsent(value reflect.Value) bool {
-	return value.CanInt() && value.IsZero() && (strings.HasSuffix(f.name, "Id") || f.name == "statusCode")
+	switch {
+	case !value.IsZero():
+		return false
+	case value.Kind() == reflect.String:
+		return f.name != "name" && f.name != "requestId" // of an event that nobody has asked for, "" in the API as well
+	case value.CanInt():
+		return strings.HasSuffix(f.name, "Id") || f.name == "statusCode"
+	}
+	return value.Type() == timeType || f.name == "createdBy"
 }
 
 // fieldsOf returns the fields of a struct that are in its JSON, in their order.
@@ -194,13 +202,10 @@ func printOne[T any](sh *Shell, format string, item T) error {
 var timeType = reflect.TypeFor[time.Time]()
 
 // cellText returns a value as a text: the elements of a list separated by "; ", as the console's files have them, times as
-// RFC 3339, what is absent as "".
+// RFC 3339.
 func cellText(value reflect.Value) string {
 	switch {
 	case value.Type() == timeType:
-		if value.IsZero() {
-			return ""
-		}
 		return value.Interface().(time.Time).UTC().Format(time.RFC3339) //nolint:errcheck // its type is checked
 	case value.Kind() == reflect.Slice:
 		texts := make([]string, value.Len())
@@ -219,11 +224,9 @@ func cellText(value reflect.Value) string {
 	return ""
 }
 
-// jsonOf returns a value as the API has it: no time and no text are null.
+// jsonOf returns a value as the API has it, other than that times are in UTC.
 func jsonOf(value reflect.Value) []byte {
 	switch {
-	case value.Type() == timeType && value.IsZero(), value.Kind() == reflect.String && value.Len() == 0:
-		return []byte("null")
 	case value.Kind() == reflect.Slice && value.Type().Elem().Kind() != reflect.Uint8:
 		items := make([][]byte, value.Len())
 		for i := range items {
