@@ -60,8 +60,8 @@ func main() {
 	}()
 	terminal := cli.NewTerminal(os.Stdin, os.Stdout, os.Stderr)
 	err := run(ctx, os.Args[1:], terminal)
-	if err == nil {
-		err = terminal.Out.Failed()
+	if failed := terminal.Out.Failed(); failed != nil {
+		err = failed
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "roster:", describe(err))

@@ -72,7 +72,6 @@ func (t *Terminal) ask(ctx context.Context, question string, secret bool) (strin
 	if !t.asks {
 		return t.line()
 	}
-	fmt.Fprint(t.Err, lines(question)+": ")
 	type answer struct {
 		text string
 		err  error
@@ -84,22 +83,41 @@ func (t *Terminal) ask(ctx context.Context, question string, secret bool) (strin
 		return "", err
 	}
 	go func() {
-		if !secret {
-			text, err := t.line()
-			answers <- answer{text, err}
-			return
-		}
-		text, err := term.ReadPassword(descriptor)
-		fmt.Fprintln(t.Err)
-		answers <- answer{string(text), err}
+		text, err := t.answer(lines(question)+": ", secret)
+		answers <- answer{text, err}
 	}()
+	var a answer
 	select {
 	case <-ctx.Done(): // by a signal; the reader waits for a line that does not come
-		fmt.Fprintln(t.Err)
-		return "", errors.Join(ctx.Err(), term.Restore(descriptor, before))
-	case a := <-answers:
-		return a.text, a.err
+		a.err = ctx.Err()
+	case a = <-answers:
 	}
+	if err := term.Restore(descriptor, before); err != nil {
+		return "", err
+	}
+	if secret || a.err != nil {
+		fmt.Fprintln(t.Err)
+	}
+	return a.text, a.err
+}
+
+// answer asks on the terminal. For a secret, the terminal stops to show what is typed before it shows the question.
+func (t *Terminal) answer(question string, secret bool) (string, error) {
+	if !secret {
+		fmt.Fprint(t.Err, question)
+		return t.line()
+	}
+	if _, err := term.MakeRaw(int(t.In.Fd())); err != nil {
+		return "", err
+	}
+	text, err := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{t.In, t.Err}, "").ReadPassword(question)
+	if errors.Is(err, io.EOF) { // Ctrl-C or Ctrl-D, which are no signals then
+		err = context.Canceled
+	}
+	return text, err
 }
 
 // maxLine bounds a line of an answer, in bytes.
