@@ -20,16 +20,17 @@ type remote struct {
 	t      *testing.T
 	folder string
 	env    []string
+	shown  string // the folder with what an editor has shown
 }
 
 // asAdmin returns commands that use the administrator's token.
 func asAdmin(t *testing.T, s *apitest.Server) *remote {
 	t.Helper()
-	return &remote{t, t.TempDir(), []string{"ROSTER_URL=" + s.URL, "ROSTER_TOKEN=" + apitest.AdminToken}}
+	return &remote{t: t, folder: t.TempDir(), env: []string{"ROSTER_URL=" + s.URL, "ROSTER_TOKEN=" + apitest.AdminToken}}
 }
 
 func (r *remote) with(env ...string) *remote {
-	return &remote{r.t, r.folder, append(append([]string{}, r.env...), env...)}
+	return &remote{t: r.t, folder: r.folder, env: append(append([]string{}, r.env...), env...)}
 }
 
 // run runs a command with what is typed into it, and returns what it printed and its exit code.
@@ -160,7 +161,7 @@ func TestExitCodes(t *testing.T) {
 		r.want(2, "must be one of", "users", "list", "--status", "asleep")
 		r.want(2, "needs a value", "users", "list", "--name")
 		r.want(2, "give an id, an e-mail address or me", "users", "get", "mary")
-		token := &remote{t, t.TempDir(), []string{"ROSTER_TOKEN=" + apitest.AdminToken}}
+		token := &remote{t: t, folder: t.TempDir(), env: []string{"ROSTER_TOKEN=" + apitest.AdminToken}}
 		token.want(2, "ROSTER_URL is not", "users", "list")
 		r.with("ROSTER_TOKEN=rst_wrong").want(3, "Run roster login", "users", "list")
 		(&remote{t: t, folder: t.TempDir()}).want(3, "not signed in", "users", "list")

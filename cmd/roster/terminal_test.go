@@ -161,7 +161,7 @@ func fake(t *testing.T, answer http.HandlerFunc) *remote {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	return &remote{t, t.TempDir(), []string{"ROSTER_URL=" + server.URL, "ROSTER_TOKEN=" + apitest.AdminToken}}
+	return &remote{t: t, folder: t.TempDir(), env: []string{"ROSTER_URL=" + server.URL, "ROSTER_TOKEN=" + apitest.AdminToken}}
 }
 
 const hostile = "Mary\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u200b\u0085\u2028 \u4f60\u597d\U000E0041"

@@ -27,6 +27,10 @@ func (v values) set(name string, value any) {
 		}
 		of = of.Elem()
 	}
+	if of.Kind() == reflect.Slice && of.IsNil() {
+		v[name] = json.RawMessage("[]")
+		return
+	}
 	text, err := json.Marshal(of.Interface())
 	if err != nil {
 		panic(err) // flags are texts, numbers and lists

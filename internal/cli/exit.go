@@ -96,8 +96,8 @@ func Describe(err error) string {
 	if !errors.As(err, &refused) {
 		return lines(err.Error())
 	}
-	context, _, _ := strings.Cut(err.Error(), refused.Error())
-	text := context + refused.Message
+	before, after, _ := strings.Cut(err.Error(), refused.Error())
+	text := before + refused.Message
 	for _, f := range refused.Fields {
 		text += fmt.Sprintf("\n  %s: %s", f.Field, f.Message)
 	}
@@ -109,7 +109,7 @@ func Describe(err error) string {
 	case refused.RequestID != "" && refused.Status >= http.StatusInternalServerError:
 		text += "\nRoster's log has it as request " + refused.RequestID + "."
 	}
-	return lines(text)
+	return lines(text + after)
 }
 
 // maxMessage bounds an error on the terminal, in bytes.
