@@ -76,9 +76,9 @@ func completions(node *kong.Node, words, contexts []string) []string {
 			awaits = nil
 		case strings.HasPrefix(word, "-"):
 			awaits = flagOf(node, word)
-		default:
-			if child := childOf(node, word); child != nil {
-				node = child
+		case len(node.Children) > 0:
+			if node = childOf(node, word); node == nil {
+				return nil
 			}
 		}
 	}
