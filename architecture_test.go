@@ -62,6 +62,7 @@ var foreign = map[string][]string{
 	"modernc.org/sqlite":       {"internal/store"},
 	"github.com/pressly/goose": {"internal/store"},
 	"golang.org/x/crypto":      {"internal/secret"},
+	"github.com/go-crypt":      {"internal/secret"},
 	"github.com/pquerna/otp":   {"internal/secret"},
 	"github.com/labstack/echo": {
 		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens", "internal/httpserver",

@@ -24,9 +24,10 @@ const maxItems = 256
 // method Required of T, if it has one, returns the fields that must not be absent.
 // In a field tagged null:"empty" null is the empty value; in one tagged null:"absent"
 // it counts as absent; elsewhere null is an error. Values parse themselves
-// (encoding.TextUnmarshaler, json.Unmarshaler). Other rules are validate tags and, for
-// a whole list, its method Check. The error is Invalid and names the fields that are
-// wrong (see identity.Problems).
+// (encoding.TextUnmarshaler, json.Unmarshaler); a json.RawMessage takes any value, for
+// another Decode. Other rules are validate tags and, for a whole list, its method Check.
+// The error is Invalid and names the fields that are wrong (see identity.Problems); the
+// fields that are not wrong are set.
 func Decode[T any](body []byte) (T, error) {
 	var target T
 	object, err := ParseObject(body)
@@ -147,7 +148,11 @@ func (d *decoder) decode(name string, raw json.RawMessage, target reflect.Value,
 
 func (d *decoder) decodeValue(field, path string, raw json.RawMessage, target reflect.Value) {
 	var err error
+	whole, isWhole := target.Interface().(*json.RawMessage)
 	switch {
+	case isWhole:
+		*whole = raw
+		return
 	case hasNUL(raw):
 		d.fail(field, path, "invalid_text", "must not contain the character NUL")
 		return

@@ -281,14 +281,14 @@ func (h *handlers) downloadActivity(c echo.Context, actor identity.Actor) error 
 	}
 	ctx := c.Request().Context()
 	query.Limit = identity.MaxPageSize
-	var file csvFile
+	var file api.CSV
 	rows, began := 0, false
 	err = h.service.WalkEvents(ctx, actor, query, func(page identity.EventPage) error {
 		names := h.eventNames(ctx, actor, page.Events)
 		if !began {
 			var err error
 			name := "activity-" + h.now().UTC().Format(time.DateOnly) + ".csv"
-			if file, err = startCSV(c, name, activityColumns...); err != nil {
+			if file, err = api.StartCSV(c, name, activityColumns...); err != nil {
 				return err
 			}
 			began = true

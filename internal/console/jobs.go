@@ -342,7 +342,7 @@ func (h *handlers) downloadFailed(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	file, err := startCSV(c, fmt.Sprintf("job-%d-failed.csv", id), "id", "name", "email", "state", "code", "message")
+	file, err := api.StartCSV(c, fmt.Sprintf("job-%d-failed.csv", id), "id", "name", "email", "state", "code", "message")
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/rosterhq/roster/internal/api"
 	"github.com/rosterhq/roster/internal/identity"
 )
 
@@ -31,14 +32,14 @@ func (h *handlers) exportUsers(c echo.Context, actor identity.Actor, query ident
 	ctx := c.Request().Context()
 	query.Limit, query.Offset, query.NoTotal = identity.MaxPageSize, 0, false
 	names := h.groupNames(ctx, actor)
-	var file csvFile
+	var file api.CSV
 	rows, isStarted := 0, false
 	err := h.service.WalkUsers(ctx, actor, query, func(users identity.UserPage) (err error) {
 		if !isStarted {
 			if users.Total > maxCSVRows {
 				return errTooManyRows(users.Total)
 			}
-			file, err = startCSV(c, "users-"+h.now().UTC().Format(time.DateOnly)+".csv", csvHead...)
+			file, err = api.StartCSV(c, "users-"+h.now().UTC().Format(time.DateOnly)+".csv", csvHead...)
 			if err != nil {
 				return err
 			}

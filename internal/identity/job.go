@@ -9,6 +9,9 @@ import (
 const (
 	// MaxJobUsers bounds the users of a job.
 	MaxJobUsers = 100_000
+	// MaxImportRows bounds the rows of an import, MaxRowsPerCall those that a call adds to it.
+	MaxImportRows  = 1_000_000
+	MaxRowsPerCall = 1000
 	// MaxJobUserIDs bounds the users that a request names one by one.
 	MaxJobUserIDs = 10_000
 	// MaxOpenJobs bounds the jobs of a creator that have not ended.
@@ -32,18 +35,19 @@ const (
 	JobRemoveFromGroup JobAction = "remove_from_group"
 	JobEndSessions     JobAction = "end_sessions"
 	JobDelete          JobAction = "delete"
+	JobImport          JobAction = "import" // creates and changes users; see ImportRow
 )
 
 // JobActions lists the actions.
 var JobActions = []JobAction{
-	JobActivate, JobDeactivate, JobAddToGroup, JobRemoveFromGroup, JobEndSessions, JobDelete,
+	JobActivate, JobDeactivate, JobAddToGroup, JobRemoveFromGroup, JobEndSessions, JobDelete, JobImport,
 }
 
 // UnmarshalText reads an action; an unknown one is a *ValueError.
 func (a *JobAction) UnmarshalText(text []byte) error {
 	if *a = JobAction(text); !slices.Contains(JobActions, *a) {
 		return invalid("invalid_value", "must be one of activate, deactivate, add_to_group, remove_from_group, "+
-			"end_sessions, delete")
+			"end_sessions, delete, import")
 	}
 	return nil
 }
@@ -51,10 +55,15 @@ func (a *JobAction) UnmarshalText(text []byte) error {
 // NeedsGroup reports whether the action is about a group.
 func (a JobAction) NeedsGroup() bool { return a == JobAddToGroup || a == JobRemoveFromGroup }
 
-// Needs returns the permission that the action takes for each user.
+// Needs returns the permission that the action takes for each user. A row of an import that
+// changes a user takes UsersUpdate as well.
 func (a JobAction) Needs() Permission {
-	if a == JobDelete {
+	switch a {
+	case JobDelete:
 		return UsersDelete
+	case JobImport:
+		return UsersCreate
+	case JobActivate, JobDeactivate, JobAddToGroup, JobRemoveFromGroup, JobEndSessions:
 	}
 	return UsersUpdate
 }
@@ -86,12 +95,40 @@ const (
 // JobItemStates lists the states.
 var JobItemStates = []JobItemState{ItemPending, ItemDone, ItemUnchanged, ItemSkipped, ItemFailed}
 
-// JobItem is one user of a job. It has the user's id alone: the user may have been deleted.
+// JobItem is one user of a job, or one row of an import. Of the user it has the id alone: the
+// user may have been deleted.
 type JobItem struct {
-	UserID  int64
+	Row     int64      // the number of the row of an import, from 1; else 0
+	Outcome RowOutcome // of the row of an import; else ""
+	Email   string     // the key of the address that the row of an import has; else ""
+	UserID  int64      // 0 for a row whose user is not there
 	State   JobItemState
 	Code    string // why it was skipped or has failed; else ""
-	Message string // the same as a sentence
+	Field   string // the field of the row of an import that is wrong; else ""
+	Message string // the same as Code as a sentence
+}
+
+// RowOutcome is what the plan of an import says of a row.
+type RowOutcome string
+
+// The outcomes. A row that changes nothing is RowSame, and ItemUnchanged from the start; a wrong
+// one is RowError, and ItemFailed from the start.
+const (
+	RowCreate RowOutcome = "create"
+	RowUpdate RowOutcome = "update"
+	RowSame   RowOutcome = "same"
+	RowError  RowOutcome = "error"
+)
+
+// ImportRow is a row of an import as it is stored.
+type ImportRow struct {
+	JobItem
+
+	// Version is that of the user that the row changes, when it was planned; 0 for none.
+	Version int64
+	// Data has the fields of a pending row, sealed; "" once the row is settled, or its user is
+	// deleted.
+	Data string
 }
 
 // Job is one action on many users, which runs in the background. Only its creator sees it.
@@ -106,6 +143,9 @@ type Job struct {
 
 	// Total is the number of users; the others count those that are no longer pending.
 	Total, Done, Unchanged, Skipped, Failed int64
+
+	// Of an import: how many rows are RowCreate and RowUpdate, and up to which row all are settled.
+	Creates, Updates, Applied int64
 
 	CreatedBy  Creator
 	CreatedAt  time.Time

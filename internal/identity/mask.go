@@ -3,6 +3,7 @@ package identity
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -121,6 +122,14 @@ func (c UserChange) Unmasked(before User, actor Actor) (UserChange, error) {
 		}
 	}
 	return c, InvalidFields(problems)
+}
+
+// SeesEffect reports whether the caller may know if the change of a user is one: whether a field
+// that is masked has the value already tells what the mask hides. The change is as Unmasked
+// returns it.
+func (c UserChange) SeesEffect(userID int64, actor Actor) bool {
+	return actor.SeesUnmasked(userID) ||
+		!slices.ContainsFunc(userFields, func(f userField) bool { return f.setsMasked(&c) })
 }
 
 // RequireNoMask returns an Invalid error for the fields of a new user that are masks.

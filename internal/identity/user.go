@@ -100,6 +100,15 @@ func (u User) Diff(after User) Changes {
 	return changes
 }
 
+// ChangeTo returns the change that makes u the user after: the fields that differ.
+func (u User) ChangeTo(after User) UserChange {
+	var change UserChange
+	for _, field := range userFields {
+		field.change(&u, &after, &change)
+	}
+	return change
+}
+
 // UserFilter selects users; all set fields must hold. The zero value selects everyone.
 type UserFilter struct {
 	Name   string // substring of the name, without regard to case

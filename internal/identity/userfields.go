@@ -66,6 +66,8 @@ type userField interface {
 	maskOfText() func(any) any
 	holdsMask(u *User, readsMasks bool) bool
 	unmask(c *UserChange, seen *User, readsMasks bool) (ok bool)
+	setsMasked(c *UserChange) bool
+	change(before, after *User, c *UserChange)
 }
 
 // fieldOf is a field of type T.
@@ -108,6 +110,12 @@ func (f fieldOf[T]) diff(before, after *User, changes Changes) {
 	}
 }
 
+func (f fieldOf[T]) change(before, after *User, c *UserChange) {
+	if !f.same(*f.of(before), *f.of(after)) {
+		*f.in(c) = f.of(after)
+	}
+}
+
 func (f fieldOf[T]) masked(u *User) {
 	if f.mask != nil {
 		*f.of(u) = f.mask(*f.of(u))
@@ -131,6 +139,9 @@ func (f fieldOf[T]) unmask(c *UserChange, seen *User, readsMasks bool) (ok bool)
 	}
 	return f.isMask == nil || !f.isMask(**value, readsMasks)
 }
+
+// setsMasked reports whether the change has a field that is masked.
+func (f fieldOf[T]) setsMasked(c *UserChange) bool { return f.mask != nil && *f.in(c) != nil }
 
 // maskText returns a mask for JSON strings. It shows nothing of a value of another type.
 func maskText[T ~string](mask func(T) T) func(any) any {

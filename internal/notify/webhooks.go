@@ -25,55 +25,72 @@ type webhookOrder struct {
 	Connections json.RawMessage
 }
 
-// Webhooks puts an event into the outbox, once for each active webhook that has subscribed
-// to it. If the event has no user, it reads the user in the transaction.
-func Webhooks(ctx context.Context, tx *store.Tx, event identity.Event) error {
-	if !slices.Contains(identity.WebhookEvents, event.Type) {
+// Webhooks puts events into the outbox, each once for each active webhook that has subscribed to
+// it. If an event has no user, it reads the user in the transaction.
+func Webhooks(ctx context.Context, tx *store.Tx, events ...identity.Event) error {
+	events = slices.DeleteFunc(slices.Clone(events), func(e identity.Event) bool {
+		return !slices.Contains(identity.WebhookEvents, e.Type)
+	})
+	if len(events) == 0 {
 		return nil
 	}
 	webhooks, err := tx.ActiveWebhooks(ctx)
 	if err != nil {
 		return err
 	}
-	webhooks = slices.DeleteFunc(webhooks, func(w identity.Webhook) bool { return !w.Subscribes(event.Type) })
-	if len(webhooks) == 0 {
-		return nil
+	var messages []delivery.Message
+	for _, event := range events {
+		var order webhookOrder
+		for _, webhook := range webhooks {
+			if !webhook.Subscribes(event.Type) {
+				continue
+			}
+			if order.User == nil {
+				if order, err = orderOf(ctx, tx, &event); err != nil {
+					return err
+				}
+			}
+			message, err := webhookMessage(webhook.ID, event.User.ID, order)
+			if err != nil {
+				return err
+			}
+			messages = append(messages, message)
+		}
 	}
+	return tx.EnqueueAll(ctx, messages)
+}
+
+// orderOf returns the payload of an event's messages. It gives the event its user, if it has none.
+func orderOf(ctx context.Context, tx *store.Tx, event *identity.Event) (webhookOrder, error) {
 	if event.User == nil {
 		user, err := tx.User(ctx, event.SubjectID)
 		if err != nil {
-			return err
+			return webhookOrder{}, err
 		}
 		event.User = &user
 	}
 	user, err := store.MarshalUser(*event.User)
-	if err != nil {
-		return err
-	}
-	order := webhookOrder{Type: event.Type, Time: event.Time, User: user, Connections: event.Connections}
-	for _, webhook := range webhooks {
-		if _, err := enqueueWebhook(ctx, tx, webhook.ID, event.User.ID, order); err != nil {
-			return err
-		}
-	}
-	return nil
+	return webhookOrder{Type: event.Type, Time: event.Time, User: user, Connections: event.Connections}, err
 }
 
 // Ping puts a message that tests a webhook into the outbox, and returns its id.
 func Ping(ctx context.Context, tx *store.Tx, webhookID int64, now time.Time) (id int64, err error) {
-	return enqueueWebhook(ctx, tx, webhookID, 0, webhookOrder{Type: identity.WebhookPing, Time: now})
+	message, err := webhookMessage(webhookID, 0, webhookOrder{Type: identity.WebhookPing, Time: now})
+	if err != nil {
+		return 0, err
+	}
+	return tx.Enqueue(ctx, message)
 }
 
-func enqueueWebhook(ctx context.Context, tx *store.Tx, webhookID, userID int64, order webhookOrder,
-) (id int64, err error) {
+func webhookMessage(webhookID, userID int64, order webhookOrder) (delivery.Message, error) {
 	payload, err := json.Marshal(order)
 	if err != nil {
-		return 0, fmt.Errorf("webhook order: %w", err)
+		return delivery.Message{}, fmt.Errorf("webhook order: %w", err)
 	}
-	return tx.Enqueue(ctx, delivery.Message{
+	return delivery.Message{
 		To: delivery.ToWebhook(webhookID), Topic: string(order.Type), UserID: userID, Payload: string(payload),
 		CreatedAt: order.Time,
-	})
+	}, nil
 }
 
 // WebhookMessage reads the payload of a webhook's message.

@@ -63,6 +63,9 @@ func NewSealer(keys ...string) (*Sealer, error) {
 	return s, nil
 }
 
+// NewKey returns a random key for NewSealer, of 128 bits or more.
+func NewKey() string { return rand.Text() }
+
 // Seal encrypts a secret for a purpose, such as "totp 7". Open needs the same purpose,
 // so a sealed secret that is copied to another row is useless.
 func (s *Sealer) Seal(secret, purpose string) string {

@@ -145,10 +145,11 @@ func TestTOTPVectors(t *testing.T) {
 func TestDecoysCostAsMuch(t *testing.T) {
 	t.Parallel()
 	for cost := MinCost; cost <= MinCost+3; cost++ {
-		if got, err := bcrypt.Cost([]byte(decoy(cost))); got != cost || err != nil {
+		decoy := []byte(identity.BcryptDecoy(cost))
+		if got, err := bcrypt.Cost(decoy); got != cost || err != nil {
 			t.Errorf("%d: %d, %v", cost, got, err)
 		}
-		err := bcrypt.CompareHashAndPassword([]byte(decoy(cost)), []byte("MySecret123"))
+		err := bcrypt.CompareHashAndPassword(decoy, []byte("MySecret123"))
 		if !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
 			t.Errorf("%d: %v", cost, err)
 		}
@@ -158,15 +159,17 @@ func TestDecoysCostAsMuch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	matches, err := p.Matches(t.Context(), "caller", old, "MySecret123")
+	matches, err := p.Matches(t.Context(), "caller", old, "MySecret123", nil)
 	if !matches || err != nil || !p.Outdated(old) {
 		t.Errorf("%v, %v", matches, err)
 	}
 	now, err := p.Hash(t.Context(), "caller", "MySecret123")
-	if err != nil || p.Outdated(now) || p.Outdated("") || NewPasswords(MinCost, 1).Outdated(now) {
+	if err != nil || p.Outdated(now) || p.Outdated("") || !NewPasswords(MinCost, 1).Outdated(now) {
 		t.Errorf("%s, %v", now, err)
 	}
-	if _, err := p.Matches(t.Context(), "caller", "nonsense", identity.Password("x")); err == nil {
-		t.Error("a text that is no hash is accepted")
+	before := p.Rounds()
+	matches, err = p.Matches(t.Context(), "caller", "nonsense", identity.Password("nonsense"), nil)
+	if matches || err != nil || p.Rounds()-before != 1<<(MinCost+2) {
+		t.Errorf("a text that is no hash: %v, %v, %d rounds", matches, err, p.Rounds()-before)
 	}
 }

@@ -42,12 +42,12 @@ func TestHashAndMatch(t *testing.T) {
 		for attempt, want := range map[identity.Password]bool{
 			password: true, password + "x": false, "": false, password[:len(password)-1]: false,
 		} {
-			if got, err := p.Matches(t.Context(), "caller", hash, attempt); got != want || err != nil {
+			if got, err := p.Matches(t.Context(), "caller", hash, attempt, nil); got != want || err != nil {
 				t.Errorf("%q for %q: %v, %v", string(attempt), string(password), got, err)
 			}
 		}
 	}
-	if got, err := p.Matches(t.Context(), "caller", "", ""); got || err != nil {
+	if got, err := p.Matches(t.Context(), "caller", "", "", nil); got || err != nil {
 		t.Errorf("the empty hash matches the empty password: %v, %v", got, err)
 	}
 }

@@ -165,15 +165,29 @@ func lockGroups(ctx context.Context, tx *store.Tx, wanted, had []int64, exclusiv
 	if err != nil {
 		return 0, err
 	}
-	var permissions identity.Permissions
-	known := make(map[int64]bool, len(groups))
+	return permissionsOf(groupsByID(groups), wanted, had)
+}
+
+func groupsByID(groups []identity.Group) map[int64]identity.Group {
+	byID := make(map[int64]identity.Group, len(groups))
 	for _, group := range groups {
-		permissions |= group.Permissions
-		known[group.ID] = true
+		byID[group.ID] = group
+	}
+	return byID
+}
+
+// permissionsOf returns all permissions of the groups that a user has and gets. Unknown groups
+// among the wanted ones are Invalid.
+func permissionsOf(groups map[int64]identity.Group, wanted, had []int64) (identity.Permissions, error) {
+	var permissions identity.Permissions
+	for _, id := range had {
+		permissions |= groups[id].Permissions
 	}
 	var unknown []identity.FieldError
 	for i, id := range wanted {
-		if !known[id] {
+		group, known := groups[id]
+		permissions |= group.Permissions
+		if !known {
 			unknown = append(unknown, identity.FieldError{
 				Field: fmt.Sprintf("%s[%d]", identity.FieldGroups, i), Code: "unknown_group",
 				Message: fmt.Sprintf("there is no group with the id %d", id),

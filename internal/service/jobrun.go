@@ -52,6 +52,9 @@ func (s *Service) workOnTurn(ctx context.Context, id int64, lease time.Time,
 	if err != nil {
 		return gone(err)
 	}
+	if job.Action == identity.JobImport {
+		return s.importTurn(ctx, job, lease, observe)
+	}
 	filter, err := s.store.JobFilter(ctx, id)
 	if err != nil {
 		return gone(err)
@@ -68,10 +71,7 @@ func (s *Service) workOnTurn(ctx context.Context, id int64, lease time.Time,
 		}
 		item, err := s.workOnUser(work, job, filter, userID)
 		if stop := stopOf(err); stop != nil {
-			return s.settleJob(work, job.ID, lease, func(_ *store.Tx, job *identity.Job) error {
-				job.State, job.Code, job.Message, job.FinishedAt = identity.JobStopped, stop.Code, stop.Message, s.now()
-				return nil
-			})
+			return s.stopJob(work, job.ID, lease, stop)
 		}
 		if err != nil {
 			return err
@@ -138,6 +138,14 @@ func (s *Service) settleJob(ctx context.Context, id int64, lease time.Time,
 	})
 }
 
+// stopJob stops a job that is still this worker's.
+func (s *Service) stopJob(ctx context.Context, id int64, lease time.Time, stop *identity.Error) error {
+	return s.settleJob(ctx, id, lease, func(_ *store.Tx, job *identity.Job) error {
+		job.State, job.Code, job.Message, job.FinishedAt = identity.JobStopped, stop.Code, stop.Message, s.now()
+		return nil
+	})
+}
+
 // gone returns nil for NotFound: the job has been deleted with its creator.
 func gone(err error) error {
 	if identity.KindOf(err) == identity.NotFound {
@@ -159,10 +167,21 @@ func stopOf(err error) *identity.Error {
 	return nil
 }
 
-// starter returns the caller who has started a job, with the rights that it has now. The error is
-// a stopError if the session or token has ended, or may not do this, or not from there, any more.
+// starter is starterIn outside a transaction.
 func (s *Service) starter(ctx context.Context, job identity.Job) (identity.Actor, error) {
-	actor, err := s.reread(ctx, job.Starter)
+	var actor identity.Actor
+	err := s.store.Peek(func(tx *store.Tx) (err error) {
+		actor, err = s.starterIn(ctx, tx, job)
+		return err
+	})
+	return actor, err
+}
+
+// starterIn returns the caller who has started a job, with the rights that it has now. The error
+// is a stopError if the session or token has ended, or may not do this, or not from there, any
+// more.
+func (s *Service) starterIn(ctx context.Context, tx *store.Tx, job identity.Job) (identity.Actor, error) {
+	actor, err := s.current(ctx, tx, job.Starter)
 	if err == nil {
 		err = mayTryJob(actor, job.Action)
 	}
@@ -226,15 +245,20 @@ var skipMessages = map[string]string{
 
 // failed returns the item with what an error says to callers. Others are only logged.
 func failed(ctx context.Context, job identity.Job, item identity.JobItem, err error) identity.JobItem {
-	item.State, item.Code, item.Message = identity.ItemFailed, "internal_error", "This went wrong; the log tells why."
 	var refusal *identity.Error
-	switch {
-	case !errors.As(err, &refusal):
-		slog.ErrorContext(ctx, "working on a job", "job_id", job.ID, "user_id", item.UserID, "error", err)
-	case len(refusal.Fields) > 0:
-		item.Code, item.Message = refusal.Fields[0].Code, refusal.Fields[0].Message
-	default:
-		item.Code, item.Message = refusal.Code, refusal.Message
+	if errors.As(err, &refusal) {
+		return refused(item, refusal)
+	}
+	slog.ErrorContext(ctx, "working on a job", "job_id", job.ID, "user_id", item.UserID, "row", item.Row, "error", err)
+	item.State, item.Code, item.Message = identity.ItemFailed, "internal_error", "This went wrong; the log tells why."
+	return item
+}
+
+// refused returns the item with a refusal: of its first field, if it names fields.
+func refused(item identity.JobItem, refusal *identity.Error) identity.JobItem {
+	item.State, item.Code, item.Message = identity.ItemFailed, refusal.Code, refusal.Message
+	if len(refusal.Fields) > 0 {
+		item.Field, item.Code, item.Message = refusal.Fields[0].Field, refusal.Fields[0].Code, refusal.Fields[0].Message
 	}
 	return item
 }

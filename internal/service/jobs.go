@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/internal/identity"
+	"github.com/rosterhq/roster/internal/secret"
 	"github.com/rosterhq/roster/internal/store"
 )
 
-// JobPlan holds the parameters of PlanJob. One of UserIDs and Filter is set.
+// JobPlan holds the parameters of PlanJob. One of UserIDs and Filter is set, but for JobImport,
+// whose rows come by AddImportRows.
 type JobPlan struct {
 	Action  identity.JobAction
 	GroupID int64 // of an action that NeedsGroup; else 0
@@ -48,6 +50,9 @@ func (s *Service) PlanJob(ctx context.Context, actor identity.Actor, in JobPlan)
 		if job.ID, err = tx.InsertJob(ctx, job, in.Filter); err != nil {
 			return err
 		}
+		if in.Action == identity.JobImport {
+			return tx.InsertImportKey(ctx, job.ID, secret.NewKey())
+		}
 		if job.Total, err = insertItems(ctx, tx, job.ID, in); err != nil {
 			return err
 		}
@@ -79,7 +84,13 @@ func (p JobPlan) check() error {
 	case !p.Action.NeedsGroup() && p.GroupID != 0:
 		problems.Add(identity.FieldGroupID, "not_allowed", "is not for this action")
 	}
+	isImport := p.Action == identity.JobImport
 	switch {
+	case isImport && p.UserIDs != nil:
+		problems.Add(identity.FieldUserIDs, "not_allowed", "is not for an import")
+	case isImport && p.Filter != nil:
+		problems.Add(identity.FieldFilter, "not_allowed", "is not for an import")
+	case isImport:
 	case p.UserIDs == nil && p.Filter == nil:
 		problems.Add(identity.FieldUserIDs, "required", "is required, unless there is a filter")
 	case p.UserIDs != nil && p.Filter != nil:
@@ -169,12 +180,17 @@ func (s *Service) Jobs(ctx context.Context, actor identity.Actor, page identity.
 }
 
 // JobItems returns a page of the users of a job of the caller that are in one of the states, by
-// id, and how many there are. The errors are those of Job.
+// id, or of the rows of an import by their numbers, and how many there are. The errors are those
+// of Job.
 func (s *Service) JobItems(ctx context.Context, actor identity.Actor, id int64, states []identity.JobItemState,
 	page identity.Page,
 ) ([]identity.JobItem, int64, error) {
-	if _, err := s.Job(ctx, actor, id); err != nil {
+	job, err := s.Job(ctx, actor, id)
+	if err != nil {
 		return nil, 0, err
+	}
+	if job.Action == identity.JobImport {
+		return s.store.ImportItems(ctx, id, states, page)
 	}
 	return s.store.JobItems(ctx, id, states, page)
 }
@@ -184,7 +200,7 @@ func (s *Service) JobItems(ctx context.Context, actor identity.Actor, id int64, 
 // changes nothing. The errors are Forbidden, NotFound and Conflict: the job has ended.
 func (s *Service) StartJob(ctx context.Context, actor identity.Actor, id int64) (identity.Job, error) {
 	now := s.now()
-	return s.changeJob(ctx, actor, id, func(actor identity.Actor, job *identity.Job) error {
+	return s.changeJob(ctx, actor, id, func(_ *store.Tx, actor identity.Actor, job *identity.Job) error {
 		if err := mayTryJob(actor, job.Action); err != nil {
 			return err
 		}
@@ -202,7 +218,7 @@ func (s *Service) StartJob(ctx context.Context, actor identity.Actor, id int64) 
 // and a Conflict for a job that is finished.
 func (s *Service) CancelJob(ctx context.Context, actor identity.Actor, id int64) (identity.Job, error) {
 	now := s.now()
-	return s.changeJob(ctx, actor, id, func(_ identity.Actor, job *identity.Job) error {
+	return s.changeJob(ctx, actor, id, func(_ *store.Tx, _ identity.Actor, job *identity.Job) error {
 		if job.State == identity.JobCancelled {
 			return nil
 		}
@@ -217,7 +233,7 @@ func (s *Service) CancelJob(ctx context.Context, actor identity.Actor, id int64)
 // changeJob locks a job of the caller, changes it and returns it. change gets the caller as
 // current returns it.
 func (s *Service) changeJob(ctx context.Context, actor identity.Actor, id int64,
-	change func(identity.Actor, *identity.Job) error,
+	change func(*store.Tx, identity.Actor, *identity.Job) error,
 ) (identity.Job, error) {
 	if err := actor.RequireEnrolled(); err != nil {
 		return identity.Job{}, err
@@ -237,7 +253,7 @@ func (s *Service) changeJob(ctx context.Context, actor identity.Actor, id int64,
 		if err := actor.RequireEnrolled(); err != nil {
 			return err
 		}
-		if err := change(actor, &job); err != nil {
+		if err := change(tx, actor, &job); err != nil {
 			return err
 		}
 		return tx.UpdateJob(ctx, job)

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/rosterhq/roster/internal/identity"
@@ -110,7 +111,7 @@ func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user
 		s.takeBack(ctx, attempt)
 		return "", err
 	}
-	matches, err := s.passwords.Matches(ctx, hashingCaller(actor), hash, password)
+	matches, err := s.passwords.Matches(ctx, hashingCaller(actor), hash, password, nil) // who the user is, is known
 	if err != nil {
 		s.takeBack(ctx, attempt)
 		return "", err
@@ -131,6 +132,37 @@ func (s *Service) verifyPassword(ctx context.Context, actor identity.Actor, user
 		err = errWrongPassword(field)
 	}
 	return hash, err
+}
+
+// hashKinds are the kinds and costs of the password hashes in use, which a refused sign-in takes the
+// time of. They bound what an import can add.
+type hashKinds struct {
+	passwords *secret.Passwords
+	decoys    []string
+}
+
+// hashKinds returns those of all users. An import asks for it in each of its transactions. Two
+// that add different kinds at the same moment do not see each other's.
+func (s *Service) hashKinds(ctx context.Context, tx *store.Tx) (*hashKinds, error) {
+	decoys, err := tx.PasswordDecoys(ctx)
+	return &hashKinds{s.passwords, decoys}, err
+}
+
+// admit checks a hash that another system has made and counts it among those in use. The store takes
+// the hash as it is. The error is Invalid (passwordHash).
+func (k *hashKinds) admit(hash string) error {
+	_, err := identity.ParsePasswordHash(hash)
+	if decoy := identity.DecoyOf(hash); err == nil && decoy != "" && !slices.Contains(k.decoys, decoy) {
+		decoys := append(slices.Clip(k.decoys), decoy)
+		if err = k.passwords.CheckDecoys(decoys); err == nil {
+			k.decoys = decoys
+		}
+	}
+	var wrong *identity.ValueError
+	if errors.As(err, &wrong) {
+		err = identity.InvalidField(identity.FieldPasswordHash, wrong.Code, wrong.Message)
+	}
+	return err
 }
 
 // checkCurrentPassword checks that the verified password has not been changed since.

@@ -72,11 +72,11 @@ func (s *Service) sealing(ctx context.Context) (*secret.Sealer, error) {
 	return sealer, err
 }
 
-// emit records an event and queues it for the webhooks that subscribe to it. It is the
-// last step of the transaction of each operation. Nothing else records events.
-func emit(ctx context.Context, tx *store.Tx, event identity.Event) error {
-	if err := tx.Emit(ctx, event); err != nil {
+// emit records events and queues them for the webhooks that subscribe to them. It is the last
+// step of the transaction of each operation. Nothing else records events.
+func emit(ctx context.Context, tx *store.Tx, events ...identity.Event) error {
+	if err := tx.Emit(ctx, events...); err != nil {
 		return err
 	}
-	return notify.Webhooks(ctx, tx, event)
+	return notify.Webhooks(ctx, tx, events...)
 }

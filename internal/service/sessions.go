@@ -283,5 +283,13 @@ func (s *Service) endSessions(ctx context.Context, actor identity.Actor, userID 
 // and messages. Any instance may call it at any time.
 func (s *Service) Prune(ctx context.Context) error {
 	now := s.now()
-	return s.store.InTx(ctx, func(tx *store.Tx) error { return tx.Prune(ctx, now) })
+	err := s.store.InTx(ctx, func(tx *store.Tx) error { return tx.Prune(ctx, now) })
+	const batch = 1000 // short transactions, so that others do not wait long
+	for deleted := int64(1); err == nil && deleted > 0; {
+		err = s.store.InTx(ctx, func(tx *store.Tx) (err error) {
+			deleted, err = tx.PruneImportRows(ctx, batch)
+			return err
+		})
+	}
+	return err
 }

@@ -30,6 +30,25 @@ func (s *Service) SignIn(ctx context.Context, actor identity.Actor, email string
 	if err := s.begin(ctx, &attempt, now); err != nil {
 		return SignIn{}, err
 	}
+	result, err := s.signIn(ctx, actor, email, password, attempt, now)
+	if errors.Is(err, errHashReplaced) {
+		// Another sign-in has upgraded the hash. If it is another password, this one does not match now.
+		result, err = s.signIn(ctx, actor, email, password, attempt, now)
+	}
+	if errors.Is(err, errHashReplaced) {
+		s.takeBack(ctx, attempt.everywhere())
+		err = errInvalidCredentials()
+	}
+	return result, err
+}
+
+// errHashReplaced says that a user has another hash than the one that a password has matched.
+var errHashReplaced = errors.New("the hash has been replaced meanwhile")
+
+// signIn is SignIn after the attempt is counted. With errHashReplaced nothing has happened.
+func (s *Service) signIn(ctx context.Context, actor identity.Actor, email string, password identity.Password,
+	attempt attempt, now time.Time,
+) (SignIn, error) {
 	user, hash, matches, err := s.matchPassword(ctx, actor, email, password)
 	if err != nil {
 		s.takeBack(ctx, attempt)
@@ -57,15 +76,19 @@ func (s *Service) matchPassword(ctx context.Context, actor identity.Actor, email
 	if err != nil && identity.KindOf(err) != identity.NotFound {
 		return user, hash, false, err
 	}
+	decoys, err := s.store.PasswordDecoys(ctx)
+	if err != nil {
+		return user, hash, false, err
+	}
 	usableHash := hash
 	if !user.Active {
 		usableHash = ""
 	}
-	matches, err = s.passwords.Matches(ctx, hashingCaller(actor), usableHash, password)
+	matches, err = s.passwords.Matches(ctx, hashingCaller(actor), usableHash, password, decoys)
 	return user, hash, matches, err
 }
 
-// upgradedHash returns the password hashed at today's cost, or "" if the hash has that
+// upgradedHash returns the password hashed as new ones are, or "" if the hash is of that kind and
 // cost already. Only a sign-in has the password that this takes. If hashing fails, it
 // returns "": the next sign-in tries again.
 func (s *Service) upgradedHash(ctx context.Context, actor identity.Actor, hash string, password identity.Password,
@@ -105,8 +128,8 @@ func (s *Service) admit(ctx context.Context, tx *store.Tx, actor identity.Actor,
 	if err != nil {
 		return SignIn{}, nil, err
 	}
-	if current != match.hash { // it has just been changed
-		return SignIn{}, errInvalidCredentials(), account.succeed(ctx, tx)
+	if current != match.hash {
+		return SignIn{}, nil, errHashReplaced
 	}
 	if !user.AllowList.Allows(actor.Source) {
 		return SignIn{}, errAddressNotAllowed(), denyAddress(ctx, tx, actor, user, account, now)

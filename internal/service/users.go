@@ -166,10 +166,15 @@ func (s *Service) mayCreateUser(ctx context.Context, tx *store.Tx, actor identit
 	if actor, err = s.current(ctx, tx, actor); err != nil {
 		return actor, err
 	}
+	return actor, mayCreate(actor, in.User, permissions)
+}
+
+// mayCreate checks that the caller may create a user in groups with these permissions.
+func mayCreate(actor identity.Actor, user identity.User, permissions identity.Permissions) error {
 	if err := actor.Require(identity.UsersCreate); err != nil {
-		return actor, err
+		return err
 	}
-	return actor, actor.RequireCover(permissions, in.User.CanViewMaskedData)
+	return actor.RequireCover(permissions, user.CanViewMaskedData)
 }
 
 // UserUpdate holds the parameters of UpdateUser.
@@ -208,45 +213,59 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 			return err
 		}
 		after = wanted
-		changes := before.Diff(after)
-		if in.Change.Password != nil {
-			changes[identity.FieldPassword] = identity.HiddenChange
-		}
-		if len(changes) == 0 {
-			return nil
-		}
-		after.UpdatedAt, after.Version = now, before.Version+1
-		if err := tx.UpdateUser(ctx, before, after); err != nil {
+		events, err := writeUpdate(ctx, tx, actor, before, &after, in, password.newHash, now)
+		if err != nil {
 			return err
 		}
-		if in.Change.Password != nil {
-			if err := tx.UpdatePasswordHash(ctx, id, password.newHash); err != nil {
-				return err
-			}
-		}
-		if err := endAccess(ctx, tx, actor, before, after, in.Change.Password != nil); err != nil {
-			return err
-		}
-		if before.Active && !after.Active {
-			if err := countCreatedTokens(ctx, tx, id, changes); err != nil {
-				return err
-			}
-		}
-		if !slices.Equal(before.Groups, after.Groups) {
-			if err := tx.ReplaceMemberships(ctx, id, after.Groups); err != nil {
-				return err
-			}
-		}
-		if in.Notify {
-			if err := notify.AccountChanged(ctx, tx, before, after, changes, now); err != nil {
-				return err
-			}
-		}
-		return emit(ctx, tx, identity.Event{
-			Type: identity.UserUpdated, Time: now, Actor: actor, SubjectID: id, Changes: changes,
-		})
+		return emit(ctx, tx, events...)
 	})
 	return actor.Sees(after), err
+}
+
+// writeUpdate stores a change that is checked, with its new password hash if it has a password,
+// and gives the user the new version. It returns the event of the change, or none if nothing
+// changes.
+func writeUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before identity.User, after *identity.User,
+	in UserUpdate, newHash string, now time.Time,
+) ([]identity.Event, error) {
+	changes := before.Diff(*after)
+	newPassword := in.Change.Password != nil
+	if newPassword {
+		changes[identity.FieldPassword] = identity.HiddenChange
+	}
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	after.UpdatedAt, after.Version = now, before.Version+1
+	if err := tx.UpdateUser(ctx, before, *after); err != nil {
+		return nil, err
+	}
+	if newPassword {
+		if err := tx.UpdatePasswordHash(ctx, before.ID, newHash); err != nil {
+			return nil, err
+		}
+	}
+	if err := endAccess(ctx, tx, actor, before, *after, newPassword); err != nil {
+		return nil, err
+	}
+	if before.Active && !after.Active {
+		if err := countCreatedTokens(ctx, tx, before.ID, changes); err != nil {
+			return nil, err
+		}
+	}
+	if !slices.Equal(before.Groups, after.Groups) {
+		if err := tx.ReplaceMemberships(ctx, before.ID, after.Groups); err != nil {
+			return nil, err
+		}
+	}
+	if in.Notify {
+		if err := notify.AccountChanged(ctx, tx, before, *after, changes, now); err != nil {
+			return nil, err
+		}
+	}
+	return []identity.Event{{
+		Type: identity.UserUpdated, Time: now, Actor: actor, SubjectID: before.ID, Changes: changes,
+	}}, nil
 }
 
 // endAccess ends the sessions and voids the invitations that a change of a user must not leave.
@@ -329,16 +348,25 @@ func (s *Service) checkUpdate(ctx context.Context, tx *store.Tx, actor identity.
 	if actor, err = s.current(ctx, tx, actor); err != nil {
 		return before, after, actor, err
 	}
-	if err := in.Match.Check(before.Version); err != nil {
+	if after, err = changed(actor, before, in); err != nil {
 		return before, after, actor, err
+	}
+	return before, after, actor, mayUpdate(ctx, tx, actor, before, after, in, password)
+}
+
+// changed returns a user after a change. The errors are Precondition, and Invalid for the mask of
+// another value.
+func changed(actor identity.Actor, before identity.User, in UserUpdate) (identity.User, error) {
+	if err := in.Match.Check(before.Version); err != nil {
+		return identity.User{}, err
 	}
 	change, err := in.Change.Unmasked(before, actor)
 	if err != nil {
-		return before, after, actor, err
+		return identity.User{}, err
 	}
-	after = change.Apply(before)
+	after := change.Apply(before)
 	after.Groups = sortedSet(after.Groups)
-	return before, after, actor, mayUpdate(ctx, tx, actor, before, after, in, password)
+	return after, nil
 }
 
 // mayUpdate checks a change against the locked user and groups, for the caller as current
@@ -349,33 +377,47 @@ func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, 
 	if err := mayTryUpdate(actor, before.ID, in); err != nil {
 		return err
 	}
-	losesAdministrator := before.IsAdministrator() && !after.IsAdministrator()
-	wanted := after.Groups
-	if in.Change.Groups != nil {
-		wanted = *in.Change.Groups // in the caller's order, by which errors name them
-	}
-	permissions, err := lockGroups(ctx, tx, wanted, before.Groups, losesAdministrator)
+	permissions, err := lockGroups(ctx, tx, wantedGroups(after, in), before.Groups, losesAdministrator(before, after))
 	if err != nil {
 		return err
 	}
-	self := actor.Is(before.ID)
-	if !self || !in.Change.OnlyOwn() {
+	if err := mayChange(actor, before, after, in, permissions); err != nil {
+		return err
+	}
+	if actor.Is(before.ID) && in.Change.Password != nil && password != nil {
+		if err := checkCurrentPassword(ctx, tx, before.ID, password); err != nil {
+			return err
+		}
+	}
+	if losesAdministrator(before, after) {
+		return requireOtherAdministrator(ctx, tx, actor, before.ID)
+	}
+	return nil
+}
+
+// wantedGroups returns the groups of a user after a change, in the caller's order, by which
+// errors name them.
+func wantedGroups(after identity.User, in UserUpdate) []int64 {
+	if in.Change.Groups != nil {
+		return *in.Change.Groups
+	}
+	return after.Groups
+}
+
+func losesAdministrator(before, after identity.User) bool {
+	return before.IsAdministrator() && !after.IsAdministrator()
+}
+
+// mayChange checks a change of a user for a caller who may try it. permissions are those of the
+// groups that the user has and gets.
+func mayChange(actor identity.Actor, before, after identity.User, in UserUpdate, permissions identity.Permissions) error {
+	if !actor.Is(before.ID) || !in.Change.OnlyOwn() {
 		if err := actor.RequireCover(permissions, before.CanViewMaskedData || after.CanViewMaskedData); err != nil {
 			return err
 		}
 	}
 	if before.Email != after.Email || before.TFA != after.TFA {
 		if err := mayTouchWayIn(actor, before.ID, before.TFA != after.TFA); err != nil {
-			return err
-		}
-	}
-	if self && in.Change.Password != nil && password != nil {
-		if err := checkCurrentPassword(ctx, tx, before.ID, password); err != nil {
-			return err
-		}
-	}
-	if losesAdministrator {
-		if err := requireOtherAdministrator(ctx, tx, actor, before.ID); err != nil {
 			return err
 		}
 	}

@@ -69,6 +69,9 @@ type engine struct {
 	texts   string
 	numbers string
 
+	// importBatch is how many rows of an import a transaction applies.
+	importBatch int
+
 	// contains returns the condition that one of the columns contains a text, and the
 	// arguments for its placeholders, which start at $n. With indexed the trigram index
 	// finds the rows; without it the condition keeps the planner from using that index.
@@ -221,6 +224,7 @@ var postgresEngine = engine{
 		// is not exported, so its text is compared.
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
+	importBatch: 512,
 	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
 	first:       "= ANY (ARRAY(%s))",
 	texts:       "SELECT json_array_elements_text($%d::text::json)",
@@ -371,6 +375,7 @@ var sqliteEngine = engine{
 	},
 	isStalePlan: func(error) bool { return false }, // SQLite prepares again by itself
 	isPoisoned:  func(error) bool { return false },
+	importBatch: 128,
 	beyondASCII: "length(CAST(email_folded AS blob)) <> length(email_folded)",
 	first:       "IN (%s)",
 	texts:       "SELECT value FROM json_each($%d)",

@@ -13,16 +13,19 @@ import (
 
 // conflicts has, by unique index, the error for its violation.
 var conflicts = map[string]func() *identity.Error{
-	"users_email_folded": func() *identity.Error {
-		return identity.Errorf(identity.Conflict, "email_taken", "Another user has this e-mail address.").
-			WithField(identity.FieldEmail)
-	},
+	"users_email_folded": ErrEmailTaken,
 	"groups_name_folded": func() *identity.Error {
 		return identity.Errorf(identity.Conflict, "name_taken", "Another group has this name.").WithField(identity.FieldName)
 	},
 	"idempotency_keys_caller_key": func() *identity.Error {
 		return identity.Errorf(identity.Conflict, "idempotency_key_taken", "Another request with this key came first.")
 	},
+}
+
+// ErrEmailTaken returns the Conflict of an address that another user has.
+func ErrEmailTaken() *identity.Error {
+	return identity.Errorf(identity.Conflict, "email_taken", "Another user has this e-mail address.").
+		WithField(identity.FieldEmail)
 }
 
 // retryable marks an Unavailable error whose transaction may be tried again.

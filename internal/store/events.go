@@ -12,23 +12,25 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Emit inserts an event. Call it in the transaction of the change that the event reports.
-func (t *Tx) Emit(ctx context.Context, e identity.Event) error {
-	changes := make(map[string]map[string]any, len(e.Changes))
-	for field, change := range e.Changes {
-		changes[field] = map[string]any{"old": change.Old, "new": change.New}
+// Emit inserts events. Call it in the transaction of the changes that they report.
+func (t *Tx) Emit(ctx context.Context, events ...identity.Event) error {
+	rows := make([][]any, len(events))
+	for i, e := range events {
+		changes := make(map[string]map[string]any, len(e.Changes))
+		for field, change := range e.Changes {
+			changes[field] = map[string]any{"old": change.Old, "new": change.New}
+		}
+		text, err := json.Marshal(changes)
+		if err != nil {
+			return fmt.Errorf("event %s: %w", e.Type, err)
+		}
+		rows[i] = []any{
+			e.Type, timestamp{e.Time}, e.Actor.Name, e.Actor.TokenID, e.Actor.UserID, e.SourceText(), e.Actor.RequestID,
+			e.Actor.ClientRequestID, e.Type.SubjectType(), e.SubjectID, e.TokenUserID(), string(text), e.Reason,
+		}
 	}
-	text, err := json.Marshal(changes)
-	if err != nil {
-		return fmt.Errorf("event %s: %w", e.Type, err)
-	}
-	_, err = t.exec(ctx, `INSERT INTO events
-			(type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, client_request_id,
-			subject_type, subject_id, person_id, changes, reason)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		e.Type, timestamp{e.Time}, e.Actor.Name, e.Actor.TokenID, e.Actor.UserID, e.SourceText(), e.Actor.RequestID,
-		e.Actor.ClientRequestID, e.Type.SubjectType(), e.SubjectID, e.TokenUserID(), string(text), e.Reason)
-	return err
+	return t.insertAll(ctx, "events (type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, "+
+		"client_request_id, subject_type, subject_id, person_id, changes, reason)", rows)
 }
 
 // CountRefusal adds one to the event of an equal refusal within the period: of the same

@@ -3,9 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
@@ -69,21 +66,33 @@ func (t *Tx) LockGroups(ctx context.Context, ids []int64, exclusively bool) ([]i
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	ids = slices.Sorted(slices.Values(ids))
-	placeholders := make([]string, len(ids))
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		placeholders[i], args[i] = "$"+strconv.Itoa(i+1), id
-	}
 	lock := t.lock(t.pool.engine.forShare)
 	if exclusively {
 		lock = t.lock(t.pool.engine.forUpdate)
 	}
 	var rows []groupRow
-	err := t.all(ctx, &rows, "SELECT "+groupColumns+" FROM groups WHERE id IN ("+
-		strings.Join(placeholders, ", ")+") ORDER BY id"+lock, args...)
+	err := t.all(ctx, &rows, "SELECT "+groupColumns+" FROM groups WHERE "+
+		fmt.Sprintf(t.pool.engine.among("id", t.pool.engine.numbers), 1)+" ORDER BY id"+lock, jsonArray(ids))
 	if err != nil {
 		return nil, fmt.Errorf("lock groups: %w", err)
+	}
+	return groupsFrom(rows), nil
+}
+
+// GroupsNamed returns the groups that names name, without regard to case.
+func (r reader) GroupsNamed(ctx context.Context, names []identity.Label) ([]identity.Group, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	keys := make([]string, len(names))
+	for i, name := range names {
+		keys[i] = identity.Fold(string(name))
+	}
+	var rows []groupRow
+	err := r.all(ctx, &rows, "SELECT "+groupColumns+" FROM groups WHERE "+
+		fmt.Sprintf(r.pool.engine.among("name_folded", r.pool.engine.texts), 1), jsonArray(keys))
+	if err != nil {
+		return nil, fmt.Errorf("find groups: %w", err)
 	}
 	return groupsFrom(rows), nil
 }

@@ -13,8 +13,8 @@ import (
 )
 
 const jobColumns = "id, coalesce(user_id, 0) AS user_id, coalesce(token_id, 0) AS token_id, session_id, source, " +
-	"request_id, action, group_id, state, code, message, total, done, unchanged, skipped, failed, created_at, " +
-	"started_at, finished_at, lease_until"
+	"request_id, action, group_id, state, code, message, total, done, unchanged, skipped, failed, creates, updates, " +
+	"applied, created_at, started_at, finished_at, lease_until"
 
 type jobRow struct {
 	ID         int64     `db:"id"`
@@ -33,6 +33,9 @@ type jobRow struct {
 	Unchanged  int64     `db:"unchanged"`
 	Skipped    int64     `db:"skipped"`
 	Failed     int64     `db:"failed"`
+	Creates    int64     `db:"creates"`
+	Updates    int64     `db:"updates"`
+	Applied    int64     `db:"applied"`
 	CreatedAt  timestamp `db:"created_at"`
 	StartedAt  timestamp `db:"started_at"`
 	FinishedAt timestamp `db:"finished_at"`
@@ -45,6 +48,7 @@ func (r jobRow) job() identity.Job {
 		ID: r.ID, Action: identity.JobAction(r.Action), GroupID: r.GroupID, State: identity.JobState(r.State),
 		Code: r.Code, Message: r.Message,
 		Total: r.Total, Done: r.Done, Unchanged: r.Unchanged, Skipped: r.Skipped, Failed: r.Failed,
+		Creates: r.Creates, Updates: r.Updates, Applied: r.Applied,
 		CreatedBy: identity.Creator{UserID: r.UserID, TokenID: r.TokenID},
 		CreatedAt: r.CreatedAt.Time, StartedAt: r.StartedAt.Time, FinishedAt: r.FinishedAt.Time,
 		Starter: identity.Actor{
@@ -149,7 +153,7 @@ func (r reader) JobFilter(ctx context.Context, id int64) (*identity.UserFilter, 
 }
 
 // UpdateJob stores what changes of a job after it is planned. The filter of a job that has ended
-// is erased: it may have a name or an address.
+// is erased, because it may have a name or an address, and so is the key of an import's rows.
 func (t *Tx) UpdateJob(ctx context.Context, j identity.Job) error {
 	source := ""
 	if j.Starter.Source.IsValid() {
@@ -157,12 +161,13 @@ func (t *Tx) UpdateJob(ctx context.Context, j identity.Job) error {
 	}
 	_, err := t.exec(ctx, `UPDATE jobs SET session_id = $2, source = $3, request_id = $4, state = $5, code = $6,
 			message = $7, total = $8, done = $9, unchanged = $10, skipped = $11, failed = $12, started_at = $13,
-			finished_at = $14, lease_until = $15,
-			filter = CASE WHEN $5 IN ('finished', 'cancelled') THEN '' ELSE filter END
+			finished_at = $14, lease_until = $15, creates = $16, updates = $17, applied = $18,
+			filter = CASE WHEN $5 IN ('finished', 'cancelled') THEN '' ELSE filter END,
+			import_key = CASE WHEN $5 IN ('finished', 'cancelled') THEN '' ELSE import_key END
 		WHERE id = $1`,
 		j.ID, j.Starter.SessionID, source, j.Starter.RequestID, string(j.State), j.Code,
 		j.Message, j.Total, j.Done, j.Unchanged, j.Skipped, j.Failed, timestamp{j.StartedAt},
-		timestamp{j.FinishedAt}, timestamp{j.LeaseUntil})
+		timestamp{j.FinishedAt}, timestamp{j.LeaseUntil}, j.Creates, j.Updates, j.Applied)
 	return err
 }
 

@@ -71,6 +71,19 @@ func (t *Tx) Enqueue(ctx context.Context, m delivery.Message) (int64, error) {
 	return id, err
 }
 
+// EnqueueAll is Enqueue for several messages, whose ids nobody asks for.
+func (t *Tx) EnqueueAll(ctx context.Context, messages []delivery.Message) error {
+	rows := make([][]any, len(messages))
+	for i, m := range messages {
+		rows[i] = []any{
+			m.To.String(), m.Topic, m.UserID, m.Address, m.Payload, timestamp{m.CreatedAt}, timestamp{m.CreatedAt},
+			timestamp{m.ExpiresAt},
+		}
+	}
+	t.effects.enqueued = t.effects.enqueued || len(rows) > 0
+	return t.insertAll(ctx, "outbox (lane, topic, user_id, address, payload, created_at, due_at, expires_at)", rows)
+}
+
 // EnqueueToAddress is Enqueue for a message about the user with an address. It returns the
 // id of that user, 0 for none. It is one statement, so that it takes the same time with and
 // without a user.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 
 	"github.com/rosterhq/roster/internal/identity"
@@ -22,9 +23,9 @@ var (
 	selectUser        = "SELECT " + columnNames(userColumns) + ", " + selectGroups + " FROM users WHERE id = $1"
 	selectUserByEmail = "SELECT " + columnNames(userColumns) + ", " + selectGroups +
 		", password_hash FROM users WHERE email_folded = $1"
-	insertUser = "INSERT INTO users (" + columnNames(insertColumns) + ") VALUES (" +
-		placeholders(insertColumns, 1, func(userColumn) string { return "" }) + ") RETURNING id"
-	updateUser = "UPDATE users SET " +
+	insertUsers = "INSERT INTO users (" + columnNames(insertColumns) + ") VALUES "
+	insertUser  = insertUsers + valueList(1, len(insertColumns)) + " RETURNING id"
+	updateUser  = "UPDATE users SET " +
 		placeholders(updateColumns, updatedFrom, func(c userColumn) string { return c.name + " = " }) +
 		" WHERE id = $1"
 )
@@ -66,6 +67,32 @@ func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error)
 		}
 	}
 	return t.User(ctx, id)
+}
+
+// LockUsers returns the users that exist among the ids, and locks them until the transaction ends.
+// It takes the locks in the order of ids, so that two transactions cannot wait for each other
+// here, and reads after; see UserForUpdate.
+func (t *Tx) LockUsers(ctx context.Context, ids []int64) ([]identity.User, error) {
+	if lock := t.lock(t.pool.engine.forUpdate); lock != "" && len(ids) > 0 {
+		var locked []int64
+		err := t.all(ctx, &locked, "SELECT id FROM users WHERE "+
+			fmt.Sprintf(t.pool.engine.among("id", t.pool.engine.numbers), 1)+" ORDER BY id"+lock, jsonArray(ids))
+		if err != nil {
+			return nil, fmt.Errorf("lock users: %w", err)
+		}
+	}
+	return t.UsersNamed(ctx, UserKeys{IDs: ids})
+}
+
+// UsersWithoutPassword returns those of the ids whose users have no password.
+func (r reader) UsersWithoutPassword(ctx context.Context, ids []int64) ([]int64, error) {
+	var without []int64
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	err := r.all(ctx, &without, "SELECT id FROM users WHERE password_hash = '' AND "+
+		fmt.Sprintf(r.pool.engine.among("id", r.pool.engine.numbers), 1), jsonArray(ids))
+	return without, err
 }
 
 // UserByEmail returns the user with this address, as identity.EmailKey compares addresses,
@@ -114,7 +141,46 @@ func (t *Tx) InsertUser(ctx context.Context, u identity.User, passwordHash strin
 	if err != nil {
 		return 0, err
 	}
-	return id, t.insertMemberships(ctx, id, u.Groups)
+	u.ID = id
+	return id, t.insertMemberships(ctx, u)
+}
+
+// InsertUsers stores new users, each with the password hash at the same place, and returns their
+// ids by the keys of their addresses. A user whose address is taken gets none. It inserts in the
+// order of the keys, so that two transactions do not wait for each other.
+func (t *Tx) InsertUsers(ctx context.Context, users []identity.User, hashes []string) (map[string]int64, error) {
+	rows := make([]*userRow, len(users))
+	for i, u := range users {
+		rows[i] = rowOf(u)
+		rows[i].passwordHash = hashes[i]
+	}
+	slices.SortFunc(rows, func(a, b *userRow) int { return cmp.Compare(a.emailKey, b.emailKey) })
+	values := make([][]any, len(rows))
+	for i, row := range rows {
+		values[i] = row.arguments(insertColumns)
+	}
+	ids := make(map[string]int64, len(rows))
+	for list, args := range valueLists(values) {
+		var stored []struct {
+			ID  int64  `db:"id"`
+			Key string `db:"email_folded"`
+		}
+		err := t.all(ctx, &stored, insertUsers+list+" ON CONFLICT (email_folded) DO NOTHING RETURNING id, email_folded", args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range stored {
+			ids[row.Key] = row.ID
+		}
+	}
+	var members []identity.User
+	for _, row := range rows {
+		if id, found := ids[row.emailKey]; found {
+			row.ID = id
+			members = append(members, row.User)
+		}
+	}
+	return ids, t.insertMemberships(ctx, members...)
 }
 
 // UpdateUser stores the fields of a user, version included, but not the password and the
@@ -128,10 +194,27 @@ func (t *Tx) UpdateUser(ctx context.Context, before, u identity.User) error {
 	return err
 }
 
-// UpdatePasswordHash stores the hash of a new password.
+// UpdatePasswordHash stores the hash of a new password, or another hash of the present one.
 func (t *Tx) UpdatePasswordHash(ctx context.Context, userID int64, hash string) error {
-	_, err := t.exec(ctx, "UPDATE users SET password_hash = $2 WHERE id = $1", userID, hash)
+	_, err := t.exec(ctx, "UPDATE users SET password_hash = $2, password_decoy = $3 WHERE id = $1",
+		userID, hash, identity.DecoyOf(hash))
 	return err
+}
+
+// selectDecoys finds each decoy by a step to the next one in the index, so that it reads few rows
+// however many users have the same.
+const selectDecoys = `WITH RECURSIVE decoys (decoy) AS (
+	SELECT min(password_decoy) FROM users WHERE password_decoy > ''
+	UNION ALL
+	SELECT (SELECT min(password_decoy) FROM users WHERE password_decoy > '' AND password_decoy > decoy)
+	FROM decoys WHERE decoy IS NOT NULL
+) SELECT decoy FROM decoys WHERE decoy IS NOT NULL`
+
+// PasswordDecoys returns the decoys of all hashes in use, each once; see identity.DecoyOf.
+func (r reader) PasswordDecoys(ctx context.Context) ([]string, error) {
+	var decoys []string
+	err := r.all(ctx, &decoys, selectDecoys)
+	return decoys, err
 }
 
 // ReplaceMemberships makes the user a member of exactly these groups.
@@ -140,16 +223,17 @@ func (t *Tx) ReplaceMemberships(ctx context.Context, userID int64, groups []int6
 		return err
 	}
 	t.accessChanged(userID)
-	return t.insertMemberships(ctx, userID, groups)
+	return t.insertMemberships(ctx, identity.User{ID: userID, Groups: groups})
 }
 
-func (t *Tx) insertMemberships(ctx context.Context, userID int64, groups []int64) error {
-	for _, group := range groups {
-		if _, err := t.exec(ctx, "INSERT INTO memberships (user_id, group_id) VALUES ($1, $2)", userID, group); err != nil {
-			return err
+func (t *Tx) insertMemberships(ctx context.Context, users ...identity.User) error {
+	var rows [][]any
+	for _, u := range users {
+		for _, group := range u.Groups {
+			rows = append(rows, []any{u.ID, group})
 		}
 	}
-	return nil
+	return t.insertAll(ctx, "memberships (user_id, group_id)", rows)
 }
 
 // DeleteUser deletes a user with all its data. It keeps the user's events, but erases the
@@ -171,6 +255,7 @@ func (t *Tx) DeleteUser(ctx context.Context, id int64) error {
 		"DELETE FROM outbox WHERE address <> '' AND address = (SELECT email_folded FROM users WHERE id = $1)",
 		// Pending messages are still sent. All rows are written, so that one that is completed
 		// at the same time is not missed.
+		"UPDATE import_rows SET email = '', data = '' WHERE user_id = $1 AND user_id <> 0", // for the index
 		"UPDATE outbox SET erase = true, payload = CASE WHEN state = 'pending' THEN payload ELSE '' END WHERE user_id = $1",
 		"DELETE FROM idempotency_keys WHERE user_id = $1",
 		"DELETE FROM users WHERE id = $1",

@@ -68,6 +68,7 @@ var userColumns = []userColumn{
 var (
 	groupsColumn  = userColumn{"group_ids", func(r *userRow) any { return (*groupIDs)(&r.Groups) }, 0}
 	hashColumn    = userColumn{"password_hash", func(r *userRow) any { return &r.passwordHash }, insert}
+	decoyColumn   = userColumn{"password_decoy", func(r *userRow) any { return new(identity.DecoyOf(r.passwordHash)) }, insert}
 	matchesColumn = userColumn{"matches", func(r *userRow) any { return &r.matches }, 0}
 )
 
@@ -80,7 +81,7 @@ var briefColumns = slices.DeleteFunc(slices.Clone(userColumns), func(c userColum
 var insertColumns, updateColumns = columnsWrittenBy(insert), columnsWrittenBy(update)
 
 func columnsWrittenBy(s statements) []userColumn {
-	columns := append(slices.Clone(userColumns), hashColumn)
+	columns := append(slices.Clone(userColumns), hashColumn, decoyColumn)
 	return slices.DeleteFunc(columns, func(c userColumn) bool { return c.writtenBy&s == 0 })
 }
 

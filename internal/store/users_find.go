@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -44,17 +45,47 @@ func (r reader) UsersByKeys(ctx context.Context, keys UserKeys, limit int,
 
 func (r reader) usersNamed(ctx context.Context, query, keys string, limit int,
 ) (users []identity.User, more bool, err error) {
-	columns := append(slices.Clip(userColumns), groupsColumn)
-	scan := func(found *sqlx.Rows) (identity.User, int, error) {
-		var row userRow
-		err := found.Scan(row.targets(columns)...)
-		return row.User, row.textBytes(), err
-	}
-	users, more, err = pageBy(ctx, r, limit, scan, query, keys, limit+1)
+	users, more, err = pageBy(ctx, r, limit, scanUser, query, keys, limit+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("find users: %w", err)
 	}
 	return users, more, nil
+}
+
+// scanUser reads a row of usersWhere and says how many bytes of text it has.
+func scanUser(found *sqlx.Rows) (identity.User, int, error) {
+	var row userRow
+	err := found.Scan(row.targets(append(slices.Clip(userColumns), groupsColumn))...)
+	return row.User, row.textBytes(), err
+}
+
+// UsersNamed returns all users that ids and addresses name, without order. A user that both name
+// is there twice.
+func (r reader) UsersNamed(ctx context.Context, keys UserKeys) (users []identity.User, err error) {
+	for _, named := range []struct {
+		query, keys string
+		count       int
+	}{
+		{r.pool.engine.usersByID(), jsonArray(keys.IDs), len(keys.IDs)},
+		{r.pool.engine.usersByEmail(), jsonArray(keys.Emails), len(keys.Emails)},
+	} {
+		if named.count == 0 {
+			continue
+		}
+		err := r.run(ctx, named.query, func(q queryer) error {
+			found, err := q.QueryxContext(ctx, named.keys, named.count)
+			if err != nil {
+				return err
+			}
+			part, _, err := readPage(found, named.count, math.MaxInt, scanUser)
+			users = append(users, part...)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("find users: %w", err)
+		}
+	}
+	return users, nil
 }
 
 // usersByID returns the query for the users with the ids of a JSON array. The second argument

@@ -42,14 +42,21 @@ func jobFrom(j identity.Job) jobBody {
 }
 
 type jobItemBody struct {
-	UserID  int64                 `json:"userId"`
+	Row     *int64                `json:"row"`
+	Outcome *identity.RowOutcome  `json:"outcome"`
+	UserID  *int64                `json:"userId"`
+	Email   *string               `json:"email"`
 	State   identity.JobItemState `json:"state"`
 	Code    *string               `json:"code"`
+	Field   *string               `json:"field"`
 	Message *string               `json:"message"`
 }
 
 func jobItemFrom(i identity.JobItem) jobItemBody {
-	return jobItemBody{UserID: i.UserID, State: i.State, Code: orNull(i.Code), Message: orNull(i.Message)}
+	return jobItemBody{
+		Row: orNull(i.Row), Outcome: orNull(i.Outcome), UserID: orNull(i.UserID), Email: orNull(i.Email), State: i.State,
+		Code: orNull(i.Code), Field: orNull(i.Field), Message: orNull(i.Message),
+	}
 }
 
 type planJobRequest struct {

@@ -36,7 +36,11 @@ func New(s *service.Service, site api.Site) api.Dialect {
 	}
 	// A proxy asks with the Accept header of the browser.
 	browser := api.BearerOrCookie(site.Secure())
-	routes = append(routes, api.Route{Method: http.MethodGet, Path: "/auth", Handler: h.forwardAuth, Scheme: &browser})
+	const exportTimeout = 30 * time.Minute // a million users take a minute, a slow client more
+	routes = append(routes,
+		api.Route{Method: http.MethodGet, Path: "/auth", Handler: h.forwardAuth, Scheme: &browser},
+		api.Route{Method: http.MethodGet, Path: "/users/export", Handler: h.exportUsers, Timeout: exportTimeout},
+	)
 	return api.Dialect{
 		Name: "backoffice", Prefix: Prefix, Contract: roster.OpenAPI, Routes: routes, Scheme: api.Bearer,
 		WriteError: writeError, Webhook: renderWebhook, WebhookFormat: identity.WebhookFormatV2,
@@ -120,10 +124,12 @@ func (h *handlers) outboxRoutes() []api.Route {
 }
 
 func (h *handlers) jobRoutes() []api.Route {
+	const rowsTimeout = 20 * time.Second // a thousand rows, while others write
 	return []api.Route{
 		{Method: http.MethodGet, Path: "/jobs", Handler: h.listJobs},
 		{Method: http.MethodPost, Path: "/jobs", Handler: h.planJob},
 		{Method: http.MethodGet, Path: "/jobs/:jobId", Handler: h.getJob},
+		{Method: http.MethodPost, Path: "/jobs/:jobId/rows", Handler: h.addImportRows, Timeout: rowsTimeout},
 		{Method: http.MethodPost, Path: "/jobs/:jobId/start", Handler: h.startJob},
 		{Method: http.MethodPost, Path: "/jobs/:jobId/cancel", Handler: h.cancelJob},
 		{Method: http.MethodGet, Path: "/jobs/:jobId/items", Handler: h.listJobItems},

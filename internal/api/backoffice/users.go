@@ -48,26 +48,22 @@ func userFrom(u identity.User) userBody {
 	return body
 }
 
-// userFields are the fields of a user that a request may set.
-type userFields struct {
+// profileFields are the fields of a user that a request and a row of an import may set.
+type profileFields struct {
 	Name              *identity.Name       `json:"name"`
 	Email             *identity.Email      `json:"email"`
-	Password          *identity.Password   `json:"password"`
 	Active            *bool                `json:"active"`
 	TFA               *bool                `json:"tfa"`
-	Groups            *[]int64             `json:"groups"            validate:"omitnil,max=256"`
 	Phone             *phoneOrMask         `json:"phone"             null:"empty"`
 	IPWhitelist       *[]rangeOrMask       `json:"ipWhitelist"       validate:"omitnil,max=256" null:"empty"`
 	ClientTags        *identity.ClientTags `json:"clientTags"        validate:"omitnil,max=64"  null:"empty"`
 	CanViewMaskedData *bool                `json:"canViewMaskedData"`
-	SendNotify        *bool                `json:"sendNotify"`
 }
 
-func (f userFields) change() identity.UserChange {
+func (f profileFields) change() identity.UserChange {
 	change := identity.UserChange{
-		Name: f.Name, Email: f.Email, Password: f.Password, Phone: (*identity.Phone)(f.Phone),
-		Active: f.Active, TFA: f.TFA, Groups: f.Groups, ClientTags: (*[]identity.ClientTag)(f.ClientTags),
-		CanViewMaskedData: f.CanViewMaskedData,
+		Name: f.Name, Email: f.Email, Phone: (*identity.Phone)(f.Phone), Active: f.Active, TFA: f.TFA,
+		ClientTags: (*[]identity.ClientTag)(f.ClientTags), CanViewMaskedData: f.CanViewMaskedData,
 	}
 	if f.IPWhitelist != nil {
 		list := make(identity.AllowList, len(*f.IPWhitelist))
@@ -76,6 +72,21 @@ func (f userFields) change() identity.UserChange {
 		}
 		change.AllowList = &list
 	}
+	return change
+}
+
+// userFields are the fields of a user that a request may set.
+type userFields struct {
+	profileFields
+
+	Password   *identity.Password `json:"password"`
+	Groups     *[]int64           `json:"groups"     validate:"omitnil,max=256"`
+	SendNotify *bool              `json:"sendNotify"`
+}
+
+func (f userFields) change() identity.UserChange {
+	change := f.profileFields.change()
+	change.Password, change.Groups = f.Password, f.Groups
 	return change
 }
 

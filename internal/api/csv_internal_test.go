@@ -1,4 +1,4 @@
-package console
+package api
 
 import (
 	"encoding/csv"
@@ -60,7 +60,7 @@ func csvOf(t *testing.T, row []string) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	recorder := httptest.NewRecorder()
 	c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), recorder)
-	file, err := startCSV(c, "test.csv", []string{"Name", "Quote", "Sum", "Text"}[:len(row)]...)
+	file, err := StartCSV(c, "test.csv", []string{"Name", "Quote", "Sum", "Text"}[:len(row)]...)
 	if err == nil {
 		err = file.Write(row...)
 	}
