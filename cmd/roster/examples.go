@@ -47,6 +47,12 @@ roster users list --status inactive --output name | xargs roster users activate`
 roster users sessions lee@example.com --end-all`},
 	{"users delete", `roster users delete kim@example.com --dry-run
 roster users delete kim@example.com --yes`},
+	{"users import", `roster users import people.csv --dry-run
+roster users import people.csv --yes --errors failed.ndjson
+roster users import team.csv --map "E-Mail=email,Team=groups,Notes=" --yes
+roster users import realm.json --from keycloak --yes`},
+	{"users export", `roster users export > users.csv
+roster users export --status inactive --format ndjson > inactive.ndjson`},
 	{"groups list", "roster groups list"},
 	{"groups get", "roster groups get Support --output json"},
 	{"groups create", "roster groups create --name Audit --permission audit.view,users.view"},

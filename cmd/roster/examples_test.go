@@ -81,8 +81,17 @@ func TestExamples(t *testing.T) {
 		s.CreateGroup("Support", "users.view")
 		s.CreateUser("idle@example.com", map[string]any{"active": false})
 		s.Send()
+		works(t, s)
 		folder := t.TempDir()
 		run := shellIn(t, folder)
+		for name, content := range map[string]string{
+			"people.csv": "email,name,groups\nzoe@example.com,Zoe,Support\n", "team.csv": "E-Mail,name,Team,Notes\njo@example.com,Jo,,x\n",
+			"realm.json": `{"users":[{"id":"1","username":"eve","email":"eve@example.com","enabled":true}]}`,
+		} {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, example := range examples {
 			if isHostCommand(example.command) {
 				continue

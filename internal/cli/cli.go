@@ -59,12 +59,13 @@ type remoteOutput struct {
 const patience = 30 * time.Second
 
 // connect returns a client of the server that the flag, the environment or the current context names, in this order.
-func (r remote) connect(ctx context.Context, sh *Shell) (*client.Client, error) {
+func (r remote) connect(ctx context.Context, sh *Shell, options ...client.Option) (*client.Client, error) {
 	address, transport, err := r.transport(ctx, sh)
 	if err != nil {
 		return nil, err
 	}
-	return client.New(address, client.HTTPClient(&http.Client{Timeout: patience, Transport: transport}))
+	options = append(options, client.HTTPClient(&http.Client{Timeout: patience, Transport: transport}))
+	return client.New(address, options...)
 }
 
 // transport returns the address of the server, and a transport that adds the token.

@@ -21,6 +21,7 @@ type Terminal struct {
 	width     int  // of the terminal that Out is, in columns; 0 if it is none
 	colour    bool // whether Out takes colours
 	errColour bool // whether Err does
+	errShown  bool // whether Err is a terminal
 	asks      bool // whether there is somebody to ask: In and Err are terminals
 	lines     *bufio.Reader
 }
@@ -35,8 +36,9 @@ func NewTerminal(in, out, err *os.File) *Terminal {
 		}
 	}
 	colours := os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	t.colour, t.errColour = colours && t.width > 0, colours && term.IsTerminal(int(err.Fd()))
-	t.asks = term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(err.Fd()))
+	t.errShown = term.IsTerminal(int(err.Fd()))
+	t.colour, t.errColour = colours && t.width > 0, colours && t.errShown
+	t.asks = t.errShown && term.IsTerminal(int(in.Fd()))
 	return t
 }
 

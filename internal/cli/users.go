@@ -20,6 +20,8 @@ type usersCommands struct {
 	Deactivate usersDeactivateCmd   `cmd:"" help:"Keep users out, at once."`
 	Delete     usersDeleteCommand   `cmd:"" help:"Delete users, with all that belongs to them."`
 	Sessions   usersSessionsCommand `cmd:"" help:"List the sessions of a user, or end them."`
+	Import     usersImportCommand   `cmd:"" help:"Create and change the users of a file, after a plan and a question."`
+	Export     usersExportCommand   `cmd:"" help:"Write all users that match, with the fields that an import takes."`
 }
 
 // userColumns are those of a table.
