@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"internal/api/backoffice": {"", "internal/api", "internal/service", "internal/identity", "internal/delivery", "internal/secret"},
 	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity"},
 	"internal/api/powens":     {"internal/api", "internal/service", "internal/identity", "internal/delivery"},
+	"internal/userfile":       {"internal/identity"},
 	"internal/console":        {"internal/api", "internal/service", "internal/identity", "internal/delivery"},
 	"internal/httpserver":     {"internal/api", "internal/identity"},
 	"internal/mail":           {"internal/identity", "internal/delivery"},

@@ -46,10 +46,11 @@ func fillUsers(t *testing.T, engine string) *Store {
 	}
 	for _, statement := range []string{
 		numbers(manyUsers) + `INSERT INTO users (name, name_folded, email, email_folded, password_hash, phone, active, tfa,
-			allow_list, client_tags, can_view_masked_data, created_at, last_signin_at)
+			allow_list, client_tags, can_view_masked_data, created_at, last_signin_at, password_decoy)
 		SELECT 'User ' || i, 'user ' || i, 'u' || i || '@example.com', 'u' || i || '@example.com', '',
 			CASE WHEN i % 3 = 0 THEN '+1804' || (1000000 + i) ELSE '' END, i % 10 <> 0, i % 1000 <> 1,
-			'', '[]', false, ` + at(created) + ", " + at(signedIn) + " FROM n",
+			'', '[]', false, ` + at(created) + ", " + at(signedIn) +
+			", CASE WHEN i % 10 = 0 THEN 'decoy ' || (i % 3) ELSE '' END FROM n",
 		numbers(22_000) + `INSERT INTO throttles (key, started_at, attempts, failures, locked_until, user_id, blocked_until)
 		SELECT 'key ' || i, ` + at("0") + ", 0, 0, " + at("0") + ", i * 4, " +
 			at(fmt.Sprintf("%d + CASE WHEN i %% 220 = 0 THEN 60000000 ELSE -60000000 END", firstUser.UnixMicro())) + " FROM n",
@@ -122,6 +123,7 @@ func TestUserSearchesCostLittle(t *testing.T) {
 	check("by email", both, e.usersByEmail(), []any{`["u7@example.com","u8@example.com"]`, 1001}, 10)
 	check("by phone", both, e.usersByPhone(), []any{`["+18041000009"]`, 1001}, 10)
 	check("by id", both, e.usersByID(), []any{`[1,2]`, 1001}, 10)
+	check("decoys", both, selectDecoys, nil, 20)
 	if _, err := s.write.db.ExecContext(ctx, "RESET plan_cache_mode"); err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +168,7 @@ func TestUserSearchesByIndexOnSQLite(t *testing.T) {
 	check("by email", "users_email_folded", s.pool.engine.usersByEmail(), []any{`["u7@example.com"]`, 9})
 	check("by phone", "users_by_phone", s.pool.engine.usersByPhone(), []any{`["+18041000009"]`, 9})
 	check("by id", "INTEGER PRIMARY KEY", s.pool.engine.usersByID(), []any{`[1]`, 9})
+	check("decoys", "SEARCH users USING COVERING INDEX users_by_decoy", selectDecoys, nil)
 	for name, filter := range map[string]identity.UserFilter{
 		"not seen for long": {SigninBefore: time.Now(), Active: &yes}, "no second factor": none,
 		"locked": {Locked: &yes, LockedAt: firstUser}, "all": {},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -353,5 +354,56 @@ func TestUsersByKeys(t *testing.T) {
 		if found, complete, err := s.UsersByKeys(t.Context(), store.UserKeys{IDs: ids}, 9); err != nil || complete {
 			t.Errorf("more than a page: %d users, %v", len(found), err)
 		}
+	})
+}
+
+// TestPasswordDecoys checks that the decoys in use are those of the stored hashes, each once, and
+// that the last user with one takes it away.
+func TestPasswordDecoys(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		argon2id := func(salt string) string {
+			return "$argon2id$v=19$m=1024,t=2,p=4$" + strings.Repeat(salt, 22) + "$nbtcUksnmhk1cUdpxFsf8A"
+		}
+		sha := "$6$" + strings.Repeat("s", 16) + "$" + strings.Repeat("k", 86)
+		own := "$2a$10$" + strings.Repeat("a", 53)
+		var ids []int64
+		want := func(hashes ...string) {
+			t.Helper()
+			expected := make([]string, len(hashes))
+			for i, hash := range hashes {
+				expected[i] = identity.DecoyOf(hash)
+			}
+			slices.Sort(expected)
+			if got, err := s.PasswordDecoys(ctx); err != nil || !slices.Equal(got, expected) {
+				t.Errorf("%q, %v, want %q", got, err, expected)
+			}
+		}
+		change := func(fn func(tx *store.Tx) error) {
+			t.Helper()
+			if err := s.InTx(ctx, fn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want()
+		change(func(tx *store.Tx) error {
+			for i, hash := range []string{argon2id("a"), own, argon2id("b"), "", sha, own} {
+				id, err := tx.InsertUser(ctx, identity.User{Email: identity.Email(fmt.Sprintf("u%d@example.com", i))}, hash)
+				if err != nil {
+					return err
+				}
+				ids = append(ids, id)
+			}
+			return nil
+		})
+		want(argon2id("c"), sha)
+		change(func(tx *store.Tx) error { return tx.UpdatePasswordHash(ctx, ids[0], own) })
+		want(argon2id("c"), sha)
+		change(func(tx *store.Tx) error { return tx.UpdatePasswordHash(ctx, ids[2], own) })
+		want(sha)
+		change(func(tx *store.Tx) error { return tx.UpdatePasswordHash(ctx, ids[1], argon2id("d")) })
+		change(func(tx *store.Tx) error { return tx.DeleteUser(ctx, ids[4]) })
+		want(argon2id("c"))
 	})
 }
