@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	"cmd/roster": {
 		"internal/app", "internal/cli", "internal/config", "internal/delivery", "internal/identity", "internal/service",
 	},
-	"internal/cli": {"pkg/client"},
+	"internal/cli": {"internal/userfile", "pkg/client"},
 	"internal/app": {
 		"internal/config", "internal/httpserver", "internal/outbox", "internal/jobs", "internal/mail", "internal/webhook",
 		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens",
@@ -74,6 +74,8 @@ var foreign = map[string][]string{
 	"github.com/alecthomas/kong":    {"cmd/roster", "internal/cli"},
 	"github.com/gofrs/flock":        {"internal/cli"},
 	"github.com/mattn/go-runewidth": {"internal/cli"},
+	"github.com/vbauerster/mpb":     {"internal/cli"},
+	"github.com/creack/pty":         nil,
 	"go.opentelemetry.io":           {"internal/httpserver"},
 	"github.com/XSAM/otelsql":       {"internal/store"},
 	"github.com/wneessen/go-mail":   {"internal/mail"},

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
@@ -34,7 +34,9 @@ func (r *remote) tokens() (access, refresh string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	var file struct{ Contexts []struct{ AccessToken, RefreshToken string } }
+	var file struct {
+		Contexts []struct{ AccessToken, RefreshToken string }
+	}
 	if err := json.Unmarshal(content, &file); err != nil || len(file.Contexts) != 1 {
 		r.t.Fatalf("%v: %s", err, content)
 	}
@@ -242,7 +244,7 @@ func TestTokensAreNowhere(t *testing.T) {
 		if err != nil || strings.Contains(string(line), apitest.AdminToken) {
 			t.Errorf("%s %v", line, err)
 		}
-		if err := exec.Command("kill", "-QUIT", fmt.Sprint(command.Process.Pid)).Run(); err != nil {
+		if err := command.Process.Signal(syscall.SIGQUIT); err != nil {
 			t.Fatal(err)
 		}
 		_ = command.Wait()

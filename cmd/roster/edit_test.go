@@ -138,7 +138,9 @@ func TestEditByFlags(t *testing.T) {
 		}
 		path := apitest.UserPath(s.CreateUser("mary@example.com", map[string]any{"groups": []int{2, 3}}))
 		r := asAdmin(t, s)
-		groups := func() string { return fmt.Sprint(s.Do(http.MethodGet, path, nil).Want(http.StatusOK).Object()["groups"]) }
+		groups := func() string {
+			return fmt.Sprint(s.Do(http.MethodGet, path, nil).Want(http.StatusOK).Object()["groups"])
+		}
 		r.want(0, "groups: [2,3] → [3,4]", "users", "edit", "mary@example.com", "--add-group", "Audit,Sales", "--remove-group", "2")
 		if got := groups(); got != "[3 4]" {
 			t.Error(got)

@@ -310,10 +310,16 @@ func TestUnwritable(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	defer full.Close()
+	t.Cleanup(func() { _ = full.Close() })
 	for _, args := range [][]string{
-		{"users", "list"}, {"users", "list", "-o", "json"}, {"users", "list", "-o", "csv"}, {"users", "get", "1"},
-		{"version"}, {"completion", "bash"}, {"users", "--help"}, {"token", "list"},
+		{"users", "list"},
+		{"users", "list", "-o", "json"},
+		{"users", "list", "-o", "csv"},
+		{"users", "get", "1"},
+		{"version"},
+		{"completion", "bash"},
+		{"users", "--help"},
+		{"token", "list"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		command := roster(t, r.folder, append(r.env, "XDG_CONFIG_HOME="+r.folder), args...)
@@ -327,7 +333,8 @@ func TestUnwritable(t *testing.T) {
 		}
 		_ = reader.Close()
 		command = exec.CommandContext(ctx, command.Path, args...)
-		command.Dir, command.Env, command.Stdout = r.folder, append(r.env, "TEST_RUN_ROSTER=1"), writer
+		command.Dir, command.Stdout = r.folder, writer
+		command.Env = append([]string{"TEST_RUN_ROSTER=1"}, r.env...)
 		if err := command.Run(); err == nil {
 			t.Errorf("%v into a closed pipe succeeds", args)
 		}

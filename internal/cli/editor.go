@@ -160,9 +160,9 @@ func (sh *Shell) openEditor(ctx context.Context, document []byte) (_ []byte, err
 		return nil, err
 	}
 	// The variable is a command with arguments, as git takes it.
-	command := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "editor", file.Name())
+	command := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "editor", file.Name()) //nolint:gosec // G204: as meant
 	if runtime.GOOS == "windows" {
-		command = exec.CommandContext(ctx, "cmd", "/c", editor, file.Name())
+		command = exec.CommandContext(ctx, "cmd", "/c", editor, file.Name()) //nolint:gosec // G204: as meant
 	}
 	command.Stdin, command.Stdout, command.Stderr = sh.In, sh.Err, sh.Err
 	if err := command.Run(); err != nil {

@@ -95,7 +95,7 @@ func nearest(settings map[string]bool, name string) string {
 // is in the list of processes and in the history of the shell.
 const (
 	ServerURL   = "ROSTER_URL"
-	ServerToken = "ROSTER_TOKEN" //nolint:gosec // G101: the name of a variable
+	ServerToken = "ROSTER_TOKEN"
 )
 
 // variables returns the environment variables of all settings, with true for the secrets.
