@@ -142,7 +142,7 @@ func run(ctx context.Context, args []string, terminal *cli.Terminal) (err error)
 		kong.Writers(env.stdout, env.stderr),
 		kong.Exit(func(int) { exited = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(env),
+		kong.Bind(env, terminal),
 		kong.Bind(&roster),
 		kong.BindToProvider(roster.service),
 		kong.BindToProvider(func() (*cli.Shell, error) { return newShell(terminal), nil }),

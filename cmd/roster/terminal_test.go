@@ -36,7 +36,11 @@ const terminalWidth = 80
 // talk starts a command on a terminal of 80 columns.
 func (r *remote) talk(args ...string) *dialogue {
 	r.t.Helper()
-	command := roster(r.t, r.folder, append(r.env, "XDG_CONFIG_HOME="+r.folder, "TMPDIR="+r.folder, "TERM=xterm"), args...)
+	return r.talkTo(roster(r.t, r.folder, append(r.env, "XDG_CONFIG_HOME="+r.folder, "TMPDIR="+r.folder, "TERM=xterm"), args...))
+}
+
+func (r *remote) talkTo(command *exec.Cmd) *dialogue {
+	r.t.Helper()
 	terminal, err := pty.StartWithSize(command, &pty.Winsize{Rows: 24, Cols: terminalWidth})
 	if err != nil {
 		r.t.Fatal(err)
@@ -84,14 +88,20 @@ func (d *dialogue) send(text string) *dialogue {
 	return d
 }
 
-// end waits for the end of the command, and returns what the terminal shows. It ends the test at another exit code.
-func (d *dialogue) end(code int) string {
-	d.t.Helper()
+// finish waits for the end of the command, and returns what the terminal shows.
+func (d *dialogue) finish() string {
 	for part := range d.arrived {
 		d.shown += string(part)
 	}
 	_ = d.command.Wait()
 	_ = d.terminal.Close()
+	return d.shown
+}
+
+// end waits for the end of the command, and returns what the terminal shows. It ends the test at another exit code.
+func (d *dialogue) end(code int) string {
+	d.t.Helper()
+	d.finish()
 	if got := d.command.ProcessState.ExitCode(); got != code {
 		d.t.Fatalf("exit code %d, want %d:\n%s", got, code, d.shown)
 	}

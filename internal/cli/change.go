@@ -44,8 +44,8 @@ type changeable[T, U any] struct {
 	present T
 	again   func(context.Context) (T, error)
 	update  func(context.Context, U, ...client.CallOption) (T, error)
-	// ends asks before a change of this field to this value; "" for none.
-	ends, endsWith string
+	// question is asked before a change of the field asksFor to the value asksAt; "" for none.
+	question, asksFor, asksAt string
 }
 
 // changeFlags are the flags of the commands that change something.
@@ -125,8 +125,8 @@ func (c changeable[T, U]) apply(
 		sh.say("This is a dry run: nothing is changed.")
 		return present, nil
 	}
-	if value, ok := change[c.ends]; ok && string(value) == c.endsWith {
-		if err := sh.confirm(ctx, flags.Yes, "Do this to %s?", c.what); err != nil {
+	if value, ok := change[c.asksFor]; ok && string(value) == c.asksAt {
+		if err := sh.confirm(ctx, flags.Yes, "%s %s?", c.question, c.what); err != nil {
 			return present, err
 		}
 	}

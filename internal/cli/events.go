@@ -15,7 +15,7 @@ type eventsCommands struct {
 }
 
 // eventColumns are those of a table.
-var eventColumns = []string{"id", "time", "type", "userId", "actor", "subjectType", "subjectId", "source", "reason"}
+var eventColumns = []string{"id", "time", "type", "userId", "actor", "source", "reason"}
 
 // eventFilter has the filters of the list of events.
 type eventFilter struct {

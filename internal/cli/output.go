@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rosterhq/roster/pkg/client"
 )
 
 // printer writes items of one type in a format. Its columns are the names of the API.
@@ -204,6 +206,12 @@ var timeType = reflect.TypeFor[time.Time]()
 // cellText returns a value as a text: the elements of a list separated by "; ", as the console's files have them, times as
 // RFC 3339.
 func cellText(value reflect.Value) string {
+	switch who := value.Interface().(type) {
+	case client.Actor:
+		return whoText(who.UserID, who.TokenID, who.Name)
+	case client.Creator:
+		return whoText(who.UserID, who.TokenID, "")
+	}
 	switch {
 	case value.Type() == timeType:
 		return value.Interface().(time.Time).UTC().Format(time.RFC3339) //nolint:errcheck // its type is checked
@@ -222,6 +230,17 @@ func cellText(value reflect.Value) string {
 		return strings.Trim(text, `"`)
 	}
 	return ""
+}
+
+// whoText returns who did something, as the filter --actor takes it: the id of a user, or token: and the id of a token.
+func whoText(userID, tokenID int64, name string) string {
+	switch {
+	case userID != 0:
+		return fmt.Sprint(userID)
+	case tokenID != 0:
+		return fmt.Sprint("token:", tokenID)
+	}
+	return name
 }
 
 // jsonOf returns a value as the API has it, other than that times are in UTC.

@@ -97,7 +97,7 @@ func (t *Terminal) ask(ctx context.Context, question string, secret bool) (strin
 	if err := term.Restore(descriptor, before); err != nil {
 		return "", err
 	}
-	if secret || a.err != nil {
+	if a.err != nil {
 		fmt.Fprintln(t.Err)
 	}
 	return a.text, a.err
@@ -120,6 +120,19 @@ func (t *Terminal) answer(question string, secret bool) (string, error) {
 		err = context.Canceled
 	}
 	return text, err
+}
+
+// NewPassword asks for a password, twice if there is a terminal. It fails when the two differ.
+func (t *Terminal) NewPassword(ctx context.Context) (string, error) {
+	password, err := t.ask(ctx, "Password", true)
+	if err != nil || !t.asks {
+		return password, err
+	}
+	again, err := t.ask(ctx, "Once more", true)
+	if err == nil && password != again {
+		err = Usage("the two passwords differ")
+	}
+	return password, err
 }
 
 // maxLine bounds a line of an answer, in bytes.

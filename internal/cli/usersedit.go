@@ -42,7 +42,7 @@ func (u usersCreateCommand) Run(ctx context.Context, sh *Shell) error {
 		return sh.showNew("a new user", user)
 	}
 	if !u.Invite {
-		if user.Password, err = sh.newPassword(ctx); err != nil {
+		if user.Password, err = sh.NewPassword(ctx); err != nil {
 			return err
 		}
 	}
@@ -51,19 +51,6 @@ func (u usersCreateCommand) Run(ctx context.Context, sh *Shell) error {
 		return err
 	}
 	return printOne(sh, u.Output, created)
-}
-
-// newPassword asks for a password, twice if there is a terminal.
-func (sh *Shell) newPassword(ctx context.Context) (string, error) {
-	password, err := sh.ask(ctx, "Password of the user", true)
-	if err != nil || !sh.asks {
-		return password, err
-	}
-	again, err := sh.ask(ctx, "Once more", true)
-	if err == nil && password != again {
-		err = Usage("the two passwords differ")
-	}
-	return password, err
 }
 
 // showNew writes what a dry run would create.
@@ -110,7 +97,7 @@ func changeableUser(roster *client.Client, user client.User) changeable[client.U
 		update: func(ctx context.Context, u client.UserUpdate, options ...client.CallOption) (client.User, error) {
 			return roster.Users.Update(ctx, user.ID, u, options...)
 		},
-		ends: "active", endsWith: "false",
+		question: "Deactivate", asksFor: "active", asksAt: "false",
 	}
 }
 
