@@ -16,7 +16,7 @@ func TestCompletion(t *testing.T) {
 	if err := os.Mkdir(contexts, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	file := `{"current": "work", "contexts": [{"name": "work", "url": "https://x"}, {"name": "other one", "url": "https://y"}]}`
+	file := `{"current": "work", "contexts": [{"name": "work", "url": "https://x"}, {"name": "other one"}]}`
 	if err := os.WriteFile(filepath.Join(contexts, "contexts.json"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +39,8 @@ func TestCompletion(t *testing.T) {
 	} {
 		// bash gives the words of the line to the function, of which the last is what is being typed.
 		quoted := "'" + strings.ReplaceAll(words, " ", "' '") + "'"
-		line := `source <(roster completion bash); COMP_WORDS=(` + quoted + `); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _roster; ` +
-			`printf '%s\n' "${COMPREPLY[@]}"`
+		line := `source <(roster completion bash); COMP_WORDS=(` + quoted + `); ` +
+			`COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _roster; printf '%s\n' "${COMPREPLY[@]}"`
 		stdout, stderr, ok := output(t, run(line, ""))
 		got := strings.Split(strings.TrimSpace(stdout), "\n")
 		if got[0] == "" {

@@ -97,7 +97,8 @@ func TestSessionIsRenewed(t *testing.T) {
 		var commands sync.WaitGroup
 		for range 8 {
 			commands.Go(func() {
-				if stdout, stderr, code := r.run("", "users", "get", "me", "-o", "name"); code != 0 || stdout != fmt.Sprintln(id) {
+				stdout, stderr, code := r.run("", "users", "get", "me", "-o", "name")
+				if code != 0 || stdout != fmt.Sprintln(id) {
 					t.Error(code, stdout, stderr)
 				}
 			})
@@ -217,7 +218,9 @@ func TestTokensAreNowhere(t *testing.T) {
 			access, refresh := r.tokens()
 			return []string{access, refresh, apitest.Password, apitest.AdminToken}
 		}
-		for _, args := range [][]string{{"whoami"}, {"users", "get", "99"}, {"contexts", "-o", "json"}, {"config"}, {"login", "--help"}} {
+		for _, args := range [][]string{
+			{"whoami"}, {"users", "get", "99"}, {"contexts", "-o", "json"}, {"config"}, {"login", "--help"},
+		} {
 			stdout, stderr, _ := r.run("", args...)
 			for _, secret := range secrets() {
 				if strings.Contains(stdout+stderr, secret) {

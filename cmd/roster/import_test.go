@@ -51,8 +51,8 @@ func TestImport(t *testing.T) {
 		s.CreateGroup("Support", "users.view")
 		s.CreateUser("mary@example.com")
 		r := asAdmin(t, s)
-		r.file("people.csv", "\ufeffname;E-Mail;groups;active;note\r\nAnn;ann@example.com;Support;true;x\r\nMary Ann;MARY@example.com;;;\r\n"+
-			"Lee;lee;;;\r\nKim;kim@example.com;Nobody;;\r\n")
+		r.file("people.csv", "\ufeffname;E-Mail;groups;active;note\r\nAnn;ann@example.com;Support;true;x\r\n"+
+			"Mary Ann;MARY@example.com;;;\r\nLee;lee;;;\r\nKim;kim@example.com;Nobody;;\r\n")
 		command := []string{"users", "import", "people.csv", "--map", "E-Mail=email,note="}
 
 		r.want(7, "4 rows: 1 to create, 1 to update, 0 the same, 2 with errors.", append(command, "--dry-run")...)
@@ -66,16 +66,18 @@ func TestImport(t *testing.T) {
 				t.Errorf("a job that is not wanted is %v", job["state"])
 			}
 		}
-		r.want(7, "4 rows: 2 done, 0 unchanged, 0 skipped, 2 failed.", append(command, "--yes", "--errors", "failed.ndjson")...)
+		r.want(7, "4 rows: 2 done, 0 unchanged, 0 skipped, 2 failed.",
+			append(command, "--yes", "--errors", "failed.ndjson")...)
 		failed, err := os.ReadFile(filepath.Join(r.folder, "failed.ndjson"))
-		if err != nil || strings.Count(string(failed), "\n") != 2 || !strings.Contains(string(failed), `"importError":"kim@example.com: groups`) {
+		if err != nil || strings.Count(string(failed), "\n") != 2 ||
+			!strings.Contains(string(failed), `"importError":"kim@example.com: groups`) {
 			t.Errorf("%s %v", failed, err)
 		}
 		// The failed rows can be corrected in that file.
 		corrected := strings.NewReplacer(`"lee"`, `"lee@example.com"`, "Nobody", "Support").Replace(string(failed))
 		r.file("failed.ndjson", corrected)
-		shown := r.talk("users", "import", "failed.ndjson").expect("reading ").expect("[y/N]: ").send("y\n").expect("importing ").
-			expect("rows/s").expect("2 rows: 2 done").end(0)
+		shown := r.talk("users", "import", "failed.ndjson").expect("reading ").expect("[y/N]: ").send("y\n").
+			expect("importing ").expect("rows/s").expect("2 rows: 2 done").end(0)
 		if !strings.Contains(shown, " left") {
 			t.Error(shown)
 		}
@@ -100,7 +102,8 @@ func TestImportOfBadFiles(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		r := asAdmin(t, s)
 		for name, content := range map[string]string{
-			"empty.csv": "", "no-email.csv": "name\nAnn\n", "twice.csv": "email,email\na,b\n", "cut.csv": "email,name\na@example.com,\"An",
+			"empty.csv": "", "no-email.csv": "name\nAnn\n", "twice.csv": "email,email\na,b\n",
+			"cut.csv":   "email,name\na@example.com,\"An",
 			"utf16.csv": "\xff\xfee\x00m\x00", "latin1.csv": "email,name\na@example.com,Ren\xe9\n", "bad.ndjson": "{\"email\":",
 			"columns.csv": "email,name\na@example.com,Ann,x\n", "unknown.csv": "email,shoe\na@example.com,44\n",
 		} {
@@ -145,8 +148,8 @@ func flaky(t *testing.T, s *apitest.Server, refuses, loses func(q *http.Request)
 
 func never(*http.Request) bool { return false }
 
-// TestImportOverABadLine checks that a batch whose answer is lost is sent once more and imported once, and that an import
-// whose command dies goes on with --resume.
+// TestImportOverABadLine checks that a batch whose answer is lost is sent once more and imported once, and that an
+// import whose command dies goes on with --resume.
 func TestImportOverABadLine(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		works(t, s)
@@ -186,13 +189,15 @@ func TestImportOverABadLine(t *testing.T) {
 	})
 }
 
-// TestImportCutOff checks that a command that cannot reach the server any more says how to go on, and that this completes
-// the import.
+// TestImportCutOff checks that a command that cannot reach the server any more says how to go on, and that this
+// completes the import.
 func TestImportCutOff(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		works(t, s)
 		var batches atomic.Int64
-		r := flaky(t, s, func(q *http.Request) bool { return strings.HasSuffix(q.URL.Path, "/rows") && batches.Add(1) == 3 }, never)
+		r := flaky(t, s, func(q *http.Request) bool {
+			return strings.HasSuffix(q.URL.Path, "/rows") && batches.Add(1) == 3
+		}, never)
 		var file strings.Builder
 		for i := range 2500 {
 			text, _ := json.Marshal(map[string]any{"email": fmt.Sprintf("user%d@example.com", i), "name": "User"})

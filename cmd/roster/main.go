@@ -35,9 +35,9 @@ type commandLine struct {
 	User        userCommands       `cmd:"" group:"host" help:"Create users, without a server."`
 	Audit       auditCommands      `cmd:"" group:"host" help:"Delete old events."`
 	ShowConfig  configCommand      `cmd:"" group:"host" help:"Show every setting and where it comes from." name:"config"`
-	Healthcheck healthcheckCommand `cmd:"" group:"host" help:"Exit 0 when the service on this host is ready (for containers)."`
+	Healthcheck healthcheckCommand `cmd:"" group:"host" help:"Exit 0 when the service is ready (for containers)."`
 	cli.Commands
-	Outbox     outboxCommands `cmd:"" group:"both" help:"List undelivered mails and webhooks, and retry them: of a server or of the database on this host."`
+	Outbox     outboxCommands `cmd:"" group:"both" help:"List undelivered mails and webhooks, and retry them."`
 	Completion cli.Completion `cmd:"" group:"both" help:"Print the completion of commands for a shell."`
 	Complete   cli.Complete   `cmd:"" group:"both" hidden:""`
 	Version    versionCommand `cmd:"" group:"both" help:"Print the version."`
@@ -47,7 +47,6 @@ const allowListHelp = "Addresses and prefixes to allow, separated by commas. Wit
 
 // environment holds the standard streams of the process.
 type environment struct {
-	stdin  *os.File
 	stdout io.Writer
 	stderr io.Writer
 }
@@ -114,7 +113,7 @@ func describe(err error) string {
 }
 
 func run(ctx context.Context, args []string, terminal *cli.Terminal) (err error) {
-	env := environment{stdin: terminal.In, stdout: terminal.Out, stderr: terminal.Err}
+	env := environment{stdout: terminal.Out, stderr: terminal.Err}
 	environmentErr := config.ReadEnvironment() // after --help, which always works
 	if len(args) == 0 {
 		args = []string{"--help"}
@@ -134,7 +133,7 @@ func run(ctx context.Context, args []string, terminal *cli.Terminal) (err error)
 		kong.Help(printHelp),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "host", Title: "Commands for the service on this host:"},
-			{Key: "remote", Title: "Commands for a server, here or elsewhere (roster login, or ROSTER_URL and ROSTER_TOKEN):"},
+			{Key: "remote", Title: "Commands for a server (roster login, or ROSTER_URL and ROSTER_TOKEN):"},
 			{Key: "both", Title: "Other commands:"},
 			{Key: "settings", Title: "Settings, for every command for the service on this host:"},
 		}),

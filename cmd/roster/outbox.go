@@ -20,8 +20,8 @@ type outboxCommands struct {
 	Counts outboxCountsCommand `cmd:"" help:"Count the messages of a server, by kind, webhook and state."`
 }
 
-// isRemote reports whether a command is for a server, rather than for the database on this host. A database that is named
-// goes before the current context; a server and a database that are both named are a mistake.
+// isRemote reports whether a command is for a server, rather than for the database on this host. A database that is
+// named goes before the current context; a server and a database that are both named are a mistake.
 func isRemote(o cli.Outbox, sh *cli.Shell, line *kong.Context) (bool, error) {
 	named := isGiven(line, "database-url")
 	switch {

@@ -71,14 +71,14 @@ func decode(t *testing.T, text []byte) (value any) {
 	return value
 }
 
-// TestOutputIsThatOfTheAPI checks that JSON has what the API has, null for null, and that the other formats have the same
-// rows.
+// TestOutputIsThatOfTheAPI checks that JSON has what the API has, null for null, and that the other formats have
+// the same rows.
 func TestOutputIsThatOfTheAPI(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		group := s.CreateGroup("Support", "users.view")
 		mary := s.CreateUser("mary@example.com", map[string]any{
-			"name": "Mary <&> \u00e9", "groups": []int64{group}, "phone": "+33612345678", "ipWhitelist": []string{"10.0.0.0/8"},
-			"clientTags": []any{"vip", map[string]any{"id": 7}},
+			"name": "Mary <&> \u00e9", "groups": []int64{group}, "phone": "+33612345678",
+			"ipWhitelist": []string{"10.0.0.0/8"}, "clientTags": []any{"vip", map[string]any{"id": 7}},
 		})
 		s.CreateUser("ann@example.com", map[string]any{"active": false})
 		receiver := apitest.NewReceiver(t)
@@ -126,7 +126,8 @@ func TestOutputIsThatOfTheAPI(t *testing.T) {
 			strings.Contains(table, "mary") || strings.Contains(table, "\x1b") {
 			t.Errorf("%q", table)
 		}
-		if limited := r.want(0, "", "users", "list", "--sort", "email", "--desc", "--limit", "2", "-o", "name"); limited != "1\n3\n" {
+		limited := r.want(0, "", "users", "list", "--sort", "email", "--desc", "--limit", "2", "-o", "name")
+		if limited != "1\n3\n" {
 			t.Errorf("%q", limited)
 		}
 	})

@@ -36,7 +36,8 @@ const terminalWidth = 80
 // talk starts a command on a terminal of 80 columns.
 func (r *remote) talk(args ...string) *dialogue {
 	r.t.Helper()
-	return r.talkTo(roster(r.t, r.folder, append(r.env, "XDG_CONFIG_HOME="+r.folder, "TMPDIR="+r.folder, "TERM=xterm"), args...))
+	env := append([]string{"XDG_CONFIG_HOME=" + r.folder, "TMPDIR=" + r.folder, "TERM=xterm"}, r.env...)
+	return r.talkTo(roster(r.t, r.folder, env, args...))
 }
 
 func (r *remote) talkTo(command *exec.Cmd) *dialogue {
@@ -108,8 +109,8 @@ func (d *dialogue) end(code int) string {
 	return d.shown
 }
 
-// TestLoginOnATerminal checks what login asks for, that secrets are not shown, and that an interruption leaves a terminal
-// that shows what is typed.
+// TestLoginOnATerminal checks what login asks for, that secrets are not shown, and that an interruption leaves a
+// terminal that shows what is typed.
 func TestLoginOnATerminal(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.CreateUser("mary@example.com")
@@ -126,14 +127,17 @@ func TestLoginOnATerminal(t *testing.T) {
 		d := r.talk("login", s.URL, "--email", "ann@example.com", "--name", "ann").
 			expect("Password: ").send(apitest.Password + "\n").expect("by e-mail: ")
 		code := s.Mail().Code
-		if shown := d.send("00000000\n").expect("by e-mail: ").send(" " + code + "\n").expect("signed in").end(0); strings.Contains(shown, code) {
+		shown = d.send("00000000\n").expect("by e-mail: ").send(" " + code + "\n").expect("signed in").end(0)
+		if strings.Contains(shown, code) {
 			t.Error(shown)
 		}
-		if stdout := r.want(0, "", "contexts", "--output", "csv"); !strings.Contains(stdout, "ann,"+s.URL+",ann@example.com,true") {
+		stdout := r.want(0, "", "contexts", "--output", "csv")
+		if !strings.Contains(stdout, "ann,"+s.URL+",ann@example.com,true") {
 			t.Error(stdout)
 		}
 		r.talk("login", s.URL, "--email", "mary@example.com").expect("Password: ").send("wrong-password\n").end(3)
-		r.talk("login", s.URL, "--email", "mary@example.com").expect("Password: ").send("\x03").expect("interrupted").end(130)
+		r.talk("login", s.URL, "--email", "mary@example.com").expect("Password: ").send("\x03").
+			expect("interrupted").end(130)
 	})
 }
 
@@ -171,7 +175,8 @@ func fake(t *testing.T, answer http.HandlerFunc) *remote {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	return &remote{t: t, folder: t.TempDir(), env: []string{"ROSTER_URL=" + server.URL, "ROSTER_TOKEN=" + apitest.AdminToken}}
+	env := []string{"ROSTER_URL=" + server.URL, "ROSTER_TOKEN=" + apitest.AdminToken}
+	return &remote{t: t, folder: t.TempDir(), env: env}
 }
 
 const hostile = "Mary\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u200b\u0085\u2028 \u4f60\u597d\U000E0041"
@@ -194,7 +199,8 @@ func TestHostileNames(t *testing.T) {
 		default:
 			w.WriteHeader(http.StatusForbidden)
 			_ = json.NewEncoder(w).Encode(map[string]any{
-				"code": hostile, "detail": hostile, "errors": []any{map[string]string{"field": hostile, "message": hostile}},
+				"code": hostile, "detail": hostile,
+				"errors": []any{map[string]string{"field": hostile, "message": hostile}},
 			})
 		}
 	})

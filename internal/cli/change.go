@@ -152,7 +152,8 @@ func invalidValue(err error) error {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
 		kinds := map[reflect.Kind]string{
-			reflect.String: "a text", reflect.Bool: "true or false", reflect.Slice: "a list", reflect.Int64: "a whole number",
+			reflect.String: "a text", reflect.Bool: "true or false", reflect.Slice: "a list",
+			reflect.Int64: "a whole number",
 		}
 		kind, ok := kinds[wrong.Type.Kind()]
 		if !ok {

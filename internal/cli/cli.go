@@ -1,5 +1,5 @@
-// Package cli has the commands that speak to a running Roster, here or elsewhere, by its API. It knows no database: what
-// a command may do is what the token of the caller may do.
+// Package cli has the commands that speak to a running Roster, here or elsewhere, by its API. It knows no database:
+// what a command may do is what the token of the caller may do.
 //
 // Results go to the standard output, in the chosen format. Questions, differences and remarks go to the standard error.
 package cli
@@ -52,7 +52,7 @@ type remote struct {
 type remoteOutput struct {
 	remote
 
-	Output string `short:"o" default:"table" enum:"table,json,ndjson,csv,name" help:"table, json, ndjson, csv or name (ids)."`
+	Output string `short:"o" default:"table" enum:"table,json,ndjson,csv,name" help:"table, json, ndjson, csv, name (ids)."`
 }
 
 // patience bounds each try of a call.
@@ -100,7 +100,8 @@ func (r remote) saved(sh *Shell) (savedContext, error) {
 		if saved, ok := file.at(sh.Server.URL); ok {
 			return saved, nil
 		}
-		return savedContext{}, notSignedIn("not signed in to %s: set ROSTER_TOKEN, or run roster login %[1]s", sh.Server.URL)
+		return savedContext{}, notSignedIn("not signed in to %s: set ROSTER_TOKEN, or run roster login %[1]s",
+			sh.Server.URL)
 	case sh.Server.Token != "": // it is for one server, and no other may get it
 		return savedContext{}, Usage("ROSTER_TOKEN is set and ROSTER_URL is not: a token needs the server it is for")
 	}

@@ -114,7 +114,8 @@ func TestSecretText(t *testing.T) {
 	t.Parallel()
 	saved := savedContext{Name: "work", AccessToken: "rst_access", RefreshToken: "rst_refresh"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		for _, value := range []any{saved, &saved, saved.AccessToken, ServerFrom("https://x", "rst_access"), []savedContext{saved}} {
+		server := ServerFrom("https://x", "rst_access")
+		for _, value := range []any{saved, &saved, saved.AccessToken, server, []savedContext{saved}} {
 			text := fmt.Sprintf(verb, value)
 			if strings.Contains(text, "rst_") || strings.Contains(text, "7273745f") {
 				t.Errorf("%s of %T: %s", verb, value, text)

@@ -105,8 +105,8 @@ func (s contextStore) read() (contextFile, error) {
 	return file, nil
 }
 
-// change reads the contexts, lets fn change them and writes them in one step. No other process does so at the same time.
-// If fn fails, nothing is written.
+// change reads the contexts, lets fn change them and writes them in one step. No other process does so at the same
+// time. If fn fails, nothing is written.
 func (s contextStore) change(ctx context.Context, fn func(*contextFile) error) error {
 	if s.folder == "" {
 		return errors.New("there is no folder for your settings: set HOME or XDG_CONFIG_HOME")

@@ -17,8 +17,8 @@ import (
 	"github.com/rosterhq/roster/pkg/client"
 )
 
-// edit opens the fields of a thing in an editor and sends what was changed, with the version. After an error of a value,
-// and where somebody else has changed the thing meanwhile, the editor opens again with what was typed.
+// edit opens the fields of a thing in an editor and sends what was changed, with the version. After an error of a
+// value, and where somebody else has changed the thing meanwhile, the editor opens again with what was typed.
 func (c changeable[T, U]) edit(
 	ctx context.Context, sh *Shell, flags changeFlags, options ...client.CallOption,
 ) (T, error) {
@@ -64,7 +64,8 @@ func (c changeable[T, U]) edit(
 
 var errUnchanged = errors.New("nothing is changed")
 
-// merge returns what was typed, on top of the latest values: a field that was left as it was read takes the latest value.
+// merge returns what was typed, on top of the latest values: a field that was left as it was read takes the latest
+// value.
 func merge(base, typed, latest values) values {
 	merged := values{}
 	for name, value := range latest {
@@ -129,7 +130,8 @@ func readYAML(names []string, document []byte) (values, error) {
 	}
 	for name, value := range all {
 		if !slices.Contains(names, name) {
-			return nil, &codedError{ExitInvalid, fmt.Sprintf("%s is no field: they are %s", name, strings.Join(names, ", "))}
+			all := strings.Join(names, ", ")
+			return nil, &codedError{ExitInvalid, fmt.Sprintf("%s is no field: they are %s", name, all)}
 		}
 		all[name] = normal(value)
 	}

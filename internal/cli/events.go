@@ -119,8 +119,8 @@ func (e eventsTailCommand) Run(ctx context.Context, sh *Shell) error {
 	}
 }
 
-// follower finds the events that are new. Their ids are given before they are stored, so one can appear after another of a
-// higher id: it looks back for a while.
+// follower finds the events that are new. Their ids are given before they are stored, so one can appear after
+// another of a higher id: it looks back for a while.
 type follower struct {
 	started bool
 	latest  time.Time           // of the events that it has seen
@@ -130,8 +130,8 @@ type follower struct {
 // lookBack bounds how late an event appears.
 const lookBack = 10 * time.Second
 
-// next reads a list of events, the latest first, as far back as there can be a new one, the first time at least so many.
-// It returns the new ones, the latest last.
+// next reads a list of events, the latest first, as far back as there can be a new one, the first time at least so
+// many. It returns the new ones, the latest last.
 func (f *follower) next(least int, list iter.Seq2[client.Event, error]) ([]client.Event, error) {
 	if f.started {
 		least = 0

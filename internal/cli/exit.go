@@ -87,7 +87,8 @@ func exitCodeOf(status int) int {
 	return ExitFailure
 }
 
-// Describe returns an error in sentences for a terminal. What a server has sent is shown, and cannot steer the terminal.
+// Describe returns an error in sentences for a terminal. What a server has sent is shown, and cannot steer the
+// terminal.
 func Describe(err error) string {
 	var refused *client.Error
 	if errors.Is(err, context.Canceled) {

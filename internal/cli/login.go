@@ -88,8 +88,8 @@ func (sh *Shell) signIn(ctx context.Context, roster *client.Client, email string
 		return client.TokenPair{}, signInError(err)
 	}
 	if answer.EnrolmentRequired {
-		return client.TokenPair{}, notSignedIn("you need an authenticator first: sign in to the console of the server to set " +
-			"it up, and then run roster login again")
+		return client.TokenPair{}, notSignedIn("you need an authenticator first: set it up in the console of the server, " +
+			"and then run roster login again")
 	}
 	if !answer.CodeRequired {
 		return answer.TokenPair, nil

@@ -6,7 +6,8 @@ import (
 	"github.com/rosterhq/roster/pkg/client"
 )
 
-// Outbox has the flags of the commands about undelivered messages, which work on a server or on the database of this host.
+// Outbox has the flags of the commands about undelivered messages, which work on a server or on the database of
+// this host.
 type Outbox struct {
 	remoteOutput
 }

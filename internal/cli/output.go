@@ -68,7 +68,7 @@ func newPrinter[T any](sh *Shell, format string, columns ...string) *printer {
 		p.cells.UseCRLF = true
 	case "table":
 		if len(columns) > 0 {
-			p.fields = slices.DeleteFunc(slices.Clone(p.fields), func(f field) bool { return !slices.Contains(columns, f.name) })
+			p.fields = slices.DeleteFunc(p.fields, func(f field) bool { return !slices.Contains(columns, f.name) })
 			slices.SortStableFunc(p.fields, func(a, b field) int {
 				return slices.Index(columns, a.name) - slices.Index(columns, b.name)
 			})
@@ -203,8 +203,8 @@ func printOne[T any](sh *Shell, format string, item T) error {
 
 var timeType = reflect.TypeFor[time.Time]()
 
-// cellText returns a value as a text: the elements of a list separated by "; ", as the console's files have them, times as
-// RFC 3339.
+// cellText returns a value as a text: the elements of a list separated by "; ", as the console's files have them,
+// times as RFC 3339.
 func cellText(value reflect.Value) string {
 	switch who := value.Interface().(type) {
 	case client.Actor:
@@ -280,8 +280,8 @@ func jsonOfStruct(value reflect.Value) []byte {
 	return slices.Concat([]byte("{"), bytes.Join(members, []byte(",")), []byte("}"))
 }
 
-// csvCell returns a text as it stands in a cell. Spreadsheets run a text that starts with one of these characters, some of
-// them in their wide form as well: an apostrophe before it makes it plain text.
+// csvCell returns a text as it stands in a cell. Spreadsheets run a text that starts with one of these characters,
+// some of them in their wide form as well: an apostrophe before it makes it plain text.
 func (p *printer) csvCell(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
 	if p.sh.width > 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/rosterhq/roster/pkg/client"
 )
 
-// bearer adds a token to each request: a fixed one, or that of a session, which is renewed in time. A command may run for
-// longer than an access token lives.
+// bearer adds a token to each request: a fixed one, or that of a session, which is renewed in time. A command may
+// run for longer than an access token lives.
 type bearer struct {
 	token   secretText
 	session *session // nil for a fixed token
@@ -38,8 +38,8 @@ type session struct {
 // early is how long before its end an access token is replaced.
 const early = time.Minute
 
-// token returns an access token that is still good. A refresh token counts once, and its second use ends the session: so
-// one process at a time reads it, exchanges it and writes the next.
+// token returns an access token that is still good. A refresh token counts once, and its second use ends the
+// session: so one process at a time reads it, exchanges it and writes the next.
 func (s *session) token(ctx context.Context) (secretText, error) {
 	file, err := s.store.read()
 	if err != nil {

@@ -88,9 +88,9 @@ func fit(rows [][]string, width int) []int {
 	return widths
 }
 
-// printable returns a text with all characters escaped that would steer a terminal or hide what the text is: control
-// characters, marks of direction and other invisible characters, and what is no UTF-8. The two joiners pass, which names
-// of Persian and Indic scripts are spelled with.
+// printable returns a text with all characters escaped that would steer a terminal or hide what the text is:
+// control characters, marks of direction and other invisible characters, and what is no UTF-8. The two joiners
+// pass, which names of Persian and Indic scripts are spelled with.
 func printable(text string) string {
 	if strings.IndexFunc(text, isDeceptive) < 0 {
 		return text

@@ -68,8 +68,8 @@ func (t *Terminal) say(format string, args ...any) {
 	fmt.Fprintln(t.Err, lines(fmt.Sprintf(format, args...)))
 }
 
-// ask returns the answer to a question. A secret is not shown while it is typed. Without a terminal it is the next line of
-// the standard input.
+// ask returns the answer to a question. A secret is not shown while it is typed. Without a terminal it is the next
+// line of the standard input.
 func (t *Terminal) ask(ctx context.Context, question string, secret bool) (string, error) {
 	if !t.asks {
 		return t.line()
@@ -156,8 +156,8 @@ func (t *Terminal) line() (string, error) {
 	}
 }
 
-// confirm asks before something that cannot be taken back. yes is the answer of --yes. It fails where there is nobody to
-// ask, and for every answer but yes.
+// confirm asks before something that cannot be taken back. yes is the answer of --yes. It fails where there is
+// nobody to ask, and for every answer but yes.
 func (t *Terminal) confirm(ctx context.Context, yes bool, format string, args ...any) error {
 	if yes {
 		return nil

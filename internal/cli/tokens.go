@@ -69,7 +69,7 @@ type tokensCreateCommand struct {
 	Name              string        `required:"" help:"The purpose of the token."`
 	Permission        []string      `required:"" help:"Permissions, separated by commas."`
 	User              string        `help:"The user it acts for. Without it, it acts for a service."`
-	IPWhitelist       []string      `name:"ip-whitelist" help:"Addresses and prefixes to allow, separated by commas. Without it, all are allowed."`
+	IPWhitelist       []string      `name:"ip-whitelist" help:"Addresses and prefixes to allow. Without it, all are."`
 	CanViewMaskedData bool          `help:"Show unmasked data."`
 	ExpiresIn         time.Duration `placeholder:"720h" help:"The lifetime. Without it, as long as the server allows."`
 	DryRun            bool          `help:"Show what would be created, and create nothing."`

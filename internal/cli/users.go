@@ -36,7 +36,7 @@ type userFilter struct {
 	Group            string `help:"The name or the id of a group."`
 	TFA              *bool  `name:"tfa" negatable:"" help:"Who is asked for a second factor, or not."`
 	Locked           *bool  `negatable:"" help:"Who is kept out by wrong passwords or codes, or not."`
-	LastSigninAfter  moment `placeholder:"TIME" help:"Who signed in at this time or later: 2026-01-31, RFC 3339, or 90d for days ago."`
+	LastSigninAfter  moment `placeholder:"TIME" help:"Who signed in since: 2026-01-31, RFC 3339, or 90d for days ago."`
 	LastSigninBefore moment `placeholder:"TIME" help:"Who has not signed in since, or never."`
 	CreatedAfter     moment `placeholder:"TIME" help:"Who was created at this time or later."`
 	CreatedBefore    moment `placeholder:"TIME" help:"Who was created before."`
@@ -65,7 +65,7 @@ type usersListCommand struct {
 	remoteOutput
 	userFilter
 
-	Sort  string `default:"id" enum:"id,name,email,createTime,lastSigninTime" help:"id, name, email, createTime or lastSigninTime."`
+	Sort  string `default:"id" enum:"id,name,email,createTime,lastSigninTime" help:"${enum}."`
 	Desc  bool   `help:"The other way round."`
 	Limit int    `placeholder:"N" help:"How many at most. Without it, all."`
 }

@@ -15,7 +15,7 @@ type usersCreateCommand struct {
 	Email             string   `required:"" help:"The user's e-mail address."`
 	Group             []string `help:"Names or ids of groups, separated by commas."`
 	Phone             string   `help:"The phone number, with country code."`
-	IPWhitelist       []string `name:"ip-whitelist" help:"Addresses and prefixes to allow, separated by commas. Without it, all are allowed."`
+	IPWhitelist       []string `name:"ip-whitelist" help:"Addresses and prefixes to allow. Without it, all are."`
 	Tag               []string `help:"Client tags, separated by commas."`
 	TFA               bool     `name:"tfa" help:"Ask for a second factor at sign-in."`
 	Inactive          bool     `help:"Create the user without access."`

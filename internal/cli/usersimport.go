@@ -21,16 +21,16 @@ type usersImportCommand struct {
 
 	File   string            `arg:"" help:"The file: CSV with a header, or NDJSON, with the fields of a user as names."`
 	Format string            `enum:",csv,ndjson" default:"" help:"csv or ndjson. Without it, the file's name tells."`
-	From   string            `enum:",keycloak,kratos,pocketbase" default:"" help:"The file is an export of keycloak, kratos or pocketbase."`
-	Map    map[string]string `mapsep:"," placeholder:"COLUMN=FIELD" help:"Which field a column is, if it has another name; COLUMN= leaves it out."`
+	From   string            `enum:",keycloak,kratos,pocketbase" default:"" help:"Of another system: keycloak, kratos, pocketbase."`
+	Map    map[string]string `mapsep:"," placeholder:"COLUMN=FIELD" help:"The field that a column is; COLUMN= leaves it out."`
 	DryRun bool              `help:"Plan and show what would be done, and do nothing."`
 	Yes    bool              `help:"Do not ask."`
 	Errors string            `placeholder:"FILE" help:"Write the rows that have failed to this file, as NDJSON."`
 	Resume int64             `placeholder:"JOB" help:"Go on with an import that was interrupted."`
 }
 
-// errorMember is the member of a failed row that says why. An import leaves it out, so that a file of failed rows can be
-// corrected and imported.
+// errorMember is the member of a failed row that says why. An import leaves it out, so that a file of failed rows
+// can be corrected and imported.
 const errorMember = "importError"
 
 // Run plans an import, shows the plan, asks, and does it. What was interrupted goes on with --resume. It fails if a row
@@ -108,7 +108,8 @@ func (u usersImportCommand) run(ctx context.Context, sh *Shell, roster *client.C
 	if err != nil {
 		return u.unfinished(sh, job, err)
 	}
-	sh.say("%d rows: %d done, %d unchanged, %d skipped, %d failed.", job.Total, job.Done, job.Unchanged, job.Skipped, job.Failed)
+	sh.say("%d rows: %d done, %d unchanged, %d skipped, %d failed.",
+		job.Total, job.Done, job.Unchanged, job.Skipped, job.Failed)
 	if err := u.writeErrors(ctx, sh, roster, job.ID); err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ type webhooksCreateCommand struct {
 	URL      string   `arg:"" help:"The address that events are posted to."`
 	Event    []string `required:"" help:"Types of events, separated by commas, such as USER_CREATED."`
 	Format   string   `default:"v2" enum:"v2,powens" help:"v2 or powens."`
-	Auth     string   `default:"standard" enum:"standard,bi_signature,bearer,none" help:"standard, bi_signature, bearer or none."`
+	Auth     string   `default:"standard" enum:"standard,bi_signature,bearer,none" help:"${enum}."`
 	Inactive bool     `help:"Send nothing yet."`
 	DryRun   bool     `help:"Show what would be created, and create nothing."`
 }
