@@ -36,8 +36,7 @@ func Decode[T any](body []byte) (T, error) {
 	}
 	d := decoder{wrong: map[string]bool{}}
 	value := reflect.ValueOf(&target).Elem()
-	fields := slices.DeleteFunc(reflect.VisibleFields(value.Type()),
-		func(f reflect.StructField) bool { return f.Anonymous })
+	fields := fieldsOf(value.Type())
 	raws := make(map[string]json.RawMessage, len(fields))
 	for _, field := range fields {
 		raws[field.Tag.Get("json")] = nil
@@ -77,6 +76,19 @@ func Decode[T any](body []byte) (T, error) {
 		}
 	}
 	return target, d.problems.Err()
+}
+
+// fieldsByType keeps what fieldsOf returns: a call may have a thousand rows to decode.
+var fieldsByType sync.Map
+
+// fieldsOf returns the fields of a struct and of the structs embedded in it.
+func fieldsOf(of reflect.Type) []reflect.StructField {
+	if fields, found := fieldsByType.Load(of); found {
+		return fields.([]reflect.StructField) //nolint:forcetypeassert // nothing else is stored
+	}
+	fields := slices.DeleteFunc(reflect.VisibleFields(of), func(f reflect.StructField) bool { return f.Anonymous })
+	fieldsByType.Store(of, fields)
+	return fields
 }
 
 // maxItemsOf returns how many items a field may have, if it is a list.

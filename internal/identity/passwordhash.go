@@ -195,7 +195,8 @@ func DecoyOf(text string) string {
 	case Argon2i, Argon2id:
 		return fmt.Sprintf("$%s$v=19$m=%d,t=%d,p=%d$%s$%s", h.Kind, h.Memory, h.Time, h.Lanes, zeros(salt), zeros(32))
 	case Scrypt, FirebaseScrypt: // that Firebase encrypts 64 bytes as well costs nothing
-		return fmt.Sprintf("$%s$ln=%d,r=%d,p=%d$%s$%s", Scrypt, bits.Len32(h.Memory)-1, h.Block, h.Lanes, zeros(salt), zeros(32))
+		log := bits.Len32(h.Memory) - 1
+		return fmt.Sprintf("$%s$ln=%d,r=%d,p=%d$%s$%s", Scrypt, log, h.Block, h.Lanes, zeros(salt), zeros(32))
 	case SHA256Crypt, SHA512Crypt:
 		prefix := map[HashKind]string{SHA256Crypt: "5", SHA512Crypt: "6"}[h.Kind]
 		dots := func(n int) string { return strings.Repeat(".", n) }
@@ -363,7 +364,7 @@ func number(text string) uint32 {
 		return 0
 	}
 	n, _ := strconv.ParseUint(text, 10, 32) // the greatest number for one out of range
-	return uint32(n)                        //nolint:gosec // 32 bits
+	return uint32(n)
 }
 
 // base64Bytes decodes base64 with and without padding, also in the alphabet of passlib, which has a

@@ -25,13 +25,13 @@ type importBatch struct {
 	rows  []pendingRow
 }
 
-// pendingRow is a row with what it makes of its user.
+// pendingRow is a row with what it changes of its user.
 type pendingRow struct {
 	identity.ImportRow
 
-	user         identity.User
+	change       identity.UserChange
 	passwordHash string
-	err          error // the data cannot be read
+	err          error // the data cannot be read, or the hash cannot be taken
 }
 
 // importTurn applies the next rows of an import that this worker has until lease. Users, events,
@@ -61,7 +61,7 @@ func (s *Service) importTurn(ctx context.Context, job identity.Job, lease time.T
 		for i, row := range rows {
 			batch.rows[i] = pendingRow{ImportRow: row}
 			if row.Data != "" { // else the user has been deleted
-				batch.rows[i].user, batch.rows[i].passwordHash, batch.rows[i].err = unseal(sealer, job.ID, row)
+				batch.rows[i].change, batch.rows[i].passwordHash, batch.rows[i].err = unseal(sealer, job.ID, row)
 			}
 			batch.rows[i].Data = ""
 		}
@@ -165,6 +165,9 @@ func (s *Service) applyRows(ctx context.Context, tx *store.Tx, batch *importBatc
 	if err != nil {
 		return err
 	}
+	if err := s.admitHashes(ctx, tx, batch.rows); err != nil {
+		return err
+	}
 	events, err := createImported(ctx, tx, actor, batch, groups, now)
 	if err != nil {
 		return err
@@ -196,6 +199,20 @@ func (s *Service) applyRows(ctx context.Context, tx *store.Tx, batch *importBatc
 	return emit(ctx, tx, events...)
 }
 
+// admitHashes checks the password hashes of rows again: others may have come into use since.
+func (s *Service) admitHashes(ctx context.Context, tx *store.Tx, rows []pendingRow) error {
+	hashes, err := s.hashKinds(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		if row := &rows[i]; row.err == nil && row.passwordHash != "" {
+			row.err = hashes.admit(row.passwordHash)
+		}
+	}
+	return nil
+}
+
 // settle gives a row the result of an operation. It returns an error of the database: the
 // transaction cannot go on after it.
 func (r *pendingRow) settle(ctx context.Context, job identity.Job, err error) error {
@@ -220,7 +237,9 @@ func lockImported(ctx context.Context, tx *store.Tx, rows []pendingRow,
 		if row.UserID != 0 {
 			userIDs = append(userIDs, row.UserID)
 		}
-		groupIDs = append(groupIDs, row.user.Groups...)
+		if row.change.Groups != nil {
+			groupIDs = append(groupIDs, *row.change.Groups...)
+		}
 	}
 	locked, err := tx.LockUsers(ctx, sortedSet(userIDs))
 	if err != nil {
@@ -232,7 +251,8 @@ func lockImported(ctx context.Context, tx *store.Tx, rows []pendingRow,
 		groupIDs = append(groupIDs, user.Groups...)
 	}
 	exclusively := slices.ContainsFunc(rows, func(row pendingRow) bool {
-		return losesAdministrator(users[row.UserID], row.user)
+		before := users[row.UserID]
+		return losesAdministrator(before, row.change.Apply(before))
 	})
 	found, err := tx.LockGroups(ctx, sortedSet(groupIDs), exclusively)
 	return users, groupsByID(found), err
@@ -250,7 +270,7 @@ func createImported(ctx context.Context, tx *store.Tx, actor identity.Actor, bat
 		if row.Outcome != identity.RowCreate || row.err != nil {
 			continue
 		}
-		user := row.user
+		user := row.change.Apply(newImported)
 		if err := row.settle(ctx, batch.job, checkNewUser(actor, user, groups)); err != nil {
 			return nil, err
 		}
@@ -288,7 +308,7 @@ func updateImported(ctx context.Context, tx *store.Tx, actor identity.Actor, row
 	if err := match.Check(before.Version); err != nil {
 		return nil, err
 	}
-	after := before.ChangeTo(row.user).Apply(before)
+	after := row.change.Apply(before)
 	in := importedUpdate(before, after, row.passwordHash)
 	if err := checkImportedUpdate(ctx, tx, actor, before, after, in, groups); err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func (s *Service) AddImportRows(ctx context.Context, actor identity.Actor, id, f
 		if job.Total+int64(len(added)) > identity.MaxImportRows {
 			return identity.Errorf(identity.Conflict, "too_many_rows", "An import has at most %d rows.", identity.MaxImportRows)
 		}
-		plan, err := loadPlan(ctx, tx, actor, *job, added)
+		plan, err := s.loadPlan(ctx, tx, actor, *job, added)
 		if err != nil {
 			return err
 		}
@@ -102,6 +102,7 @@ type importPlan struct {
 	users           map[int64]identity.User
 	byEmail         map[string]identity.User
 	withoutPassword []int64
+	hashes          *hashKinds
 	groups          map[int64]identity.Group
 	byName          map[string]identity.Group
 	// The rows that have an address or a user.
@@ -109,7 +110,8 @@ type importPlan struct {
 	userRows  map[int64]int64
 }
 
-func loadPlan(ctx context.Context, tx *store.Tx, actor identity.Actor, job identity.Job, rows []ImportRow,
+func (s *Service) loadPlan(ctx context.Context, tx *store.Tx, actor identity.Actor, job identity.Job,
+	rows []ImportRow,
 ) (*importPlan, error) {
 	p := &importPlan{
 		actor: actor, jobID: job.ID, users: map[int64]identity.User{}, byEmail: map[string]identity.User{},
@@ -138,6 +140,9 @@ func loadPlan(ctx context.Context, tx *store.Tx, actor identity.Actor, job ident
 	}
 	found, err := tx.UsersNamed(ctx, keys)
 	if err != nil {
+		return nil, err
+	}
+	if p.hashes, err = s.hashKinds(ctx, tx); err != nil {
 		return nil, err
 	}
 	for _, user := range found {
@@ -191,8 +196,8 @@ func (p *importPlan) loadRows(ctx context.Context, tx *store.Tx, emails []string
 // row plans a row.
 func (p *importPlan) row(ctx context.Context, tx *store.Tx, number int64, row ImportRow) (identity.ImportRow, error) {
 	planned := identity.ImportRow{JobItem: identity.JobItem{Row: number, State: identity.ItemPending}}
-	if row.Change.Email != nil {
-		planned.Email = row.Change.Email.Key()
+	if email := row.Change.Email; email != nil && (row.ID == 0 || p.actor.CanViewMaskedData || !email.IsMask()) {
+		planned.Email = email.Key() // of several users the mask may be the same
 	}
 	var refusal *identity.Error
 	err := p.decide(ctx, tx, row, &planned)
@@ -242,7 +247,7 @@ func (p *importPlan) decide(ctx context.Context, tx *store.Tx, row ImportRow, pl
 		return err
 	}
 	if row.PasswordHash != "" {
-		if err := checkPasswordHash(row.PasswordHash); err != nil {
+		if err := p.hashes.admit(row.PasswordHash); err != nil {
 			return err
 		}
 	}
@@ -283,8 +288,7 @@ func (p *importPlan) resolveGroups(row *ImportRow) error {
 	return problems.Err()
 }
 
-// create plans a new user. One who is imported without a password has none, and chooses one by a
-// mailed link: a random one would cost a hash.
+// create plans a new user.
 func (p *importPlan) create(row ImportRow, planned *identity.ImportRow) error {
 	var problems identity.Problems
 	if row.Change.Name == nil {
@@ -293,12 +297,12 @@ func (p *importPlan) create(row ImportRow, planned *identity.ImportRow) error {
 	if err := problems.Err(); err != nil {
 		return err
 	}
-	user := row.Change.Apply(identity.User{Active: true, Groups: []int64{}})
+	user := row.Change.Apply(newImported)
 	if err := checkNewUser(p.actor, user, p.groups); err != nil {
 		return err
 	}
 	planned.Outcome = identity.RowCreate
-	return p.seal(planned, user, row.PasswordHash)
+	return p.seal(planned, newImported.ChangeTo(user), row.PasswordHash)
 }
 
 // checkNewUser checks that the caller may create a user.
@@ -341,7 +345,7 @@ func (p *importPlan) update(ctx context.Context, tx *store.Tx, row ImportRow, be
 		planned.Outcome, planned.State = identity.RowSame, identity.ItemUnchanged
 		return nil
 	}
-	return p.seal(planned, after, row.PasswordHash)
+	return p.seal(planned, in.Change, row.PasswordHash)
 }
 
 // importedUpdate returns the update that makes a user what a row says: it has only what differs.
@@ -373,44 +377,46 @@ func checkImportedUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor
 	return nil
 }
 
-// importData is what a pending row is applied with: the user as it will be.
+// importData is what a pending row is applied with: the change of its user, or of newImported.
 type importData struct {
-	User         json.RawMessage // of store.MarshalUser
+	Change       identity.UserChange // without Password and without an empty Phone, which is no phone to read
+	NoPhone      bool                // the user has no phone any more
 	PasswordHash string
 }
 
-func rowPurpose(jobID, row int64) string { return fmt.Sprintf("import %d %d", jobID, row) }
+// newImported is a new user before a row gives it its fields. The user has no password: a random
+// one would cost a hash. The user chooses one by a mailed link.
+var newImported = identity.User{Active: true, Groups: []int64{}}
+
+func rowPurpose(jobID, row int64) string {
+	return "import " + strconv.FormatInt(jobID, 10) + " " + strconv.FormatInt(row, 10)
+}
 
 // seal gives a pending row its data.
-func (p *importPlan) seal(planned *identity.ImportRow, user identity.User, passwordHash string) error {
-	snapshot, err := store.MarshalUser(user)
-	if err != nil {
-		return err
+func (p *importPlan) seal(planned *identity.ImportRow, change identity.UserChange, passwordHash string) error {
+	data := importData{Change: change, PasswordHash: passwordHash}
+	data.Change.Password = nil
+	if change.Phone != nil && *change.Phone == "" {
+		data.Change.Phone, data.NoPhone = nil, true
 	}
-	text, err := json.Marshal(importData{User: snapshot, PasswordHash: passwordHash})
+	text, err := json.Marshal(data)
 	planned.Data = p.sealer.Seal(string(text), rowPurpose(p.jobID, planned.Row))
 	return err
 }
 
-// unseal returns the user and the password hash of a pending row.
-func unseal(sealer *secret.Sealer, jobID int64, row identity.ImportRow) (user identity.User, hash string, err error) {
+// unseal returns the change and the password hash of a pending row.
+func unseal(sealer *secret.Sealer, jobID int64, row identity.ImportRow,
+) (change identity.UserChange, hash string, err error) {
 	text, err := sealer.Open(row.Data, rowPurpose(jobID, row.Row))
 	if err != nil {
-		return identity.User{}, "", err
+		return identity.UserChange{}, "", err
 	}
 	var data importData
 	if err := json.Unmarshal([]byte(text), &data); err != nil {
-		return identity.User{}, "", err
+		return identity.UserChange{}, "", err
 	}
-	user, err = store.UnmarshalUser(data.User)
-	return user, data.PasswordHash, err
-}
-
-// checkPasswordHash checks a hash of another system. The error is Invalid.
-func checkPasswordHash(hash string) error {
-	const bcryptLength = 60
-	if len(hash) != bcryptLength {
-		return identity.InvalidField(identity.FieldPasswordHash, "invalid_hash", "must be a hash of bcrypt")
+	if data.NoPhone {
+		data.Change.Phone = new(identity.Phone)
 	}
-	return nil
+	return data.Change, data.PasswordHash, nil
 }

@@ -69,6 +69,9 @@ type engine struct {
 	texts   string
 	numbers string
 
+	// unnumbered says that a long list of placeholders has ? instead of $1, $2, …: SQLite's time to
+	// bind arguments by number grows with the square of how many there are.
+	unnumbered bool
 	// importBatch is how many rows of an import a transaction applies.
 	importBatch int
 
@@ -375,6 +378,7 @@ var sqliteEngine = engine{
 	},
 	isStalePlan: func(error) bool { return false }, // SQLite prepares again by itself
 	isPoisoned:  func(error) bool { return false },
+	unnumbered:  true,
 	importBatch: 128,
 	beyondASCII: "length(CAST(email_folded AS blob)) <> length(email_folded)",
 	first:       "IN (%s)",

@@ -160,7 +160,7 @@ func (t *Tx) InsertUsers(ctx context.Context, users []identity.User, hashes []st
 		values[i] = row.arguments(insertColumns)
 	}
 	ids := make(map[string]int64, len(rows))
-	for list, args := range valueLists(values) {
+	for list, args := range t.valueLists(values) {
 		var stored []struct {
 			ID  int64  `db:"id"`
 			Key string `db:"email_folded"`

@@ -22,6 +22,9 @@ type userRow struct {
 	matches           int64 // the number of rows that a search has found
 }
 
+// decoy returns a pointer to the decoy of the hash; see identity.DecoyOf.
+func (r *userRow) decoy() any { return new(identity.DecoyOf(r.passwordHash)) }
+
 func rowOf(u identity.User) *userRow {
 	return &userRow{User: u, nameKey: u.Name.Key(), emailKey: u.Email.Key()}
 }
@@ -68,7 +71,7 @@ var userColumns = []userColumn{
 var (
 	groupsColumn  = userColumn{"group_ids", func(r *userRow) any { return (*groupIDs)(&r.Groups) }, 0}
 	hashColumn    = userColumn{"password_hash", func(r *userRow) any { return &r.passwordHash }, insert}
-	decoyColumn   = userColumn{"password_decoy", func(r *userRow) any { return new(identity.DecoyOf(r.passwordHash)) }, insert}
+	decoyColumn   = userColumn{"password_decoy", (*userRow).decoy, insert}
 	matchesColumn = userColumn{"matches", func(r *userRow) any { return &r.matches }, 0}
 )
 

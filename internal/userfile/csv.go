@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/rosterhq/roster/internal/identity"
 )
@@ -25,6 +26,9 @@ func openCSV(text *bufio.Reader, in *bounded, names map[string]string) (func() (
 	table.Comma = separator(text)
 	table.ReuseRecord = true
 	header, err := table.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, errEmpty
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the header %w", csvError(err, 1))
 	}
@@ -78,7 +82,8 @@ func csvError(err error, columns int) error {
 	case errors.Is(err, csv.ErrFieldCount):
 		return fmt.Errorf("line %d: must have %d columns as the header has; is the file complete?", wrong.StartLine, columns)
 	case errors.Is(err, csv.ErrBareQuote):
-		return fmt.Errorf("line %d, column %d: a quote stands in a cell that does not begin with one", wrong.Line, wrong.Column)
+		return fmt.Errorf("line %d, column %d: a quote stands in a cell that does not begin with one",
+			wrong.Line, wrong.Column)
 	}
 	return fmt.Errorf("line %d: a quoted cell does not end as it should; is the file complete?", wrong.StartLine)
 }
@@ -128,7 +133,7 @@ func fieldOf(name string, names map[string]string) (string, error) {
 	if slices.Contains(readOnly, name) {
 		return "", nil
 	}
-	return "", fmt.Errorf("%.100q, is no field: map it as %.100q=FIELD, or leave it out by %.100q=", name, name, name)
+	return "", fmt.Errorf("%.100q, is no field: map it to one, or to nothing to leave it out", name)
 }
 
 // formulaStarts are the first characters that exports put an apostrophe before.
@@ -136,7 +141,9 @@ const formulaStarts = "=+-@\t\r\n＝＋－＠"
 
 // plainCell takes away the apostrophe that an export has put before what could be a formula.
 func plainCell(cell string) string {
-	if rest, found := strings.CutPrefix(cell, "'"); found && rest != "" && strings.ContainsRune(formulaStarts, []rune(rest[:min(len(rest), 4)])[0]) {
+	rest, quoted := strings.CutPrefix(cell, "'")
+	first, size := utf8.DecodeRuneInString(rest)
+	if quoted && size > 0 && strings.ContainsRune(formulaStarts, first) {
 		return rest
 	}
 	return cell
@@ -193,7 +200,7 @@ func openNDJSON(text *bufio.Reader, in *bounded, names map[string]string) func()
 			in.renew(maxUser)
 			content, err := text.ReadBytes('\n')
 			line++
-			if err != nil && !(err == io.EOF && len(content) > 0) { //nolint:errorlint // as io.Reader returns it
+			if err != nil && !(errors.Is(err, io.EOF) && len(content) > 0) {
 				return Row{}, atLine(line, err)
 			}
 			if content = bytes.TrimSpace(content); len(content) == 0 {
@@ -222,7 +229,7 @@ func openNDJSON(text *bufio.Reader, in *bounded, names map[string]string) func()
 }
 
 func atLine(line int, err error) error {
-	if err == io.EOF { //nolint:errorlint // as io.Reader returns it
+	if errors.Is(err, io.EOF) {
 		return err
 	}
 	return fmt.Errorf("line %d: %w", line, err)

@@ -42,7 +42,7 @@ func openDocument(text *bufio.Reader, in *bounded, list string, loose bool, row 
 	d := &document{in: in, tokens: json.NewDecoder(text), list: list, loose: loose}
 	return func() (Row, error) {
 		raw, err := d.next()
-		if err == io.EOF { //nolint:errorlint // as io.Reader returns it
+		if errors.Is(err, io.EOF) {
 			return Row{}, err
 		}
 		if err == nil {
@@ -67,7 +67,7 @@ func (d *document) next() ([]byte, error) {
 			d.in.renew(maxUser)
 			start, err := d.tokens.Token()
 			switch {
-			case err == io.EOF && !d.found: //nolint:errorlint // as Decoder returns it
+			case errors.Is(err, io.EOF) && !d.found:
 				return nil, fmt.Errorf("there is no list %q in this file", d.list)
 			case err != nil:
 				return nil, err
@@ -194,17 +194,22 @@ func (d *document) more() bool {
 func (d *document) token() (json.Token, error) {
 	d.in.renew(maxUser)
 	token, err := d.tokens.Token()
-	if err == io.EOF { //nolint:errorlint // as Decoder returns it
-		err = io.ErrUnexpectedEOF
-	}
-	return token, err
+	return token, unexpected(err)
 }
 
 func (d *document) value() (json.RawMessage, error) {
 	d.in.renew(maxUser)
 	var raw json.RawMessage
 	err := d.tokens.Decode(&raw)
-	return raw, err
+	return raw, unexpected(err)
+}
+
+// unexpected returns the error of a file that ends within a value.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // object returns the members of a JSON object. A member that is there twice is an error.
@@ -236,7 +241,7 @@ func object(text []byte) (map[string]any, error) {
 	if _, err := decoder.Token(); err != nil {
 		return nil, jsonError(err)
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // as Decoder returns it
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("has more than one JSON object")
 	}
 	return members, nil

@@ -148,7 +148,8 @@ func (c keycloakCredential) hash() (hash, note string) {
 			return "", leftOut + "what Keycloak says of it is no JSON"
 		}
 	case c.HashedSaltedValue != "":
-		data.Algorithm, data.Iterations, secret.Value, secret.Salt = c.Algorithm, c.HashIterations, c.HashedSaltedValue, c.Salt
+		data.Algorithm, data.Iterations = c.Algorithm, c.HashIterations
+		secret.Value, secret.Salt = c.HashedSaltedValue, c.Salt
 	case c.Value != "":
 		return "", passwordInClear
 	default:

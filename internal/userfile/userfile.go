@@ -125,7 +125,7 @@ func (r *Reader) Next() (Row, error) {
 		return Row{}, r.err
 	}
 	row, err := r.next()
-	if r.number++; err == io.EOF { //nolint:errorlint // as io.Reader returns it
+	if r.number++; errors.Is(err, io.EOF) {
 		r.err = err
 		return Row{}, err
 	}
@@ -178,21 +178,22 @@ func tooLong(most int) error {
 	return fmt.Errorf("is longer than %d KiB; does a quote or a bracket not end?", most>>10)
 }
 
+var errEmpty = errors.New("the file is empty")
+
 var errNotUTF8 = errors.New("is not UTF-8; save the file in that encoding")
 
 // checkEncoding skips a mark of UTF-8 at the beginning of a file, and refuses other encodings that
 // can be seen there.
 func checkEncoding(text *bufio.Reader) error {
 	start, err := text.Peek(64)
-	if err != nil && err != io.EOF { //nolint:errorlint // as io.Reader returns it
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
+	utf16 := bytes.HasPrefix(start, []byte("\xff\xfe")) || bytes.HasPrefix(start, []byte("\xfe\xff"))
 	switch {
-	case len(bytes.TrimSpace(start)) == 0:
-		if len(start) < 64 {
-			return errors.New("the file is empty")
-		}
-	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")), bytes.IndexByte(start, 0) >= 0:
+	case len(start) == 0:
+		return errEmpty
+	case utf16 || bytes.IndexByte(start, 0) >= 0:
 		return errors.New("the file is UTF-16 or no text; save it as UTF-8")
 	case bytes.HasPrefix(start, []byte("\xef\xbb\xbf")):
 		_, err = text.Discard(3)

@@ -272,14 +272,14 @@ func TestBadFiles(t *testing.T) {
 		want   string
 	}{
 		{userfile.CSV, "", nil, "the file is empty"},
-		{userfile.CSV, "\r\n \n", nil, "the file is empty"},
+		{userfile.CSV, "\ufeff\r\n\n" + strings.Repeat("\r\n", 100), nil, "the file is empty"},
 		{userfile.CSV, "\xff\xfen\x00a\x00m\x00e\x00", nil, "the file is UTF-16 or no text; save it as UTF-8"},
 		{userfile.CSV, "n\x00a\x00m\x00e\x00", nil, "the file is UTF-16 or no text; save it as UTF-8"},
 		{userfile.CSV, "PK\x03\x04\x00\x00", nil, "the file is UTF-16 or no text; save it as UTF-8"},
 		{userfile.CSV, header + "A,a@x.io\nRen\xe9,b@x.io\n", nil, "user 2: line 3, column 1: is not UTF-8; save the file in that encoding"},
 		{userfile.CSV, "Pr\xe9nom,email\n", nil, "line 1, column 1: is not UTF-8; save the file in that encoding"},
 		{userfile.CSV, "name,phone\nA,1\n", nil, `there is no column "email", nor "id": the first line must have the names of the columns`},
-		{userfile.CSV, "A,a@x.io\n", nil, `column 1, "A", is no field: map it as "A"=FIELD, or leave it out by "A"=`},
+		{userfile.CSV, "A,a@x.io\n", nil, `column 1, "A", is no field: map it to one, or to nothing to leave it out`},
 		{userfile.CSV, "email,email\n", nil, `columns 1 and 2 are both "email"`},
 		{userfile.CSV, "email,Mail\n", map[string]string{"Mail": "email"}, `columns 1 and 2 are both "email"`},
 		{userfile.CSV, header, map[string]string{"Mail": "email"}, `there is no column "Mail"`},

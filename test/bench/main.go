@@ -38,6 +38,7 @@ type options struct {
 	connections int
 	serverLog   string
 	outbox      int
+	imported    int
 
 	roster string // path of the built program
 }
@@ -77,6 +78,9 @@ func run(ctx context.Context, args []string) (err error) {
 	if o.outbox > 0 {
 		return measureOutboxes(ctx, o, dir)
 	}
+	if o.imported > 0 {
+		return measureImports(ctx, o, dir)
+	}
 	printHead(o)
 	var bars []bar
 	var failed []error
@@ -104,6 +108,8 @@ func parseOptions(args []string) (o options, open bool, err error) {
 	flags.StringVar(&o.serverLog, "server-log", os.DevNull, "`file` for the logs of the servers")
 	flags.IntVar(&o.outbox, "outbox", 0,
 		"only measure how fast this number of `messages` is sent, and its effect on requests")
+	flags.IntVar(&o.imported, "import", 0,
+		"only measure how fast this number of `rows` is imported, and its effect on requests")
 	flags.BoolVar(&open, openFlag, false, "serve DATABASE_URL without authentication, and measure nothing")
 	if err := flags.Parse(args); err != nil || open {
 		return o, open, err

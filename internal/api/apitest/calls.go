@@ -23,6 +23,7 @@ func Calls(userID, groupID, tokenID int64) []Call {
 		{"GET", UsersPath, nil, "users.view"},
 		{"POST", UsersPath, NewUser("new@example.com"), "users.create"},
 		{"GET", UsersPath + "/count", nil, "users.view"},
+		{"GET", UsersPath + "/export", nil, "users.view"},
 		{"POST", UsersPath + "/find", map[string]any{"texts": []string{"1"}}, "users.view"},
 		{"GET", UserPath(userID), nil, "users.view"},
 		{"GET", UserPath(userID) + "/sources", nil, "users.view"},

@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ const timestamp = `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$`
 
 // Contracts returns the loaded contracts of the dialects, by prefix.
 var Contracts = sync.OnceValues(func() (map[string]*openapi3.T, error) {
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", decodeLines)
 	openapi3.DefineStringFormatValidator("date-time", openapi3.NewRegexpFormatValidator(timestamp))
 	contracts := map[string]*openapi3.T{}
 	for _, dialect := range app.Dialects(nil, api.Site{}) {
@@ -39,6 +41,22 @@ var Contracts = sync.OnceValues(func() (map[string]*openapi3.T, error) {
 	}
 	return contracts, nil
 })
+
+// decodeLines reads an answer of one JSON value per line as the array of the values.
+func decodeLines(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
+	lines := []any{}
+	decoder := json.NewDecoder(body)
+	for {
+		var value any
+		switch err := decoder.Decode(&value); {
+		case errors.Is(err, io.EOF):
+			return lines, nil
+		case err != nil:
+			return nil, err
+		}
+		lines = append(lines, value)
+	}
+}
 
 // contractRouters returns a router for each contract. No path is in two of them.
 var contractRouters = sync.OnceValues(func() ([]routers.Router, error) {
