@@ -12,6 +12,7 @@ import (
 type progress struct {
 	t     *Terminal
 	what  string
+	unit  string
 	total int64
 	bars  *mpb.Progress // nil without a terminal
 	bar   *mpb.Bar
@@ -21,7 +22,10 @@ type progress struct {
 
 // progress begins something that has so many parts: rows, or bytes where unit is "B".
 func (t *Terminal) progress(what, unit string, total int64) *progress {
-	p := &progress{t: t, what: what, total: total, begun: time.Now(), told: time.Now()}
+	p := &progress{t: t, what: what, unit: "rows", total: total, begun: time.Now(), told: time.Now()}
+	if unit == "B" {
+		p.unit = "bytes"
+	}
 	if !t.errShown {
 		return p
 	}
@@ -48,7 +52,8 @@ func (p *progress) set(done int64) {
 		p.told = time.Now()
 		spent := p.told.Sub(p.begun)
 		left := time.Duration(float64(spent) * float64(p.total-done) / float64(max(done, 1))).Round(time.Second)
-		p.t.say("%s: %d of %d, %.0f per second, %s left", p.what, done, p.total, float64(done)/spent.Seconds(), left)
+		rate := float64(done) / spent.Seconds()
+		p.t.say("%s: %d of %d %s, %.0f per second, %s left", p.what, done, p.total, p.unit, rate, left)
 	}
 }
 
