@@ -78,9 +78,16 @@ func TestEdit(t *testing.T) {
 		if strings.Contains(got, "clientTags") || strings.Contains(got, "active") || !strings.Contains(got, "phone") {
 			t.Error(got)
 		}
+	})
+}
 
-		// What is wrong is told in the editor, which has what was typed.
-		r = admin.editor(
+// TestEditOfWrongValues checks that the editor opens again with the reason and with what was typed.
+func TestEditOfWrongValues(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		path := apitest.UserPath(s.CreateUser("mary@example.com"))
+		user := func() map[string]any { return s.Do(http.MethodGet, path, nil).Want(http.StatusOK).Object() }
+		admin := asAdmin(t, s)
+		r := admin.editor(
 			`sed -i -e 's/^name: .*/name: Lee/' -e 's/^email: .*/email: lee/' "$1"`, `sed -i 's/^email: .*/emial: x/' "$1"`,
 			`sed -i -e '/^emial/d' -e 's/^active: .*/active: perhaps/' "$1"`, `echo '}' >> "$1"`,
 			`sed -i -e '/^}/d' -e 's/^active: .*/active: true/' "$1"`)
@@ -96,17 +103,24 @@ func TestEdit(t *testing.T) {
 		if user()["name"] != "Lee" {
 			t.Error(user())
 		}
+	})
+}
 
-		// Somebody else is faster.
+// TestEditOfAStaleVersion checks what the editor shows when somebody else was faster, and that nothing of theirs is undone.
+func TestEditOfAStaleVersion(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		path := apitest.UserPath(s.CreateUser("mary@example.com"))
+		user := func() map[string]any { return s.Do(http.MethodGet, path, nil).Want(http.StatusOK).Object() }
+		admin := asAdmin(t, s)
 		self, err := os.Executable()
 		if err != nil {
 			t.Fatal(err)
 		}
 		other := self + ` users edit 1 --name Theirs --phone +33612345679 >/dev/null 2>&1; `
-		r = admin.editor(other+`sed -i 's/^name: .*/name: Yours/' "$1"`, "true")
+		r := admin.editor(other+`sed -i 's/^name: .*/name: Yours/' "$1"`, "true")
 		r.want(0, "", "users", "edit", "1")
 		for _, text := range []string{
-			"name: Lee → Theirs", "your value in the place of theirs", "\nname: \"Yours\"\n", "\nphone: \"+33612345679\"\n",
+			"name: Mary → Theirs", "your value in the place of theirs", "\nname: \"Yours\"\n", "\nphone: \"+33612345679\"\n",
 		} {
 			if !strings.Contains(r.round(1), text) {
 				t.Errorf("no %q in\n%s", text, r.round(1))
@@ -115,9 +129,16 @@ func TestEdit(t *testing.T) {
 		if u := user(); u["name"] != "Yours" || u["phone"] != "+33612345679" {
 			t.Error(u)
 		}
+	})
+}
 
-		// What was typed survives an error that no editor can repair, and a user who gives up.
-		r = admin.editor(`sed -i 's/^email: .*/email: lee/' "$1"`, "true")
+// TestEditKeepsWhatWasTyped checks that what was typed survives an error that is not repaired, and a user who gives up.
+func TestEditKeepsWhatWasTyped(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		path := apitest.UserPath(s.CreateUser("mary@example.com"))
+		user := func() map[string]any { return s.Do(http.MethodGet, path, nil).Want(http.StatusOK).Object() }
+		admin := asAdmin(t, s)
+		r := admin.editor(`sed -i 's/^email: .*/email: lee/' "$1"`, "true")
 		_, stderr, code := r.run("", "users", "edit", "1")
 		kept := regexp.MustCompile(`What you typed is in (\S+)`).FindStringSubmatch(stderr)
 		if code != 7 || kept == nil {

@@ -49,18 +49,7 @@ func TestImportSurvivesKills(t *testing.T) {
 			r.env = []string{"ROSTER_URL=" + service.base, "ROSTER_TOKEN=" + strings.Repeat("1", 32)}
 			job := func(wanted func(client.Job) bool) {
 				t.Helper()
-				c, err := client.New(service.base, client.Token(strings.Repeat("1", 32)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				for end := time.Now().Add(time.Minute); ; { // each call takes a while
-					if job, err := c.Jobs.Get(t.Context(), 1); err == nil && wanted(job) {
-						return
-					}
-					if time.Now().After(end) {
-						t.Fatal("the job does not come there")
-					}
-				}
+				waitForJob(t, service.base, wanted)
 			}
 			begin := func(args ...string) *exec.Cmd {
 				t.Helper()
@@ -80,7 +69,8 @@ func TestImportSurvivesKills(t *testing.T) {
 			job(func(j client.Job) bool { return j.State == "running" && j.Done > 0 })
 			_ = service.Process.Kill()
 			_ = service.Wait()
-			if command.Wait(); command.ProcessState.ExitCode() != 8 {
+			_ = command.Wait()
+			if command.ProcessState.ExitCode() != 8 {
 				t.Errorf("the command ends with %d", command.ProcessState.ExitCode())
 			}
 
@@ -100,4 +90,19 @@ func TestImportSurvivesKills(t *testing.T) {
 			service.stop(t)
 		})
 	}
+}
+
+// waitForJob asks for the first job until it is as wanted.
+func waitForJob(t *testing.T, server string, wanted func(client.Job) bool) {
+	t.Helper()
+	c, err := client.New(server, client.Token(strings.Repeat("1", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); { // each call takes a while
+		if job, err := c.Jobs.Get(t.Context(), 1); err == nil && wanted(job) {
+			return
+		}
+	}
+	t.Fatal("the job does not come there")
 }

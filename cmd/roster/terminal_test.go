@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -139,6 +140,39 @@ func TestLoginOnATerminal(t *testing.T) {
 		r.talk("login", s.URL, "--email", "mary@example.com").expect("Password: ").send("\x03").
 			expect("interrupted").end(130)
 	})
+}
+
+// TestPasswordIsNeverShown checks that a terminal shows no password either when the questions go to a file.
+func TestPasswordIsNeverShown(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 1)
+	r := fake(t, func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		asked <- string(body)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := roster(t, r.folder, nil)
+	line := `echo ready; exec "$0" login "$1" --email mary@example.com 2>log`
+	server := strings.TrimPrefix(r.env[0], "ROSTER_URL=")
+	command.Path, command.Args = "/bin/sh", []string{"sh", "-c", line, self, server}
+	command.Env = append(command.Env, "XDG_CONFIG_HOME="+r.folder)
+	d := r.talkTo(command).expect("ready")
+	log := filepath.Join(r.folder, "log")
+	for text := ""; text != "Password: "; { // then the terminal is told
+		content, _ := os.ReadFile(log)
+		text = string(content)
+	}
+	d.send("MySecret123\n")
+	if body := <-asked; !strings.Contains(body, "MySecret123") {
+		t.Error(body)
+	}
+	if shown := d.finish(); strings.Contains(shown, "MySecret123") {
+		t.Errorf("%q", shown)
+	}
 }
 
 // TestConfirm checks that what ends somebody's access is asked for, and refused where there is nobody to ask.

@@ -145,7 +145,7 @@ func (sh *Shell) openEditor(ctx context.Context, document []byte) (_ []byte, err
 		editor = os.Getenv("EDITOR")
 	}
 	switch {
-	case editor == "" && !sh.asks:
+	case editor == "" && !sh.asks():
 		return nil, Usage("there is no terminal to edit on: give the new values by flags, or set EDITOR")
 	case editor == "" && runtime.GOOS == "windows":
 		editor = "notepad"

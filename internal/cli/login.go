@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -106,7 +107,7 @@ func (sh *Shell) signIn(ctx context.Context, roster *client.Client, email string
 		}
 		pair, err := roster.Sessions.Confirm(ctx, answer.Challenge.Token, strings.TrimSpace(code))
 		refused, isRefused := errors.AsType[*client.Error](err)
-		if !isRefused || refused.Status >= http.StatusInternalServerError || try == tries || !sh.asks {
+		if !isRefused || refused.Status >= http.StatusInternalServerError || try == tries || !sh.inShown {
 			return pair, signInError(err)
 		}
 		sh.say("%s", refused.Message)
@@ -121,8 +122,19 @@ func signInError(err error) error {
 	return err
 }
 
-// signOut ends the session.
+// signOut ends the session. An access token that is over is renewed for it.
 func (c savedContext) signOut(ctx context.Context) error {
+	err := c.trySignOut(ctx)
+	if ExitCode(err) != ExitNotSignedIn {
+		return err
+	}
+	if err := c.refresh(ctx); err != nil {
+		return err
+	}
+	return c.trySignOut(ctx)
+}
+
+func (c savedContext) trySignOut(ctx context.Context) error {
 	roster, err := client.New(c.URL, client.Token(string(c.AccessToken)), client.Retries(0))
 	if err != nil {
 		return err
@@ -134,47 +146,32 @@ type logoutCommand struct {
 	remote
 }
 
-// Run ends the session of the context and forgets it. A session that is over already is no failure.
+// Run forgets the context and ends its session. A session that is over already is no failure.
 func (l logoutCommand) Run(ctx context.Context, sh *Shell) error {
-	store := contextStore{sh.Folder}
-	file, err := store.read()
-	if err != nil {
-		return err
-	}
-	name := l.Context
-	if name == "" {
-		name = file.Current
-	}
-	saved, ok := file.find(name)
-	if !ok {
-		return notSignedIn("there is no context to sign out of; roster contexts lists them")
-	}
-	_, renewed := (&session{store, name}).token(ctx) // to sign out takes a good token
-	file, err = store.read()
-	if err != nil {
-		return err
-	}
-	if latest, ok := file.find(name); ok {
-		saved = latest
-	}
-	ended := renewed
-	if ended == nil {
-		ended = saved.signOut(ctx)
-	}
-	err = store.change(ctx, func(file *contextFile) error {
+	var saved savedContext
+	err := contextStore{sh.Folder}.change(ctx, func(file *contextFile) error {
+		name := l.Context
+		if name == "" {
+			name = file.Current
+		}
+		var ok bool
+		if saved, ok = file.find(name); !ok {
+			return notSignedIn("there is no context to sign out of; roster contexts lists them")
+		}
 		file.remove(name)
 		if file.Current == name {
 			file.Current = ""
 		}
 		return nil
 	})
-	if err == nil && ended != nil && ExitCode(ended) != ExitNotSignedIn {
-		return errors.Join(errors.New("the context is forgotten, but its session at the server may go on"), ended)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		sh.say("You are signed out of %s.", saved.URL)
+	if err := saved.signOut(ctx); err != nil && ExitCode(err) != ExitNotSignedIn {
+		return fmt.Errorf("the context is forgotten, but its session at the server may go on: %w", err)
 	}
-	return err
+	sh.say("You are signed out of %s.", saved.URL)
+	return nil
 }
 
 type whoamiCommand struct {

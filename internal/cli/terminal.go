@@ -22,7 +22,7 @@ type Terminal struct {
 	colour    bool // whether Out takes colours
 	errColour bool // whether Err does
 	errShown  bool // whether Err is a terminal
-	asks      bool // whether there is somebody to ask: In and Err are terminals
+	inShown   bool // whether In is a terminal: it shows what is typed, unless it is told not to
 	lines     *bufio.Reader
 }
 
@@ -38,7 +38,7 @@ func NewTerminal(in, out, err *os.File) *Terminal {
 	colours := os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	t.errShown = term.IsTerminal(int(err.Fd()))
 	t.colour, t.errColour = colours && t.width > 0, colours && t.errShown
-	t.asks = t.errShown && term.IsTerminal(int(in.Fd()))
+	t.inShown = term.IsTerminal(int(in.Fd()))
 	return t
 }
 
@@ -71,7 +71,7 @@ func (t *Terminal) say(format string, args ...any) {
 // ask returns the answer to a question. A secret is not shown while it is typed. Without a terminal it is the next
 // line of the standard input.
 func (t *Terminal) ask(ctx context.Context, question string, secret bool) (string, error) {
-	if !t.asks {
+	if !t.inShown {
 		return t.line()
 	}
 	type answer struct {
@@ -125,7 +125,7 @@ func (t *Terminal) answer(question string, secret bool) (string, error) {
 // NewPassword asks for a password, twice if there is a terminal. It fails when the two differ.
 func (t *Terminal) NewPassword(ctx context.Context) (string, error) {
 	password, err := t.ask(ctx, "Password", true)
-	if err != nil || !t.asks {
+	if err != nil || !t.inShown {
 		return password, err
 	}
 	again, err := t.ask(ctx, "Once more", true)
@@ -156,6 +156,9 @@ func (t *Terminal) line() (string, error) {
 	}
 }
 
+// asks reports whether there is somebody who sees a question and can answer it.
+func (t *Terminal) asks() bool { return t.inShown && t.errShown }
+
 // confirm asks before something that cannot be taken back. yes is the answer of --yes. It fails where there is
 // nobody to ask, and for every answer but yes.
 func (t *Terminal) confirm(ctx context.Context, yes bool, format string, args ...any) error {
@@ -163,7 +166,7 @@ func (t *Terminal) confirm(ctx context.Context, yes bool, format string, args ..
 		return nil
 	}
 	question := fmt.Sprintf(format, args...)
-	if !t.asks {
+	if !t.asks() {
 		return Usage("%s There is no terminal to ask on: add --yes to do it", question)
 	}
 	answer, err := t.ask(ctx, question+" [y/N]", false)
