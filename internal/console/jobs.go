@@ -1,11 +1,13 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -97,13 +99,17 @@ var jobTexts = map[identity.JobAction]struct{ text, effect string }{
 		"End the sessions of %s", "has to sign in again on every device. Your own session of now stays.",
 	},
 	identity.JobDelete: {"Delete %s", "is deleted with all data. This cannot be undone."},
+	identity.JobImport: {"Import %s", "creates a user or changes one, as the list below says."},
 }
 
 func jobRowFrom(job identity.Job, names map[int64]string, now time.Time) jobRow {
 	settled := job.Done + job.Unchanged + job.Skipped + job.Failed
-	text := jobTexts[job.Action]
+	text, what := jobTexts[job.Action], "user"
+	if job.Action == identity.JobImport {
+		what = "row"
+	}
 	row := jobRow{
-		ID: job.ID, Href: jobPath(job.ID), Text: fmt.Sprintf(text.text, count(job.Total, "user")), Effect: text.effect,
+		ID: job.ID, Href: jobPath(job.ID), Text: fmt.Sprintf(text.text, count(job.Total, what)), Effect: text.effect,
 		Action: job.Action, State: job.State, StateText: jobStates[job.State], Reason: job.Message,
 		Settled: settled, Total: job.Total, Percent: 100, Created: momentOf(job.CreatedAt, now),
 		Started: momentOf(job.StartedAt, now), Finished: momentOf(job.FinishedAt, now),
@@ -226,9 +232,11 @@ func jobViewFrom(actor identity.Actor, job identity.Job, names map[int64]string,
 // them: a caller who may no longer see users gets the ids alone.
 func (h *handlers) people(ctx context.Context, actor identity.Actor, items []identity.JobItem,
 ) map[int64]identity.User {
-	texts := make([]string, len(items))
-	for i, item := range items {
-		texts[i] = strconv.FormatInt(item.UserID, 10)
+	var texts []string
+	for _, item := range items {
+		if item.UserID != 0 { // else it is the row of an import
+			texts = append(texts, strconv.FormatInt(item.UserID, 10))
+		}
 	}
 	found, err := h.service.FindUsers(ctx, actor, texts)
 	if err != nil {
@@ -254,6 +262,12 @@ func itemRows(actor identity.Actor, job identity.Job, items []identity.JobItem, 
 			ID: item.UserID, Name: fmt.Sprintf("User %d", item.UserID), State: itemStates[item.State],
 			Failed: item.State == identity.ItemFailed, Reason: sentence(item.Message),
 		}
+		if job.Action == identity.JobImport {
+			row.Name = strings.TrimSpace(fmt.Sprintf("Row %d %s", item.Row, item.Email))
+			if item.Field != "" {
+				row.Reason = item.Field + ": " + item.Message
+			}
+		}
 		user, known := people[item.UserID]
 		if known {
 			row.Href, row.Name, row.Email = userPath(user.ID), string(user.Name), string(user.Email)
@@ -262,12 +276,21 @@ func itemRows(actor identity.Actor, job identity.Job, items []identity.JobItem, 
 		if item.State == identity.ItemUnchanged {
 			row.Reason = "There was nothing to change."
 		}
-		if item.State == identity.ItemPending {
+		switch {
+		case item.State != identity.ItemPending:
+		case job.Action == identity.JobImport:
+			row.Reason = rowForecasts[item.Outcome]
+		default:
 			row.Reason = forecast(actor, job, user, known || people == nil)
 		}
 		rows[i] = row
 	}
 	return rows
+}
+
+// rowForecasts tells what a pending row of an import does.
+var rowForecasts = map[identity.RowOutcome]string{
+	identity.RowCreate: "A new user.", identity.RowUpdate: "The user is changed.",
 }
 
 // forecast tells what is known of a user before the turn of that user: the end can differ.
@@ -342,7 +365,8 @@ func (h *handlers) downloadFailed(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	file, err := api.StartCSV(c, fmt.Sprintf("job-%d-failed.csv", id), "id", "name", "email", "state", "code", "message")
+	file, err := api.StartCSV(c, fmt.Sprintf("job-%d-failed.csv", id), "row", "id", "name", "email", "state",
+		"field", "code", "message")
 	if err != nil {
 		return err
 	}
@@ -350,8 +374,8 @@ func (h *handlers) downloadFailed(c echo.Context, actor identity.Actor) error {
 		people := h.people(ctx, actor, items)
 		for _, item := range items {
 			user := people[item.UserID]
-			err := file.Write(strconv.FormatInt(item.UserID, 10), string(user.Name), string(user.Email), string(item.State),
-				item.Code, item.Message)
+			err := file.Write(numberOrNone(item.Row), numberOrNone(item.UserID), string(user.Name),
+				cmp.Or(string(user.Email), item.Email), string(item.State), item.Field, item.Code, item.Message)
 			if err != nil {
 				return err
 			}
@@ -363,4 +387,12 @@ func (h *handlers) downloadFailed(c echo.Context, actor identity.Actor) error {
 			return err
 		}
 	}
+}
+
+// numberOrNone returns a number as text; "" for 0.
+func numberOrNone(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
 }

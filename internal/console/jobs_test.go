@@ -86,7 +86,7 @@ func TestJobChanges(t *testing.T) {
 		b.get(a.url.Path).want(t, http.StatusOK, "There is no such user.", "did not match the filter any more").
 			without(t, "Late Eve")
 		file := b.get(a.url.Path+"/failed.csv").want(t, http.StatusOK, "no_longer_matches", "gone",
-			"id,name,email,state,code,message\r\n")
+			"row,id,name,email,state,field,code,message\r\n")
 		if file.header.Get("Content-Type") != csvType {
 			t.Error(file.header)
 		}
@@ -177,5 +177,31 @@ func TestBulkAbuse(t *testing.T) {
 		b.post("/console/users/find", url.Values{"find": {"1"}}).want(t, http.StatusForbidden)
 		b.header = http.Header{}
 		b.get(a.url.Path).want(t, http.StatusOK, "Not started")
+	})
+}
+
+// TestImportJob shows an import that was planned through the API: what its rows will do, and what
+// they have done.
+func TestImportJob(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		b := signedIn(t, s)
+		as := apitest.As(s.SignInWith(email, password).AccessToken.Token)
+		path := fmt.Sprintf("%s/%d", apitest.JobsPath,
+			s.Do(http.MethodPost, apitest.JobsPath, map[string]any{"action": "import"}, as).Want(http.StatusCreated).ID())
+		page := strings.Replace(path, "/api/v2", "/console", 1)
+		b.get(page).want(t, http.StatusOK, "Import 0 rows")
+		s.Do(http.MethodPost, path+"/rows", map[string]any{"first": 1, "rows": []map[string]any{
+			{"name": "Ann", "email": "ann@example.com"},
+			{"name": "=cmd", "email": "no address"},
+			{"name": "<b>", "email": "b@example.com", "groups": []string{"<i>"}},
+		}}, as).Want(http.StatusOK)
+		b.get(page).want(t, http.StatusOK, "Import 3 rows?", "Row 1 ann@example.com", "A new user.", "Row 2<", "email: must be")
+		b.get("/console/jobs").want(t, http.StatusOK, "Import 3 rows")
+		b.post(page+"/start", nil).want(t, http.StatusOK, "Running")
+		s.RunJobs()
+		b.get(page).want(t, http.StatusOK, "Finished", "1 done, 2 failed", ">Ann<", "groups[0]: there is no group with this name")
+		b.get(page+"/failed.csv").want(t, http.StatusOK, "\r\n2,,,,failed,email,invalid_email,",
+			"\r\n3,,,b@example.com,failed,groups[0],unknown_group,")
 	})
 }

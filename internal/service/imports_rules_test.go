@@ -134,8 +134,10 @@ func TestImportWrongRows(t *testing.T) {
 			{row(changes{"clientTags": []any{changes{}}}), "clientTags[0] required"},
 			{row(changes{"passwordHash": ""}), "passwordHash required"},
 			{row(changes{"passwordHash": "plain"}), "passwordHash unknown_hash"},
-			{row(changes{"passwordHash": "$argon2id$v=19$m=67108864,t=1,p=1$c2FsdHNhbHQ$" + strings.Repeat("A", 43)}),
-				"passwordHash costly_hash"},
+			{
+				row(changes{"passwordHash": "$argon2id$v=19$m=67108864,t=1,p=1$c2FsdHNhbHQ$" + strings.Repeat("A", 43)}),
+				"passwordHash costly_hash",
+			},
 			{changes{"id": 99, "name": "x"}, "id unknown_user"},
 			{changes{"id": 0, "name": "x"}, "id out_of_range"},
 			{changes{"id": taken, "email": "THIRD@example.com"}, "email email_taken"},

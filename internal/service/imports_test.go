@@ -81,9 +81,11 @@ func TestImport(t *testing.T) {
 		old := s.CreateUser("old@example.com", changes{"phone": "+18043257762", "groups": []int64{group}})
 		named := s.CreateUser("Named@Example.com")
 		rows := []changes{
-			{"name": "Ann", "email": "ann@example.com", "active": false, "tfa": true, "groups": []any{"support"},
+			{
+				"name": "Ann", "email": "ann@example.com", "active": false, "tfa": true, "groups": []any{"support"},
 				"phone": "+49 30 1234567", "ipWhitelist": []string{"10.0.0.0/8"}, "clientTags": []any{"x", changes{"id": 7}},
-				"canViewMaskedData": true},
+				"canViewMaskedData": true,
+			},
 			{"name": "Bob", "email": "bob@example.com"},
 			{"id": old, "email": "new@example.com", "phone": nil, "groups": []any{group, "Support"}},
 			{"email": "named@example.com", "name": "Named"},

@@ -25,7 +25,9 @@ func (t *Tx) Emit(ctx context.Context, events ...identity.Event) error {
 			return fmt.Errorf("event %s: %w", e.Type, err)
 		}
 		rows[i] = []any{
-			e.Type, timestamp{e.Time}, e.Actor.Name, e.Actor.TokenID, e.Actor.UserID, e.SourceText(), e.Actor.RequestID,
+			e.Type,
+			timestamp{e.Time},
+			e.Actor.Name, e.Actor.TokenID, e.Actor.UserID, e.SourceText(), e.Actor.RequestID,
 			e.Actor.ClientRequestID, e.Type.SubjectType(), e.SubjectID, e.TokenUserID(), string(text), e.Reason,
 		}
 	}

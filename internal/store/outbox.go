@@ -76,7 +76,9 @@ func (t *Tx) EnqueueAll(ctx context.Context, messages []delivery.Message) error 
 	rows := make([][]any, len(messages))
 	for i, m := range messages {
 		rows[i] = []any{
-			m.To.String(), m.Topic, m.UserID, m.Address, m.Payload, timestamp{m.CreatedAt}, timestamp{m.CreatedAt},
+			m.To.String(), m.Topic, m.UserID, m.Address, m.Payload,
+			timestamp{m.CreatedAt},
+			timestamp{m.CreatedAt},
 			timestamp{m.ExpiresAt},
 		}
 	}
