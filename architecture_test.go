@@ -21,8 +21,10 @@ const module = "github.com/rosterhq/roster"
 // that is not listed is allowed none; those in free are allowed all.
 var arrows = map[string][]string{
 	"cmd/roster": {
-		"internal/app", "internal/config", "internal/delivery", "internal/ephemeral", "internal/identity", "internal/service",
+		"internal/app", "internal/cli", "internal/config", "internal/delivery", "internal/ephemeral", "internal/identity",
+		"internal/service",
 	},
+	"internal/cli": {"internal/userfile", "pkg/client"},
 	"internal/ephemeral": {
 		"internal/app", "internal/config", "internal/delivery", "internal/identity", "internal/mail", "internal/secret",
 		"internal/service", "internal/store",
@@ -73,19 +75,23 @@ var foreign = map[string][]string{
 		"internal/api", "internal/api/backoffice", "internal/api/firefly", "internal/api/powens", "internal/httpserver",
 		"internal/console",
 	},
-	"github.com/go-playground":     {"internal/api"},
-	"github.com/prometheus":        {"internal/httpserver", "internal/store", "internal/outbox", "internal/jobs"},
-	"github.com/alecthomas/kong":   {"cmd/roster"},
-	"go.opentelemetry.io":          {"internal/httpserver"},
-	"github.com/XSAM/otelsql":      {"internal/store"},
-	"github.com/wneessen/go-mail":  {"internal/mail"},
-	"golang.org/x/net":             {"internal/identity", "internal/mail"},
-	"code.dny.dev/ssrf":            {"internal/webhook"},
-	"github.com/oasdiff":           {"internal/httpserver"},
-	"github.com/goccy/go-yaml":     {"internal/ephemeral"},
-	"github.com/getkin/kin-openap": nil, // only tests import this and the next two
-	"github.com/standard-webhooks": nil,
-	"github.com/emersion":          nil,
+	"github.com/go-playground":      {"internal/api"},
+	"github.com/prometheus":         {"internal/httpserver", "internal/store", "internal/outbox", "internal/jobs"},
+	"github.com/alecthomas/kong":    {"cmd/roster", "internal/cli"},
+	"github.com/gofrs/flock":        {"internal/cli"},
+	"github.com/mattn/go-runewidth": {"internal/cli"},
+	"github.com/vbauerster/mpb":     {"internal/cli"},
+	"github.com/creack/pty":         nil,
+	"go.opentelemetry.io":           {"internal/httpserver"},
+	"github.com/XSAM/otelsql":       {"internal/store"},
+	"github.com/wneessen/go-mail":   {"internal/mail"},
+	"golang.org/x/net":              {"internal/identity", "internal/mail"},
+	"code.dny.dev/ssrf":             {"internal/webhook"},
+	"github.com/oasdiff":            {"internal/httpserver", "internal/cli"},
+	"github.com/goccy/go-yaml":      {"internal/ephemeral"},
+	"github.com/getkin/kin-openap":  nil, // only tests import this and the next two
+	"github.com/standard-webhooks":  nil,
+	"github.com/emersion":           nil,
 }
 
 func TestArrows(t *testing.T) {

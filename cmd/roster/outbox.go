@@ -5,22 +5,69 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"github.com/alecthomas/kong"
+
+	"github.com/rosterhq/roster/internal/cli"
+	"github.com/rosterhq/roster/internal/config"
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/service"
 )
 
 type outboxCommands struct {
-	List  outboxListCommand  `cmd:"" help:"List the undelivered mails and webhooks."`
-	Retry outboxRetryCommand `cmd:"" help:"Retry dead messages."`
+	List   outboxListCommand   `cmd:"" help:"List the undelivered mails and webhooks."`
+	Retry  outboxRetryCommand  `cmd:"" help:"Retry dead messages."`
+	Counts outboxCountsCommand `cmd:"" help:"Count the messages of a server, by kind, webhook and state."`
+}
+
+// isRemote reports whether a command is for a server, rather than for the database on this host. A database that is
+// named goes before the current context; a server and a database that are both named are a mistake.
+func isRemote(o cli.Outbox, sh *cli.Shell, line *kong.Context) (bool, error) {
+	named := isGiven(line, "database-url")
+	switch {
+	case named && o.Context != "":
+		return false, cli.Usage("--context names a server and DATABASE_URL a database: take one of them away")
+	case named && sh.Server.URL != "":
+		return false, cli.Usage("ROSTER_URL names a server and DATABASE_URL a database: take one of them away")
+	case named:
+		return false, nil
+	}
+	return o.IsRemote(sh)
 }
 
 type outboxListCommand struct {
+	cli.Outbox
+
 	State []delivery.State `default:"pending,dead" enum:"pending,dead" help:"States to list: pending, dead."`
 }
 
-// Run prints a table, the latest message first.
-func (o outboxListCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
+// Run lists the messages of the server, or else of the database on this host.
+func (o outboxListCommand) Run(
+	ctx context.Context, sh *cli.Shell, line *kong.Context, roster *opener, c *config.Config, env environment,
+) error {
+	remote, err := isRemote(o.Outbox, sh, line)
+	if err != nil {
+		return err
+	}
+	if !remote && o.Output != "table" {
+		return cli.Usage("--output is for a server: of the database on this host there is a table only")
+	}
+	if remote {
+		state := ""
+		if len(o.State) == 1 {
+			state = string(o.State[0])
+		}
+		return o.Outbox.List(ctx, sh, state)
+	}
+	svc, err := roster.service(ctx, c)
+	if err != nil {
+		return err
+	}
+	return o.local(ctx, svc, env)
+}
+
+// local prints a table, the latest message first.
+func (o outboxListCommand) local(ctx context.Context, svc *service.Service, env environment) error {
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tTO\tTOPIC\tUSER\tSTATE\tATTEMPTS\tCREATED\tDUE\tLAST ERROR")
 	filter := delivery.Filter{States: o.State}
@@ -48,12 +95,32 @@ func (o outboxListCommand) Run(ctx context.Context, svc *service.Service, env en
 }
 
 type outboxRetryCommand struct {
+	cli.Outbox
+
 	ID []int64 `arg:"" help:"The ids of the messages, as list shows them."`
 }
 
-// Run queues the messages again; a running service sends them. It stops at the first
+// Run queues the messages of the server again, or else those of the database on this host.
+func (o outboxRetryCommand) Run(
+	ctx context.Context, sh *cli.Shell, line *kong.Context, roster *opener, c *config.Config, env environment,
+) error {
+	remote, err := isRemote(o.Outbox, sh, line)
+	if err != nil {
+		return err
+	}
+	if remote {
+		return o.Outbox.Retry(ctx, sh, o.ID)
+	}
+	svc, err := roster.service(ctx, c)
+	if err != nil {
+		return err
+	}
+	return o.local(ctx, svc, env)
+}
+
+// local queues the messages again; a running service sends them. It stops at the first
 // message that it cannot queue.
-func (o outboxRetryCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
+func (o outboxRetryCommand) local(ctx context.Context, svc *service.Service, env environment) error {
 	for _, id := range o.ID {
 		if _, err := svc.RetryMessage(ctx, identity.CommandLine(), id); err != nil {
 			return fmt.Errorf("message %d: %w", id, err)
@@ -61,4 +128,11 @@ func (o outboxRetryCommand) Run(ctx context.Context, svc *service.Service, env e
 		fmt.Fprintf(env.stdout, "Message %d is queued again.\n", id)
 	}
 	return nil
+}
+
+type outboxCountsCommand struct{ cli.Outbox }
+
+// Run shows how many messages the server has.
+func (o outboxCountsCommand) Run(ctx context.Context, sh *cli.Shell) error {
+	return o.Counts(ctx, sh)
 }

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
 
-	"golang.org/x/term"
-
+	"github.com/rosterhq/roster/internal/cli"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/service"
 )
@@ -30,8 +25,10 @@ type userCreateCommand struct {
 }
 
 // Run creates the user.
-func (u userCreateCommand) Run(ctx context.Context, svc *service.Service, env environment) error {
-	text, err := readPassword(env)
+func (u userCreateCommand) Run(
+	ctx context.Context, svc *service.Service, terminal *cli.Terminal, env environment,
+) error {
+	text, err := terminal.NewPassword(ctx)
 	if err != nil {
 		return err
 	}
@@ -51,32 +48,4 @@ func (u userCreateCommand) Run(ctx context.Context, svc *service.Service, env en
 	}
 	fmt.Fprintf(env.stdout, "User %d (%s) is created.\n", user.ID, user.Email)
 	return nil
-}
-
-// readPassword reads the first line of standard input or, on a terminal, asks for
-// the password twice. It fails when the two differ.
-func readPassword(env environment) (string, error) {
-	descriptor := int(env.stdin.Fd())
-	if !term.IsTerminal(descriptor) {
-		line, err := bufio.NewReader(env.stdin).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("reading the password: %w", err)
-		}
-		return strings.TrimRight(line, "\r\n"), nil
-	}
-	ask := func(prompt string) (string, error) {
-		fmt.Fprint(env.stderr, prompt)
-		password, err := term.ReadPassword(descriptor)
-		fmt.Fprintln(env.stderr)
-		return string(password), err
-	}
-	first, err := ask("Password: ")
-	if err != nil {
-		return "", err
-	}
-	second, err := ask("Once more: ")
-	if err == nil && first != second {
-		err = errors.New("the two passwords differ")
-	}
-	return first, err
 }

@@ -91,9 +91,16 @@ func nearest(settings map[string]bool, name string) string {
 	return best
 }
 
+// Variables that name the server which commands such as roster users speak to. They are no flags: a token in arguments
+// is in the list of processes and in the history of the shell.
+const (
+	ServerURL   = "ROSTER_URL"
+	ServerToken = "ROSTER_TOKEN"
+)
+
 // variables returns the environment variables of all settings, with true for the secrets.
 func variables() map[string]bool {
-	names := map[string]bool{}
+	names := map[string]bool{ServerURL: false, ServerToken: true}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
 		_, secret := field.Tag.Lookup("secret")
 		names[field.Tag.Get("env")] = secret

@@ -9,8 +9,9 @@ func TestCheckName(t *testing.T) {
 	t.Parallel()
 	for variable, want := range map[string]string{
 		"ROSTER_ADDR=:8080": "", "PATH=/bin": "", "PORT=80": "", "ROSTER_SECRET_KEY_FILE=/x": "", "MY_FILE=/x": "",
-		"DATABASE_URL_FILE=/x": "", "ROSTERS=1": "",
-		"ROSTER_ADR=:80": "ROSTER_ADDR", "ROSTER_PUBLIC_URI=x": "ROSTER_PUBLIC_URL", "ROSTER_=": "ROSTER_ADDR",
+		"DATABASE_URL_FILE=/x": "", "ROSTERS=1": "", "ROSTER_URL=x": "", "ROSTER_TOKEN=x": "", "ROSTER_TOKEN_FILE=x": "",
+		"ROSTER_TOKN=x": "did you mean ROSTER_TOKEN", "ROSTER_URL_FILE=x": "cannot be read from a file",
+		"ROSTER_ADR=:80": "ROSTER_ADDR", "ROSTER_PUBLIC_URI=x": "ROSTER_PUBLIC_URL", "ROSTER_=": "ROSTER_URL",
 		"ROSTER_SECRET_KEY_FIEL=/x": "ROSTER_SECRET_KEY_FILE",
 		"ROSTER_ADMIN_EMAIL_FILE=x": "ROSTER_ADMIN_EMAIL cannot be read from a file",
 		"PORT_FILE=x":               "PORT cannot be read from a file",
