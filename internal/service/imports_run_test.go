@@ -26,7 +26,7 @@ func atFirstRows(t *testing.T, s *apitest.Server, fn func()) {
 }
 
 // manyRows is more than any engine applies in one transaction.
-const manyRows = 700
+const manyRows = 600
 
 // addMany plans and starts an import of many rows.
 func addMany(s *apitest.Server, more changes, options ...apitest.Option) string {
@@ -70,7 +70,7 @@ func TestImportShutdown(t *testing.T) {
 		if _, err := s.Service.WorkOnJob(ctx, func(identity.Job, identity.JobItem) { cancel() }); err != nil {
 			t.Error(err)
 		}
-		if got := jobState(s, path); !strings.HasPrefix(got, "running total=700 done=") || got == "running total=700 done=700" {
+		if got := jobState(s, path); !strings.HasPrefix(got, "running total=600 done=") || got == "running total=600 done=600" {
 			t.Error(got)
 		}
 		s.RunJobs()
@@ -116,7 +116,7 @@ func TestImportRightsLost(t *testing.T) {
 		atFirstRows(t, s, func() { may("users.update") })
 		s.RunJobs()
 		stopped := jobState(s, path, as)
-		if !strings.HasPrefix(stopped, "stopped by permission_denied total=700 done=") {
+		if !strings.HasPrefix(stopped, "stopped by permission_denied total=600 done=") {
 			t.Error(stopped)
 		}
 		if n := apitest.CountRows(t, engine, url, "users", "email LIKE 'second-%'"); n == 0 || n == manyRows {

@@ -227,7 +227,7 @@ var postgresEngine = engine{
 		// is not exported, so its text is compared.
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
-	importBatch: 512,
+	importBatch: 256,
 	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
 	first:       "= ANY (ARRAY(%s))",
 	texts:       "SELECT json_array_elements_text($%d::text::json)",

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,11 +18,7 @@ import (
 func (t *Tx) Emit(ctx context.Context, events ...identity.Event) error {
 	rows := make([][]any, len(events))
 	for i, e := range events {
-		changes := make(map[string]map[string]any, len(e.Changes))
-		for field, change := range e.Changes {
-			changes[field] = map[string]any{"old": change.Old, "new": change.New}
-		}
-		text, err := json.Marshal(changes)
+		text, err := changesText(e.Changes)
 		if err != nil {
 			return fmt.Errorf("event %s: %w", e.Type, err)
 		}
@@ -28,11 +26,33 @@ func (t *Tx) Emit(ctx context.Context, events ...identity.Event) error {
 			e.Type,
 			timestamp{e.Time},
 			e.Actor.Name, e.Actor.TokenID, e.Actor.UserID, e.SourceText(), e.Actor.RequestID,
-			e.Actor.ClientRequestID, e.Type.SubjectType(), e.SubjectID, e.TokenUserID(), string(text), e.Reason,
+			e.Actor.ClientRequestID, e.Type.SubjectType(), e.SubjectID, e.TokenUserID(), text, e.Reason,
 		}
 	}
 	return t.insertAll(ctx, "events (type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, "+
 		"client_request_id, subject_type, subject_id, person_id, changes, reason)", rows)
+}
+
+// changesText returns changes as JSON: {field: {new, old}}.
+func changesText(changes identity.Changes) (string, error) {
+	text := []byte{'{'}
+	for i, field := range slices.Sorted(maps.Keys(changes)) {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(strconv.AppendQuote(text, field), `:{"new":`...) // a name of ours: quoted alike in Go and JSON
+		for _, value := range []struct {
+			of    any
+			after string
+		}{{changes[field].New, `,"old":`}, {changes[field].Old, `}`}} {
+			encoded, err := json.Marshal(value.of)
+			if err != nil {
+				return "", err
+			}
+			text = append(append(text, encoded...), value.after...)
+		}
+	}
+	return string(append(text, '}')), nil
 }
 
 // CountRefusal adds one to the event of an equal refusal within the period: of the same
