@@ -83,8 +83,10 @@ var fieldsByType sync.Map
 
 // fieldsOf returns the fields of a struct and of the structs embedded in it.
 func fieldsOf(of reflect.Type) []reflect.StructField {
-	if fields, found := fieldsByType.Load(of); found {
-		return fields.([]reflect.StructField) //nolint:forcetypeassert // nothing else is stored
+	if known, found := fieldsByType.Load(of); found {
+		if fields, ok := known.([]reflect.StructField); ok {
+			return fields
+		}
 	}
 	fields := slices.DeleteFunc(reflect.VisibleFields(of), func(f reflect.StructField) bool { return f.Anonymous })
 	fieldsByType.Store(of, fields)

@@ -9,9 +9,6 @@ import (
 	"github.com/rosterhq/roster/internal/api/apitest"
 )
 
-// bcryptHash is the hash of apitest.Password.
-const importedHash = "$2a$04$0000000000000000000000000000000000000000000000000000u"
-
 // addRows adds rows to an import and returns what is planned so far.
 func addRows(s *apitest.Server, path string, first int, rows []changes, options ...apitest.Option) string {
 	answer := s.Do(http.MethodPost, path+"/rows", changes{"first": first, "rows": rows}, options...).Want(http.StatusOK)
