@@ -166,6 +166,7 @@ func (a Actor) SeesEvent(e Event) Event {
 		hide = isOther(e.SubjectID)
 	case "token": // its allow-list can be that of its user, or of its creator
 		hide = isOther(e.TokenUserID()) || isOther(e.Actor.UserID) ||
+			e.Actor.UserID == 0 && e.Actor.TokenID != 0 || // a token hands on the list that it has from its creator
 			e.Type == TokenRevoked // which does not tell who has created it
 	case "webhook": // the path of a URL can be a secret
 		hide = true

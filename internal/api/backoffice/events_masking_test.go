@@ -134,3 +134,30 @@ func TestRevokedTokenTellsNothingOfItsCreator(t *testing.T) {
 		}
 	})
 }
+
+// TestTokenOfATokenTellsNothingOfTheFirstCreator checks the event of a token that a token has created: both have the
+// addresses of the user who created the first one.
+func TestTokenOfATokenTellsNothingOfTheFirstCreator(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		const home = "203.0.113.77"
+		from := apitest.From(home)
+		s.CreateUser("mary@website.com", changes{"groups": []int{1}, "ipWhitelist": []string{home}})
+		create := func(by apitest.Option, permissions ...string) apitest.Option {
+			answer := s.Do(http.MethodPost, apitest.TokensPath, changes{"name": "x", "permissions": append([]string{}, permissions...)},
+				by, from)
+			var created struct{ Token string }
+			answer.Want(http.StatusCreated).Decode(&created)
+			return apitest.As(created.Token)
+		}
+		first := create(apitest.As(s.SignIn("mary@website.com", from)), "tokens.manage", "audit.view")
+		create(first)
+		john := apitest.As(s.CreateToken(0, []string{"audit.view"}, changes{"canViewMaskedData": false}))
+		for _, reader := range [][]apitest.Option{{john}, {first, from}} {
+			answer := s.Do(http.MethodGet, apitest.EventsPath+"?filter[type]=TOKEN_CREATED", nil, reader...).Want(http.StatusOK)
+			if text := string(answer.Body); strings.Contains(text, `"`+home+`"]`) || !strings.Contains(text, "***") {
+				t.Error(text)
+			}
+		}
+	})
+}
