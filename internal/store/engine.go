@@ -57,6 +57,10 @@ type engine struct {
 	// isPoisoned reports that a connection of the pool cannot be used any more.
 	isPoisoned func(error) bool
 
+	// foldCounts is a statement that makes one row of the rows that a block of user_counts has,
+	// but leaves out those that a writer holds; "" where a block has one row anyway.
+	foldCounts string
+
 	// beyondASCII is the condition that the key of an address has characters beyond
 	// ASCII. The index users_email_beyond_ascii has the same condition.
 	beyondASCII string
@@ -227,6 +231,11 @@ var postgresEngine = engine{
 		// is not exported, so its text is compared.
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
+	foldCounts: `WITH many AS (SELECT group_id, block FROM user_counts GROUP BY 1, 2 HAVING count(*) > 1),
+		free AS (SELECT c.ctid FROM user_counts AS c JOIN many USING (group_id, block) FOR UPDATE OF c SKIP LOCKED),
+		folded AS (DELETE FROM user_counts WHERE ctid = ANY (ARRAY(SELECT ctid FROM free)) RETURNING *)
+		INSERT INTO user_counts SELECT group_id, block, sum(users), sum(active), sum(tfa), sum(active_tfa)
+		FROM folded GROUP BY 1, 2`,
 	importBatch: 256,
 	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
 	first:       "= ANY (ARRAY(%s))",

@@ -20,8 +20,8 @@ const (
 )
 
 var (
-	selectUser        = "SELECT " + columnNames(userColumns) + ", " + selectGroups + " FROM users WHERE id = $1"
-	selectUserByEmail = "SELECT " + columnNames(userColumns) + ", " + selectGroups +
+	selectUser        = "SELECT " + selectColumns(userColumns) + ", " + selectGroups + " FROM users WHERE id = $1"
+	selectUserByEmail = "SELECT " + selectColumns(userColumns) + ", " + selectGroups +
 		", password_hash FROM users WHERE email_folded = $1"
 	insertUsers = "INSERT INTO users (" + columnNames(insertColumns) + ") VALUES "
 	insertUser  = insertUsers + valueList(1, len(insertColumns)) + " RETURNING id"
