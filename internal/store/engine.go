@@ -86,7 +86,8 @@ type engine struct {
 	// contains returns the condition that one of the columns contains a text, and the
 	// arguments for its placeholders, which start at $n. With indexed the trigram index
 	// finds the rows; without it the condition keeps the planner from using that index.
-	contains func(columns []string, n int, text string, indexed bool) (condition string, args []any)
+	// id names the id of the row.
+	contains func(id string, columns []string, n int, text string, indexed bool) (condition string, args []any)
 }
 
 func openPools(databaseURL string, options Options) (read, write *pool, err error) {
@@ -250,17 +251,18 @@ var postgresEngine = engine{
 	first:   "= ANY (ARRAY(%s))",
 	texts:   "SELECT json_array_elements_text($%d::text::json)",
 	numbers: "SELECT json_array_elements_text($%d::text::json)::bigint AS value",
-	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
+	contains: func(_ string, columns []string, n int, text string, indexed bool) (string, []any) {
 		args := []any{likePattern(text)}
 		if indexed {
 			args = append(args, likePattern(trigrams(rarePart(text))...))
 		}
 		conditions := make([]string, len(columns))
 		for i, column := range columns {
-			// The index is on the bare column, so that it does not apply to an expression.
-			conditions[i] = fmt.Sprintf(`(%s || '') LIKE $%d ESCAPE '\'`, column, n)
+			// The index is on the bare column, so that it does not apply to an expression. There is no
+			// ESCAPE '\', which is the default: with it a prepared statement converts the pattern for each row.
+			conditions[i] = fmt.Sprintf("(%s || '') LIKE $%d", column, n)
 			if indexed {
-				conditions[i] += fmt.Sprintf(` AND %s LIKE $%d ESCAPE '\'`, column, n+1)
+				conditions[i] += fmt.Sprintf(" AND %s LIKE $%d", column, n+1)
 			}
 		}
 		return "(" + strings.Join(conditions, " OR ") + ")", args
@@ -423,11 +425,11 @@ var sqliteEngine = engine{
 	first:        "IN (%s)",
 	texts:        "SELECT value FROM json_each($%d)",
 	numbers:      "SELECT value FROM json_each($%d)",
-	contains: func(columns []string, n int, text string, indexed bool) (string, []any) {
+	contains: func(id string, columns []string, n int, text string, indexed bool) (string, []any) {
 		if indexed {
 			part := rarePart(text)
 			match := fmt.Sprintf(`{%s} : "%s"`, strings.Join(columns, " "), strings.ReplaceAll(part, `"`, `""`))
-			found, args := fmt.Sprintf("id IN (SELECT rowid FROM users_search WHERE users_search MATCH $%d)", n), []any{match}
+			found, args := fmt.Sprintf("%s IN (SELECT rowid FROM users_search WHERE users_search MATCH $%d)", id, n), []any{match}
 			if part == text {
 				return found, args
 			}

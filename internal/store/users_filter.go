@@ -82,6 +82,8 @@ type userConditions struct {
 	reads []userTable // the columns that each of the texts reads
 	group int         // number of the placeholder of the group whose members match; 0 for any user
 
+	listed bool // see id
+
 	// search is the table whose index finds the rows of a text, a period, an address, ids or
 	// locked users; anyTable where there is nothing to search by. order is the order in which it
 	// finds them, if that is of one column.
@@ -103,6 +105,16 @@ const (
 	perRow members = false
 	forAll members = true
 )
+
+// id returns how to name the id where a list has to have it. Only the first list may be looked up in an
+// index: SQLite would look up each id of one list with each of another.
+func (c *userConditions) id() string {
+	if c.listed {
+		return "+id"
+	}
+	c.listed = true
+	return "id"
+}
 
 // over returns FROM and WHERE over a table. What that does not have is looked up row by row, after
 // all that it has.
@@ -154,17 +166,17 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *userConditi
 	c := &userConditions{}
 	e := r.pool.engine
 	if f.Name != "" {
-		c.addContains(e, identity.Fold(f.Name), indexed, "name_folded")
+		c.addContains(e, identity.Fold(f.Name), indexed, c.id(), "name_folded")
 	}
 	if f.Search != "" {
-		columns := []string{"name_folded", "email_folded", "phone"}
+		columns, id := []string{"name_folded", "email_folded", "phone"}, c.id()
 		if f.SearchNames {
 			columns = columns[:1]
 		}
-		c.addContains(e, identity.Fold(f.Search), indexed, columns...)
+		c.addContains(e, identity.Fold(f.Search), indexed, id, columns...)
 		if key := identity.EmailKey(f.Search); !f.SearchNames && key != identity.FoldASCII(f.Search) {
 			// Part of an address: email_folded has the domain in ASCII.
-			c.addContains(e, key, indexed, "email_folded")
+			c.addContains(e, key, indexed, id, "email_folded")
 			c.either()
 			c.reads = c.reads[:len(c.texts)]
 		}
@@ -174,7 +186,7 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *userConditi
 		c.searchIn(usersTable, indexed)
 	}
 	if f.IDs != nil {
-		c.addOn(anyTable, e.among("id", e.numbers), jsonArray(f.IDs))
+		c.addOn(anyTable, e.among(c.id(), e.numbers), jsonArray(f.IDs))
 		c.searchIn(usersTable, indexed)
 	}
 	if f.Active != nil {
@@ -192,7 +204,7 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *userConditi
 	if f.Locked != nil {
 		const locked = "SELECT user_id FROM throttles WHERE user_id <> 0 AND blocked_until > $%d ORDER BY blocked_until"
 		if *f.Locked {
-			c.addOn(anyTable, e.among("id", locked), timestamp{f.LockedAt})
+			c.addOn(anyTable, e.among(c.id(), locked), timestamp{f.LockedAt})
 			c.searchIn(usersTable, indexed)
 		} else {
 			c.addOn(anyTable, "id NOT IN ("+locked+")", timestamp{f.LockedAt})
@@ -225,10 +237,10 @@ func (c *userConditions) addPeriod(sort identity.UserSort, from, to time.Time, i
 	}
 }
 
-func (c *userConditions) addContains(e *engine, text string, indexed bool, columns ...string) {
+func (c *userConditions) addContains(e *engine, text string, indexed bool, id string, columns ...string) {
 	const trigram = 3
 	indexed = indexed && utf8.RuneCountInString(text) >= trigram
-	condition, args := e.contains(columns, len(c.args)+1, text, indexed)
+	condition, args := e.contains(id, columns, len(c.args)+1, text, indexed)
 	c.args = append(c.args, args...)
 	c.texts = append(c.texts, condition)
 	c.reads = append(c.reads, usersTable)
