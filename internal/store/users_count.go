@@ -150,7 +150,7 @@ func (n blockTotals) cheapest(q identity.UserQuery) (collect userTable, m member
 	case hasGroup && byGroup < walking && byGroup < collecting:
 		return membersTable, m
 	case hasFlags && collecting < walking:
-		return usersTable, m
+		return flags, m
 	}
 	return anyTable, m
 }

@@ -16,7 +16,7 @@ type userTable string
 
 const (
 	anyTable     userTable = ""      // all have the id
-	flags        userTable = "flags" // active and tfa, which users and signins have
+	flags        userTable = "flags" // active and tfa, which users and signins have, and an index alone of users
 	usersTable   userTable = "users"
 	signinsTable userTable = "signins"
 	membersTable userTable = "memberships" // those of one group
@@ -119,7 +119,7 @@ func (c *userConditions) id() string {
 // over returns FROM and WHERE over a table. What that does not have is looked up row by row, after
 // all that it has.
 func (c *userConditions) over(t userTable, m members) string {
-	from := string(t) + " AS u"
+	from := string(t.home()) + " AS u"
 	if t == membersTable {
 		from = fmt.Sprintf("(SELECT user_id AS id FROM memberships WHERE group_id = $%d) AS u", c.group)
 	}

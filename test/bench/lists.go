@@ -289,8 +289,12 @@ func (s *subject) measureMatrix(ctx context.Context, o options) error {
 				return err
 			}
 		}
+		begun := time.Now()
 		took, err := s.lists(ctx, l, connections, o.duration)
-		if err != nil {
+		if errors.Is(err, errRefused) {
+			progress("%s: %s: %v", s, l.name, err)
+			took = time.Since(begun)
+		} else if err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 		latest[l.name] = took
