@@ -93,10 +93,10 @@ func (t *Tx) UserAndCaller(ctx context.Context, id int64, caller identity.Actor,
 		return u, 0, grant, err
 	}
 	columns := append(slices.Clip(userColumns), groupsColumn)
-	query := "SELECT " + selectColumns(userColumns) + ", " + selectGroups + ", (SELECT coalesce(string_agg(permissions, ' '), '') " +
-		"FROM (SELECT permissions FROM groups WHERE id IN (SELECT group_id FROM memberships WHERE user_id = users.id) " +
-		"ORDER BY id" + t.lock(t.pool.engine.forShare) + ") AS held) AS held_permissions, caller.* " +
-		"FROM users, (" + grantQuery + ") AS caller WHERE users.id = $2"
+	query := "SELECT changed.*, caller.* FROM (SELECT " + selectColumns(userColumns) + ", " + selectGroups + ", " +
+		"(SELECT coalesce(string_agg(permissions, ' '), '') FROM (SELECT permissions FROM groups WHERE id IN " +
+		"(SELECT group_id FROM memberships WHERE user_id = users.id) ORDER BY id" + t.lock(t.pool.engine.forShare) +
+		") AS held) AS held_permissions FROM users WHERE id = $2) AS changed, (" + grantQuery + ") AS caller"
 	var row userRow
 	var held string
 	var callerRow grantRow
