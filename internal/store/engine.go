@@ -186,10 +186,10 @@ func withoutURL(err error) error {
 }
 
 var postgresEngine = engine{
-	dialect:  goose.DialectPostgres,
-	folder:   "migrations/postgres",
-	writable: "SELECT current_setting('transaction_read_only') = 'off'",
-	clock:    "SELECT clock_timestamp()",
+	dialect:     goose.DialectPostgres,
+	folder:      "migrations/postgres",
+	writable:    "SELECT current_setting('transaction_read_only') = 'off'",
+	clock:       "SELECT clock_timestamp()",
 	lockUser:    "SELECT id FROM users WHERE id = %d FOR NO KEY UPDATE",
 	withWrites:  true,
 	forUpdate:   " FOR NO KEY UPDATE", // foreign keys may still point to the row
