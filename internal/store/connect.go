@@ -68,7 +68,11 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, connectError{err}
 	}
-	return session{connection.(pqConn)}, nil //nolint:forcetypeassert // what lib/pq returns is all of this
+	whole, ok := connection.(pqConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("a connection of type %T", connection), connection.Close())
+	}
+	return session{whole}, nil
 }
 
 // pqConn has all methods of a connection of lib/pq that database/sql calls. It is its own transaction.

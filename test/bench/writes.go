@@ -168,7 +168,7 @@ func (s *subject) writes(o options, db *sql.DB) []*write {
 func insertUser(ctx context.Context, tx *sql.Tx, r *rand.Rand) error {
 	p := newPerson(int(r.Int64N(1<<50)), minUsers)
 	p.email = insertedName + p.email
-	values := append(p.row()[1:], p.groups[0])
+	values := slices.Concat(p.row()[1:], []any{p.groups[0]})
 	_, err := tx.ExecContext(ctx, `WITH added AS (INSERT INTO users (name, name_folded, email, email_folded, password_hash, phone,
 			active, tfa, allow_list, client_tags, can_view_masked_data, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id)
