@@ -131,7 +131,7 @@ func TestUserCountsStayExact(t *testing.T) {
 		var walking sync.WaitGroup
 		for i := range walkers {
 			walking.Go(func() {
-				r := rand.New(rand.NewPCG(14, uint64(i))) //nolint:gosec // the same walk on every run
+				r := rand.New(rand.NewPCG(14, uint64(i)))
 				for range steps {
 					err := inTx(func(tx *Tx) error {
 						if walkers > 1 { // most wait for each other in a circle, which takes a second to be found

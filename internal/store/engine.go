@@ -31,8 +31,10 @@ type engine struct {
 	writable string
 	// clock is a query that returns the database's time; "" if it runs on this host.
 	clock string
-	// afterBegin is the first statement of every transaction; "" for none.
-	afterBegin string
+	// lockUser is the format of the statement that locks the user with an id; "" for none.
+	lockUser string
+	// withWrites says that a WITH can have an INSERT.
+	withWrites bool
 
 	// Row locks at the end of a SELECT. SQLite has none and needs none: its
 	// write transactions run one at a time.
@@ -191,13 +193,12 @@ func withoutURL(err error) error {
 }
 
 var postgresEngine = engine{
-	dialect:  goose.DialectPostgres,
-	folder:   "migrations/postgres",
-	writable: "SELECT current_setting('transaction_read_only') = 'off'",
-	clock:    "SELECT clock_timestamp()",
-	// lib/pq begins with READ WRITE, which overrides an operator's setting that makes
-	// the database read-only by default.
-	afterBegin:  "SELECT set_config('transaction_read_only', current_setting('default_transaction_read_only'), true)",
+	dialect:     goose.DialectPostgres,
+	folder:      "migrations/postgres",
+	writable:    "SELECT current_setting('transaction_read_only') = 'off'",
+	clock:       "SELECT clock_timestamp()",
+	lockUser:    "SELECT id FROM users WHERE id = %d FOR NO KEY UPDATE",
+	withWrites:  true,
 	forUpdate:   " FOR NO KEY UPDATE", // foreign keys may still point to the row
 	forShare:    " FOR SHARE",
 	forDeletion: " FOR UPDATE",

@@ -44,6 +44,7 @@ type options struct {
 	svg         string
 	random      time.Duration
 	seed        uint64
+	writes      bool
 
 	roster string // path of the built program
 }
@@ -92,6 +93,9 @@ func run(ctx context.Context, args []string) (err error) {
 	if o.random > 0 {
 		return compareLists(ctx, o, dir)
 	}
+	if o.writes {
+		return measureWrites(ctx, o, dir)
+	}
 	printHead(o)
 	var bars []bar
 	var failed []error
@@ -129,6 +133,7 @@ func parseOptions(args []string) (o options, open bool, err error) {
 	flags.Uint64Var(&o.seed, "seed", 1, "`number` that the random lists follow from")
 	flags.StringVar(&o.database, "database", "",
 		"`URL` of a database that has the seeded users, for -lists and -random with one engine and one number of users")
+	flags.BoolVar(&o.writes, "writes", false, "only measure changes of users beside bare statements, on PostgreSQL")
 	flags.BoolVar(&open, openFlag, false, "serve DATABASE_URL without authentication, and measure nothing")
 	if err := flags.Parse(args); err != nil || open {
 		return o, open, err
@@ -202,7 +207,7 @@ func measureEngine(ctx context.Context, o options, engine, dir string) (bars []b
 		}
 		if i == 0 && engine == postgres {
 			progress("%s: counting round trips", s)
-			if trips, err = countRoundTrips(ctx, s, o); err != nil {
+			if trips, err = countRoundTrips(ctx, s, o, s.getOne); err != nil {
 				return nil, nil, err
 			}
 		}
