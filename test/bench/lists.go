@@ -34,38 +34,52 @@ type times map[string]time.Duration
 var errRefused = errors.New("status 503")
 
 // measureLists measures lists of users: former cliffs one request at a time, in databases of all sizes, and
-// all combinations of the simple filters with the orders against the first page, in the biggest one.
+// all combinations of the simple filters with the orders against the first page, in the last one.
 func measureLists(ctx context.Context, o options, dir string) error {
 	for _, engine := range o.engines {
-		grown := make([]times, len(o.users))
-		for i, users := range o.users {
-			s, err := newListed(ctx, o, engine, users, dir)
-			if err != nil {
-				return err
-			}
-			grown[i], err = s.measureCliffs(ctx)
-			if err == nil && i == len(o.users)-1 {
-				err = s.measureMatrix(ctx, o)
-			}
-			if err = cmp.Or(err, s.close()); err != nil {
-				return fmt.Errorf("%s: %w", s, err)
-			}
-		}
-		printCliffs(engine, o.users, grown)
-		if o.svg != "" && engine == postgres {
-			if err := os.WriteFile(o.svg, growth(o.users, grown), 0o600); err != nil {
-				return err
-			}
+		if err := measureListsOf(ctx, o, engine, dir); err != nil {
+			return fmt.Errorf("%s: %w", engine, err)
 		}
 	}
 	return nil
+}
+
+func measureListsOf(ctx context.Context, o options, engine, dir string) (err error) {
+	grown := make([]times, len(o.users))
+	var s *subject
+	defer func() {
+		if s != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	for i, users := range o.users {
+		if s != nil {
+			if err := s.close(); err != nil {
+				return err
+			}
+		}
+		if s, err = newListed(ctx, o, engine, users, dir); err != nil {
+			return err
+		}
+		if grown[i], err = s.measureCliffs(ctx); err != nil {
+			return err
+		}
+	}
+	printCliffs(engine, o.users, grown)
+	if o.svg != "" {
+		if err := os.WriteFile(o.svg, growth(o.users, grown), 0o600); err != nil {
+			return err
+		}
+	}
+	return s.measureMatrix(ctx, o)
 }
 
 // newListed returns a subject with the normal server alone. Its token is that of the administrator, so that it has
 // no users but the seeded ones.
 func newListed(ctx context.Context, o options, engine string, users int, dir string) (s *subject, err error) {
 	if o.database != "" {
-		s = &subject{engine: engine, users: users, databaseURL: o.database, drop: func() {}}
+		existing := strings.ReplaceAll(o.database, "USERS", strconv.Itoa(users))
+		s = &subject{engine: engine, users: users, databaseURL: existing, drop: func() {}}
 	} else if s, err = newSubject(ctx, engine, users, dir); err != nil {
 		return nil, err
 	}

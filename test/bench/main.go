@@ -132,7 +132,7 @@ func parseOptions(args []string) (o options, open bool, err error) {
 		"only compare random lists with a plain model, for this `time` per engine, at the first number of users")
 	flags.Uint64Var(&o.seed, "seed", 1, "`number` that the random lists follow from")
 	flags.StringVar(&o.database, "database", "",
-		"`URL` of a database that has the seeded users, for -lists and -random with one engine and one number of users")
+		"`URL` of a database that has the seeded users, for -lists and -random with one engine; USERS is their number")
 	flags.BoolVar(&o.writes, "writes", false, "only measure changes of users beside bare statements, on PostgreSQL")
 	flags.BoolVar(&open, openFlag, false, "serve DATABASE_URL without authentication, and measure nothing")
 	if err := flags.Parse(args); err != nil || open {
