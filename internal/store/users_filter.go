@@ -97,8 +97,8 @@ func (c *userConditions) addOn(t userTable, format string, arg any) {
 	c.reads = append(c.reads, t)
 }
 
-// members says how the members of a group are found: in one look-up per row, or in the way that
-// costs least for all rows, which can be a hash of the group.
+// members says how the members of a group, and what is in another table, are found: in one look-up per row, or in
+// the way that costs least for all rows, which can be a hash.
 type members bool
 
 const (
@@ -143,8 +143,13 @@ func (c *userConditions) over(t userTable, m members) string {
 		}
 	}
 	for _, home := range []userTable{usersTable, signinsTable} {
-		if len(elsewhere[home]) > 0 {
-			texts = append(texts, home.lookUp(strings.Join(elsewhere[home], " AND ")))
+		condition := strings.Join(elsewhere[home], " AND ")
+		switch {
+		case condition == "":
+		case m == forAll:
+			texts = append(texts, "+u.id IN (SELECT id FROM "+string(home)+" WHERE "+condition+")")
+		default:
+			texts = append(texts, home.lookUp(condition))
 		}
 	}
 	where := conditions{texts: texts}
@@ -214,6 +219,9 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *userConditi
 	c.addPeriod(identity.SortByLastSignin, f.SigninAfter, f.SigninBefore, indexed)
 	return c
 }
+
+// searches reports whether an index finds the rows.
+func (c *userConditions) searches() bool { return c.search != anyTable }
 
 // searchIn makes t the table to search, unless there is one already.
 func (c *userConditions) searchIn(t userTable, indexed bool) {

@@ -34,8 +34,12 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 	if err != nil {
 		return identity.UserPage{}, err
 	}
-	const many, most = 0.05, 0.3 // measured on PostgreSQL 15
-	if broad := q.After != nil && q.After.Broad || q.NoTotal && share > many || share > most; !broad {
+	// A text that is too short for the index costs one pass to collect, and two to count and to walk.
+	broad := share > mostHave || share > manyHave && (q.NoTotal || !r.userConditions(q.Filter, true).searches())
+	if q.After != nil {
+		broad = q.After.Broad
+	}
+	if !broad {
 		page, complete, err := r.usersFound(ctx, q)
 		if complete || err != nil {
 			return page, err
@@ -47,7 +51,7 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 	}
 	var total int64
 	if q.After == nil && !q.NoTotal {
-		if total, err = r.countUsers(ctx, q.Filter, share < most); err != nil || total <= q.Offset {
+		if total, err = r.countUsers(ctx, q.Filter, share < mostHave); err != nil || total <= q.Offset {
 			return pageFrom(nil, false, q, total, true, err)
 		}
 	}
@@ -55,12 +59,16 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 	return pageFrom(rows, more, q, total, true, err)
 }
 
-// shareOf returns which share of the latest users has the text of a search, at the start of a list; 0 for
-// another one. Where many have it, to read the index for all of them takes longer than to do without.
+// The shares of users with a text from which on it is many or most of them. To read the index for all of these
+// takes longer than to walk the order, and to count without. Measured on PostgreSQL 15.
+const manyHave, mostHave = 0.05, 0.3
+
+// shareOf returns which share of the latest users has the texts of a filter; 0 where it has none, and for a page
+// after a cursor, which tells what the page before has found.
 func (r reader) shareOf(ctx context.Context, q identity.UserQuery) (float64, error) {
 	texts := identity.UserFilter{Name: q.Filter.Name, Search: q.Filter.Search, SearchNames: q.Filter.SearchNames}
 	isAddress := rarePart(texts.Search) != texts.Search // which few have
-	if q.After != nil || isAddress || r.userConditions(texts, true).search == anyTable {
+	if q.After != nil || isAddress || texts.Name == "" && texts.Search == "" {
 		return 0, nil
 	}
 	const sample = 100
@@ -82,28 +90,37 @@ func (r reader) whereUsers(q identity.UserQuery, indexed bool) (*userConditions,
 	return where, where.addAfter(*q.After)
 }
 
-// usersFound collects the matches of a search: total and page in one query. complete is false
-// where there is nothing to search by, where there are more than limits.broadMatches, or where
-// the offset leaves no row to tell the total.
+// usersFound collects the matches of a search, or of a text that is too short for the index and that few
+// have: total and page in one query. complete is false where there is nothing to look for, where there
+// are more than limits.broadMatches, or where the offset leaves no row to tell the total.
 func (r reader) usersFound(ctx context.Context, q identity.UserQuery,
 ) (page identity.UserPage, complete bool, err error) {
 	where, err := r.whereUsers(q, true)
-	if err != nil || where.search == anyTable {
+	if err != nil || !where.searches() && q.Filter.Name == "" && q.Filter.Search == "" {
 		return page, false, err
 	}
 	if q.NoTotal && q.After == nil && where.order != nil && *where.order == userOrders[q.Sort] {
 		return page, false, nil // the walk is the search
 	}
-	most := r.pool.limits.broadMatches
-	if q.After != nil { // the page before has not found more
-		most = 0
+	bound := r.pool.limits.broadMatches
+	if q.After != nil || !where.searches() { // the page before, or the sample, has not found more
+		bound = 0
 	}
-	rows, more, err := r.userRows(ctx, q, collectMatches(q, where, where.search, most))
+	rows, more, err := r.userRows(ctx, q, collectMatches(q, where, where.search.home(), bound))
 	var total int64
 	if len(rows) > 0 {
 		total = rows[0].matches
 	}
-	complete = most == 0 || total <= most && (len(rows) > 0 || q.Offset == 0)
+	switch isEmpty := len(rows) == 0; {
+	case q.After != nil:
+		complete = true
+	case isEmpty && q.NoTotal:
+		complete = bound == 0 || q.Offset <= bound
+	case isEmpty:
+		complete = q.Offset == 0
+	default:
+		complete = bound == 0 || total <= bound
+	}
 	if err != nil || !complete {
 		return page, false, err
 	}
