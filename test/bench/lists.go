@@ -295,7 +295,7 @@ func (s *subject) measureMatrix(ctx context.Context, o options) error {
 		return err
 	}
 	progress("%s: %d combinations", s, len(matrix))
-	all := append(matrix, s.texts()...)
+	all := slices.Concat(matrix, s.texts())
 	found, latest := make([]compared, 0, len(all)), map[string]time.Duration{}
 	for i, l := range all {
 		if i%10 == 0 {

@@ -170,9 +170,9 @@ func insertUser(ctx context.Context, tx *sql.Tx, r *rand.Rand) error {
 	p.email = insertedName + p.email
 	values := slices.Concat(p.row()[1:], []any{p.groups[0]})
 	_, err := tx.ExecContext(ctx, `WITH added AS (INSERT INTO users (name, name_folded, email, email_folded, password_hash, phone,
-			active, tfa, allow_list, client_tags, can_view_masked_data, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id)
-		INSERT INTO memberships (user_id, group_id) SELECT id, $13::bigint FROM added`, values...)
+			active, tfa, allow_list, client_tags, can_view_masked_data, created_at, last_signin_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id)
+		INSERT INTO memberships (user_id, group_id) SELECT id, $14::bigint FROM added`, values...)
 	return err
 }
 
