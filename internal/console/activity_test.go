@@ -122,7 +122,7 @@ func TestActivityIsBounded(t *testing.T) {
 		b := signedIn(t, s)
 		err := s.Store.InTx(t.Context(), func(tx *store.Tx) error {
 			for range 10_050 {
-				if err := tx.Emit(t.Context(), identity.Event{
+				if _, err := tx.Emit(t.Context(), identity.Event{
 					Type: identity.UserSynced, Time: s.Clock.Now(), SubjectID: 1, Actor: identity.CommandLine(),
 				}); err != nil {
 					return err

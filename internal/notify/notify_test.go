@@ -209,7 +209,11 @@ func TestWebhookRoundTrips(t *testing.T) {
 				{Type: identity.GroupCreated, SubjectID: 1},
 			} {
 				event.Time = noon
-				if err := notify.Webhooks(ctx, tx, event); err != nil {
+				webhooks, err := tx.Emit(ctx, event)
+				if err != nil {
+					return err
+				}
+				if err := notify.Webhooks(ctx, tx, webhooks, event); err != nil {
 					return err
 				}
 			}

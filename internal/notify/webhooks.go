@@ -25,19 +25,12 @@ type webhookOrder struct {
 	Connections json.RawMessage
 }
 
-// Webhooks puts events into the outbox, each once for each active webhook that has subscribed to
+// Webhooks puts events into the outbox, each once for each of the webhooks that has subscribed to
 // it. If an event has no user, it reads the user in the transaction.
-func Webhooks(ctx context.Context, tx *store.Tx, events ...identity.Event) error {
+func Webhooks(ctx context.Context, tx *store.Tx, webhooks []identity.Webhook, events ...identity.Event) error {
 	events = slices.DeleteFunc(slices.Clone(events), func(e identity.Event) bool {
 		return !slices.Contains(identity.WebhookEvents, e.Type)
 	})
-	if len(events) == 0 {
-		return nil
-	}
-	webhooks, err := tx.ActiveWebhooks(ctx)
-	if err != nil {
-		return err
-	}
 	var messages []delivery.Message
 	for _, event := range events {
 		var order webhookOrder
@@ -46,6 +39,7 @@ func Webhooks(ctx context.Context, tx *store.Tx, events ...identity.Event) error
 				continue
 			}
 			if order.User == nil {
+				var err error
 				if order, err = orderOf(ctx, tx, &event); err != nil {
 					return err
 				}

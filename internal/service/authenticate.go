@@ -76,21 +76,18 @@ func (s *Service) lockTouched(ctx context.Context, tx *store.Tx, actor identity.
 }
 
 // regrant is current, and also returns the grant that it has read; the zero Grant for the
-// command line. A caller without a credential, as a job has, is found by its session or token.
+// command line.
 func (s *Service) regrant(ctx context.Context, tx *store.Tx, actor identity.Actor,
 ) (identity.Actor, store.Grant, error) {
-	var grant store.Grant
-	var err error
-	switch {
-	case actor.Credential != "":
-		grant, err = tx.Grant(ctx, actor.Credential)
-	case actor.SessionID != 0:
-		grant, err = tx.SessionGrant(ctx, actor.SessionID)
-	case actor.TokenID != 0:
-		grant, err = tx.TokenGrant(ctx, actor.TokenID)
-	default: // the command line
+	if actor.Credential == "" && actor.SessionID == 0 && actor.TokenID == 0 { // the command line
 		return actor, store.Grant{}, nil
 	}
+	grant, err := tx.GrantOf(ctx, actor)
+	return s.regranted(actor, grant, err)
+}
+
+// regranted is regrant for a grant that is read, or the error of reading it.
+func (s *Service) regranted(actor identity.Actor, grant store.Grant, err error) (identity.Actor, store.Grant, error) {
 	now := s.now()
 	switch {
 	case identity.KindOf(err) == identity.NotFound, err == nil && !usable(grant, now):

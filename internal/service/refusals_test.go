@@ -170,8 +170,9 @@ func TestClientRequestID(t *testing.T) {
 			actor := identity.Anonymous(identity.Origin{Source: identity.Actor{}.Source, RequestID: "ours"})
 			actor.ClientRequestID = id
 			err := s.Store.InTx(t.Context(), func(tx *store.Tx) error {
-				return tx.Emit(t.Context(),
+				_, err := tx.Emit(t.Context(),
 					identity.Event{Type: identity.GroupCreated, Time: s.Clock.Now(), Actor: actor})
+				return err
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -92,8 +92,9 @@ func (s *Service) sealing(ctx context.Context) (*secret.Sealer, error) {
 // emit records events and queues them for the webhooks that subscribe to them. It is the last
 // step of the transaction of each operation. Nothing else records events.
 func emit(ctx context.Context, tx *store.Tx, events ...identity.Event) error {
-	if err := tx.Emit(ctx, events...); err != nil {
+	webhooks, err := tx.Emit(ctx, events...)
+	if err != nil {
 		return err
 	}
-	return notify.Webhooks(ctx, tx, events...)
+	return notify.Webhooks(ctx, tx, webhooks, events...)
 }

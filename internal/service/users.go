@@ -207,7 +207,7 @@ func (s *Service) UpdateUser(ctx context.Context, actor identity.Actor, id int64
 	}
 	now := s.now()
 	var after identity.User
-	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+	err = s.store.InTxOn(ctx, id, func(tx *store.Tx) error {
 		before, wanted, actor, err := s.checkUpdate(ctx, tx, actor, id, in, &password)
 		if err != nil {
 			return err
@@ -342,16 +342,33 @@ func mayTryUpdate(actor identity.Actor, id int64, in UserUpdate) error {
 func (s *Service) checkUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, in UserUpdate,
 	password *preparedPassword,
 ) (before, after identity.User, now identity.Actor, err error) {
-	if before, err = tx.UserForUpdate(ctx, id); err != nil {
-		return before, after, actor, err
-	}
-	if actor, err = s.current(ctx, tx, actor); err != nil {
+	before, held, actor, err := s.lockToUpdate(ctx, tx, actor, id, in)
+	if err != nil {
 		return before, after, actor, err
 	}
 	if after, err = changed(actor, before, in); err != nil {
 		return before, after, actor, err
 	}
-	return before, after, actor, mayUpdate(ctx, tx, actor, before, after, in, password)
+	return before, after, actor, mayUpdate(ctx, tx, actor, before, after, in, held, password)
+}
+
+// lockToUpdate locks a user and returns it and the caller as current does. A change that leaves the
+// groups and the administrators as they are, which nearly all do, reads both in one query, with the
+// permissions of the user's groups; for any other, held is nil.
+func (s *Service) lockToUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, id int64, in UserUpdate,
+) (user identity.User, held *identity.Permissions, now identity.Actor, err error) {
+	if in.Change.Groups == nil && in.Change.Active == nil {
+		user, permissions, grant, err := tx.UserAndCaller(ctx, id, actor)
+		if identity.KindOf(err) != identity.NotFound {
+			actor, _, err = s.regranted(actor, grant, err)
+			return user, &permissions, actor, err
+		}
+	}
+	if user, err = tx.UserForUpdate(ctx, id); err != nil {
+		return user, nil, actor, err
+	}
+	actor, err = s.current(ctx, tx, actor)
+	return user, nil, actor, err
 }
 
 // changed returns a user after a change. The errors are Precondition, and Invalid for the mask of
@@ -370,18 +387,21 @@ func changed(actor identity.Actor, before identity.User, in UserUpdate) (identit
 }
 
 // mayUpdate checks a change against the locked user and groups, for the caller as current
-// returns it.
+// returns it. held are the permissions of the user's groups, or nil where these are to be locked.
 func mayUpdate(ctx context.Context, tx *store.Tx, actor identity.Actor, before, after identity.User, in UserUpdate,
-	password *preparedPassword,
+	held *identity.Permissions, password *preparedPassword,
 ) error {
 	if err := mayTryUpdate(actor, before.ID, in); err != nil {
 		return err
 	}
-	permissions, err := lockGroups(ctx, tx, wantedGroups(after, in), before.Groups, losesAdministrator(before, after))
-	if err != nil {
-		return err
+	if held == nil {
+		permissions, err := lockGroups(ctx, tx, wantedGroups(after, in), before.Groups, losesAdministrator(before, after))
+		if err != nil {
+			return err
+		}
+		held = &permissions
 	}
-	if err := mayChange(actor, before, after, in, permissions); err != nil {
+	if err := mayChange(actor, before, after, in, *held); err != nil {
 		return err
 	}
 	if actor.Is(before.ID) && in.Change.Password != nil && password != nil {
@@ -469,7 +489,7 @@ func (s *Service) deleteUser(ctx context.Context, actor identity.Actor, id int64
 		return err
 	}
 	now := s.now()
-	return s.store.InTx(ctx, func(tx *store.Tx) error {
+	return s.store.InTxOn(ctx, id, func(tx *store.Tx) error {
 		user, err := tx.UserForUpdate(ctx, id)
 		if err != nil {
 			return err

@@ -112,9 +112,10 @@ func TestNothingPersonalAfterDeletion(t *testing.T) {
 		for _, actor := range []identity.Actor{{UserID: id, Name: "session"}, {}} {
 			actor.ClientRequestID = "a personal request"
 			err := s.Store.InTx(t.Context(), func(tx *store.Tx) error {
-				return tx.Emit(t.Context(), identity.Event{
+				_, err := tx.Emit(t.Context(), identity.Event{
 					Type: identity.UserSigninFailed, Time: s.Clock.Now(), Actor: actor, SubjectID: id,
 				})
+				return err
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -174,7 +175,9 @@ func TestDeletionKeepsItsOwnEvent(t *testing.T) {
 				Type: identity.UserDeleted, Time: s.Clock.Now(), SubjectID: id,
 				Changes: identity.Changes{"tokens": {New: 3}},
 			}
-			return errors.Join(tx.DeleteUser(t.Context(), id), tx.Emit(t.Context(), event))
+			deleteErr := tx.DeleteUser(t.Context(), id)
+			_, emitErr := tx.Emit(t.Context(), event)
+			return errors.Join(deleteErr, emitErr)
 		})
 		if err != nil {
 			t.Fatal(err)

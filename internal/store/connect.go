@@ -68,7 +68,42 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, connectError{err}
 	}
-	return connection, nil
+	whole, ok := connection.(pqConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("a connection of type %T", connection), connection.Close())
+	}
+	return session{whole}, nil
+}
+
+// pqConn has all methods of a connection of lib/pq that database/sql calls. It is its own transaction.
+type pqConn interface {
+	driver.Conn
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+	driver.Tx
+}
+
+// session begins a transaction with its locks in one round trip.
+type session struct{ pqConn }
+
+// locksKey is the key of the statements in a context that lock rows when a transaction begins.
+type locksKey struct{}
+
+// BeginTx begins a transaction. That of lib/pq is READ WRITE, which overrides an operator's
+// setting that makes the database read-only by default.
+func (s session) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
+	locks, _ := ctx.Value(locksKey{}).(string)
+	if _, err := s.ExecContext(ctx, "BEGIN; "+locks, nil); err != nil {
+		// After this a transaction with a lock that has failed is over; an error is that of a lost connection.
+		_, _ = s.ExecContext(context.WithoutCancel(ctx), "ROLLBACK", nil)
+		return nil, err
+	}
+	return s, nil
 }
 
 // Await waits until PostgreSQL takes connections, for the given time at most: containers

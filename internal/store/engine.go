@@ -30,8 +30,10 @@ type engine struct {
 	writable string
 	// clock is a query that returns the database's time; "" if it runs on this host.
 	clock string
-	// afterBegin is the first statement of every transaction; "" for none.
-	afterBegin string
+	// lockUser is the format of the statement that locks the user with an id; "" for none.
+	lockUser string
+	// withWrites says that a WITH can have an INSERT.
+	withWrites bool
 
 	// Row locks at the end of a SELECT. SQLite has none and needs none: its
 	// write transactions run one at a time.
@@ -56,6 +58,10 @@ type engine struct {
 	isStalePlan func(error) bool
 	// isPoisoned reports that a connection of the pool cannot be used any more.
 	isPoisoned func(error) bool
+
+	// foldCounts is a statement that makes one row of the rows that a block of user_counts has,
+	// but leaves out those that a writer holds; "" where a block has one row anyway.
+	foldCounts string
 
 	// beyondASCII is the condition that the key of an address has characters beyond
 	// ASCII. The index users_email_beyond_ascii has the same condition.
@@ -180,13 +186,12 @@ func withoutURL(err error) error {
 }
 
 var postgresEngine = engine{
-	dialect:  goose.DialectPostgres,
-	folder:   "migrations/postgres",
-	writable: "SELECT current_setting('transaction_read_only') = 'off'",
-	clock:    "SELECT clock_timestamp()",
-	// lib/pq begins with READ WRITE, which overrides an operator's setting that makes
-	// the database read-only by default.
-	afterBegin:  "SELECT set_config('transaction_read_only', current_setting('default_transaction_read_only'), true)",
+	dialect:     goose.DialectPostgres,
+	folder:      "migrations/postgres",
+	writable:    "SELECT current_setting('transaction_read_only') = 'off'",
+	clock:       "SELECT clock_timestamp()",
+	lockUser:    "SELECT id FROM users WHERE id = %d FOR NO KEY UPDATE",
+	withWrites:  true,
 	forUpdate:   " FOR NO KEY UPDATE", // foreign keys may still point to the row
 	forShare:    " FOR SHARE",
 	forDeletion: " FOR UPDATE",
@@ -227,6 +232,11 @@ var postgresEngine = engine{
 		// is not exported, so its text is compared.
 		return strings.Contains(err.Error(), "already a query being processed")
 	},
+	foldCounts: `WITH many AS (SELECT group_id, block FROM user_counts GROUP BY 1, 2 HAVING count(*) > 1),
+		free AS (SELECT c.ctid FROM user_counts AS c JOIN many USING (group_id, block) FOR UPDATE OF c SKIP LOCKED),
+		folded AS (DELETE FROM user_counts WHERE ctid = ANY (ARRAY(SELECT ctid FROM free)) RETURNING *)
+		INSERT INTO user_counts SELECT group_id, block, sum(users), sum(active), sum(tfa), sum(active_tfa)
+		FROM folded GROUP BY 1, 2`,
 	importBatch: 256,
 	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
 	first:       "= ANY (ARRAY(%s))",

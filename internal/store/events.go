@@ -14,13 +14,14 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// Emit inserts events. Call it in the transaction of the changes that they report.
-func (t *Tx) Emit(ctx context.Context, events ...identity.Event) error {
+// Emit inserts events and returns the webhooks that are active. Call it in the transaction of the
+// changes that they report.
+func (t *Tx) Emit(ctx context.Context, events ...identity.Event) ([]identity.Webhook, error) {
 	rows := make([][]any, len(events))
 	for i, e := range events {
 		text, err := changesText(e.Changes)
 		if err != nil {
-			return fmt.Errorf("event %s: %w", e.Type, err)
+			return nil, fmt.Errorf("event %s: %w", e.Type, err)
 		}
 		rows[i] = []any{
 			e.Type,
@@ -29,8 +30,18 @@ func (t *Tx) Emit(ctx context.Context, events ...identity.Event) error {
 			e.Actor.ClientRequestID, e.Type.SubjectType(), e.SubjectID, e.TokenUserID(), text, e.Reason,
 		}
 	}
-	return t.insertAll(ctx, "events (type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, "+
-		"client_request_id, subject_type, subject_id, person_id, changes, reason)", rows)
+	const into = "events (type, happened_at, actor_name, actor_token_id, actor_user_id, source, request_id, " +
+		"client_request_id, subject_type, subject_id, person_id, changes, reason)"
+	if len(events) == 1 && t.pool.engine.withWrites && !t.peeks {
+		var found []webhookRow
+		err := t.all(ctx, &found, "WITH emitted AS (INSERT INTO "+into+" VALUES "+valueList(1, len(rows[0]))+") "+
+			selectActiveWebhooks, rows[0]...)
+		return webhooksFrom(found), err
+	}
+	if err := t.insertAll(ctx, into, rows); err != nil {
+		return nil, err
+	}
+	return t.activeWebhooks(ctx)
 }
 
 // changesText returns changes as JSON: {field: {new, old}}.

@@ -49,7 +49,7 @@ func TestEventPages(t *testing.T) {
 		s.LowerLimits(200, 300, 8<<20)
 		err := s.InTx(t.Context(), func(tx *store.Tx) error {
 			for _, e := range all {
-				if err := tx.Emit(t.Context(), e); err != nil {
+				if _, err := tx.Emit(t.Context(), e); err != nil {
 					return err
 				}
 			}

@@ -48,7 +48,7 @@ func TestPagesAreBounded(t *testing.T) {
 				_, webhookErr := tx.InsertWebhook(t.Context(), webhook)
 				recordErr := tx.InsertRecord(t.Context(), user, record("tags", i))
 				change := identity.Changes{"name": {Old: long}}
-				eventErr := tx.Emit(t.Context(), identity.Event{Type: identity.UserUpdated, Time: noon, Changes: change})
+				_, eventErr := tx.Emit(t.Context(), identity.Event{Type: identity.UserUpdated, Time: noon, Changes: change})
 				if err := errors.Join(groupErr, tokenErr, webhookErr, recordErr, eventErr); err != nil {
 					return err
 				}

@@ -26,7 +26,7 @@ type limits struct {
 	// broadMatches is the number of matches of a search above which walking the order
 	// is cheaper than collecting and sorting all matches.
 	broadMatches int64
-	// countedUsers is the highest count of users by a filter of which user_blocks cannot tell it.
+	// countedUsers is the highest count of users by a filter of which user_counts cannot tell it.
 	countedUsers int64
 	// countedEvents is the highest total of a list of events: it costs the same however
 	// many events there are.

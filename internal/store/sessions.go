@@ -181,13 +181,14 @@ func (t *Tx) UseRefreshToken(ctx context.Context, id int64, now time.Time) error
 
 // SetLastSignin stores when a user has signed in. The version of the user stays.
 func (t *Tx) SetLastSignin(ctx context.Context, userID int64, now time.Time) error {
-	_, err := t.exec(ctx, "UPDATE users SET last_signin_at = $2 WHERE id = $1", userID, timestamp{now})
+	_, err := t.exec(ctx, "UPDATE signins SET last_signin_at = $2 WHERE id = $1", userID, timestamp{now})
 	return err
 }
 
 // Prune deletes what has expired: sessions with their tokens, challenges, links, counts
 // of attempts, answers kept for repetition, replaced secrets of webhooks, jobs that were not
-// started or have ended, and messages that were completed long ago.
+// started or have ended, and messages that were completed long ago. It also adds up the counts
+// of users that many writers have spread.
 func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 	const throttled = 24 * time.Hour // no window and no lock is longer
 	for _, expired := range []struct {
@@ -217,5 +218,9 @@ func (t *Tx) Prune(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	if t.pool.engine.foldCounts == "" {
+		return nil
+	}
+	_, err := t.exec(ctx, t.pool.engine.foldCounts)
+	return err
 }

@@ -54,7 +54,8 @@ type Store struct {
 type Tx struct {
 	reader
 
-	peeks   bool // see Peek
+	peeks   bool  // see Peek
+	locked  int64 // see InTxOn
 	effects effects
 }
 
@@ -120,8 +121,15 @@ const maxAttempts = 4
 // the database with its kind. Unavailable leaves open whether a commit that lost its
 // connection has succeeded.
 func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
+	const nobody = 0
+	return s.InTxOn(ctx, nobody, fn)
+}
+
+// InTxOn is InTx, and locks a user, if there is one with this id, in the round trip in which the
+// transaction begins.
+func (s *Store) InTxOn(ctx context.Context, userID int64, fn func(tx *Tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := s.inTx(ctx, fn)
+		err := s.inTx(ctx, userID, fn)
 		if err == nil || attempt == maxAttempts || !isRetryable(err) {
 			return err
 		}
@@ -141,24 +149,22 @@ func (s *Store) Peek(fn func(tx *Tx) error) error {
 	return fn(&Tx{reader: s.reader, peeks: true})
 }
 
-func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
+func (s *Store) inTx(ctx context.Context, userID int64, fn func(tx *Tx) error) error {
 	if s.write.isAway(ctx) {
 		return s.write.mapError(ctx, errAway)
 	}
-	sqlTx, err := s.write.db.BeginTxx(ctx, nil)
+	beginCtx := ctx
+	if userID != 0 && s.write.engine.lockUser != "" {
+		beginCtx = context.WithValue(ctx, locksKey{}, fmt.Sprintf(s.write.engine.lockUser, userID))
+	}
+	sqlTx, err := s.write.db.BeginTxx(beginCtx, nil)
 	if err != nil {
 		return s.write.mapError(ctx, err)
 	}
 	// After a commit this does nothing; after an error or a panic it rolls back.
 	defer func() { _ = sqlTx.Rollback() }()
 	var queries []string
-	tx := &Tx{reader: reader{pool: s.write, tx: sqlTx, queries: &queries}}
-	if s.write.engine.afterBegin != "" {
-		var ignored string
-		if err := tx.get(ctx, &ignored, s.write.engine.afterBegin); err != nil {
-			return err
-		}
-	}
+	tx := &Tx{reader: reader{pool: s.write, tx: sqlTx, queries: &queries}, locked: userID}
 	if err := fn(tx); err != nil {
 		return err
 	}

@@ -86,7 +86,34 @@ const (
 		coalesce(sessions.idle_seconds, 0) AS session_idle`
 	grantJoins    = " LEFT JOIN users ON users.id = tokens.user_id LEFT JOIN sessions ON sessions.id = tokens.session_id"
 	grantByDigest = "SELECT " + grantColumns + " FROM tokens" + grantJoins + " WHERE tokens.digest = $1"
+	grantByToken  = "SELECT " + grantColumns + " FROM tokens" + grantJoins +
+		" WHERE tokens.id = $1 AND tokens.session_id IS NULL"
+	grantBySession = "SELECT " + grantColumns + ` FROM (SELECT 0 AS id, 'session' AS name, user_id, id AS session_id,
+			'*' AS permissions, true AS can_view_masked_data, '' AS allow_list, created_at, expires_at, last_used_at,
+			0 AS created_by_user, 0 AS created_by_token FROM sessions) AS tokens` + grantJoins +
+		" WHERE tokens.session_id = $1"
 )
+
+// grantOf returns the query for the grant of a caller with its argument, or "" for the command
+// line. A caller without a credential, as a job has, is found by its session or token. The Token of
+// a session lasts as long as the session and has no id.
+func grantOf(caller identity.Actor) (query string, arg any) {
+	switch {
+	case caller.Credential != "":
+		return grantByDigest, caller.Credential
+	case caller.SessionID != 0:
+		return grantBySession, caller.SessionID
+	case caller.TokenID != 0:
+		return grantByToken, caller.TokenID
+	}
+	return "", nil
+}
+
+// GrantOf returns the current grant of a caller who is not the command line. None is NotFound.
+func (r reader) GrantOf(ctx context.Context, caller identity.Actor) (Grant, error) {
+	query, arg := grantOf(caller)
+	return r.grant(ctx, query, arg)
+}
 
 // Grant returns a token by its digest, with its user's current rights, in one query. No
 // such token is NotFound.
@@ -94,36 +121,9 @@ func (r reader) Grant(ctx context.Context, digest string) (Grant, error) {
 	return r.grant(ctx, grantByDigest, digest)
 }
 
-// TokenGrant is Grant for the service token with an id.
-func (r reader) TokenGrant(ctx context.Context, id int64) (Grant, error) {
-	return r.grant(ctx, "SELECT "+grantColumns+" FROM tokens"+grantJoins+
-		" WHERE tokens.id = $1 AND tokens.session_id IS NULL", id)
-}
-
-// SessionGrant is Grant for a session, whatever access token it has at the moment. The Token
-// lasts as long as the session and has no id.
-func (r reader) SessionGrant(ctx context.Context, id int64) (Grant, error) {
-	const row = `(SELECT 0 AS id, 'session' AS name, user_id, id AS session_id, '*' AS permissions,
-			true AS can_view_masked_data, '' AS allow_list, created_at, expires_at, last_used_at,
-			0 AS created_by_user, 0 AS created_by_token FROM sessions) AS tokens`
-	return r.grant(ctx, "SELECT "+grantColumns+" FROM "+row+grantJoins+" WHERE tokens.session_id = $1", id)
-}
-
 // grant reads the grant that a query selects.
 func (r reader) grant(ctx context.Context, query string, arg any) (Grant, error) {
-	var row struct {
-		tokenRow
-
-		UserActive            bool   `db:"user_active"`
-		UserCanViewMaskedData bool   `db:"user_can_view_masked_data"`
-		UserAllowList         string `db:"user_allow_list"`
-		UserPermissions       string `db:"user_permissions"`
-		UserMustEnrol         bool   `db:"user_must_enrol"`
-
-		SessionFreshUntil timestamp `db:"session_fresh_until"`
-		SessionCreatedAt  timestamp `db:"session_created_at"`
-		SessionIdle       int64     `db:"session_idle"`
-	}
+	var row grantRow
 	err := r.get(ctx, &row, query, arg)
 	if err != nil {
 		if isNoRows(err) {
@@ -131,19 +131,47 @@ func (r reader) grant(ctx context.Context, query string, arg any) (Grant, error)
 		}
 		return Grant{}, fmt.Errorf("find token: %w", err)
 	}
-	token, err := row.token()
+	return row.grant()
+}
+
+// grantRow is a row of grantColumns.
+type grantRow struct {
+	tokenRow
+
+	UserActive            bool   `db:"user_active"`
+	UserCanViewMaskedData bool   `db:"user_can_view_masked_data"`
+	UserAllowList         string `db:"user_allow_list"`
+	UserPermissions       string `db:"user_permissions"`
+	UserMustEnrol         bool   `db:"user_must_enrol"`
+
+	SessionFreshUntil timestamp `db:"session_fresh_until"`
+	SessionCreatedAt  timestamp `db:"session_created_at"`
+	SessionIdle       int64     `db:"session_idle"`
+}
+
+// targets returns the pointers that grantColumns are scanned into.
+func (r *grantRow) targets() []any {
+	return []any{
+		&r.ID, &r.Name, &r.UserID, &r.SessionID, &r.Permissions, &r.CanViewMaskedData, &r.AllowList, &r.CreatedAt,
+		&r.ExpiresAt, &r.LastUsedAt, &r.CreatedByUser, &r.CreatedByToken, &r.UserActive, &r.UserCanViewMaskedData,
+		&r.UserAllowList, &r.UserPermissions, &r.UserMustEnrol, &r.SessionFreshUntil, &r.SessionCreatedAt, &r.SessionIdle,
+	}
+}
+
+func (r *grantRow) grant() (Grant, error) {
+	token, err := r.token()
 	if err != nil {
 		return Grant{}, err
 	}
-	allowList, err := identity.AllowListFrom(row.UserAllowList)
+	allowList, err := identity.AllowListFrom(r.UserAllowList)
 	if err != nil {
-		return Grant{}, fmt.Errorf("user %d: allow-list: %w", row.UserID, err)
+		return Grant{}, fmt.Errorf("user %d: allow-list: %w", r.UserID, err)
 	}
 	return Grant{
-		Token: token, UserActive: row.UserActive, UserCanViewMaskedData: row.UserCanViewMaskedData,
-		UserAllowList: allowList, UserPermissions: identity.PermissionsFrom(row.UserPermissions),
-		UserMustEnrol: row.UserMustEnrol, SessionFreshUntil: row.SessionFreshUntil.Time,
-		SessionCreatedAt: row.SessionCreatedAt.Time, SessionIdle: time.Duration(row.SessionIdle) * time.Second,
+		Token: token, UserActive: r.UserActive, UserCanViewMaskedData: r.UserCanViewMaskedData,
+		UserAllowList: allowList, UserPermissions: identity.PermissionsFrom(r.UserPermissions),
+		UserMustEnrol: r.UserMustEnrol, SessionFreshUntil: r.SessionFreshUntil.Time,
+		SessionCreatedAt: r.SessionCreatedAt.Time, SessionIdle: time.Duration(r.SessionIdle) * time.Second,
 	}, nil
 }
 

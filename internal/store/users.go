@@ -20,8 +20,8 @@ const (
 )
 
 var (
-	selectUser        = "SELECT " + columnNames(userColumns) + ", " + selectGroups + " FROM users WHERE id = $1"
-	selectUserByEmail = "SELECT " + columnNames(userColumns) + ", " + selectGroups +
+	selectUser        = "SELECT " + selectColumns(userColumns) + ", " + selectGroups + " FROM users WHERE id = $1"
+	selectUserByEmail = "SELECT " + selectColumns(userColumns) + ", " + selectGroups +
 		", password_hash FROM users WHERE email_folded = $1"
 	insertUsers = "INSERT INTO users (" + columnNames(insertColumns) + ") VALUES "
 	insertUser  = insertUsers + valueList(1, len(insertColumns)) + " RETURNING id"
@@ -36,7 +36,13 @@ const updatedFrom = 2
 // userRow reads one row, or returns sql.ErrNoRows.
 func (r reader) userRow(ctx context.Context, columns []userColumn, query string, args ...any) (*userRow, error) {
 	var row userRow
-	err := r.run(ctx, query, func(q queryer) (err error) {
+	err := r.scanOne(ctx, row.targets(columns), query, args...)
+	return &row, err
+}
+
+// scanOne reads one row into targets, or returns sql.ErrNoRows.
+func (r reader) scanOne(ctx context.Context, targets []any, query string, args ...any) error {
+	return r.run(ctx, query, func(q queryer) (err error) {
 		found, err := q.QueryxContext(ctx, args...)
 		if err != nil {
 			return err
@@ -45,9 +51,8 @@ func (r reader) userRow(ctx context.Context, columns []userColumn, query string,
 		if !found.Next() {
 			return cmp.Or(found.Err(), sql.ErrNoRows)
 		}
-		return found.Scan(row.targets(columns)...)
+		return found.Scan(targets...)
 	})
-	return &row, err
 }
 
 // User returns the user with this id, or NotFound.
@@ -60,13 +65,47 @@ func (r reader) User(ctx context.Context, id int64) (identity.User, error) {
 // reads after: a statement that waits for a lock reads the locked row as it is after the
 // wait, but memberships, which are in another table, as they were before the wait.
 func (t *Tx) UserForUpdate(ctx context.Context, id int64) (identity.User, error) {
-	if lock := t.lock(t.pool.engine.forUpdate); lock != "" {
-		var locked int64
-		if err := t.get(ctx, &locked, "SELECT id FROM users WHERE id = $1"+lock, id); err != nil {
-			return identity.User{}, one(err, "user", id)
-		}
+	if err := t.lockUser(ctx, id); err != nil {
+		return identity.User{}, err
 	}
 	return t.User(ctx, id)
+}
+
+func (t *Tx) lockUser(ctx context.Context, id int64) error {
+	lock := t.lock(t.pool.engine.forUpdate)
+	if lock == "" || t.locked == id {
+		return nil
+	}
+	var locked int64
+	return one(t.get(ctx, &locked, "SELECT id FROM users WHERE id = $1"+lock, id), "user", id)
+}
+
+// UserAndCaller is UserForUpdate, and in the same query reads the permissions of the user's groups,
+// which it locks as LockGroups does, and the grant of the caller. NotFound leaves open which of the
+// two there is not; the command line has no grant.
+func (t *Tx) UserAndCaller(ctx context.Context, id int64, caller identity.Actor,
+) (u identity.User, permissions identity.Permissions, grant Grant, err error) {
+	grantQuery, credential := grantOf(caller)
+	if grantQuery == "" {
+		return u, 0, grant, notFound("user", id)
+	}
+	if err := t.lockUser(ctx, id); err != nil {
+		return u, 0, grant, err
+	}
+	columns := append(slices.Clip(userColumns), groupsColumn)
+	query := "SELECT changed.*, caller.* FROM (SELECT " + selectColumns(userColumns) + ", " + selectGroups + ", " +
+		"(SELECT coalesce(string_agg(permissions, ' '), '') FROM (SELECT permissions FROM groups WHERE id IN " +
+		"(SELECT group_id FROM memberships WHERE user_id = users.id) ORDER BY id" + t.lock(t.pool.engine.forShare) +
+		") AS held) AS held_permissions FROM users WHERE id = $2) AS changed, (" + grantQuery + ") AS caller"
+	var row userRow
+	var held string
+	var callerRow grantRow
+	targets := append(append(row.targets(columns), &held), callerRow.targets()...)
+	if err := t.scanOne(ctx, targets, query, credential, id); err != nil {
+		return u, 0, grant, one(err, "user", id)
+	}
+	grant, err = callerRow.grant()
+	return row.User, identity.PermissionsFrom(held), grant, err
 }
 
 // LockUsers returns the users that exist among the ids, and locks them until the transaction ends.

@@ -88,7 +88,14 @@ func columnsWrittenBy(s statements) []userColumn {
 	return slices.DeleteFunc(columns, func(c userColumn) bool { return c.writtenBy&s == 0 })
 }
 
-// columnNames returns the columns as SELECT and INSERT name them.
+// selectColumns returns the columns as SELECT from users names them: the last sign-in is in another table.
+func selectColumns(columns []userColumn) string {
+	const lastSignin = "last_signin_at"
+	return strings.Replace(columnNames(columns), lastSignin,
+		"(SELECT last_signin_at FROM signins WHERE id = users.id) AS "+lastSignin, 1)
+}
+
+// columnNames returns the columns as INSERT names them.
 func columnNames(columns []userColumn) string {
 	names := make([]string, len(columns))
 	for i, c := range columns {

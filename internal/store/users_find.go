@@ -101,7 +101,7 @@ func (e *engine) usersByPhone() string {
 }
 
 func usersWhere(condition string) string {
-	return "SELECT " + columnNames(userColumns) + ", " + selectGroups + " FROM users WHERE " +
+	return "SELECT " + selectColumns(userColumns) + ", " + selectGroups + " FROM users WHERE " +
 		fmt.Sprintf(condition, 1) + " LIMIT $2"
 }
 

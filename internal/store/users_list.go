@@ -15,7 +15,7 @@ import (
 	"github.com/rosterhq/roster/internal/identity"
 )
 
-// blockBits is the size of a block of user_blocks as a power of two. The triggers of
+// blockBits is the size of a block of user_counts as a power of two. The triggers of
 // the schema use the same size.
 const blockBits = 10
 
@@ -25,7 +25,28 @@ var sortColumns = map[identity.UserSort]string{
 	identity.SortByName:       "name_folded",
 	identity.SortByEmail:      "email_folded",
 	identity.SortByCreation:   "created_at",
-	identity.SortByLastSignin: "last_signin_at",
+	identity.SortByLastSignin: signedInAt,
+}
+
+// signedInAt is the time of the last sign-in in usersBySignin, where an index has it with
+// signedID. users has a column last_signin_at as well, which only the version before writes.
+const (
+	signedInAt    = "signed_in_at"
+	signedID      = "signed_id"
+	usersBySignin = "users JOIN (SELECT id AS signed_id, last_signin_at AS signed_in_at FROM signins) AS signed ON signed_id = id"
+	// signinsAlone has all that a count of users by period, status and second factor needs.
+	signinsAlone = "(SELECT id AS signed_id, last_signin_at AS signed_in_at, active, tfa FROM signins) AS signed"
+)
+
+// inOrder returns the columns of the index of a column that users are ordered by.
+func inOrder(column, direction string) string {
+	switch column {
+	case "id":
+		return "id" + direction
+	case signedInAt:
+		return signedInAt + direction + ", " + signedID + direction
+	}
+	return column + direction + ", id" + direction
 }
 
 // Users returns one page of the users that match, with the exact total unless the page
@@ -33,7 +54,7 @@ var sortColumns = map[identity.UserSort]string{
 //
 //	usersAfterCursor  the page starts after a cursor
 //	usersByIndex      a text or a period to search for, which few users have
-//	usersFromBlock    by id, from an offset, with no filter or that of active users
+//	usersFromBlock    by id, from an offset, with no filter or those that user_counts has
 //	usersFromStart    all others
 //
 // No planner knows how common a text is, and a prepared statement not how common a period,
@@ -46,8 +67,8 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 		return r.usersAfterCursor(ctx, q)
 	}
 	where := r.userConditions(q.Filter, true)
-	inOrder := where.lead != "" && where.lead == sortColumns[q.Sort] // the walk is the search
-	if where.searching && !(q.NoTotal && inOrder) {
+	isWalk := where.lead != "" && where.lead == sortColumns[q.Sort] // the walk is the search
+	if where.searching && !(q.NoTotal && isWalk) {
 		if page, complete, err := r.usersByIndex(ctx, q); complete || err != nil {
 			return page, err
 		}
@@ -95,7 +116,7 @@ func (r reader) usersByIndex(ctx context.Context, q identity.UserQuery,
 	return page, true, err
 }
 
-// usersFromBlock walks the ids from the block of user_blocks in which the offset falls.
+// usersFromBlock walks the ids from the block of user_counts in which the offset falls.
 // It costs the same at any offset, but works only where blocks are all that counts.
 func (r reader) usersFromBlock(ctx context.Context, q identity.UserQuery, total int64) (identity.UserPage, error) {
 	where := r.userConditions(q.Filter, false)
@@ -153,22 +174,32 @@ func pageFrom(rows []*userRow, more bool, q identity.UserQuery, total int64, bro
 	return page, nil
 }
 
-// countedByBlocks reports whether user_blocks, which sums about a thousand users per
+// countedByBlocks reports whether user_counts, which sums about a thousand users per
 // row, alone can tell how many match.
 func countedByBlocks(f identity.UserFilter) bool {
 	// SearchNames selects nobody by itself.
-	return reflect.DeepEqual(f, identity.UserFilter{Active: f.Active, SearchNames: f.SearchNames})
+	return reflect.DeepEqual(f, identity.UserFilter{Active: f.Active, TFA: f.TFA, Group: f.Group, SearchNames: f.SearchNames})
 }
 
-// blockCount returns the expression for the matching users of a block.
+// blockCount returns the expression for the matching users of a row of user_counts.
 func blockCount(f identity.UserFilter) string {
+	count := func(users, tfa string) string {
+		switch {
+		case f.TFA == nil:
+			return users
+		case *f.TFA:
+			return tfa
+		}
+		return users + " - " + tfa
+	}
+	all, active := count("users", "tfa"), count("active", "active_tfa")
 	switch {
 	case f.Active == nil:
-		return "users"
+		return all
 	case *f.Active:
-		return "active"
+		return active
 	}
-	return "users - active"
+	return all + " - (" + active + ")"
 }
 
 // CountUsers returns how many users match, exactly.
@@ -178,10 +209,11 @@ func (r reader) CountUsers(ctx context.Context, f identity.UserFilter) (int64, e
 	switch {
 	case f.None:
 	case countedByBlocks(f):
-		err = r.get(ctx, &total, "SELECT coalesce(sum("+blockCount(f)+"), 0) FROM user_blocks")
+		query := "SELECT coalesce(sum(" + blockCount(f) + "), 0) FROM user_counts WHERE group_id = $1"
+		err = r.get(ctx, &total, query, f.Group)
 	default:
 		where := r.userConditions(f, true)
-		err = r.get(ctx, &total, "SELECT count(*) FROM users"+where.String(), where.args...)
+		err = r.get(ctx, &total, "SELECT count(*) FROM "+where.from()+where.String(), where.args...)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("count users: %w", err)
@@ -189,7 +221,7 @@ func (r reader) CountUsers(ctx context.Context, f identity.UserFilter) (int64, e
 	return total, nil
 }
 
-// UserCount returns how many users match: exactly where user_blocks alone can tell, else
+// UserCount returns how many users match: exactly where user_counts alone can tell, else
 // limits.countedUsers at most. It costs the same however many users there are.
 func (r reader) UserCount(ctx context.Context, f identity.UserFilter) (identity.UserCount, error) {
 	if f.None {
@@ -212,7 +244,13 @@ func (r reader) UserCount(ctx context.Context, f identity.UserFilter) (identity.
 // more than most.
 func (r reader) boundedCount(f identity.UserFilter, most int64) (query string, args []any) {
 	where := r.userConditions(f, true)
-	return "SELECT count(*) FROM (SELECT 1 FROM users" + where.String() + where.order() +
+	from := where.from()
+	if where.bySignin && reflect.DeepEqual(f, identity.UserFilter{
+		Active: f.Active, TFA: f.TFA, SigninAfter: f.SigninAfter, SigninBefore: f.SigninBefore, SearchNames: f.SearchNames,
+	}) {
+		from = signinsAlone
+	}
+	return "SELECT count(*) FROM (SELECT 1 FROM " + from + where.String() + where.order() +
 		" LIMIT " + strconv.FormatInt(most+1, 10) + ") AS counted", where.args
 }
 
@@ -229,8 +267,8 @@ func (r reader) seekBlock(ctx context.Context, where *conditions, q identity.Use
 	}
 	err := r.get(ctx, &start, "SELECT block, upto - n AS before FROM"+
 		" (SELECT block, n, sum(n) OVER (ORDER BY block"+direction+" ROWS UNBOUNDED PRECEDING) AS upto FROM"+
-		" (SELECT block, "+blockCount(q.Filter)+" AS n FROM user_blocks) AS counts) AS sums"+
-		" WHERE upto > $1 ORDER BY block"+direction+" LIMIT 1", q.Offset)
+		" (SELECT block, sum("+blockCount(q.Filter)+") AS n FROM user_counts WHERE group_id = $2 GROUP BY block) AS counts"+
+		") AS sums WHERE upto > $1 ORDER BY block"+direction+" LIMIT 1", q.Offset, q.Filter.Group)
 	switch {
 	case isNoRows(err): // users were deleted since the total was read
 		return q.Offset, nil
@@ -254,6 +292,16 @@ type conditions struct {
 	searching bool
 	// lead is the column of a period that the search goes by; "" for none.
 	lead string
+	// bySignin says that the conditions or the order name signedInAt.
+	bySignin bool
+}
+
+// from returns what the conditions select from.
+func (c *conditions) from() string {
+	if c.bySignin {
+		return usersBySignin
+	}
+	return "users"
 }
 
 // order returns the order in which a search finds its rows. It changes no result, but
@@ -262,7 +310,7 @@ func (c *conditions) order() string {
 	if c.lead == "" {
 		return ""
 	}
-	return " ORDER BY " + c.lead + ", id"
+	return " ORDER BY " + inOrder(c.lead, "")
 }
 
 // add adds a condition with one placeholder.
@@ -310,8 +358,9 @@ func (c *conditions) addAfter(after identity.Cursor) error {
 		return fmt.Errorf("cursor: %w", err)
 	}
 	c.args = append(c.args, key, after.ID)
-	c.texts = append(c.texts, fmt.Sprintf("(%s, id) %s ($%d, $%d)",
-		sortColumns[after.Sort], comparison, len(c.args)-1, len(c.args)))
+	c.bySignin = c.bySignin || after.Sort == identity.SortByLastSignin
+	c.texts = append(c.texts, fmt.Sprintf("(%s) %s ($%d, $%d)",
+		inOrder(sortColumns[after.Sort], ""), comparison, len(c.args)-1, len(c.args)))
 	return nil
 }
 
@@ -330,22 +379,24 @@ func (c *conditions) pageQuery(q identity.UserQuery, broadMatches int64) string 
 	if q.Descending {
 		direction = " DESC"
 	}
-	order := "id" + direction
-	if q.Sort != identity.SortByID {
-		order = sortColumns[q.Sort] + direction + ", " + order
-	}
-	columns, groups := columnNames(listedColumns(q)), selectGroups
+	order := inOrder(sortColumns[q.Sort], direction)
+	c.bySignin = c.bySignin || !c.searching && q.Sort == identity.SortByLastSignin
+	columns, groups := selectColumns(listedColumns(q)), selectGroups
 	if q.Brief {
 		groups = selectAdministrators
 	}
-	with, from, matches := "", "users"+c.String(), "0"
+	with, from, matches := "", c.from()+c.String(), "0"
 	if c.searching {
-		with = "WITH matches AS MATERIALIZED (SELECT " + columns + " FROM users" + c.String() + c.order()
+		with = "WITH matches AS MATERIALIZED (SELECT " + columns + " FROM " + c.from() + c.String() + c.order()
 		if q.After == nil { // usersByIndex gives up where there are more
 			with += " LIMIT " + strconv.FormatInt(broadMatches+1, 10)
 		}
 		with += ") "
 		from, matches = "matches AS users", "(SELECT count(*) FROM matches)"
+		columns = columnNames(listedColumns(q))
+		if q.Sort == identity.SortByLastSignin {
+			order = inOrder("last_signin_at", direction)
+		}
 	}
 	limit := len(c.args) + 1
 	return with + "SELECT " + columns + ", " + groups + ", " + matches + " AS matches FROM " + from +
@@ -393,7 +444,7 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 		}
 	}
 	c.addPeriod("created_at", f.CreatedAfter, f.CreatedBefore, indexed)
-	c.addPeriod("last_signin_at", f.SigninAfter, f.SigninBefore, indexed)
+	c.addPeriod(signedInAt, f.SigninAfter, f.SigninBefore, indexed)
 	if f.IDs != nil {
 		c.add(r.pool.engine.among("id", r.pool.engine.numbers), jsonArray(f.IDs))
 	}
@@ -403,6 +454,7 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *conditions 
 // addPeriod adds the condition that a time is not before from and before to; the zero time
 // is no bound. It leads the search, unless there is another one, which finds fewer.
 func (c *conditions) addPeriod(column string, from, to time.Time, indexed bool) {
+	c.bySignin = c.bySignin || column == signedInAt && !(from.IsZero() && to.IsZero())
 	if !from.IsZero() {
 		c.add(column+" >= $%d", timestamp{from})
 	}

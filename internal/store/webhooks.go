@@ -87,10 +87,11 @@ func (r reader) Webhooks(ctx context.Context, f identity.WebhookFilter, page ide
 	return webhooksFrom(rows), total, nil
 }
 
-// ActiveWebhooks returns all webhooks that are active.
-func (r reader) ActiveWebhooks(ctx context.Context) ([]identity.Webhook, error) {
+const selectActiveWebhooks = "SELECT " + webhookColumns + " FROM webhooks WHERE active ORDER BY id"
+
+func (r reader) activeWebhooks(ctx context.Context) ([]identity.Webhook, error) {
 	var rows []webhookRow
-	if err := r.all(ctx, &rows, "SELECT "+webhookColumns+" FROM webhooks WHERE active ORDER BY id"); err != nil {
+	if err := r.all(ctx, &rows, selectActiveWebhooks); err != nil {
 		return nil, fmt.Errorf("list webhooks: %w", err)
 	}
 	return webhooksFrom(rows), nil

@@ -39,6 +39,7 @@ type options struct {
 	serverLog   string
 	outbox      int
 	imported    int
+	writes      bool
 
 	roster string // path of the built program
 }
@@ -81,6 +82,9 @@ func run(ctx context.Context, args []string) (err error) {
 	if o.imported > 0 {
 		return measureImports(ctx, o, dir)
 	}
+	if o.writes {
+		return measureWrites(ctx, o, dir)
+	}
 	printHead(o)
 	var bars []bar
 	var failed []error
@@ -110,6 +114,7 @@ func parseOptions(args []string) (o options, open bool, err error) {
 		"only measure how fast this number of `messages` is sent, and its effect on requests")
 	flags.IntVar(&o.imported, "import", 0,
 		"only measure how fast this number of `rows` is imported, and its effect on requests")
+	flags.BoolVar(&o.writes, "writes", false, "only measure changes of users beside bare statements, on PostgreSQL")
 	flags.BoolVar(&open, openFlag, false, "serve DATABASE_URL without authentication, and measure nothing")
 	if err := flags.Parse(args); err != nil || open {
 		return o, open, err
@@ -183,7 +188,7 @@ func measureEngine(ctx context.Context, o options, engine, dir string) (bars []b
 		}
 		if i == 0 && engine == postgres {
 			progress("%s: counting round trips", s)
-			if trips, err = countRoundTrips(ctx, s, o); err != nil {
+			if trips, err = countRoundTrips(ctx, s, o, s.getOne); err != nil {
 				return nil, nil, err
 			}
 		}

@@ -11,9 +11,16 @@ import (
 	"github.com/rosterhq/roster/internal/pgtest"
 )
 
-// countRoundTrips returns the number of round trips to PostgreSQL per GET of a user,
-// after the statements are prepared.
-func countRoundTrips(ctx context.Context, s *subject, o options) (perRequest float64, err error) {
+// getOne sends the request number i of those that countRoundTrips counts.
+func (s *subject) getOne(ctx context.Context, server *server, i int) (response, error) {
+	return server.call(ctx, http.MethodGet, "/api/v2/users/"+strconv.Itoa(i%s.users+1), s.token, nil)
+}
+
+// countRoundTrips returns the number of round trips to PostgreSQL per request, after the
+// statements are prepared.
+func countRoundTrips(ctx context.Context, s *subject, o options,
+	request func(ctx context.Context, server *server, i int) (response, error),
+) (perRequest float64, err error) {
 	dir, err := os.MkdirTemp("", "roster-tap-")
 	if err != nil {
 		return 0, err
@@ -35,7 +42,7 @@ func countRoundTrips(ctx context.Context, s *subject, o options) (perRequest flo
 		if i == warmUp {
 			before = t.Trips()
 		}
-		r, err := through.call(ctx, http.MethodGet, "/api/v2/users/"+strconv.Itoa(i%s.users+1), s.token, nil)
+		r, err := request(ctx, through, i)
 		if err == nil && r.status != http.StatusOK {
 			err = fmt.Errorf("status %d: %s", r.status, r.body)
 		}

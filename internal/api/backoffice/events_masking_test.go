@@ -53,7 +53,8 @@ func TestEventsKeepMaskedDataFromAuditors(t *testing.T) {
 			Name: "session", UserID: mary, Source: netip.MustParseAddr(home), ClientRequestID: "mary's laptop",
 		}
 		err := s.Store.InTx(t.Context(), func(tx *store.Tx) error {
-			return tx.Emit(t.Context(), identity.Event{Type: identity.GroupUpdated, Time: s.Clock.Now(), Actor: actor})
+			_, err := tx.Emit(t.Context(), identity.Event{Type: identity.GroupUpdated, Time: s.Clock.Now(), Actor: actor})
+			return err
 		})
 		if err != nil {
 			t.Fatal(err)
