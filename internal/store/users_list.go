@@ -118,9 +118,11 @@ func (r reader) usersFromStart(ctx context.Context, q identity.UserQuery, total 
 func (r reader) userRows(ctx context.Context, where *conditions, q identity.UserQuery, offset int64,
 ) (rows []*userRow, more bool, err error) {
 	columns := append(slices.Clone(listedColumns(q)), groupsColumn, matchesColumn)
+	var scanned userRow // every row writes every column of it
+	targets := scanned.targets(columns)
 	scan := func(found *sqlx.Rows) (*userRow, int, error) {
-		var row userRow
-		err := found.Scan(row.targets(columns)...)
+		err := found.Scan(targets...)
+		row := scanned
 		return &row, row.textBytes(), err
 	}
 	query := where.pageQuery(q, r.pool.limits.broadMatches)
