@@ -317,12 +317,18 @@ func (c *conditions) addAfter(after identity.Cursor) error {
 	return nil
 }
 
-// listedColumns are those that a list reads.
+// listedColumns are those that a list reads. Of the keys of texts it reads the one that it is ordered
+// by, which cursors have.
 func listedColumns(q identity.UserQuery) []userColumn {
-	if q.Brief {
+	switch {
+	case q.Brief:
 		return briefColumns
+	case q.Sort == identity.SortByName:
+		return columnsByName
+	case q.Sort == identity.SortByEmail:
+		return columnsByEmail
 	}
-	return userColumns
+	return columnsWithoutKeys
 }
 
 // pageQuery returns the query for a page. Its last two arguments are limit and offset.
