@@ -139,9 +139,11 @@ func (r reader) usersFromStart(ctx context.Context, q identity.UserQuery, total 
 func (r reader) userRows(ctx context.Context, where *conditions, q identity.UserQuery, offset int64,
 ) (rows []*userRow, more bool, err error) {
 	columns := append(slices.Clone(listedColumns(q)), groupsColumn, matchesColumn)
+	var scanned userRow // every row writes every column of it
+	targets := scanned.targets(columns)
 	scan := func(found *sqlx.Rows) (*userRow, int, error) {
-		var row userRow
-		err := found.Scan(row.targets(columns)...)
+		err := found.Scan(targets...)
+		row := scanned
 		return &row, row.textBytes(), err
 	}
 	query := where.pageQuery(q, r.pool.limits.broadMatches)
@@ -364,12 +366,18 @@ func (c *conditions) addAfter(after identity.Cursor) error {
 	return nil
 }
 
-// listedColumns are those that a list reads.
+// listedColumns are those that a list reads. Of the keys of texts it reads the one that it is ordered
+// by, which cursors have.
 func listedColumns(q identity.UserQuery) []userColumn {
-	if q.Brief {
+	switch {
+	case q.Brief:
 		return briefColumns
+	case q.Sort == identity.SortByName:
+		return columnsByName
+	case q.Sort == identity.SortByEmail:
+		return columnsByEmail
 	}
-	return userColumns
+	return columnsWithoutKeys
 }
 
 // pageQuery returns the query for a page. Its last two arguments are limit and offset.
