@@ -1,0 +1,108 @@
+package console
+
+import (
+	"html/template"
+	"strings"
+)
+
+// markup is HTML that this package has as a constant. A variable of type string, such as a
+// name, does not compile in its place.
+type markup string
+
+// htmlWriter writes HTML: constants as they are, and any other text escaped. What text writes
+// is safe between tags and in attributes with double quotes that are no address, script or style.
+type htmlWriter struct{ b strings.Builder }
+
+func (w *htmlWriter) raw(m markup) { w.b.WriteString(string(m)) }
+
+func (w *htmlWriter) text(text string) { w.b.WriteString(template.HTMLEscapeString(text)) }
+
+// either writes one of two constants.
+func (w *htmlWriter) either(condition bool, yes, no markup) {
+	if condition {
+		w.raw(yes)
+	} else {
+		w.raw(no)
+	}
+}
+
+// around writes a text between two constants.
+func (w *htmlWriter) around(before markup, text string, after markup) {
+	w.raw(before)
+	w.text(text)
+	w.raw(after)
+}
+
+// Table returns the rows as HTML. They are most of the most used page, and html/template takes
+// ten times as long. TestRowsAreThoseOfATemplate compares the two.
+func (v usersView) Table() template.HTML {
+	const rowSize = 700 // bytes of a usual row
+	var w htmlWriter
+	w.b.Grow(rowSize * len(v.Rows))
+	for i := range v.Rows {
+		w.userRow(&v.Rows[i], v.Show)
+	}
+	return template.HTML(w.b.String()) //nolint:gosec // G203: htmlWriter has escaped it
+}
+
+// userRow writes a row of the list of users, with the columns that are shown.
+func (w *htmlWriter) userRow(row *listRow, show shown) {
+	w.around(`<tr><td><input type="checkbox" name="userId" value="`, row.ID, `" aria-label="Select `)
+	w.around("", row.Name, `"></td><td><div class="person"><span class="face" aria-hidden="true">`)
+	w.around("", row.Initials, `</span><span><a href="/console/users/`)
+	w.around("", row.ID, `"><bdi>`)
+	w.around("", row.Name, `</bdi></a>`)
+	w.either(row.Masked, `<span class="quiet masked"><span class="hidden">e-mail address, hidden: </span>`,
+		`<span class="quiet">`)
+	w.around(`<bdi>`, row.Email, `</bdi></span></span></div></td>`)
+	if show.Status {
+		w.either(row.Active, `<td><span class="state">Active</span></td>`, `<td><span class="state off">Inactive</span></td>`)
+	}
+	if show.Groups {
+		w.raw(`<td class="wide">`)
+		for _, group := range row.Groups {
+			w.around(`<span class="tag"><bdi>`, group, `</bdi></span>`)
+		}
+		w.raw(`</td>`)
+	}
+	if show.TFA {
+		w.either(row.TFA, `<td class="wide">On</td>`, `<td class="wide">Off</td>`)
+	}
+	if show.Signin {
+		w.time(row.Signin)
+	}
+	if show.Created {
+		w.time(row.Created)
+	}
+	if show.Phone {
+		w.phone(row)
+	}
+	if show.ID {
+		w.around(`<td class="wide mono">`, row.ID, `</td>`)
+	}
+	w.raw("</tr>\n")
+}
+
+// time writes a cell with a time.
+func (w *htmlWriter) time(m moment) {
+	if m.ISO == "" {
+		w.raw(`<td class="wide quiet">never</td>`)
+		return
+	}
+	w.around(`<td class="wide quiet"><time datetime="`, m.ISO, `" title="`)
+	w.around("", m.Exact, `">`)
+	w.around("", m.Text, `</time></td>`)
+}
+
+// phone writes a cell with a phone number, which can be a mask.
+func (w *htmlWriter) phone(row *listRow) {
+	switch {
+	case row.Phone == "":
+		w.raw(`<td class="wide"><span class="quiet">none</span></td>`)
+	case row.Masked:
+		w.around(`<td class="wide"><span class="masked"><span class="hidden">phone number, hidden: </span>`, row.Phone,
+			`</span></td>`)
+	default:
+		w.around(`<td class="wide">`, row.Phone, `</td>`)
+	}
+}

@@ -1,0 +1,57 @@
+package console
+
+import (
+	"html/template"
+	"strings"
+	"testing"
+)
+
+// rowTemplate is what Table writes, as a template.
+const rowTemplate = `{{$show := .Show}}{{range .Rows}}<tr><td><input type="checkbox" name="userId" value="{{.ID}}" aria-label="Select {{.Name}}"></td><td><div class="person"><span class="face" aria-hidden="true">{{.Initials}}</span><span><a href="/console/users/{{.ID}}"><bdi>{{.Name}}</bdi></a>{{if .Masked}}<span class="quiet masked"><span class="hidden">e-mail address, hidden: </span>{{else}}<span class="quiet">{{end}}<bdi>{{.Email}}</bdi></span></span></div></td>
+{{- if $show.Status}}<td>{{if .Active}}<span class="state">Active</span>{{else}}<span class="state off">Inactive</span>{{end}}</td>{{end}}
+{{- if $show.Groups}}<td class="wide">{{range .Groups}}<span class="tag"><bdi>{{.}}</bdi></span>{{end}}</td>{{end}}
+{{- if $show.TFA}}<td class="wide">{{if .TFA}}On{{else}}Off{{end}}</td>{{end}}
+{{- if $show.Signin}}<td class="wide quiet">{{with .Signin}}{{if .ISO}}<time datetime="{{.ISO}}" title="{{.Exact}}">{{.Text}}</time>{{else}}never{{end}}{{end}}</td>{{end}}
+{{- if $show.Created}}<td class="wide quiet">{{with .Created}}{{if .ISO}}<time datetime="{{.ISO}}" title="{{.Exact}}">{{.Text}}</time>{{else}}never{{end}}{{end}}</td>{{end}}
+{{- if $show.Phone}}<td class="wide">{{if .Phone}}{{if .Masked}}<span class="masked"><span class="hidden">phone number, hidden: </span>{{.Phone}}</span>{{else}}{{.Phone}}{{end}}{{else}}<span class="quiet">none</span>{{end}}</td>{{end}}
+{{- if $show.ID}}<td class="wide mono">{{.ID}}</td>{{end}}</tr>
+{{end}}`
+
+// hostileTexts are names and addresses that try to be more than text.
+var hostileTexts = []string{
+	"", "Mary Ann Evans", "<img src=x onerror=alert(1)>", `" onmouseover="alert(1)`, "' autofocus onfocus='alert(1)",
+	"</bdi></td></tr></table><script>alert(1)</script>", "<!--", "-->", "<![CDATA[", "&lt;b&gt; &amp;&#60;", "{{.ID}}",
+	"javascript:alert(1)", "a\x00b", "\xff\xfe", "\u202eevil\u202c", "line\nbreak\ttab\r", "`${alert(1)}`", "😀\u200d",
+	strings.Repeat("界", 255), "O’Connor & Sons", "+37060000001", "</textarea></title>", "<svg/onload=alert(1)>", "\u2028\ufeff",
+}
+
+// TestRowsAreThoseOfATemplate checks that each hostile text, in each place of a row, is escaped
+// as html/template escapes it, and that all columns look as they do in the template.
+func TestRowsAreThoseOfATemplate(t *testing.T) {
+	t.Parallel()
+	reference := template.Must(template.New("").Parse(rowTemplate))
+	for _, text := range hostileTexts {
+		for bits := range 1 << 4 {
+			on := func(bit int) bool { return bits&(1<<bit) != 0 }
+			view := usersView{
+				Show: shown{on(0), on(1), on(2), on(3), on(0), on(1), on(2)},
+				Rows: []listRow{
+					{
+						ID: "7", Name: text, Initials: text, Email: text, Phone: text, Masked: on(0), Active: on(1), TFA: on(2),
+						Groups: []string{text, "Support"}, Signin: moment{text, text, text}, Created: moment{text, text, text},
+					},
+					{ID: "8", Name: text, Masked: on(3), Groups: []string{}, Created: moment{"1", "2", "3"}},
+				},
+			}
+			var want strings.Builder
+			if err := reference.Execute(&want, view); err != nil {
+				t.Fatal(err)
+			}
+			// html/template escapes this one for UTF-7, which no browser reads any more.
+			wanted := strings.ReplaceAll(want.String(), "&#43;", "+")
+			if got := string(view.Table()); got != wanted {
+				t.Fatalf("%q, %04b:\n%s\nwant\n%s", text, bits, got, wanted)
+			}
+		}
+	}
+}
