@@ -17,6 +17,9 @@ const rowTemplate = `{{$show := .Show}}{{range .Rows}}<tr><td><input type="check
 {{- if $show.ID}}<td class="wide mono">{{.ID}}</td>{{end}}</tr>
 {{end}}`
 
+// fieldTemplate is what Field writes, as a template.
+const fieldTemplate = `<div class="field"><label for="f-{{.Name}}">{{.Label}}</label><select id="f-{{.Name}}" name="{{.Name}}">{{range .Options}}<option value="{{.Value}}"{{if .On}} selected{{end}}{{if .Denied}} disabled{{end}}>{{.Text}}</option>{{end}}</select>{{with .Hint}}<small>{{.}}</small>{{end}}</div>`
+
 // hostileTexts are names and addresses that try to be more than text.
 var hostileTexts = []string{
 	"", "Mary Ann Evans", "<img src=x onerror=alert(1)>", `" onmouseover="alert(1)`, "' autofocus onfocus='alert(1)",
@@ -25,11 +28,23 @@ var hostileTexts = []string{
 	strings.Repeat("界", 255), "O’Connor & Sons", "+37060000001", "</textarea></title>", "<svg/onload=alert(1)>", "\u2028\ufeff",
 }
 
-// TestRowsAreThoseOfATemplate checks that each hostile text, in each place of a row, is escaped
-// as html/template escapes it, and that all columns look as they do in the template.
-func TestRowsAreThoseOfATemplate(t *testing.T) {
+// TestWrittenAsByATemplate checks that each hostile text, in each place of a row and of a list to
+// choose from, is escaped as html/template escapes it, and that nothing else differs.
+func TestWrittenAsByATemplate(t *testing.T) {
 	t.Parallel()
-	reference := template.Must(template.New("").Parse(rowTemplate))
+	rows := template.Must(template.New("").Parse(rowTemplate))
+	field := template.Must(template.New("").Parse(fieldTemplate))
+	check := func(reference *template.Template, data any, got template.HTML) {
+		t.Helper()
+		var want strings.Builder
+		if err := reference.Execute(&want, data); err != nil {
+			t.Fatal(err)
+		}
+		// html/template escapes this one for UTF-7, which no browser reads any more.
+		if wanted := strings.ReplaceAll(want.String(), "&#43;", "+"); string(got) != wanted {
+			t.Errorf("%s\nwant\n%s", got, wanted)
+		}
+	}
 	for _, text := range hostileTexts {
 		for bits := range 1 << 4 {
 			on := func(bit int) bool { return bits&(1<<bit) != 0 }
@@ -43,15 +58,9 @@ func TestRowsAreThoseOfATemplate(t *testing.T) {
 					{ID: "8", Name: text, Masked: on(3), Groups: []string{}, Created: moment{"1", "2", "3"}},
 				},
 			}
-			var want strings.Builder
-			if err := reference.Execute(&want, view); err != nil {
-				t.Fatal(err)
-			}
-			// html/template escapes this one for UTF-7, which no browser reads any more.
-			wanted := strings.ReplaceAll(want.String(), "&#43;", "+")
-			if got := string(view.Table()); got != wanted {
-				t.Fatalf("%q, %04b:\n%s\nwant\n%s", text, bits, got, wanted)
-			}
+			check(rows, view, view.Table())
+			choice := filterField{Name: text, Label: text, Hint: text, Options: []option{{text, text, on(0), on(1)}, {"", "any", on(2), on(3)}}}
+			check(field, choice, choice.Field())
 		}
 	}
 }
