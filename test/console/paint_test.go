@@ -5,11 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/tracing"
+	"github.com/chromedp/chromedp"
 
 	"github.com/rosterhq/roster/internal/api/apitest"
 	"github.com/rosterhq/roster/internal/identity"
@@ -25,6 +31,9 @@ type paint struct {
 	DOMInteractive       float64    `json:"domInteractive"`
 	Bytes                float64    `json:"bytes"` // of the page, on the wire
 	Resources            []resource `json:"resources"`
+	// Work is what the threads of the page have done until then, in milliseconds of CPU, by the
+	// names of the browser's trace. Work can be a part of other work.
+	Work map[string]float64 `json:"work"`
 }
 
 type resource struct {
@@ -99,10 +108,82 @@ func paints(t *testing.T, s *apitest.Server) (cold, warm paint) {
 	}
 	tab := newTab(t, s, browser)
 	tab.hold(Email)
-	tab.Go("/console/users")
-	cold = Value[paint](tab, paintOf)
-	tab.Go("/console/users?sort_by=id")
-	return cold, Value[paint](tab, paintOf)
+	return tab.trace("/console/users"), tab.trace("/console/users?sort_by=id")
+}
+
+// traceEvent is an event of a trace ("Trace Event Format"). Times are microseconds.
+type traceEvent struct {
+	Name     string  `json:"name"`
+	Time     float64 `json:"ts"`
+	Duration float64 `json:"tdur"` // of the thread's CPU
+}
+
+// trace opens a path and returns how it was painted.
+func (tab *Tab) trace(path string) paint {
+	tab.t.Helper()
+	var mu sync.Mutex
+	var events []traceEvent
+	completed := make(chan struct{})
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	err := chromedp.Listen(ctx, func(event any) {
+		switch event := event.(type) {
+		case *tracing.EventDataCollected:
+			mu.Lock()
+			defer mu.Unlock()
+			for _, value := range event.Value {
+				var e traceEvent
+				if json.Unmarshal(value, &e) == nil {
+					events = append(events, e)
+				}
+			}
+		case *tracing.EventTracingComplete:
+			close(completed)
+		}
+	})
+	if err != nil {
+		tab.t.Fatal(err)
+	}
+	config := &tracing.TraceConfig{IncludedCategories: []string{"devtools.timeline", "loading"}}
+	call(tab, "starting the trace", tracing.Start, tracing.StartParams{TraceConfig: config})
+	tab.Go(path)
+	result := Value[paint](tab, paintOf)
+	call(tab, "ending the trace", tracing.End, cdp.Empty{})
+	select {
+	case <-completed:
+	case <-ctx.Done():
+		tab.t.Fatal("the trace does not end")
+	}
+	result.Work = workOf(events)
+	return result
+}
+
+// call sends a command to the browser that answers nothing of interest.
+func call[P, R any](tab *Tab, what string, command cdp.Command[P, R], params P) {
+	tab.t.Helper()
+	tab.do(what, func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, command, params)
+		return chromedp.Void{}, err
+	})
+}
+
+// workOf adds up the events before the first contentful paint, by their names. It leaves out
+// what takes less than a millisecond.
+func workOf(events []traceEvent) map[string]float64 {
+	var painted float64
+	for _, e := range events {
+		if e.Name == "firstContentfulPaint" {
+			painted = e.Time
+		}
+	}
+	work := map[string]float64{}
+	for _, e := range events {
+		if e.Time < painted {
+			work[e.Name] += e.Duration / 1000
+		}
+	}
+	maps.DeleteFunc(work, func(_ string, ms float64) bool { return ms < 1 })
+	return work
 }
 
 // median returns the paint in the middle, by its time.
