@@ -3,6 +3,9 @@ package console
 import (
 	"html/template"
 	"strings"
+	"sync"
+
+	"github.com/rosterhq/roster/internal/api"
 )
 
 // markup is HTML that this package has as a constant. A variable of type string, such as a
@@ -36,6 +39,43 @@ func (w *htmlWriter) around(before markup, text string, after markup) {
 // html returns what is written.
 func (w *htmlWriter) html() template.HTML {
 	return template.HTML(w.b.String()) //nolint:gosec // G203: text has escaped what is no constant
+}
+
+// styleSheet and scripts are the files that each page loads, by their names in static.
+const styleSheet = "console.css"
+
+var scripts = []string{"htmx-4.0.1.min.js", "hx-csp-4.0.1.min.js", "console.js"}
+
+// fileAddress returns the address at which browsers keep a file for good.
+func fileAddress(name string) string {
+	content, err := staticFiles.ReadFile("static/" + name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return Prefix + "/static/" + name + "?v=" + api.FileVersion(content)
+}
+
+// fileAddresses returns the addresses of the style sheet and the scripts. The first page makes
+// them, not the start.
+var fileAddresses = sync.OnceValue(func() []string {
+	addresses := []string{fileAddress(styleSheet)}
+	for _, name := range scripts {
+		addresses = append(addresses, fileAddress(name))
+	}
+	return addresses
+})
+
+// files returns the elements that load the style sheet and the scripts, with the nonce of an
+// answer.
+func files(nonce string) template.HTML {
+	var w htmlWriter
+	addresses := fileAddresses()
+	w.around(`<link rel="stylesheet" href="`, addresses[0], `">`)
+	for _, address := range addresses[1:] {
+		w.around("\n"+`<script defer nonce="`, nonce, `" src="`)
+		w.around("", address, `"></script>`)
+	}
+	return w.html()
 }
 
 // navigation returns the links to the parts of the console; current is that of the page.

@@ -166,6 +166,7 @@ var functions = template.FuncMap{
 	"anchor":     anchor,
 	"args":       args,
 	"navigation": navigation,
+	"files":      files,
 }
 
 // anchor returns the id of the element that edits a field, also for a part of it such as

@@ -60,8 +60,8 @@ const paintOf = `new Promise(done => new PerformanceObserver(list => {
 const paintRuns = 5
 
 // TestFirstPaint opens a list of fifty users in browsers that have a session and nothing
-// else, and once more in each. Only the style sheet may block the paint, and a browser asks for
-// nothing twice. It logs the times, which say something on an idle machine alone, and writes
+// else, and once more in each. Only the style sheet may block the paint, and a browser asks
+// for it and the scripts once. It logs the times, which say something on an idle machine alone, and writes
 // those of the median to first-paint.json if ROSTER_SCREENSHOTS is set.
 func TestFirstPaint(t *testing.T) {
 	skipUnlessAsked(t)
@@ -80,6 +80,11 @@ func TestFirstPaint(t *testing.T) {
 		for _, r := range first.Resources {
 			if r.Blocking == "blocking" && !strings.HasSuffix(r.Name, ".css") {
 				t.Errorf("%s blocks the paint", r.Name)
+			}
+		}
+		for _, r := range second.Resources {
+			if r.Bytes > 0 && !strings.HasSuffix(r.Name, ".svg") {
+				t.Errorf("%s is asked for again", r.Name)
 			}
 		}
 	}
