@@ -13,7 +13,8 @@ import (
 type markup string
 
 // htmlWriter writes HTML: constants as they are, and any other text escaped. What text writes
-// is safe between tags and in attributes with double quotes that are no address, script or style.
+// is safe between tags and in attributes with double quotes, but in an address only if that
+// begins with a path of ours, and never in a script or style.
 type htmlWriter struct{ b strings.Builder }
 
 func (w *htmlWriter) raw(m markup) { w.b.WriteString(string(m)) }
@@ -117,6 +118,40 @@ func (f filterField) Field() template.HTML {
 		w.around(`<small>`, f.Hint, `</small>`)
 	}
 	w.raw(`</div>`)
+	return w.html()
+}
+
+// Head returns the head of a column.
+func (c column) Head() template.HTML {
+	var w htmlWriter
+	w.raw(`<th scope="col"`)
+	if c.Sort != "" {
+		w.around(` aria-sort="`, c.Sort, `"`)
+	}
+	if c.Href == "" {
+		w.around(`>`, c.Name, `</th>`)
+		return w.html()
+	}
+	w.around(`><a href="`, c.Href, `">`)
+	w.text(c.Name)
+	switch c.Sort {
+	case "ascending":
+		w.raw(" ↑")
+	case "descending":
+		w.raw(" ↓")
+	}
+	w.raw(`</a></th>`)
+	return w.html()
+}
+
+// Boxes returns the columns to choose from.
+func (v usersView) Boxes() template.HTML {
+	var w htmlWriter
+	for _, o := range v.Choose {
+		w.around(`<label class="switch"><input type="checkbox" name="columns" value="`, o.Value, `"`)
+		w.either(o.On, ` checked>`, `>`)
+		w.around(`<span>`, o.Text, `</span></label>`)
+	}
 	return w.html()
 }
 

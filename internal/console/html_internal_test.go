@@ -2,6 +2,7 @@ package console
 
 import (
 	"html/template"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -20,6 +21,12 @@ const rowTemplate = `{{$show := .Show}}{{range .Rows}}<tr><td><input type="check
 // fieldTemplate is what Field writes, as a template.
 const fieldTemplate = `<div class="field"><label for="f-{{.Name}}">{{.Label}}</label><select id="f-{{.Name}}" name="{{.Name}}">{{range .Options}}<option value="{{.Value}}"{{if .On}} selected{{end}}{{if .Denied}} disabled{{end}}>{{.Text}}</option>{{end}}</select>{{with .Hint}}<small>{{.}}</small>{{end}}</div>`
 
+// headTemplate is what Head writes, and boxTemplate what Boxes writes, as templates.
+const (
+	headTemplate = `<th scope="col"{{with .Sort}} aria-sort="{{.}}"{{end}}>{{if .Href}}<a href="{{.Href}}">{{.Name}}{{if eq .Sort "ascending"}} ↑{{else if eq .Sort "descending"}} ↓{{end}}</a>{{else}}{{.Name}}{{end}}</th>`
+	boxTemplate  = `{{range .Choose}}<label class="switch"><input type="checkbox" name="columns" value="{{.Value}}"{{if .On}} checked{{end}}><span>{{.Text}}</span></label>{{end}}`
+)
+
 // hostileTexts are names and addresses that try to be more than text.
 var hostileTexts = []string{
 	"", "Mary Ann Evans", "<img src=x onerror=alert(1)>", `" onmouseover="alert(1)`, "' autofocus onfocus='alert(1)",
@@ -34,6 +41,8 @@ func TestWrittenAsByATemplate(t *testing.T) {
 	t.Parallel()
 	rows := template.Must(template.New("").Parse(rowTemplate))
 	field := template.Must(template.New("").Parse(fieldTemplate))
+	head := template.Must(template.New("").Parse(headTemplate))
+	boxes := template.Must(template.New("").Parse(boxTemplate))
 	check := func(reference *template.Template, data any, got template.HTML) {
 		t.Helper()
 		var want strings.Builder
@@ -59,8 +68,19 @@ func TestWrittenAsByATemplate(t *testing.T) {
 				},
 			}
 			check(rows, view, view.Table())
-			choice := filterField{Name: text, Label: text, Hint: text, Options: []option{{text, text, on(0), on(1)}, {"", "any", on(2), on(3)}}}
+			options := []option{{text, text, on(0), on(1)}, {"", "any", on(2), on(3)}}
+			choice := filterField{Name: text, Label: text, Hint: text, Options: options}
 			check(field, choice, choice.Field())
+			view.Choose = options
+			check(boxes, view, view.Boxes())
+			for _, sort := range []string{"", "ascending", "descending"} {
+				check(head, column{Name: text, Sort: sort}, column{Name: text, Sort: sort}.Head())
+			}
+			linked := column{
+				Name: text, Sort: "ascending",
+				Href: addressWith(url.Values{paramSearch: {text}}, usersPath, paramSort, text),
+			}
+			check(head, linked, linked.Head())
 		}
 	}
 }
