@@ -113,7 +113,7 @@ func lineOn(page *html.Node, id string) string {
 // curl returns the method, the path and the body that the curl line of a page sends.
 func (o *operator) curl(page *html.Node) (method, path, body string) {
 	o.t.Helper()
-	line := lineOn(page, "api-call")
+	line := lineOn(page, "curl-command")
 	out, err := exec.CommandContext(o.t.Context(), "sh", "-c", `curl() { printf '%s\0' "$@"; }; `+line).Output()
 	args := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
 	address, errURL := url.Parse(args[len(args)-1])
@@ -218,7 +218,7 @@ func TestConsoleShowsCommandsThatRead(t *testing.T) {
 			"/console/users?limit=2&offset=2", user + "/access", "/console/outbox?filter[state]=done", "/console/jobs",
 		} {
 			page := jane.page(path, nil)
-			if line := lineOn(page, "roster-command"); line != "" || lineOn(page, "api-call") == "" {
+			if line := lineOn(page, "roster-command"); line != "" || lineOn(page, "curl-command") == "" {
 				t.Errorf("%s: %q", path, line)
 			}
 		}

@@ -239,10 +239,10 @@ func TestCommandOfEveryField(t *testing.T) {
 	}
 	var without []string
 	check := func(what string, plain, added apiCall) {
-		switch before, after := plain.Command(), added.Command(); {
-		case after == "":
+		before, after := plain.Command(), added.Command()
+		if after == "" {
 			without = append(without, what)
-		case after == before:
+		} else if after == before {
 			t.Errorf("%s: %s does not say it", what, after)
 		}
 	}
