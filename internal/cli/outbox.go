@@ -12,13 +12,14 @@ type Outbox struct {
 	remoteOutput
 }
 
-// List lists the undelivered messages of the server, the latest first. state is "" for all.
-func (o Outbox) List(ctx context.Context, sh *Shell, state string) error {
+// List lists the undelivered messages of the server that match, the latest first; limit bounds them, 0 is none.
+func (o Outbox) List(ctx context.Context, sh *Shell, which client.DeliveryList, limit int) error {
 	roster, err := o.connect(ctx, sh)
 	if err != nil {
 		return err
 	}
-	return printList(sh, o.Output, roster.Outbox.List(ctx, client.DeliveryList{State: state, Size: maxPage}),
+	which.Size = pageSize(limit)
+	return printList(sh, o.Output, first(limit, roster.Outbox.List(ctx, which)),
 		"id", "kind", "webhookId", "topic", "userId", "state", "attempts", "dueTime", "lastError")
 }
 

@@ -41,3 +41,27 @@ func TestSearchAsYouType(t *testing.T) {
 		tab.Wait(`document.querySelector("#q").value === "mary"`)
 	})
 }
+
+// TestShowAsCommand copies the command of a list. The command follows a search that a script makes.
+func TestShowAsCommand(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		addPeople(t, s, "Mary Ann Evans", "Chidi Okafor")
+		tab := NewTab(t, s)
+		tab.SignIn()
+		tab.Go("/console/users")
+		tab.ClickText("Show as API call")
+		tab.See("roster users list --sort=name --limit=50")
+		tab.look("users-call")
+		tab.Type("#q", "mary o'neill")
+		tab.See(`roster users list --search='mary o'\''neill' --sort=name --limit=50`)
+		tab.Eval(`navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }`)
+		tab.Click(`#api-call [aria-describedby="with-roster"]`)
+		tab.Wait(`window.copied === "roster users list --search='mary o'\\''neill' --sort=name --limit=50"`)
+		tab.See("Copied")
+		tab.Go("/console/users?limit=1&offset=1")
+		tab.ClickText("Show as API call")
+		tab.See("With curl")
+		tab.Wait(`!document.getElementById("with-roster")`)
+	})
+}
