@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	},
 	"internal/outbox":         {"internal/store", "internal/identity", "internal/delivery"},
 	"internal/jobs":           {"internal/service", "internal/identity"},
-	"internal/api":            {"internal/identity", "internal/delivery"},
+	"internal/api":            {"internal/identity", "internal/delivery", "internal/userfile"},
 	"internal/api/backoffice": {"", "internal/api", "internal/service", "internal/identity", "internal/delivery", "internal/secret"},
 	"internal/api/firefly":    {"internal/api", "internal/service", "internal/identity"},
 	"internal/api/powens":     {"internal/api", "internal/service", "internal/identity", "internal/delivery"},

@@ -36,7 +36,7 @@ func TestImportSurvivesKills(t *testing.T) {
 	for _, engine := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			const rows = 20_000
+			const rows = 5_000
 			r := &remote{t: t, folder: t.TempDir()}
 			env := []string{"DATABASE_URL=" + storetest.EmptyURL(t, engine), "ROSTER_ADMIN_TOKEN=" + strings.Repeat("1", 32)}
 			var file strings.Builder

@@ -4,10 +4,10 @@ import (
 	"encoding/csv"
 	"mime"
 	"net/http"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/rosterhq/roster/internal/userfile"
 )
 
 // CSV writes the rows of a table as text of RFC 4180. A program that opens the file
@@ -32,7 +32,7 @@ func StartCSV(c echo.Context, filename string, head ...string) (CSV, error) {
 func (f CSV) Write(cells ...string) error {
 	safe := make([]string, len(cells))
 	for i, cell := range cells {
-		safe[i] = csvCell(cell)
+		safe[i] = userfile.Cell(cell)
 	}
 	return f.rows.Write(safe)
 }
@@ -41,16 +41,4 @@ func (f CSV) Write(cells ...string) error {
 func (f CSV) Flush() error {
 	f.rows.Flush()
 	return f.rows.Error()
-}
-
-// csvCell returns a text as it stands in a cell. Spreadsheets run a text that starts with
-// one of these characters, some of them in their wide form as well: an apostrophe before it
-// makes it plain text.
-func csvCell(text string) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
-	first, size := utf8.DecodeRuneInString(text)
-	if size > 0 && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
-		return "'" + text
-	}
-	return text
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rosterhq/roster/internal/userfile"
 	"github.com/rosterhq/roster/pkg/client"
 )
 
@@ -280,15 +281,10 @@ func jsonOfStruct(value reflect.Value) []byte {
 	return slices.Concat([]byte("{"), bytes.Join(members, []byte(",")), []byte("}"))
 }
 
-// csvCell returns a text as it stands in a cell. Spreadsheets run a text that starts with one of these characters,
-// some of them in their wide form as well: an apostrophe before it makes it plain text.
+// csvCell returns a text as it stands in a cell. On a terminal, control characters are shown.
 func (p *printer) csvCell(text string) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
 	if p.sh.width > 0 {
 		text = printable(text)
 	}
-	if text != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(text)[0]) {
-		return "'" + text
-	}
-	return text
+	return userfile.Cell(text)
 }

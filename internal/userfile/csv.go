@@ -136,14 +136,28 @@ func fieldOf(name string, names map[string]string) (string, error) {
 	return "", fmt.Errorf("%.100q, is no field: map it to one, or to nothing to leave it out", name)
 }
 
-// formulaStarts are the first characters that exports put an apostrophe before.
+// formulaStarts are the first characters of what spreadsheets run as a formula, some of them in their wide form as well.
 const formulaStarts = "=+-@\t\r\n＝＋－＠"
 
-// plainCell takes away the apostrophe that an export has put before what could be a formula.
+// isFormula reports whether a spreadsheet could run a text, with or without apostrophes before it.
+func isFormula(text string) bool {
+	first, size := utf8.DecodeRuneInString(strings.TrimLeft(text, "'"))
+	return size > 0 && strings.ContainsRune(formulaStarts, first)
+}
+
+// Cell returns a text as it stands in a cell of a CSV file. An apostrophe before what could be a formula makes it plain
+// text; an import takes one away. NUL and bytes that are no UTF-8 do not stay.
+func Cell(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
+	if isFormula(text) {
+		return "'" + text
+	}
+	return text
+}
+
+// plainCell returns the text that Cell was given.
 func plainCell(cell string) string {
-	rest, quoted := strings.CutPrefix(cell, "'")
-	first, size := utf8.DecodeRuneInString(rest)
-	if quoted && size > 0 && strings.ContainsRune(formulaStarts, first) {
+	if rest, quoted := strings.CutPrefix(cell, "'"); quoted && isFormula(rest) {
 		return rest
 	}
 	return cell
