@@ -61,6 +61,22 @@ func (r reader) Groups(ctx context.Context, page identity.Page) ([]identity.Grou
 	return groupsFrom(rows), total, nil
 }
 
+// GroupNames returns the names of the first groups by id, at most limit.
+func (r reader) GroupNames(ctx context.Context, limit int) (map[int64]string, error) {
+	var rows []struct {
+		ID   int64
+		Name string
+	}
+	if err := r.all(ctx, &rows, "SELECT id, name FROM groups ORDER BY id LIMIT $1", limit); err != nil {
+		return nil, fmt.Errorf("names of groups: %w", err)
+	}
+	names := make(map[int64]string, len(rows))
+	for _, row := range rows {
+		names[row.ID] = row.Name
+	}
+	return names, nil
+}
+
 // LockGroups returns the groups that exist among the ids, by id, and locks them against
 // changes until the transaction ends; exclusively also against other locks. It takes the
 // locks in the order of ids, so that two transactions cannot wait for each other here.

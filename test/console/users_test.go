@@ -32,6 +32,7 @@ func TestSearchAsYouType(t *testing.T) {
 		tab.Wait(`document.querySelectorAll("tbody tr").length === 1`)
 		tab.See("Mary Ann Evans")
 		tab.At("/console/users?filter[q]=mary")
+		noTotalAtOnce(tab)
 		tab.ClickText("Mary Ann Evans")
 		tab.See("Profile")
 		tab.Axe()
@@ -64,4 +65,19 @@ func TestShowAsCommand(t *testing.T) {
 		tab.See("With curl")
 		tab.Wait(`!document.getElementById("with-roster")`)
 	})
+}
+
+// noTotalAtOnce waits for the total of a search, and checks that the page has asked for it only
+// after a pause: counting can cost more than finding.
+func noTotalAtOnce(tab *Tab) {
+	tab.t.Helper()
+	const searches = `performance.getEntriesByType("resource").filter(r => r.name.includes("filter%5Bq%5D=mary"))`
+	tab.Wait(searches + `.some(r => !r.name.includes("total=false"))`)
+	pause := Value[float64](tab, `(() => { const all = `+searches+`;
+		const total = all.findIndex(r => !r.name.includes("total=false"));
+		return total < 1 ? 0 : all[total].startTime - all[total - 1].responseStart; })()`)
+	if pause < 600 {
+		tab.t.Errorf("the total is asked for %.0f ms after the search", pause)
+	}
+	tab.Wait(`document.querySelector("#total").innerText === "1"`)
 }
