@@ -132,7 +132,7 @@ func (o *operator) curl(page *html.Node) (method, path, body string) {
 	return method, address.RequestURI(), body
 }
 
-// run runs a line of a page in sh.
+// line runs a line of a page in sh.
 func (o *operator) line(line, stdin string) (stdout, stderr string, code int) {
 	o.t.Helper()
 	command := o.shell("", stdin)

@@ -12,7 +12,6 @@ import (
 	"github.com/rosterhq/roster/internal/delivery"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/service"
-	"github.com/rosterhq/roster/pkg/client"
 )
 
 type outboxCommands struct {
@@ -58,11 +57,11 @@ func (o outboxListCommand) Run(
 		return cli.Usage("--output is for a server: of the database on this host there is a table only")
 	}
 	if remote {
-		which := client.DeliveryList{Only: client.Messages{Kind: o.kind(), WebhookID: o.To, UserID: o.User}}
+		which := cli.OutboxFilter{Kind: o.kind(), Webhook: o.To, User: o.User, Limit: o.Limit}
 		if len(o.State) == 1 {
 			which.State = string(o.State[0])
 		}
-		return o.Outbox.List(ctx, sh, which, o.Limit)
+		return o.Outbox.List(ctx, sh, which)
 	}
 	svc, err := roster.service(ctx, c)
 	if err != nil {
