@@ -16,9 +16,9 @@ func (r reader) UserMatches(ctx context.Context, id int64, f identity.UserFilter
 		return false, nil
 	}
 	where := r.userConditions(f, false)
-	where.add("id = $%d", id)
+	where.addOn(anyTable, "id = $%d", id)
 	var matches bool
-	err := r.get(ctx, &matches, "SELECT EXISTS (SELECT 1 FROM "+where.from()+where.String()+")", where.args...)
+	err := r.get(ctx, &matches, "SELECT EXISTS (SELECT 1"+where.over(usersTable, perRow)+")", where.args...)
 	return matches, err
 }
 
@@ -36,7 +36,7 @@ func (t *Tx) InsertMatches(ctx context.Context, jobID int64, f identity.UserFilt
 	}
 	where := t.userConditions(f, true)
 	query := "INSERT INTO job_items (job_id, user_id) SELECT CAST($" + strconv.Itoa(len(where.args)+1) +
-		" AS bigint), id FROM " + where.from() + where.String()
+		" AS bigint), id" + where.over(where.search.home(), forAll)
 	return t.exec(ctx, query, append(where.args, jobID)...)
 }
 

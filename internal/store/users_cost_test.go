@@ -103,7 +103,8 @@ func TestUserSearchesCostLittle(t *testing.T) {
 			where := s.userConditions(filter, true)
 			// Each match is read from the index, from the CTE, for the count, and with its groups.
 			most := 6.0 * few
-			check(name+" by "+string(sort), both, where.pageQuery(q, 5000), append(where.args, limit+1, 0), most)
+			ids := collectMatches(q, where, where.search, 5000)
+			check(name+" by "+string(sort), both, s.pool.engine.pageQuery(q, ids), ids.args, most)
 		}
 		query, args := s.boundedCount(filter, 10_000)
 		check(name+", count", both, query, args, 3*few)
@@ -114,8 +115,8 @@ func TestUserSearchesCostLittle(t *testing.T) {
 	query, args := s.boundedCount(old, 10_000)
 	check("all of them, count", both, query, args, 10_001)
 	q := identity.UserQuery{Filter: old, Sort: identity.SortByLastSignin, Limit: limit, NoTotal: true}
-	where := s.userConditions(old, false)
-	check("all of them, a page", both, where.pageQuery(q, 5000), append(where.args, limit+1, 0), 10*limit)
+	ids := walkOrder(q, s.userConditions(old, false), perRow, 0)
+	check("all of them, a page", both, s.pool.engine.pageQuery(q, ids), ids.args, 10*limit)
 	none := identity.UserFilter{TFA: new(bool), Active: &yes}
 	query, args = s.boundedCount(none, 10_000)
 	check("no second factor, count", both[:1], query, args, few)
@@ -157,7 +158,8 @@ func TestUserSearchesByIndexOnSQLite(t *testing.T) {
 		index, _, _ := strings.Cut(name, ",")
 		where := s.userConditions(filter, true)
 		q := identity.UserQuery{Filter: filter, Sort: identity.SortByID, Limit: 50}
-		check(name, index, where.pageQuery(q, 5000), append(where.args, 51, 0))
+		ids := collectMatches(q, where, where.search, 5000)
+		check(name, index, s.pool.engine.pageQuery(q, ids), ids.args)
 		query, args := s.boundedCount(filter, 10_000)
 		check(name+", count", index, query, args)
 	}
@@ -179,5 +181,106 @@ func TestUserSearchesByIndexOnSQLite(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("%s: %+v in %v", name, count, time.Since(begun))
+	}
+}
+
+// TestPagesByIndexAlone: whatever the order and the offset, PostgreSQL reads no row of users that is not in the page,
+// but the entries of one index, from the nearer end. Where few match, it reads those.
+func TestPagesByIndexAlone(t *testing.T) {
+	t.Parallel()
+	s := fillUsers(t, "postgres")
+	if _, err := s.write.db.ExecContext(t.Context(), "VACUUM users, signins, memberships"); err != nil {
+		t.Fatal(err)
+	}
+	no, yes := false, true
+	const limit, deep = 50, manyUsers / 10
+	for name, filter := range map[string]identity.UserFilter{
+		"all": {}, "inactive": {Active: &no}, "active with a second factor": {Active: &yes, TFA: &yes},
+		"a group": {Group: 1}, "active in a group": {Active: &yes, Group: 1},
+	} {
+		n, err := s.blockTotals(t.Context(), filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for sort, order := range userOrders {
+			if sort == identity.SortByID { // which begins at a block
+				continue
+			}
+			q := identity.UserQuery{Filter: filter, Sort: sort, Limit: limit, Offset: n.Matches * 9 / 10}
+			table, groups := n.cheapest(q)
+			if table != anyTable {
+				t.Errorf("%s by %s: %d matches are collected", name, sort, n.Matches)
+			}
+			ids := walkOrder(q, s.userConditions(filter, false), groups, n.Matches)
+			for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+				// A page has a row of users, of signins and of memberships for each user.
+				most := 1.2*deep + 4*limit
+				if filter.Group != 0 { // and the walk a hash of the group
+					most += manyUsers
+				}
+				query := s.pool.engine.pageQuery(q, ids)
+				if got := rowsRead(t, s, mode, query, ids.args); got > most {
+					t.Errorf("%s by %s, %s: %v rows are read, want at most %v", name, order.column, mode, got, most)
+				}
+			}
+		}
+	}
+	for name, filter := range map[string]identity.UserFilter{
+		"no second factor": {TFA: &no}, "active without": {TFA: &no, Active: &yes},
+	} {
+		q := identity.UserQuery{Filter: filter, Sort: identity.SortByName, Limit: limit}
+		n, err := s.blockTotals(t.Context(), filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, _ := n.cheapest(q)
+		if table != flags {
+			t.Errorf("%s: %d matches are not collected", name, n.Matches)
+		}
+		ids := collectMatches(q, s.userConditions(filter, true), flags, 0)
+		for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+			most := float64(6 * (n.Matches + limit))
+			if got := rowsRead(t, s, mode, s.pool.engine.pageQuery(q, ids), ids.args); got > most {
+				t.Errorf("%s, %s: %v rows are read, want at most %v", name, mode, got, most)
+			}
+		}
+	}
+}
+
+// TestPagesByIndexOnSQLite: the same walks go by the index of the order, without a look into the table, except by address
+// with status or second factor.
+func TestPagesByIndexOnSQLite(t *testing.T) {
+	t.Parallel()
+	s := fillUsers(t, "sqlite")
+	yes := true
+	for sort, index := range map[identity.UserSort]string{
+		identity.SortByName: "users_by_name", identity.SortByCreation: "users_by_creation",
+		identity.SortByLastSignin: "signins_by_time", identity.SortByEmail: "users_email_folded",
+	} {
+		for _, filter := range []identity.UserFilter{{}, {Active: &yes}, {TFA: &yes, Group: 1}} {
+			q := identity.UserQuery{Filter: filter, Sort: sort, Limit: 50, Offset: 70_000}
+			ids := walkOrder(q, s.userConditions(filter, false), forAll, manyUsers)
+			plan := planOf(t, s, "EXPLAIN QUERY PLAN "+s.pool.engine.pageQuery(q, ids), ids.args)
+			want := "SCAN u USING COVERING INDEX " + index
+			if sort == identity.SortByEmail && filter.TFA != nil || sort == identity.SortByEmail && filter.Active != nil {
+				want = "SCAN u USING INDEX " + index
+			}
+			if !strings.Contains(plan, want) || !strings.Contains(plan, "SEARCH users USING INTEGER PRIMARY KEY") {
+				t.Errorf("by %s, %+v: want %s\n%s", sort, filter, want, plan)
+			}
+		}
+	}
+}
+
+// TestSearchOfAnAddress: the trigram index is read for the part of an address that others do not share.
+func TestSearchOfAnAddress(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"mary@example.com": "mary", "ma@example.com": "ma@example.com", "@example.com": "@example.com", "mary": "mary",
+		"mär@x@y": "mär",
+	} {
+		if got := rarePart(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
 	}
 }

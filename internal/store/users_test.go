@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -155,6 +156,9 @@ func TestUsersAgainstModel(t *testing.T) {
 			{Name: "no such name"},
 			{Name: "b"},
 			{Search: "USER99@"},
+			{Search: "user99@example.co"},
+			{Search: "user9@example.org"}, // the part before the @ is one of an address, the rest is not
+			{Search: "us@example"},
 			{Search: "éric"},
 			{Email: "uSER17@EXAMPLE.com"},
 			{Email: "17@example.com"},
@@ -192,7 +196,30 @@ func TestUsersAgainstModel(t *testing.T) {
 				}
 			}
 		}
+		seed := uint64(time.Now().UnixNano()) //nolint:gosec // not negative
+		t.Logf("random lists of seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable
+		for range 60 {
+			checkPages(t, s, kept, randomList(random, filters))
+		}
 	})
+}
+
+// randomList joins parts of several filters to another one, in any order.
+func randomList(r *rand.Rand, filters []identity.UserFilter) identity.UserQuery {
+	q := identity.UserQuery{
+		Sort: identity.UserSorts[r.IntN(len(identity.UserSorts))], Descending: r.IntN(2) == 0, Limit: 1 + r.IntN(500),
+	}
+	filter := reflect.ValueOf(&q.Filter).Elem()
+	for range r.IntN(4) {
+		part := reflect.ValueOf(filters[r.IntN(len(filters))])
+		for i := range part.NumField() {
+			if !part.Field(i).IsZero() {
+				filter.Field(i).Set(part.Field(i))
+			}
+		}
+	}
+	return q
 }
 
 // signInAndLock lets every third user sign in, at one of twelve times. Every fiftieth is

@@ -51,6 +51,7 @@ type person struct {
 	active, tfa bool
 	allowList   string
 	created     time.Time
+	signedIn    time.Time // the zero time for never
 	groups      []int
 }
 
@@ -81,6 +82,10 @@ func newPerson(id, users int) person {
 	if second := firstGroup + r.IntN(seededGroups); second != p.groups[0] && oneOf(2) {
 		p.groups = append(p.groups, second)
 	}
+	if oneOf(2) {
+		const minutes = 1_000_000
+		p.signedIn = p.created.Add(time.Duration(r.IntN(minutes)) * time.Minute)
+	}
 	return p
 }
 
@@ -93,14 +98,14 @@ func rareName(i int) string {
 
 // userColumns lists the columns of the values of row.
 const userColumns = "id, name, name_folded, email, email_folded, password_hash, phone, active, tfa, allow_list, " +
-	"client_tags, can_view_masked_data, created_at"
+	"client_tags, can_view_masked_data, created_at, last_signin_at"
 
 // row returns the values of userColumns. The names are ASCII, so that the folded form is
 // lower case.
 func (p person) row() []any {
 	return []any{
 		p.id, p.name, strings.ToLower(p.name), p.email, strings.ToLower(p.email), seededHash,
-		p.phone, p.active, p.tfa, p.allowList, "[]", false, p.created,
+		p.phone, p.active, p.tfa, p.allowList, "[]", false, p.created, p.signedIn,
 	}
 }
 
@@ -265,7 +270,7 @@ func fillSQLite(ctx context.Context, tx *sql.Tx, users int) error {
 		return err
 	}
 	insertUser, err := tx.PrepareContext(ctx,
-		"INSERT INTO users ("+userColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+		"INSERT INTO users ("+userColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
 	if err != nil {
 		return err
 	}
