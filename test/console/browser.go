@@ -119,7 +119,7 @@ func NewTab(t *testing.T, s *apitest.Server) *Tab {
 		}
 		t.Skip(err)
 	}
-	return newTab(t, s, parent)
+	return newTab(parent, t, s)
 }
 
 // skipUnlessAsked skips a test that is not one of the quick ones where NewTab says so.
@@ -132,7 +132,7 @@ func skipUnlessAsked(t *testing.T) {
 }
 
 // newTab opens a window of a browser.
-func newTab(t *testing.T, s *apitest.Server, browser context.Context) *Tab {
+func newTab(browser context.Context, t *testing.T, s *apitest.Server) *Tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	messages := chromedp.Console(ctx)

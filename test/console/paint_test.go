@@ -111,7 +111,7 @@ func paints(t *testing.T, s *apitest.Server) (cold, warm paint) {
 	if err != nil {
 		t.Skip(err)
 	}
-	tab := newTab(t, s, browser)
+	tab := newTab(browser, t, s)
 	tab.hold(Email)
 	return tab.trace("/console/users"), tab.trace("/console/users?sort_by=id")
 }
