@@ -58,16 +58,13 @@ func (r reader) Users(ctx context.Context, q identity.UserQuery) (identity.UserP
 // shareOf returns which share of the latest users has the text of a search, at the start of a list; 0 for
 // another one. Where many have it, to read the index for all of them takes longer than to do without.
 func (r reader) shareOf(ctx context.Context, q identity.UserQuery) (float64, error) {
-	where := r.userConditions(identity.UserFilter{
-		Name: q.Filter.Name, Search: q.Filter.Search, SearchNames: q.Filter.SearchNames,
-	}, true)
-	if where.search == anyTable || q.After != nil {
+	texts := identity.UserFilter{Name: q.Filter.Name, Search: q.Filter.Search, SearchNames: q.Filter.SearchNames}
+	isAddress := rarePart(texts.Search) != texts.Search // which few have
+	if q.After != nil || isAddress || r.userConditions(texts, true).search == anyTable {
 		return 0, nil
 	}
-	const sample = 300
-	where = r.userConditions(identity.UserFilter{
-		Name: q.Filter.Name, Search: q.Filter.Search, SearchNames: q.Filter.SearchNames,
-	}, false)
+	const sample = 100
+	where := r.userConditions(texts, false)
 	where.addOn(anyTable, r.pool.engine.among("id", "SELECT id FROM users ORDER BY id DESC LIMIT $%d"), sample)
 	var have int64
 	if err := r.get(ctx, &have, "SELECT count(*)"+where.over(usersTable, perRow), where.args...); err != nil {

@@ -39,12 +39,12 @@ type options struct {
 	serverLog   string
 	outbox      int
 	imported    int
-	writes      bool
 	lists       bool
 	database    string
 	svg         string
 	random      time.Duration
 	seed        uint64
+	writes      bool
 
 	roster string // path of the built program
 }
@@ -87,14 +87,14 @@ func run(ctx context.Context, args []string) (err error) {
 	if o.imported > 0 {
 		return measureImports(ctx, o, dir)
 	}
-	if o.writes {
-		return measureWrites(ctx, o, dir)
-	}
 	if o.lists {
 		return measureLists(ctx, o, dir)
 	}
 	if o.random > 0 {
 		return compareLists(ctx, o, dir)
+	}
+	if o.writes {
+		return measureWrites(ctx, o, dir)
 	}
 	printHead(o)
 	var bars []bar
@@ -125,7 +125,6 @@ func parseOptions(args []string) (o options, open bool, err error) {
 		"only measure how fast this number of `messages` is sent, and its effect on requests")
 	flags.IntVar(&o.imported, "import", 0,
 		"only measure how fast this number of `rows` is imported, and its effect on requests")
-	flags.BoolVar(&o.writes, "writes", false, "only measure changes of users beside bare statements, on PostgreSQL")
 	flags.BoolVar(&o.lists, "lists", false,
 		"only measure lists: those that were slow, and all combinations of simple filters, orders and offsets")
 	flags.StringVar(&o.svg, "svg", "", "`file` for a picture of how lists grow, with -lists")
@@ -134,6 +133,7 @@ func parseOptions(args []string) (o options, open bool, err error) {
 	flags.Uint64Var(&o.seed, "seed", 1, "`number` that the random lists follow from")
 	flags.StringVar(&o.database, "database", "",
 		"`URL` of a database that has the seeded users, for -lists and -random with one engine and one number of users")
+	flags.BoolVar(&o.writes, "writes", false, "only measure changes of users beside bare statements, on PostgreSQL")
 	flags.BoolVar(&open, openFlag, false, "serve DATABASE_URL without authentication, and measure nothing")
 	if err := flags.Parse(args); err != nil || open {
 		return o, open, err
