@@ -80,7 +80,8 @@ func TestStatementTimeout(t *testing.T) {
 	databaseURL := storetest.URL(t, "postgres")
 	s := apitest.New(t, databaseURL)
 	id := s.CreateUser("a@example.com")
-	defer hold(t, s.Store, id)()
+	release := hold(t, s.Store, id)
+	defer release()
 	for parameter, code := range map[string]string{
 		"statement_timeout": "timeout", "lock_timeout": "database_unavailable",
 	} {

@@ -183,11 +183,11 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *userConditi
 	}
 	if f.Email != "" {
 		c.addOn(usersTable, "email_folded = $%d", identity.EmailKey(f.Email))
-		c.searchIn(usersTable, indexed)
+		c.searchUsers(indexed)
 	}
 	if f.IDs != nil {
 		c.addOn(anyTable, e.among(c.id(), e.numbers), jsonArray(f.IDs))
-		c.searchIn(usersTable, indexed)
+		c.searchUsers(indexed)
 	}
 	if f.Active != nil {
 		c.addOn(flags, "active = $%d", *f.Active)
@@ -205,7 +205,7 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *userConditi
 		const locked = "SELECT user_id FROM throttles WHERE user_id <> 0 AND blocked_until > $%d ORDER BY blocked_until"
 		if *f.Locked {
 			c.addOn(anyTable, e.among(c.id(), locked), timestamp{f.LockedAt})
-			c.searchIn(usersTable, indexed)
+			c.searchUsers(indexed)
 		} else {
 			c.addOn(anyTable, "id NOT IN ("+locked+")", timestamp{f.LockedAt})
 		}
@@ -215,10 +215,10 @@ func (r reader) userConditions(f identity.UserFilter, indexed bool) *userConditi
 	return c
 }
 
-// searchIn makes t the table to search, unless there is one already.
-func (c *userConditions) searchIn(t userTable, indexed bool) {
+// searchUsers makes users the table to search, unless there is one already.
+func (c *userConditions) searchUsers(indexed bool) {
 	if indexed && c.search == anyTable {
-		c.search = t
+		c.search = usersTable
 	}
 }
 
@@ -244,7 +244,7 @@ func (c *userConditions) addContains(e *engine, text string, indexed bool, id st
 	c.args = append(c.args, args...)
 	c.texts = append(c.texts, condition)
 	c.reads = append(c.reads, usersTable)
-	c.searchIn(usersTable, indexed)
+	c.searchUsers(indexed)
 }
 
 // addAfter adds the condition to start after a cursor.
