@@ -35,8 +35,8 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) </dev/null || exit 1; \
 	done
 
-screenshots: ## write pictures of the console to docs/console; needs Chromium
-	ROSTER_SCREENSHOTS=$(CURDIR)/docs/console go test -count=1 -run '^TestScreenshots$$' ./test/console
+screenshots: ## write pictures of the console, and the first paint, to docs/console; needs Chromium
+	ROSTER_SCREENSHOTS=$(CURDIR)/docs/console go test -count=1 -run '^(TestScreenshots|TestFirstPaint)$$' ./test/console
 
 build: ## build bin/roster, a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/roster ./cmd/roster

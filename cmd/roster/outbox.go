@@ -39,6 +39,10 @@ type outboxListCommand struct {
 	cli.Outbox
 
 	State []delivery.State `default:"pending,dead" enum:"pending,dead" help:"States to list: pending, dead."`
+	Kind  string           `default:"any" enum:"any,mail,webhook" help:"mail, webhook or any."`
+	To    int64            `name:"webhook" placeholder:"ID" help:"What is for this webhook."`
+	User  int64            `placeholder:"ID" help:"What is about this user."`
+	Limit int              `placeholder:"N" help:"How many at most. Without it, all."`
 }
 
 // Run lists the messages of the server, or else of the database on this host.
@@ -53,11 +57,11 @@ func (o outboxListCommand) Run(
 		return cli.Usage("--output is for a server: of the database on this host there is a table only")
 	}
 	if remote {
-		state := ""
+		which := cli.OutboxFilter{Kind: o.kind(), Webhook: o.To, User: o.User, Limit: o.Limit}
 		if len(o.State) == 1 {
-			state = string(o.State[0])
+			which.State = string(o.State[0])
 		}
-		return o.Outbox.List(ctx, sh, state)
+		return o.Outbox.List(ctx, sh, which)
 	}
 	svc, err := roster.service(ctx, c)
 	if err != nil {
@@ -66,12 +70,26 @@ func (o outboxListCommand) Run(
 	return o.local(ctx, svc, env)
 }
 
+// kind returns the kind to list, "" for any.
+func (o outboxListCommand) kind() string {
+	if o.Kind == "any" {
+		return ""
+	}
+	return o.Kind
+}
+
 // local prints a table, the latest message first.
 func (o outboxListCommand) local(ctx context.Context, svc *service.Service, env environment) error {
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tTO\tTOPIC\tUSER\tSTATE\tATTEMPTS\tCREATED\tDUE\tLAST ERROR")
-	filter := delivery.Filter{States: o.State}
+	filter := delivery.Filter{States: o.State, Channel: delivery.Channel(o.kind()), UserID: o.User}
+	if o.To != 0 {
+		filter.To = delivery.ToWebhook(o.To)
+	}
 	for page := (identity.Page{Limit: identity.MaxPageSize}); ; {
+		if o.Limit > 0 {
+			page.Limit = min(page.Limit, o.Limit-int(page.Offset))
+		}
 		messages, _, err := svc.Messages(ctx, identity.CommandLine(), filter, page)
 		if err != nil {
 			return err
@@ -87,10 +105,10 @@ func (o outboxListCommand) local(ctx context.Context, svc *service.Service, env 
 			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.To, orDash(m.Topic), user,
 				m.State, m.Attempts, timeOrDash(m.CreatedAt), due, orDash(m.LastError))
 		}
-		if len(messages) == 0 {
+		page.Offset += int64(len(messages)) // a page can end before its limit
+		if len(messages) == 0 || page.Offset == int64(o.Limit) {
 			return table.Flush()
 		}
-		page.Offset += int64(len(messages)) // a page can end before its limit
 	}
 }
 

@@ -233,6 +233,18 @@ func TestOutboxCommands(t *testing.T) {
 	if _, stderr, ok := command("retry", "7"); ok || !strings.Contains(stderr, "There is no message with the id 7") {
 		t.Error(stderr)
 	}
+	mails.Refuse(mailtest.StepRcpt, -1, 550, "no such mailbox")
+	createUser(t, service.base, service.token(), "ann@example.com")
+	createUser(t, service.base, service.token(), "lee@example.com")
+	for args, rows := range map[string]int{
+		"": 2, "--limit 1": 1, "--limit 2": 2, "--limit 3": 2, "--kind mail": 2, "--kind webhook": 0, "--webhook 1": 0,
+		"--user 2": 1, "--user 1": 0,
+	} {
+		stdout, stderr, ok := command(append([]string{"list"}, strings.Fields(args)...)...)
+		if !ok || strings.Count(stdout, "\n") != rows+1 {
+			t.Errorf("%s: %s%s", args, stdout, stderr)
+		}
+	}
 	service.stop(t)
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -129,6 +130,50 @@ func TestOutputIsThatOfTheAPI(t *testing.T) {
 		limited := r.want(0, "", "users", "list", "--sort", "email", "--desc", "--limit", "2", "-o", "name")
 		if limited != "1\n3\n" {
 			t.Errorf("%q", limited)
+		}
+	})
+}
+
+// TestListsOfWhatSomebodyMade checks the filters by creator and by user, the limits of lists, and the end of tokens.
+func TestListsOfWhatSomebodyMade(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		receiver := apitest.NewReceiver(t)
+		s.CreateWebhook(receiver.URL)
+		mary := s.CreateUser("mary@example.com", map[string]any{"groups": []int{1}, "canViewMaskedData": true})
+		s.CreateGroup("Support")
+		asMary := signedIn(t, s, "mary@example.com")
+		asMary.want(0, "", "webhooks", "create", receiver.URL, "--event", "USER_CREATED")
+		end := s.Clock.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		asMary.want(0, "", "tokens", "create", "--name", "ends", "--permission=", "--user", "me", "--expires-at", end)
+		r := asAdmin(t, s)
+		r.want(0, "", "tokens", "create", "--name", "stays", "--permission", "users.view", "--never-expires")
+		r.want(2, "can't be used together", "tokens", "create", "--name", "x", "--permission=", "--never-expires",
+			"--expires-at", end)
+		r.want(2, "token:7", "tokens", "list", "--created-by", "mary")
+		r.want(2, "token:7", "webhooks", "list", "--created-by", "token:-1")
+		for line, want := range map[string]string{
+			"webhooks list": "1\n2\n", "webhooks list --limit 1": "1\n", "groups list --limit 1": "1\n",
+			"webhooks list --created-by token:1": "1\n", fmt.Sprint("webhooks list --created-by ", mary): "2\n",
+			"users sessions mary@example.com --limit 1": "1\n", "tokens list --user 99": "",
+		} {
+			if got := r.want(0, "", append(strings.Fields(line), "--output", "name")...); got != want {
+				t.Errorf("%s: %q, want %q", line, got, want)
+			}
+		}
+		for line, want := range map[string]string{
+			fmt.Sprint("tokens list --created-by ", mary): "ends," + end, "tokens list --user mary@example.com": "ends," + end,
+			"tokens list --created-by token:1": "stays,",
+		} {
+			rows := r.want(0, "", append(strings.Fields(line), "--output", "json")...)
+			list, _ := decode(t, []byte(rows)).([]any)
+			if len(list) != 1 {
+				t.Fatalf("%s: %s", line, rows)
+			}
+			token, _ := list[0].(map[string]any)
+			expires, _ := token["expiresAt"].(string)
+			if got := fmt.Sprint(token["name"], ",", expires); got != want {
+				t.Errorf("%s: %s, want %s", line, got, want)
+			}
 		}
 	})
 }

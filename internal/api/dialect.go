@@ -3,6 +3,8 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"io/fs"
 	"time"
 
@@ -28,8 +30,15 @@ type Dialect struct {
 	Webhook       delivery.WebhookRenderer
 	WebhookFormat identity.WebhookFormat
 	// Files are served without a credential at Prefix + /static/; nil for none. They lie in
-	// one folder.
+	// one folder. With their FileVersion as the parameter v, browsers keep them for good.
 	Files fs.FS
+}
+
+// FileVersion returns a digest of a file's content, in hexadecimal.
+func FileVersion(content []byte) string {
+	const length = 8 // bytes; it tells releases apart and is no secret
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:length])
 }
 
 // WebhookRenderers returns what writes the bodies of webhooks, by format.

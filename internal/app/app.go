@@ -174,6 +174,7 @@ func (a *App) newServer(o Options, requestID func() string) *httpserver.Server {
 		Timeout:        o.RequestTimeout,
 		Logger:         a.logger,
 		Metrics:        a.metrics,
+		Trace:          c.OTLPEndpoint != "",
 		RequestID:      requestID,
 	})
 }

@@ -30,12 +30,7 @@ func (f eventFilter) list(ctx context.Context, roster *client.Client) (client.Ev
 	if f.User == "" {
 		return which, nil
 	}
-	id, err := userID(ctx, roster, f.User)
-	if id == client.Me {
-		var me client.User
-		me, err = roster.Users.Get(ctx, client.Me)
-		id = me.ID
-	}
+	id, err := realUserID(ctx, roster, f.User)
 	which.User = id
 	return which, err
 }

@@ -45,6 +45,8 @@ func groupIDs(ctx context.Context, roster *client.Client, texts []string) ([]int
 
 type groupsListCommand struct {
 	remoteOutput
+
+	Limit int `placeholder:"N" help:"How many at most. Without it, all."`
 }
 
 // Run lists the groups.
@@ -53,7 +55,7 @@ func (g groupsListCommand) Run(ctx context.Context, sh *Shell) error {
 	if err != nil {
 		return err
 	}
-	return printList(sh, g.Output, roster.Groups.List(ctx, client.Page{Size: maxPage}),
+	return printList(sh, g.Output, first(g.Limit, roster.Groups.List(ctx, client.Page{Size: pageSize(g.Limit)})),
 		"id", "name", "requireTfa", "permissions")
 }
 

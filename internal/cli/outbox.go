@@ -12,13 +12,25 @@ type Outbox struct {
 	remoteOutput
 }
 
-// List lists the undelivered messages of the server, the latest first. state is "" for all.
-func (o Outbox) List(ctx context.Context, sh *Shell, state string) error {
+// OutboxFilter says which messages are listed. Its zero value lists all that are not delivered.
+type OutboxFilter struct {
+	State   string // pending or dead
+	Kind    string // mail or webhook
+	Webhook int64  // for this webhook
+	User    int64  // about this user
+	Limit   int    // how many at most
+}
+
+// List lists the messages of the server that match, the latest first.
+func (o Outbox) List(ctx context.Context, sh *Shell, f OutboxFilter) error {
 	roster, err := o.connect(ctx, sh)
 	if err != nil {
 		return err
 	}
-	return printList(sh, o.Output, roster.Outbox.List(ctx, client.DeliveryList{State: state, Size: maxPage}),
+	which := client.DeliveryList{
+		State: f.State, Only: client.Messages{Kind: f.Kind, WebhookID: f.Webhook, UserID: f.User}, Size: pageSize(f.Limit),
+	}
+	return printList(sh, o.Output, first(f.Limit, roster.Outbox.List(ctx, which)),
 		"id", "kind", "webhookId", "topic", "userId", "state", "attempts", "dueTime", "lastError")
 }
 

@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rosterhq/roster/pkg/client"
@@ -18,10 +21,11 @@ type tokensCommands struct {
 type tokensListCommand struct {
 	remoteOutput
 
-	User          string `help:"Those that act for this user: an id, an e-mail address or me."`
-	ExpiresBefore moment `placeholder:"TIME" help:"Those that end before this time."`
-	ExpiresAfter  moment `placeholder:"TIME" help:"Those that end at this time or later."`
-	Limit         int    `placeholder:"N" help:"How many at most. Without it, all."`
+	User          string  `help:"Those that act for this user: an id, an e-mail address or me."`
+	CreatedBy     creator `placeholder:"ID" help:"Who made them: the id of a user, or token: and the id of a token."`
+	ExpiresBefore moment  `placeholder:"TIME" help:"Those that end before this time."`
+	ExpiresAfter  moment  `placeholder:"TIME" help:"Those that end at this time or later."`
+	Limit         int     `placeholder:"N" help:"How many at most. Without it, all."`
 }
 
 // Run lists the tokens.
@@ -31,17 +35,34 @@ func (t tokensListCommand) Run(ctx context.Context, sh *Shell) error {
 		return err
 	}
 	which := client.TokenList{
-		ExpiresBefore: t.ExpiresBefore.Time, ExpiresAfter: t.ExpiresAfter.Time, Size: pageSize(t.Limit),
+		ExpiresBefore: t.ExpiresBefore.Time, ExpiresAfter: t.ExpiresAfter.Time, CreatedBy: client.Creator(t.CreatedBy),
+		Size: pageSize(t.Limit),
 	}
 	if t.User != "" {
-		user, err := userNamed(ctx, roster, t.User)
-		if err != nil {
+		if which.UserID, err = realUserID(ctx, roster, t.User); err != nil {
 			return err
 		}
-		which.UserID = user.ID
 	}
 	return printList(sh, t.Output, first(t.Limit, roster.Tokens.List(ctx, which)),
 		"id", "name", "userId", "permissions", "expiresAt", "lastUsedAt")
+}
+
+// creator is who made a thing: the id of a user, or token: and the id of a token.
+type creator client.Creator
+
+// UnmarshalText reads 7 or token:7.
+func (c *creator) UnmarshalText(text []byte) error {
+	digits, isToken := strings.CutPrefix(string(text), "token:")
+	id, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || id < 1 {
+		return errors.New("must be the id of a user such as 7, or of a token such as token:7")
+	}
+	if isToken {
+		c.TokenID = id
+	} else {
+		c.UserID = id
+	}
+	return nil
 }
 
 type tokensGetCommand struct {
@@ -71,7 +92,9 @@ type tokensCreateCommand struct {
 	User              string        `help:"The user it acts for. Without it, it acts for a service."`
 	IPWhitelist       []string      `name:"ip-whitelist" help:"Addresses and prefixes to allow. Without it, all are."`
 	CanViewMaskedData bool          `help:"Show unmasked data."`
-	ExpiresIn         time.Duration `placeholder:"720h" help:"The lifetime. Without it, as long as the server allows."`
+	ExpiresIn         time.Duration `xor:"end" placeholder:"720h" help:"The lifetime. Without it, as long as allowed."`
+	ExpiresAt         time.Time     `xor:"end" placeholder:"TIME" help:"The end, such as 2026-01-31T12:00:00Z."`
+	NeverExpires      bool          `xor:"end" help:"Without an end, for those who hold every permission."`
 	DryRun            bool          `help:"Show what would be created, and create nothing."`
 }
 
@@ -82,7 +105,8 @@ func (t tokensCreateCommand) Run(ctx context.Context, sh *Shell) error {
 		return err
 	}
 	token := client.TokenCreate{
-		Name: t.Name, Permissions: t.Permission, IPWhitelist: t.IPWhitelist, CanViewMaskedData: t.CanViewMaskedData,
+		Name: t.Name, Permissions: notNil(t.Permission), IPWhitelist: t.IPWhitelist,
+		CanViewMaskedData: t.CanViewMaskedData, ExpiresAt: t.ExpiresAt, NeverExpires: t.NeverExpires,
 	}
 	if t.ExpiresIn > 0 {
 		token.ExpiresAt = time.Now().Add(t.ExpiresIn).Truncate(time.Second)

@@ -130,6 +130,16 @@ func userID(ctx context.Context, roster *client.Client, text string) (int64, err
 	return found[0].ID, nil
 }
 
+// realUserID returns the id of the user that a text names, as userID does, and the id of the caller for me.
+func realUserID(ctx context.Context, roster *client.Client, text string) (int64, error) {
+	id, err := userID(ctx, roster, text)
+	if err != nil || id != client.Me {
+		return id, err
+	}
+	me, err := roster.Users.Get(ctx, client.Me)
+	return me.ID, err
+}
+
 // userNamed returns the user that a text names.
 func userNamed(ctx context.Context, roster *client.Client, text string) (client.User, error) {
 	id, err := userID(ctx, roster, text)
@@ -271,6 +281,7 @@ type usersSessionsCommand struct {
 	User   string `arg:"" help:"The id, the e-mail address, or me."`
 	End    int64  `xor:"end" placeholder:"ID" help:"End this session."`
 	EndAll bool   `xor:"end" help:"End all sessions, but this one of yours."`
+	Limit  int    `placeholder:"N" help:"How many to list at most. Without it, all."`
 }
 
 // Run lists the sessions, or ends them.
@@ -289,7 +300,7 @@ func (u usersSessionsCommand) Run(ctx context.Context, sh *Shell) error {
 	case u.EndAll:
 		err = roster.Sessions.EndAll(ctx, id)
 	default:
-		return printList(sh, u.Output, roster.Sessions.List(ctx, id, client.Page{Size: maxPage}),
+		return printList(sh, u.Output, first(u.Limit, roster.Sessions.List(ctx, id, client.Page{Size: pageSize(u.Limit)})),
 			"id", "client", "address", "createTime", "lastUsedTime", "expiresAt", "current")
 	}
 	if err == nil {

@@ -29,6 +29,9 @@ var deliveryColumns = []string{"id", "topic", "state", "attempts", "statusCode",
 
 type webhooksListCommand struct {
 	remoteOutput
+
+	CreatedBy creator `placeholder:"ID" help:"Who made them: the id of a user, or token: and the id of a token."`
+	Limit     int     `placeholder:"N" help:"How many at most. Without it, all."`
 }
 
 // Run lists the webhooks.
@@ -37,7 +40,8 @@ func (w webhooksListCommand) Run(ctx context.Context, sh *Shell) error {
 	if err != nil {
 		return err
 	}
-	return printList(sh, w.Output, roster.Webhooks.List(ctx, client.WebhookList{Size: maxPage}),
+	which := client.WebhookList{CreatedBy: client.Creator(w.CreatedBy), Size: pageSize(w.Limit)}
+	return printList(sh, w.Output, first(w.Limit, roster.Webhooks.List(ctx, which)),
 		"id", "url", "active", "format", "auth", "events")
 }
 

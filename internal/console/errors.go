@@ -45,6 +45,9 @@ func (h *handlers) writeError(c echo.Context, f api.Failure) error {
 	view := errorView{
 		Heading: headings[f.Kind], Message: f.Message, Missing: missing(f), Back: back(c.Request()), Way: wayOn(f),
 	}
+	if f.Code == "timeout" {
+		view.Heading = "This takes too long"
+	}
 	if actor.MustEnrol {
 		view.Heading, view.Back = "You need a second factor", ""
 	}

@@ -161,10 +161,12 @@ func templateNamed(name string) (*template.Template, error) {
 
 // functions are what templates can call. They format, and decide nothing.
 var functions = template.FuncMap{
-	"label":  labelOf,
-	"number": number,
-	"anchor": anchor,
-	"args":   args,
+	"label":      labelOf,
+	"number":     number,
+	"anchor":     anchor,
+	"args":       args,
+	"navigation": navigation,
+	"files":      files,
 }
 
 // anchor returns the id of the element that edits a field, also for a part of it such as

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,11 @@ import (
 
 // clientRequestIDKey is where the Echo context has the client's id of a request.
 const clientRequestIDKey = "clientRequestID"
+
+// statusClientLeft is the status, in the log and in the metrics, of a request whose client did
+// not wait for its end, so that the work was stopped. nginx calls it 499. No client sees it: one
+// that has only ended its own side of the connection gets the answer to the error.
+const statusClientLeft = 499
 
 // observe gives a request its id and, after the answer, writes its log line and its
 // metrics. It logs nothing of the query, the headers or the bodies, which hold secrets
@@ -40,18 +46,21 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 
 		elapsed := time.Since(start)
-		route := c.Path()
+		route, status := c.Path(), c.Response().Status
 		if route == "" {
 			route = "none"
 		}
-		if s.options.Metrics != nil {
-			s.options.Metrics.observe(c.Request().Method, route, c.Response().Status, elapsed)
+		left := client.Err() != nil && (cut || errors.Is(err, context.Canceled))
+		if left {
+			status = statusClientLeft
 		}
-		inAnswer := !cut && c.Response().Status < http.StatusInternalServerError
-		if inAnswer || cut && client.Err() != nil { // or the client has gone
+		if s.options.Metrics != nil {
+			s.options.Metrics.observe(c.Request().Method, route, status, elapsed)
+		}
+		if left || !cut && status < http.StatusInternalServerError { // the answer has the error
 			err = nil
 		}
-		s.log(c, route, elapsed, err)
+		s.log(c, route, status, elapsed, err)
 		if cut {
 			panic(http.ErrAbortHandler) // makes net/http drop the connection
 		}
@@ -60,14 +69,14 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // log writes the log line of a request, with the error that its answer does not have.
-func (s *Server) log(c echo.Context, route string, elapsed time.Duration, err error) {
+func (s *Server) log(c echo.Context, route string, status int, elapsed time.Duration, err error) {
 	level := slog.LevelInfo
 	attributes := []slog.Attr{
 		slog.String("request_id", requestID(c)),
 		slog.String("method", c.Request().Method),
 		slog.String("route", route),
 		slog.String("path", c.Request().URL.Path),
-		slog.Int("status", c.Response().Status),
+		slog.Int("status", status),
 		slog.Float64("elapsed_ms", float64(elapsed.Microseconds())/1000),
 		slog.String("source", c.RealIP()),
 	}

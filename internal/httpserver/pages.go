@@ -3,9 +3,7 @@ package httpserver
 import (
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
@@ -156,8 +154,7 @@ func newAsset(name string, content []byte) *asset {
 		a.name, a.plain = name, func() []byte { return content }
 		a.gzip = sync.OnceValue(func() []byte { return compress(content) })
 	}
-	sum := sha256.Sum256(content)
-	a.hash = hex.EncodeToString(sum[:8])
+	a.hash = api.FileVersion(content)
 	return a
 }
 
@@ -166,7 +163,13 @@ func (a *asset) serve(c echo.Context) error {
 	h.Set("Content-Type", pageTypes[path.Ext(a.name)])
 	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-cache") // browsers check the ETag each time, so an upgrade shows at once
+	// Browsers check the ETag each time, so an upgrade shows at once, unless the address changes
+	// with the file. During an upgrade, a page can ask the version before for its files.
+	if c.QueryParam("v") == a.hash {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable") // a year (RFC 8246)
+	} else {
+		h.Set("Cache-Control", "no-cache")
+	}
 	h.Add("Vary", "Accept-Encoding")
 
 	content, etag := a.plain, a.hash

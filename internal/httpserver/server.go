@@ -51,6 +51,8 @@ type Options struct {
 	Timeout time.Duration
 	Logger  *slog.Logger
 	Metrics *Metrics // may be nil
+	// Trace makes every request a span; see StartTracing.
+	Trace bool
 	// RequestID returns a new id for a request. With nil, it is a UUID (RFC 9562, version 7).
 	RequestID func() string
 }
@@ -79,7 +81,10 @@ func New(options Options) *Server {
 	e.HTTPErrorHandler = s.handleError
 	// Echo's own extractor trusts the X-Forwarded-For of any client.
 	e.IPExtractor = func(r *http.Request) string { return s.source(r).String() }
-	e.Use(traceRequest, s.observe, recoverPanic, wholeSegments)
+	if options.Trace {
+		e.Use(traceRequest)
+	}
+	e.Use(s.observe, recoverPanic, wholeSegments)
 
 	serveGet(e, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, health{"ok"}) })
 	serveGet(e, "/readyz", s.ready)
@@ -253,11 +258,24 @@ func wholeSegments(next echo.HandlerFunc) echo.HandlerFunc {
 // serializer encodes a whole answer before it sends the first byte, so that an encoding
 // error does not leave half an answer. A handler that streams writes to the response
 // itself.
+//
+// The answers of requests that have ended lend it their memory.
 type serializer struct{ echo.DefaultJSONSerializer }
 
+// maxKeptBuffer bounds the memory that an answer leaves to later ones, in bytes: a page is smaller.
+const maxKeptBuffer = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 func (serializer) Serialize(c echo.Context, value any, _ string) error {
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
+	buffer, _ := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if buffer.Cap() <= maxKeptBuffer {
+			buffers.Put(buffer)
+		}
+	}()
+	buffer.Reset()
+	encoder := json.NewEncoder(buffer)
 	encoder.SetEscapeHTML(false) // nosniff keeps browsers from reading it as HTML
 	if err := encoder.Encode(value); err != nil {
 		return err

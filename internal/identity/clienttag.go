@@ -129,6 +129,9 @@ func ClientTagsText(tags []ClientTag) (string, error) {
 // ClientTagsFrom reads the text that ClientTagsText returns.
 func ClientTagsFrom(text string) ([]ClientTag, error) {
 	tags := []ClientTag{}
+	if text == "[]" { // of nearly all users, in every row of a list
+		return tags, nil
+	}
 	err := json.Unmarshal([]byte(text), &tags)
 	return tags, err
 }

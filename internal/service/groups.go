@@ -26,6 +26,14 @@ func (s *Service) Groups(ctx context.Context, actor identity.Actor, page identit
 	return s.store.Groups(ctx, page)
 }
 
+// GroupNames returns the names of the groups by id, of identity.MaxPageSize groups at most.
+func (s *Service) GroupNames(ctx context.Context, actor identity.Actor) (map[int64]string, error) {
+	if err := actor.Require(identity.GroupsView); err != nil {
+		return nil, err
+	}
+	return s.store.GroupNames(ctx, identity.MaxPageSize)
+}
+
 func mayCreateGroup(actor identity.Actor, group identity.Group) error {
 	if err := actor.Require(identity.GroupsManage); err != nil {
 		return err

@@ -55,6 +55,8 @@ type engine struct {
 	isConflict func(error) bool
 	// isAway reports that the database cannot be reached or cannot write at the moment.
 	isAway func(error) bool
+	// isStopped reports that the database has ended a statement that took too long for it.
+	isStopped func(error) bool
 	// isStalePlan reports that a prepared statement must be prepared again.
 	isStalePlan func(error) bool
 	// isPoisoned reports that a connection of the pool cannot be used any more.
@@ -213,6 +215,8 @@ var postgresEngine = engine{
 	isConflict: func(err error) bool {
 		return pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) != nil
 	},
+	// That of statement_timeout, and of a person who cancels a statement.
+	isStopped: func(err error) bool { return pq.As(err, pqerror.QueryCanceled) != nil },
 	isAway: func(err error) bool {
 		e := pq.As(err)
 		if e == nil {
@@ -417,6 +421,7 @@ var sqliteEngine = engine{
 		}
 		return false
 	},
+	isStopped:    func(error) bool { return false },
 	isStalePlan:  func(error) bool { return false }, // SQLite prepares again by itself
 	isPoisoned:   func(error) bool { return false },
 	unnumbered:   true,

@@ -52,7 +52,14 @@ func (p *pool) mapError(ctx context.Context, err error) error {
 	if p.engine.isConflict(err) {
 		return retryable{unavailable(err)}
 	}
-	// A cancelled query reports the database's own error, not the context's.
+	// A query that its context has stopped reports the database's own error, not the context's.
+	var connecting connectError
+	stopped := ctx.Err() == nil && p.engine.isStopped(err) || errors.Is(ctx.Err(), context.DeadlineExceeded)
+	if stopped && !errors.As(err, &connecting) {
+		return identity.Errorf(identity.Unavailable, "timeout",
+			"This took longer than a request may take, and was stopped. Ask for less at a time, or try again later.").
+			WithCause(errors.Join(err, ctx.Err()))
+	}
 	if ctx.Err() != nil || p.engine.isAway(err) || isConnectionError(err) {
 		return unavailable(errors.Join(err, ctx.Err()))
 	}

@@ -47,16 +47,34 @@ func (r reader) group(ctx context.Context, query string, id int64) (identity.Gro
 
 // Groups returns one page of the groups by id, and how many there are.
 func (r reader) Groups(ctx context.Context, page identity.Page) ([]identity.Group, int64, error) {
-	var total int64
-	if err := r.get(ctx, &total, "SELECT count(*) FROM groups"); err != nil {
-		return nil, 0, fmt.Errorf("count groups: %w", err)
-	}
-	rows, _, err := pageOf[groupRow](ctx, r, page.Limit,
-		"SELECT "+groupColumns+" FROM groups ORDER BY id LIMIT $1 OFFSET $2", page.Limit, page.Offset)
+	rows, more, err := pageOf[groupRow](ctx, r, page.Limit,
+		"SELECT "+groupColumns+" FROM groups ORDER BY id LIMIT $1 OFFSET $2", page.Limit+1, page.Offset)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list groups: %w", err)
 	}
+	total := page.Offset + int64(len(rows))
+	if more || len(rows) == 0 { // else this is the last page
+		if err := r.get(ctx, &total, "SELECT count(*) FROM groups"); err != nil {
+			return nil, 0, fmt.Errorf("count groups: %w", err)
+		}
+	}
 	return groupsFrom(rows), total, nil
+}
+
+// GroupNames returns the names of the first groups by id, at most limit.
+func (r reader) GroupNames(ctx context.Context, limit int) (map[int64]string, error) {
+	var rows []struct {
+		ID   int64
+		Name string
+	}
+	if err := r.all(ctx, &rows, "SELECT id, name FROM groups ORDER BY id LIMIT $1", limit); err != nil {
+		return nil, fmt.Errorf("names of groups: %w", err)
+	}
+	names := make(map[int64]string, len(rows))
+	for _, row := range rows {
+		names[row.ID] = row.Name
+	}
+	return names, nil
 }
 
 // LockGroups returns the groups that exist among the ids, by id, and locks them against

@@ -80,6 +80,17 @@ var briefColumns = slices.DeleteFunc(slices.Clone(userColumns), func(c userColum
 	return !slices.Contains([]string{"id", "email", "active", "blocked_code", "created_at", "updated_at"}, c.name)
 })
 
+// The columns of other lists, by what they are ordered by.
+var (
+	columnsByName      = userColumnsBut("email_folded")
+	columnsByEmail     = userColumnsBut("name_folded")
+	columnsWithoutKeys = userColumnsBut("name_folded", "email_folded")
+)
+
+func userColumnsBut(names ...string) []userColumn {
+	return slices.DeleteFunc(slices.Clone(userColumns), func(c userColumn) bool { return slices.Contains(names, c.name) })
+}
+
 // insertColumns and updateColumns are the columns that INSERT and UPDATE write.
 var insertColumns, updateColumns = columnsWrittenBy(insert), columnsWrittenBy(update)
 

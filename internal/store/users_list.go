@@ -232,21 +232,29 @@ func (e *engine) pageQuery(q identity.UserQuery, ids idQuery) string {
 		" FROM users WHERE id " + fmt.Sprintf(e.first, ids.ids) + " ORDER BY " + order.by(order.column, q.Descending)
 }
 
-// listedColumns are those that a list reads.
+// listedColumns are those that a list reads. Of the keys of texts it reads the one that it is ordered
+// by, which cursors have.
 func listedColumns(q identity.UserQuery) []userColumn {
-	if q.Brief {
+	switch {
+	case q.Brief:
 		return briefColumns
+	case q.Sort == identity.SortByName:
+		return columnsByName
+	case q.Sort == identity.SortByEmail:
+		return columnsByEmail
 	}
-	return userColumns
+	return columnsWithoutKeys
 }
 
 // userRows reads a page and reports whether more rows follow.
 func (r reader) userRows(ctx context.Context, q identity.UserQuery, ids idQuery,
 ) (rows []*userRow, more bool, err error) {
 	columns := append(slices.Clone(listedColumns(q)), groupsColumn, matchesColumn)
+	var scanned userRow // every row writes every column of it
+	targets := scanned.targets(columns)
 	scan := func(found *sqlx.Rows) (*userRow, int, error) {
-		var row userRow
-		err := found.Scan(row.targets(columns)...)
+		err := found.Scan(targets...)
+		row := scanned
 		return &row, row.textBytes(), err
 	}
 	rows, more, err = pageBy(ctx, r, q.Limit, scan, r.pool.engine.pageQuery(q, ids), ids.args...)

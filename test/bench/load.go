@@ -35,13 +35,16 @@ type load struct {
 	accepts []int
 	// obeys makes a connection wait for Retry-After after a refusal.
 	obeys bool
+	// cpu returns the time that the server has had on processors; nil for not measured.
+	cpu func() (time.Duration, error)
 }
 
 // result holds the figures of a run.
 type result struct {
 	rate     float64 // answers per second
 	p50, p99 time.Duration
-	statuses map[int]int // number of answers by status
+	cpu      time.Duration // of the server, per answer; 0 if it was not measured
+	statuses map[int]int   // number of answers by status
 }
 
 // timeout is the maximum time for an answer. The timeout of the server is shorter.
@@ -75,11 +78,39 @@ func (l load) run(ctx context.Context) (result, error) {
 			}
 		})
 	}
+	used, err := l.cpuBetween(ctx, begin, end)
 	running.Wait()
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return result{}, context.Cause(ctx)
+	case err != nil:
+		return result{}, err
 	}
-	return summarize(clients, l.duration)
+	r, err := summarize(clients, l.duration)
+	if err == nil {
+		r.cpu = time.Duration(float64(used) / (r.rate * l.duration.Seconds()))
+	}
+	return r, err
+}
+
+// cpuBetween returns the processor time of the server between two times. It waits for the second.
+func (l load) cpuBetween(ctx context.Context, begin, end time.Time) (time.Duration, error) {
+	if l.cpu == nil {
+		return 0, nil
+	}
+	var used [2]time.Duration
+	for i, at := range []time.Time{begin, end} {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(time.Until(at)):
+		}
+		var err error
+		if used[i], err = l.cpu(); err != nil {
+			return 0, err
+		}
+	}
+	return used[1] - used[0], nil
 }
 
 func summarize(clients []*client, duration time.Duration) (result, error) {

@@ -30,6 +30,7 @@ func medians(rounds []result) result {
 		rate: medianOf(rounds, func(r result) float64 { return r.rate }),
 		p50:  time.Duration(medianOf(rounds, func(r result) float64 { return float64(r.p50) })),
 		p99:  time.Duration(medianOf(rounds, func(r result) float64 { return float64(r.p99) })),
+		cpu:  time.Duration(medianOf(rounds, func(r result) float64 { return float64(r.cpu) })),
 	}
 }
 
@@ -78,8 +79,8 @@ func printTables(subjects []*subject) {
 	fmt.Printf("\n## %s\n\n", engineNames[first.engine])
 	head, rule := "| Request | compared with |", "| --- | --- |"
 	for i, s := range subjects {
-		head += fmt.Sprintf(" %s users: requests/s | p50 ms | p99 ms | ratio |", thousands(int64(s.users)))
-		rule += strings.Repeat(" ---: |", 4)
+		head += fmt.Sprintf(" %s users: requests/s | p50 ms | p99 ms | CPU µs | ratio |", thousands(int64(s.users)))
+		rule += strings.Repeat(" ---: |", 5)
 		if i > 0 {
 			head += fmt.Sprintf(" rate / rate at %s |", thousands(int64(first.users)))
 			rule += " ---: |"
@@ -98,7 +99,8 @@ func printTables(subjects []*subject) {
 			if c.against != "" {
 				compared = fmt.Sprintf("%.2f", ratio(s.runs[c.name], s.runs[c.against]))
 			}
-			fmt.Printf(" %s | %s | %s | %s |", rate, milliseconds(figures.p50), milliseconds(figures.p99), compared)
+			fmt.Printf(" %s | %s | %s | %d | %s |", rate, milliseconds(figures.p50), milliseconds(figures.p99),
+				figures.cpu.Microseconds(), compared)
 			if i > 0 {
 				fmt.Printf(" %.2f |", ratio(s.runs[c.name], first.runs[c.name]))
 			}
@@ -146,7 +148,7 @@ const (
 )
 
 func columns(rateFormat string, r result, against float64) string {
-	return fmt.Sprintf(" %s | %.2f |", cells(rateFormat, r), r.rate/against)
+	return fmt.Sprintf(" %s | | %.2f |", cells(rateFormat, r), r.rate/against) // bcrypt is what takes processors
 }
 
 // findBars compares the figures with the requirements. Those on rates and latencies

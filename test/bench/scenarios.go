@@ -204,7 +204,7 @@ func (s *subject) load(o options, c scenario) load {
 	}
 	return load{
 		addr: server.addr, connections: connections, duration: o.duration, seed: s.seeds,
-		request: s.request(c), accepts: []int{http.StatusOK},
+		request: s.request(c), accepts: []int{http.StatusOK}, cpu: server.cpu,
 	}
 }
 
@@ -247,7 +247,7 @@ func (s *subject) measure(ctx context.Context, o options, c scenario, round int)
 		progress("%v", err)
 		time.Sleep(timeout) // requests in progress must not slow down the next scenarios
 	default:
-		progress("%s: %s: %s/s", s, c.name, thousands(int64(r.rate)))
+		progress("%s: %s: %s/s, %d µs of the server", s, c.name, thousands(int64(r.rate)), r.cpu.Microseconds())
 	}
 	s.runs[c.name] = append(s.runs[c.name], r)
 	return nil

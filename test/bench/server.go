@@ -123,14 +123,13 @@ type response struct {
 
 // call sends a request that is not measured.
 func (s *server) call(ctx context.Context, method, path, token string, body []byte) (response, error) {
-	url := "http://" + s.addr + path                                                    // of the server that we have started
-	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body)) //nolint:gosec // see url
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+s.addr+path, bytes.NewReader(body)) //nolint:gosec // ours
 	if err != nil {
 		return response{}, err
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(request) //nolint:gosec // see url
+	answer, err := http.DefaultClient.Do(request) //nolint:gosec // ours
 	if err != nil {
 		return response{}, err
 	}
@@ -151,11 +150,11 @@ func (s *server) stop() error {
 func (s *server) memory(ctx context.Context) (int64, error) {
 	pid := strconv.Itoa(s.cmd.Process.Pid)
 	kilobytes := ""
-	if status, err := os.ReadFile(filepath.Join("/proc", pid, "status")); err == nil { //nolint:gosec // a number
+	if status, err := os.ReadFile(filepath.Join("/proc", pid, "status")); err == nil {
 		_, rest, _ := strings.Cut(string(status), "VmRSS:")
 		kilobytes, _, _ = strings.Cut(rest, "kB")
 	} else { // not Linux
-		out, err := exec.CommandContext(ctx, "ps", "-o", "rss=", "-p", pid).Output() //nolint:gosec // a number
+		out, err := exec.CommandContext(ctx, "ps", "-o", "rss=", "-p", pid).Output()
 		if err != nil {
 			return 0, fmt.Errorf("memory of the server: %w", err)
 		}
@@ -163,6 +162,25 @@ func (s *server) memory(ctx context.Context) (int64, error) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(kilobytes), 10, 64)
 	return n << 10, err
+}
+
+// cpu returns the time that the process has had on processors, to a hundredth of a second; 0 where
+// there is no /proc.
+func (s *server) cpu() (time.Duration, error) {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid), "stat"))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	// proc_pid_stat(5): after the name in brackets come state, ppid and so on; utime and stime
+	// are in ticks, a hundred a second.
+	const utime, stime, tick = 11, 12, 10 * time.Millisecond
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if err != nil || len(fields) <= stime {
+		return 0, fmt.Errorf("processor time of the server: %w: %s", err, stat)
+	}
+	user, err := strconv.ParseInt(fields[utime], 10, 64)
+	system, systemErr := strconv.ParseInt(fields[stime], 10, 64)
+	return time.Duration(user+system) * tick, errors.Join(err, systemErr)
 }
 
 // serveOpen is "roster serve" without authentication: every request is that of an

@@ -51,9 +51,10 @@ const (
 var axeScript []byte
 
 // chromium is the browser that all tests share; each test has a context of its own in it.
-var chromium = sync.OnceValues(startBrowser)
+var chromium = sync.OnceValues(func() (context.Context, error) { return startBrowser(context.Background()) })
 
-func startBrowser() (context.Context, error) {
+// startBrowser starts a browser with a new profile, which ends with the context.
+func startBrowser(ctx context.Context) (context.Context, error) {
 	path, err := findBrowser()
 	if err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func startBrowser() (context.Context, error) {
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	ctx, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ = chromedp.NewExecAllocator(ctx, options...)
 	ctx, _ = chromedp.NewContext(ctx)
 	return ctx, chromedp.Do(ctx)
 }
@@ -110,10 +111,7 @@ var quick = []string{"TestSearchAsYouType/sqlite", "TestSignInByKeys/sqlite", "T
 // skipped unless it is one of the quick ones. In CI it fails where there is no browser.
 func NewTab(t *testing.T, s *apitest.Server) *Tab {
 	t.Helper()
-	asked := os.Getenv("CI") != "" || os.Getenv(browserVariable) != "" || os.Getenv("ROSTER_SCREENSHOTS") != ""
-	if (!asked || os.Getenv(browserVariable) == onlyQuick) && !slices.Contains(quick, t.Name()) {
-		t.Skip("not one of the quick tests: make browser runs all")
-	}
+	skipUnlessAsked(t)
 	parent, err := chromium()
 	if err != nil {
 		if os.Getenv("CI") != "" {
@@ -121,7 +119,22 @@ func NewTab(t *testing.T, s *apitest.Server) *Tab {
 		}
 		t.Skip(err)
 	}
-	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
+	return newTab(parent, t, s)
+}
+
+// skipUnlessAsked skips a test that is not one of the quick ones where NewTab says so.
+func skipUnlessAsked(t *testing.T) {
+	t.Helper()
+	asked := os.Getenv("CI") != "" || os.Getenv(browserVariable) != "" || os.Getenv("ROSTER_SCREENSHOTS") != ""
+	if (!asked || os.Getenv(browserVariable) == onlyQuick) && !slices.Contains(quick, t.Name()) {
+		t.Skip("not one of the quick tests: make browser runs all")
+	}
+}
+
+// newTab opens a window of a browser.
+func newTab(browser context.Context, t *testing.T, s *apitest.Server) *Tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	messages := chromedp.Console(ctx)
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900)); err != nil {
 		t.Fatal(err)
@@ -429,6 +442,13 @@ func (tab *Tab) SignIn() {
 // TestSignInByClicks and TestSignInByKeys type.
 func (tab *Tab) SignInAs(email string) {
 	tab.t.Helper()
+	tab.hold(email)
+	tab.Go("/console")
+}
+
+// hold gives the window the cookie of a user of the tests.
+func (tab *Tab) hold(email string) {
+	tab.t.Helper()
 	source := identity.Actor{Source: netip.MustParseAddr("127.0.0.1"), Client: "Chromium"}
 	signIn, err := tab.Server.Service.SignIn(tab.t.Context(), source, email, Password)
 	if err == nil {
@@ -443,7 +463,6 @@ func (tab *Tab) SignInAs(email string) {
 		})
 		return chromedp.Void{}, err
 	})
-	tab.Go("/console")
 }
 
 // Administrator returns the administrator of the tests.

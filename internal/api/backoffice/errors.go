@@ -18,6 +18,7 @@ type wording struct {
 
 // wordings has the wording of the Back Office for a code; other codes need none.
 var wordings = map[string]wording{
+	"timeout":                {hint: " In a list, a narrower filter, or after= instead of a large offset, is faster."},
 	"would_lock_out":         {hint: " Repeat with force=true to do it all the same."},
 	"idempotency_key_reused": {message: "This Idempotency-Key was used for another request.", field: keyHeader},
 	"idempotency_key_taken":  {message: "Another request with this Idempotency-Key came first."},

@@ -47,7 +47,7 @@ type changeBody struct {
 
 func eventFrom(e identity.Event) eventBody {
 	body := eventBody{
-		ID: e.ID, Type: e.Type, Time: wireTime(e.Time), SubjectType: e.Type.SubjectType(), SubjectID: orNull(e.SubjectID),
+		ID: e.ID, Type: e.Type, Time: onWire(e.Time), SubjectType: e.Type.SubjectType(), SubjectID: orNull(e.SubjectID),
 		Actor:  eventActor{Name: e.Actor.Name, UserID: orNull(e.Actor.UserID), TokenID: orNull(e.Actor.TokenID)},
 		Source: orNull(e.SourceText()), RequestID: e.Actor.RequestID, ClientReqID: orNull(e.Actor.ClientRequestID),
 		Reason: orNull(e.Reason), Count: e.Count,

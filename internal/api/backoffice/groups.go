@@ -23,7 +23,7 @@ type groupBody struct {
 func groupFrom(g identity.Group) groupBody {
 	return groupBody{
 		ID: g.ID, Name: g.Name, Permissions: g.Permissions.Names(), RequireTFA: g.RequireTFA,
-		CreateTime: wireTime(g.CreatedAt), UpdateTime: wireTime(g.UpdatedAt), Version: g.Version,
+		CreateTime: onWire(g.CreatedAt), UpdateTime: onWire(g.UpdatedAt), Version: g.Version,
 	}
 }
 

@@ -36,8 +36,8 @@ func jobFrom(j identity.Job) jobBody {
 	return jobBody{
 		ID: j.ID, Action: j.Action, GroupID: orNull(j.GroupID), State: j.State, Code: orNull(j.Code),
 		Message: orNull(j.Message), Total: j.Total, Done: j.Done, Unchanged: j.Unchanged, Skipped: j.Skipped,
-		Failed: j.Failed, CreateTime: wireTime(j.CreatedAt), StartTime: wireTime(j.StartedAt),
-		FinishTime: wireTime(j.FinishedAt),
+		Failed: j.Failed, CreateTime: onWire(j.CreatedAt), StartTime: onWire(j.StartedAt),
+		FinishTime: onWire(j.FinishedAt),
 	}
 }
 

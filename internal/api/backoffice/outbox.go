@@ -31,10 +31,10 @@ func deliveryFrom(m delivery.Message) deliveryBody {
 	body := deliveryBody{
 		ID: m.ID, Kind: m.To.Channel, WebhookID: orNull(m.To.WebhookID), Topic: m.Topic, UserID: orNull(m.UserID),
 		State: m.State, Attempts: m.Attempts, StatusCode: orNull(m.Status), LastError: orNull(m.LastError),
-		CreateTime: wireTime(m.CreatedAt), AttemptTime: wireTime(m.AttemptedAt), SettleTime: wireTime(m.CompletedAt),
+		CreateTime: onWire(m.CreatedAt), AttemptTime: onWire(m.AttemptedAt), SettleTime: onWire(m.CompletedAt),
 	}
 	if m.State == delivery.Pending {
-		body.DueTime = wireTime(m.DueAt)
+		body.DueTime = onWire(m.DueAt)
 	}
 	return body
 }
@@ -122,7 +122,7 @@ type messageCount struct {
 
 func messageCountFrom(c delivery.Count) messageCount {
 	return messageCount{
-		Kind: c.To.Channel, WebhookID: orNull(c.To.WebhookID), State: c.State, Count: c.Count, Oldest: wireTime(c.Oldest),
+		Kind: c.To.Channel, WebhookID: orNull(c.To.WebhookID), State: c.State, Count: c.Count, Oldest: onWire(c.Oldest),
 	}
 }
 

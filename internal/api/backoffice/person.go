@@ -16,7 +16,7 @@ type sourceBody struct {
 }
 
 func sourceFrom(s identity.Source) sourceBody {
-	return sourceBody{Address: s.Address, FirstSeen: wireTime(s.FirstSeenAt), LastSeen: wireTime(s.LastSeenAt)}
+	return sourceBody{Address: s.Address, FirstSeen: onWire(s.FirstSeenAt), LastSeen: onWire(s.LastSeenAt)}
 }
 
 func (h *handlers) listSources(c echo.Context, actor identity.Actor) error {
@@ -54,7 +54,7 @@ func (h *handlers) getSigninState(c echo.Context, actor identity.Actor) error {
 	}
 	return c.JSON(http.StatusOK, signinStateBody{
 		WrongPasswords: state.WrongPasswords, WrongCodes: state.WrongCodes,
-		LockedUntil: wireTime(state.LockedUntil), LockedEverywhereUntil: wireTime(state.LockedEverywhereUntil),
+		LockedUntil: onWire(state.LockedUntil), LockedEverywhereUntil: onWire(state.LockedEverywhereUntil),
 	})
 }
 

@@ -24,7 +24,7 @@ type recordBody struct {
 func recordFrom(r identity.Record) recordBody {
 	return recordBody{
 		Type: r.Type, ID: r.ID, Attributes: r.Attributes,
-		CreateTime: wireTime(r.CreatedAt), UpdateTime: wireTime(r.UpdatedAt),
+		CreateTime: onWire(r.CreatedAt), UpdateTime: onWire(r.UpdatedAt),
 	}
 }
 

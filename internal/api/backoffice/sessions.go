@@ -22,8 +22,8 @@ type sessionBody struct {
 
 func sessionFrom(s identity.Session, actor identity.Actor) sessionBody {
 	return sessionBody{
-		ID: s.ID, CreateTime: wireTime(s.CreatedAt), LastUsed: wireTime(s.LastUsedAt), ExpiresAt: wireTime(s.ExpiresAt),
-		FreshUntil: wireTime(s.FreshUntil), Address: orNull(s.Source), Client: orNull(s.Client),
+		ID: s.ID, CreateTime: onWire(s.CreatedAt), LastUsed: onWire(s.LastUsedAt), ExpiresAt: onWire(s.ExpiresAt),
+		FreshUntil: onWire(s.FreshUntil), Address: orNull(s.Source), Client: orNull(s.Client),
 		Current: s.ID == actor.SessionID,
 	}
 }
@@ -101,10 +101,10 @@ func (h *handlers) reauthenticate(c echo.Context, actor identity.Actor) error {
 	if err != nil {
 		return err
 	}
-	body := reauthenticationBody{FreshUntil: wireTime(result.FreshUntil)}
+	body := reauthenticationBody{FreshUntil: onWire(result.FreshUntil)}
 	if result.Provider != "" {
 		body.TwoFactorRequired = true
-		body.TwoFactorDetails = &neededCodeBody{Provider: result.Provider, ExpiresAt: wireTime(result.ExpiresAt)}
+		body.TwoFactorDetails = &neededCodeBody{Provider: result.Provider, ExpiresAt: onWire(result.ExpiresAt)}
 	}
 	return c.JSON(http.StatusOK, body)
 }

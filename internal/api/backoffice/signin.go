@@ -21,7 +21,7 @@ type tokenPairBody struct {
 }
 
 func issuedTokenFrom(t identity.IssuedToken) issuedTokenBody {
-	return issuedTokenBody{Token: t.Token, CreatedAt: wireTime(t.CreatedAt), ExpiresAt: wireTime(t.ExpiresAt)}
+	return issuedTokenBody{Token: t.Token, CreatedAt: onWire(t.CreatedAt), ExpiresAt: onWire(t.ExpiresAt)}
 }
 
 func tokenPairFrom(p identity.TokenPair) tokenPairBody {
@@ -70,7 +70,7 @@ func (h *handlers) signIn(c echo.Context, actor identity.Actor) error {
 		})
 	}
 	return c.JSON(http.StatusOK, challengeBody{TwoFactorRequired: true, TwoFactorDetails: challengeDetails{
-		Token: result.ChallengeToken, Provider: result.Challenge.Provider, ExpiresAt: wireTime(result.Challenge.ExpiresAt),
+		Token: result.ChallengeToken, Provider: result.Challenge.Provider, ExpiresAt: onWire(result.Challenge.ExpiresAt),
 	}})
 }
 

@@ -47,7 +47,7 @@ func tokenFrom(t identity.Token) tokenBody {
 	body := tokenBody{
 		ID: t.ID, Name: t.Name, Permissions: t.Permissions.Names(), IPWhitelist: t.AllowList, UserID: orNull(t.UserID),
 		CanViewMaskedData: t.CanViewMaskedData, CreatedBy: creatorFrom(t.CreatedBy), IssuerGone: t.IssuerGone,
-		CreatedAt: wireTime(t.CreatedAt), ExpiresAt: wireTime(t.ExpiresAt), LastUsedAt: wireTime(t.LastUsedAt),
+		CreatedAt: onWire(t.CreatedAt), ExpiresAt: onWire(t.ExpiresAt), LastUsedAt: onWire(t.LastUsedAt),
 	}
 	if body.IPWhitelist == nil {
 		body.IPWhitelist = identity.AllowList{}

@@ -31,7 +31,7 @@ func (h *handlers) secondFactor(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	return c.JSON(http.StatusOK, secondFactorBody{
-		Provider: orNull(string(factor.Provider)), Since: wireTime(factor.Since), RecoveryCodes: factor.RecoveryCodes,
+		Provider: orNull(string(factor.Provider)), Since: onWire(factor.Since), RecoveryCodes: factor.RecoveryCodes,
 	})
 }
 

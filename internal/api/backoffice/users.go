@@ -36,7 +36,7 @@ func userFrom(u identity.User) userBody {
 	body := userBody{
 		ID: u.ID, Name: u.Name, Email: u.Email, Phone: orNull(u.Phone), Active: u.Active, TFA: u.TFA, Groups: u.Groups,
 		IPWhitelist: u.AllowList, ClientTags: u.ClientTags, CanViewMaskedData: u.CanViewMaskedData,
-		CreateTime: wireTime(u.CreatedAt), UpdateTime: wireTime(u.UpdatedAt), LastSigninTime: wireTime(u.LastSigninAt),
+		CreateTime: onWire(u.CreatedAt), UpdateTime: onWire(u.UpdatedAt), LastSigninTime: onWire(u.LastSigninAt),
 		Version: u.Version,
 	}
 	if body.IPWhitelist == nil {

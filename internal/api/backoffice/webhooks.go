@@ -31,7 +31,7 @@ type webhookBody struct {
 func webhookFrom(w identity.Webhook) webhookBody {
 	return webhookBody{
 		ID: w.ID, URL: w.URL, Events: w.Events, Format: w.Format, Auth: w.Auth, Active: w.Active,
-		CreateTime: wireTime(w.CreatedAt), UpdateTime: wireTime(w.UpdatedAt), CreatedBy: creatorFrom(w.CreatedBy),
+		CreateTime: onWire(w.CreatedAt), UpdateTime: onWire(w.UpdatedAt), CreatedBy: creatorFrom(w.CreatedBy),
 		Version: w.Version,
 	}
 }
@@ -198,7 +198,7 @@ func renderWebhook(m delivery.WebhookMessage) ([]byte, error) {
 		Time        wireTime           `json:"time"`
 		User        *userBody          `json:"user"` // null for a ping
 		Connections json.RawMessage    `json:"connections,omitempty"`
-	}{ID: m.ID, Type: m.Type, Time: wireTime(m.Time), Connections: m.Connections}
+	}{ID: m.ID, Type: m.Type, Time: onWire(m.Time), Connections: m.Connections}
 	if m.User.ID != 0 {
 		user := userFrom(m.User)
 		body.User = &user

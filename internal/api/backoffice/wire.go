@@ -18,17 +18,24 @@ type list[T any] struct {
 	Data  []T    `json:"data"`
 }
 
-// wireTime is a time on the wire: UTC, numeric offset, no fraction. The zero time
-// is null.
-type wireTime time.Time
+// wireTime is a time on the wire: UTC, numeric offset, no fraction. nil is null.
+type wireTime = *timeText
 
-const wireTimeLayout = `"2006-01-02T15:04:05-07:00"`
+// timeText is a text and no json.Marshaler: encoding/json reads what a Marshaler returns once more.
+type timeText time.Time
 
-func (t wireTime) MarshalJSON() ([]byte, error) {
-	if time.Time(t).IsZero() {
-		return []byte("null"), nil
+// onWire returns a time for an answer, nil for the zero time.
+func onWire(t time.Time) wireTime {
+	if t.IsZero() {
+		return nil
 	}
-	return []byte(time.Time(t).UTC().Format(wireTimeLayout)), nil
+	return (*timeText)(&t)
+}
+
+func (t *timeText) MarshalText() ([]byte, error) {
+	const seconds = len("2006-01-02T15:04:05")
+	text := time.Time(*t).UTC().AppendFormat(make([]byte, 0, len(time.RFC3339)), time.RFC3339) // which is fast
+	return append(text[:seconds], "+00:00"...), nil
 }
 
 // dataFrom returns the bodies of the rows of a list, in their order.
