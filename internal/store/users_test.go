@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rosterhq/roster/internal/api/apitest"
 	"github.com/rosterhq/roster/internal/identity"
 	"github.com/rosterhq/roster/internal/store"
 	"github.com/rosterhq/roster/internal/store/storetest"
@@ -84,6 +85,9 @@ func TestIDsAreNeverReused(t *testing.T) {
 // from counted blocks, searches from an index, and none of it may show.
 func TestUsersAgainstModel(t *testing.T) {
 	t.Parallel()
+	if apitest.RaceDetector {
+		t.Skip("thousands of pages, one after the other, take minutes with the race detector; .ci/run runs this without it")
+	}
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		s.LowerLimits(200, 300, 8<<20)
 		ctx := t.Context()

@@ -150,11 +150,11 @@ func (s *server) stop() error {
 func (s *server) memory(ctx context.Context) (int64, error) {
 	pid := strconv.Itoa(s.cmd.Process.Pid)
 	kilobytes := ""
-	if status, err := os.ReadFile(filepath.Join("/proc", pid, "status")); err == nil {
+	if status, err := os.ReadFile(filepath.Join("/proc", pid, "status")); err == nil { //nolint:gosec // a number
 		_, rest, _ := strings.Cut(string(status), "VmRSS:")
 		kilobytes, _, _ = strings.Cut(rest, "kB")
 	} else { // not Linux
-		out, err := exec.CommandContext(ctx, "ps", "-o", "rss=", "-p", pid).Output()
+		out, err := exec.CommandContext(ctx, "ps", "-o", "rss=", "-p", pid).Output() //nolint:gosec // a number
 		if err != nil {
 			return 0, fmt.Errorf("memory of the server: %w", err)
 		}

@@ -126,6 +126,9 @@ func (w *world) number(s *session) int { return slices.Index(w.sessions, s) }
 // hole. Some holes take several walks.
 func TestTheWalkCanFail(t *testing.T) {
 	t.Parallel()
+	if apitest.RaceDetector {
+		t.Skip("a model against a model: the race detector only makes it slow; .ci/run runs this without it")
+	}
 	const walks = 50
 	walkOn := func(seed uint64, without string) *walk {
 		o := &obedient{model: model{without: without}, last: 1}
