@@ -94,7 +94,7 @@ type tokensCreateCommand struct {
 	CanViewMaskedData bool          `help:"Show unmasked data."`
 	ExpiresIn         time.Duration `xor:"end" placeholder:"720h" help:"The lifetime. Without it, as long as allowed."`
 	ExpiresAt         time.Time     `xor:"end" placeholder:"TIME" help:"The end, such as 2026-01-31T12:00:00Z."`
-	NeverExpires      bool          `xor:"end" help:"Without an end, for those who hold every permission."`
+	NeverExpires      bool          `xor:"end" help:"Without an end. Only a caller with every permission may do this."`
 	DryRun            bool          `help:"Show what would be created, and create nothing."`
 }
 

@@ -220,7 +220,7 @@ func (u usersImportCommand) plan(
 		if err != nil {
 			return plan, err
 		}
-		if len(batch) == client.MaxImportRows || size+len(text) > maxBatch {
+		if len(batch) == client.MaxRowsPerCall || size+len(text) > maxBatch {
 			if err := send(); err != nil {
 				return plan, err
 			}

@@ -90,7 +90,7 @@ func isID(text string) bool {
 type parameter struct {
 	name   string
 	words  func(value any) (words string, ok bool) // "" for no words; not ok for a value that they cannot say
-	usual  any                                     // what the call means without the field; nil if the command means it, too
+	usual  any                                     // what the call means without the field; nil if the command does, too
 	needed bool                                    // the command cannot do without it
 }
 
@@ -328,7 +328,10 @@ var commands = []command{
 		{name: fieldNotify, words: boolFlag("--notify", "")},
 		{name: identity.FieldPassword, words: silent},
 	}},
-	{call: "POST users/find", words: "users find", body: parameters{{name: identity.FieldTexts, words: arguments, needed: true}}},
+	{
+		call: "POST users/find", words: "users find",
+		body: parameters{{name: identity.FieldTexts, words: arguments, needed: true}},
+	},
 	{call: "GET users/{user}", words: "users get {}"},
 	{call: "PATCH users/{user}", words: "users activate {}", body: parameters{
 		{name: identity.FieldActive, words: wordFor(map[any]string{true: ""}), needed: true},
@@ -421,7 +424,10 @@ var commands = []command{
 	{call: "POST webhooks/{id}/deliveries/{id}/redeliver", words: "webhooks redeliver {} {}"},
 
 	{call: "GET outbox", words: "outbox list", query: pageOf(
-		parameter{name: "filter[state]", words: wordFor(map[any]string{"pending": "--state=pending", "dead": "--state=dead"})},
+		parameter{
+			name:  "filter[state]",
+			words: wordFor(map[any]string{"pending": "--state=pending", "dead": "--state=dead"}),
+		},
 		parameter{name: "filter[kind]", words: textFlag("--kind")},
 		parameter{name: "filter[webhook]", words: numberFlag("--webhook")},
 		parameter{name: "filter[user]", words: numberFlag("--user")},

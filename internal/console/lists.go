@@ -42,7 +42,7 @@ const (
 // groupNames returns the names of the groups that the caller may see, by id. A page must
 // not fail for them: without a name it shows the number.
 func (h *handlers) groupNames(ctx context.Context, actor identity.Actor) map[int64]string {
-	names, err := h.service.GroupNames(ctx, actor)
+	names, err := h.service.GroupNames(ctx, actor, identity.MaxPageSize)
 	if err != nil {
 		return nil
 	}

@@ -38,7 +38,7 @@ func (c *clock) reading() (time.Time, <-chan struct{}) {
 	return c.at(), c.moved
 }
 
-// at returns the time, for who holds mu.
+// at returns the time. The caller holds mu.
 func (c *clock) at() time.Time {
 	base := c.start
 	if base.IsZero() {

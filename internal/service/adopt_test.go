@@ -12,7 +12,7 @@ import (
 )
 
 // TestAdoptTOTP checks that a user signs in with an authenticator that was adopted, that each
-// code counts once, and who may adopt one for whom.
+// code counts once, and which callers may do it for which users.
 func TestAdoptTOTP(t *testing.T) {
 	t.Parallel()
 	const key = "JBSWY3DPEHPK3PXP"

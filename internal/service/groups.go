@@ -26,12 +26,12 @@ func (s *Service) Groups(ctx context.Context, actor identity.Actor, page identit
 	return s.store.Groups(ctx, page)
 }
 
-// GroupNames returns the names of the groups by id, of identity.MaxPageSize groups at most.
-func (s *Service) GroupNames(ctx context.Context, actor identity.Actor) (map[int64]string, error) {
+// GroupNames returns the names of the groups by id, of so many groups at most.
+func (s *Service) GroupNames(ctx context.Context, actor identity.Actor, most int) (map[int64]string, error) {
 	if err := actor.Require(identity.GroupsView); err != nil {
 		return nil, err
 	}
-	return s.store.GroupNames(ctx, identity.MaxPageSize)
+	return s.store.GroupNames(ctx, most)
 }
 
 func mayCreateGroup(actor identity.Actor, group identity.Group) error {

@@ -143,22 +143,30 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, userID 
 		if err != nil {
 			return err
 		}
-		if err := tx.ReplaceTOTP(ctx, totp); err != nil {
-			return err
-		}
 		if err := tx.ReplaceRecoveryCodes(ctx, userID, digests); err != nil {
 			return err
 		}
-		if err := tx.EndSessions(ctx, userID, ownSession(actor, userID)); err != nil {
+		return switchOnTOTP(ctx, tx, actor, before, totp, now)
+	})
+}
+
+// switchOnTOTP stores a confirmed authenticator of a locked user and switches the second factor on.
+// The user's other sessions end.
+func switchOnTOTP(ctx context.Context, tx *store.Tx, actor identity.Actor, before identity.User, totp identity.TOTP,
+	now time.Time,
+) error {
+	if err := tx.ReplaceTOTP(ctx, totp); err != nil {
+		return err
+	}
+	if err := tx.EndSessions(ctx, before.ID, ownSession(actor, before.ID)); err != nil {
+		return err
+	}
+	if !before.TFA {
+		if err := enableTFA(ctx, tx, actor, before, now); err != nil {
 			return err
 		}
-		if !before.TFA {
-			if err := enableTFA(ctx, tx, actor, before, now); err != nil {
-				return err
-			}
-		}
-		return emit(ctx, tx, identity.Event{Type: identity.UserTOTPEnabled, Time: now, Actor: actor, SubjectID: userID})
-	})
+	}
+	return emit(ctx, tx, identity.Event{Type: identity.UserTOTPEnabled, Time: now, Actor: actor, SubjectID: before.ID})
 }
 
 // confirmedTOTP returns the enrolled authenticator of a user as a first code confirms
@@ -216,21 +224,9 @@ func (s *Service) AdoptTOTP(ctx context.Context, actor identity.Actor, userID in
 		if err := requireNoTOTP(ctx, tx, before); err != nil {
 			return err
 		}
-		err = tx.ReplaceTOTP(ctx, identity.TOTP{
+		return switchOnTOTP(ctx, tx, actor, before, identity.TOTP{
 			UserID: userID, Secret: sealer.Seal(key, totpPurpose(userID)), ConfirmedAt: now,
-		})
-		if err != nil {
-			return err
-		}
-		if err := tx.EndSessions(ctx, userID, ownSession(actor, userID)); err != nil {
-			return err
-		}
-		if !before.TFA {
-			if err := enableTFA(ctx, tx, actor, before, now); err != nil {
-				return err
-			}
-		}
-		return emit(ctx, tx, identity.Event{Type: identity.UserTOTPEnabled, Time: now, Actor: actor, SubjectID: userID})
+		}, now)
 	})
 }
 

@@ -99,7 +99,8 @@ type locksKey struct{}
 func (s session) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
 	locks, _ := ctx.Value(locksKey{}).(string)
 	if _, err := s.ExecContext(ctx, "BEGIN; "+locks, nil); err != nil {
-		// After this a transaction with a lock that has failed is over; an error is that of a lost connection.
+		// A lock that fails leaves the transaction open. If it cannot be ended, the connection is lost, which its
+		// next use reports.
 		_, _ = s.ExecContext(context.WithoutCancel(ctx), "ROLLBACK", nil)
 		return nil, err
 	}

@@ -253,8 +253,8 @@ var postgresEngine = engine{
 	importBatch: 256,
 	beyondASCII: "octet_length(email_folded) <> length(email_folded)",
 	// An array takes half the time of string_agg.
-	selectGroups: "array_to_string(ARRAY(SELECT group_id FROM memberships WHERE user_id = users.id ORDER BY group_id), ' ')" +
-		" AS group_ids",
+	selectGroups: "array_to_string(ARRAY(SELECT group_id FROM memberships WHERE user_id = users.id " +
+		"ORDER BY group_id), ' ') AS group_ids",
 	first:   "= ANY (ARRAY(%s))",
 	texts:   "SELECT json_array_elements_text($%d::text::json)",
 	numbers: "SELECT json_array_elements_text($%d::text::json)::bigint AS value",
@@ -437,7 +437,8 @@ var sqliteEngine = engine{
 		if indexed {
 			part := rarePart(text)
 			match := fmt.Sprintf(`{%s} : "%s"`, strings.Join(columns, " "), strings.ReplaceAll(part, `"`, `""`))
-			found, args := fmt.Sprintf("%s IN (SELECT rowid FROM users_search WHERE users_search MATCH $%d)", id, n), []any{match}
+			found := fmt.Sprintf("%s IN (SELECT rowid FROM users_search WHERE users_search MATCH $%d)", id, n)
+			args := []any{match}
 			if part == text {
 				return found, args
 			}

@@ -134,19 +134,18 @@ func (r reader) usersCounted(ctx context.Context, q identity.UserQuery) (identit
 	if err != nil {
 		return identity.UserPage{}, err
 	}
-	if everyone := (identity.UserFilter{SearchNames: q.Filter.SearchNames}); q.After != nil || q.Offset == 0 {
-		if isFilter(q.Filter, everyone) {
-			ids := walkOrder(q, where, perRow, 0)
-			if q.After == nil && !q.NoTotal {
-				ids.matches = sumOfBlocks("users", "0")
-			}
-			rows, more, err := r.userRows(ctx, q, ids)
-			var total int64
-			if len(rows) > 0 {
-				total = rows[0].matches
-			}
-			return pageFrom(rows, more, q, total, true, err)
+	everyone := isFilter(q.Filter, identity.UserFilter{SearchNames: q.Filter.SearchNames})
+	if everyone && (q.After != nil || q.Offset == 0) {
+		ids := walkOrder(q, where, perRow, 0)
+		if q.After == nil && !q.NoTotal {
+			ids.matches = sumOfBlocks("users", "0")
 		}
+		rows, more, err := r.userRows(ctx, q, ids)
+		var total int64
+		if len(rows) > 0 {
+			total = rows[0].matches
+		}
+		return pageFrom(rows, more, q, total, true, err)
 	}
 	n, err := r.blockTotals(ctx, q.Filter)
 	if err != nil || n.Matches == 0 || q.After == nil && n.Matches <= q.Offset {

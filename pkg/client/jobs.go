@@ -57,7 +57,7 @@ type JobFilter struct {
 // JobItem is one user of a job, or one row of an import.
 type JobItem struct {
 	Row     int64  `json:"row"`     // of an import, from 1; else 0
-	Outcome string `json:"outcome"` // what the row will do: create, update, same or error; "" for a job that is no import
+	Outcome string `json:"outcome"` // of a row of an import: create, update, same or error; else ""
 	UserID  int64  `json:"userId"`  // 0 for a row whose user is not there
 	Email   string `json:"email"`   // of the row, as addresses are compared; else ""
 	State   string `json:"state"`   // pending, done, unchanged, skipped or failed
@@ -66,8 +66,8 @@ type JobItem struct {
 	Message string `json:"message"`
 }
 
-// MaxImportRows is how many rows a call of AddRows takes.
-const MaxImportRows = 1000
+// MaxRowsPerCall is how many rows a call of AddRows takes.
+const MaxRowsPerCall = 1000
 
 // importRows are rows that follow each other.
 type importRows struct {
@@ -108,10 +108,10 @@ func (s *Jobs) Plan(ctx context.Context, plan JobPlan) (Job, error) {
 	return one[Job](ctx, s.c, newCall(http.MethodPost, "/jobs", plan))
 }
 
-// AddRows adds up to MaxImportRows rows to an import that is planned, and returns what is planned so far. Each row is a
-// JSON object with the fields of a user (see ImportRow in the contract), and a wrong one is no error here: Items tells of
-// it. first is the number of the first row, from 1. Rows that are there already are left out; a gap is an error with the
-// code rows_missing. A call takes at most 1 MiB.
+// AddRows adds up to MaxRowsPerCall rows to an import that is planned, and returns what is planned so far.
+// Each row is a JSON object with the fields of a user (see ImportRow in the contract). A wrong one is no
+// error here: Items tells of it. first is the number of the first row, from 1. Rows that are there already
+// are left out; a gap is an error with the code rows_missing. A call takes at most 1 MiB.
 func (s *Jobs) AddRows(ctx context.Context, id, first int64, rows []json.RawMessage) (ImportPlan, error) {
 	if rows == nil {
 		rows = []json.RawMessage{}

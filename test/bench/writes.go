@@ -80,7 +80,8 @@ func measureWrites(ctx context.Context, o options, dir string) (err error) {
 		if w.hot >= 0 {
 			hot = fmt.Sprintf("%d %%", w.hot)
 		}
-		fmt.Printf("| %s | %.0f | %s | %s | %s | %d B | %s |\n", w.name, rates[w.name], ratio, w.against, bar, w.walBytes, hot)
+		fmt.Printf("| %s | %.0f | %s | %s | %s | %d B | %s |\n",
+			w.name, rates[w.name], ratio, w.against, bar, w.walBytes, hot)
 	}
 	fmt.Printf("\nRound trips per PATCH: %.1f (bar: at most 5).\n", trips)
 	return nil

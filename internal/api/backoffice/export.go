@@ -2,8 +2,8 @@ package backoffice
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -27,7 +27,7 @@ type exportedUser struct {
 	CanViewMaskedData bool                 `json:"canViewMaskedData"`
 }
 
-func exportedFrom(u identity.User, groups map[int64]identity.Label) exportedUser {
+func exportedFrom(u identity.User, groups map[int64]string) exportedUser {
 	body := userFrom(u)
 	exported := exportedUser{
 		ID: body.ID, Name: body.Name, Email: body.Email, Active: body.Active, TFA: body.TFA,
@@ -77,9 +77,12 @@ func (h *handlers) exportUsers(c echo.Context, actor identity.Actor) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	groups, err := h.groupNames(ctx, actor)
-	if err != nil {
-		return err
+	var groups map[int64]string // none for a caller who may not see them
+	if actor.Permissions.Has(identity.GroupsView) {
+		var err error
+		if groups, err = h.service.GroupNames(ctx, actor, math.MaxInt32); err != nil {
+			return err
+		}
 	}
 	return h.service.WalkUsers(ctx, actor, query, func(page identity.UserPage) error {
 		users := make([]exportedUser, len(page.Users))
@@ -132,27 +135,5 @@ func csvWriter(c echo.Context) func([]exportedUser) error {
 			}
 		}
 		return file.Flush()
-	}
-}
-
-// groupNames returns the names of all groups by their ids; none for a caller who may not see
-// groups.
-func (h *handlers) groupNames(ctx context.Context, actor identity.Actor) (map[int64]identity.Label, error) {
-	names := map[int64]identity.Label{}
-	if !actor.Permissions.Has(identity.GroupsView) {
-		return names, nil
-	}
-	page := identity.Page{Limit: identity.MaxPageSize}
-	for {
-		groups, total, err := h.service.Groups(ctx, actor, page)
-		if err != nil {
-			return nil, err
-		}
-		for _, group := range groups {
-			names[group.ID] = group.Name
-		}
-		if page.Offset += int64(len(groups)); len(groups) == 0 || page.Offset >= total {
-			return names, nil
-		}
 	}
 }

@@ -121,3 +121,26 @@ func TestInvalidGroups(t *testing.T) {
 		}
 	})
 }
+
+// TestTotalOfGroups checks the total of pages that end before, at and after the last group.
+func TestTotalOfGroups(t *testing.T) {
+	t.Parallel()
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.CreateGroup("Sales")
+		s.CreateGroup("Support") // the third: there are Administrators
+		const total = 3
+		for limit := 1; limit <= total+1; limit++ {
+			for offset := range total + 2 {
+				var got struct {
+					Total int
+					Data  []struct{ ID int64 }
+				}
+				s.Do(http.MethodGet, fmt.Sprintf("/api/v2/groups?limit=%d&offset=%d", limit, offset), nil).
+					Want(http.StatusOK).Decode(&got)
+				if want := max(0, min(limit, total-offset)); got.Total != total || len(got.Data) != want {
+					t.Errorf("limit %d, offset %d: %+v, want %d of %d", limit, offset, got, want, total)
+				}
+			}
+		}
+	})
+}
